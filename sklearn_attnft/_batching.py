@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Ragged tokens and the batches made of them: by length, so that little is padding."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+# Training batches are cut from shuffled pools of this many batches, sorted by length
+# inside a pool: nearly no padding, and still random company for every text.
+POOL = 50
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Tokens of some texts, padded; a text has one row per window.
+
+    Attributes
+    ----------
+    input_ids : tensor of int64, shape (n_windows, n_tokens)
+    attention_mask : tensor of int64, shape (n_windows, n_tokens)
+        1 where there is a token, 0 where there is padding.
+    windows_per_text : tuple of int or None
+        How many consecutive rows belong to each text; None: one row each.
+    """
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    windows_per_text: tuple | None = None
+
+    def __len__(self):
+        if self.windows_per_text is None:
+            return len(self.input_ids)
+        return len(self.windows_per_text)
+
+    def to(self, device):
+        """Return the batch on `device`."""
+        return TokenBatch(
+            self.input_ids.to(device, non_blocking=True),
+            self.attention_mask.to(device, non_blocking=True),
+            self.windows_per_text,
+        )
+
+    def inputs(self):
+        """Return the arguments of the modules' ``forward``."""
+        return self.input_ids, self.attention_mask, self.windows_per_text
+
+
+@dataclass(frozen=True)
+class TokenizedTexts:
+    """Token ids of many texts, unpadded, in one flat array.
+
+    Attributes
+    ----------
+    ids : ndarray of int32, shape (n_tokens,)
+    window_starts : ndarray of int64, shape (n_windows + 1,)
+        Where in `ids` each window starts.
+    text_starts : ndarray of int64, shape (n_texts + 1,)
+        Which is the first window of each text.
+    pad_id : int
+    """
+
+    ids: np.ndarray
+    window_starts: np.ndarray
+    text_starts: np.ndarray
+    pad_id: int
+
+    def __len__(self):
+        return len(self.text_starts) - 1
+
+    @property
+    def truncatable(self):
+        """Whether each text has more than one window, shape (n_texts,)."""
+        return np.diff(self.text_starts) > 1
+
+    @property
+    def longest_windows(self):
+        """Tokens in the longest window of each text, shape (n_texts,)."""
+        lengths = np.diff(self.window_starts)
+        return np.maximum.reduceat(lengths, self.text_starts[:-1])
+
+    def first_windows(self):
+        """Return the same texts, each cut after its first window."""
+        first = self.text_starts[:-1]
+        starts, stops = self.window_starts[first], self.window_starts[first + 1]
+        return TokenizedTexts(
+            ids=np.concatenate(
+                [self.ids[a:b] for a, b in zip(starts, stops, strict=True)]
+            ),
+            window_starts=np.concatenate([[0], np.cumsum(stops - starts)]),
+            text_starts=np.arange(len(self) + 1),
+            pad_id=self.pad_id,
+        )
+
+    def batch(self, indices):
+        """Pad some texts into a :class:`TokenBatch`, in the order of `indices`."""
+        windows = [
+            self.ids[self.window_starts[w] : self.window_starts[w + 1]]
+            for i in indices
+            for w in range(self.text_starts[i], self.text_starts[i + 1])
+        ]
+        shape = len(windows), max(map(len, windows))
+        input_ids = np.full(shape, self.pad_id, dtype=np.int64)
+        mask = np.zeros(shape, dtype=np.int64)
+        for row, window in enumerate(windows):
+            input_ids[row, : len(window)] = window
+            mask[row, : len(window)] = 1
+        counts = None
+        if len(windows) > len(indices):
+            counts = tuple(np.diff(self.text_starts)[indices].tolist())
+        return TokenBatch(torch.from_numpy(input_ids), torch.from_numpy(mask), counts)
+
+
+def tokenize(texts, tokenizer, long_texts):
+    """Tokenise texts and say which of them are longer than one window.
+
+    Parameters
+    ----------
+    texts : list of str
+    tokenizer : TextTokenizer
+    long_texts : {"truncate", "window"}
+
+    Returns
+    -------
+    tokens : TokenizedTexts
+    is_long : ndarray of bool, shape (n_texts,)
+    """
+    windows = tokenizer.windows(texts)
+    flat = [window for text in windows for window in text]
+    tokens = TokenizedTexts(
+        ids=np.fromiter((i for window in flat for i in window), np.int32),
+        window_starts=np.cumsum([0, *map(len, flat)]),
+        text_starts=np.cumsum([0, *map(len, windows)]),
+        pad_id=tokenizer.pad_id,
+    )
+    is_long = tokens.truncatable
+    if long_texts == "truncate" and is_long.any():
+        tokens = tokens.first_windows()
+    return tokens, is_long
+
+
+def sorted_batches(tokens, budget):
+    """Cut the texts, longest first, into batches of at most `budget` padded tokens.
+
+    Longest first: a batch that does not fit the device's memory fails at once. A text
+    of more tokens than the budget is a batch of its own.
+
+    Returns
+    -------
+    list of ndarray of int64
+        Indices of the texts of each batch; together every text once.
+    """
+    n_windows = np.diff(tokens.text_starts)
+    longest = tokens.longest_windows
+    order = np.lexsort((-n_windows, -longest))
+    batches, start, rows = [], 0, 0
+    for stop, index in enumerate(order):
+        rows += n_windows[index]
+        if stop > start and rows * longest[order[start]] > budget:
+            batches.append(order[start:stop])
+            start, rows = stop, n_windows[index]
+    batches.append(order[start:])
+    return batches
+
+
+def shuffled_batches(lengths, batch_size, generator):
+    """Cut the texts into random batches of texts of like length.
+
+    Parameters
+    ----------
+    lengths : ndarray of int, shape (n_texts,)
+    batch_size : int
+    generator : torch.Generator
+
+    Returns
+    -------
+    list of ndarray of int64
+        ``ceil(n_texts / batch_size)`` batches; together every text once.
+    """
+    order = torch.randperm(len(lengths), generator=generator).numpy()
+    batches = []
+    for start in range(0, len(order), POOL * batch_size):
+        pool = order[start : start + POOL * batch_size]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator)]

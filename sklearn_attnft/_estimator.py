@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the estimators share: tags, fitted state and its pickle. No parameters."""
+
+import os
+import warnings
+from numbers import Integral
+
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from . import _inference, _persistence
+from ._validation import check_texts
+
+SHARED_CONSTRAINTS = {
+    "encoder": [str, os.PathLike],
+    "max_length": [Interval(Integral, 3, None, closed="left")],
+    "long_texts": [StrOptions({"truncate", "window"})],
+    "device": [str],
+    "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+    "verbose": ["verbose"],
+}
+
+
+class TextEstimator(BaseEstimator):
+    """Base of the estimators: texts in, a module fitted, one loop to run it.
+
+    A subclass's ``fit`` ends with :meth:`_keep`.
+    """
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        return tags
+
+    def _keep(self, module, spec, tokenizer, is_long):
+        """Set the fitted attributes, after everything that can fail."""
+        self.module_ = module
+        self.truncated_fraction_ = (
+            float(is_long.mean()) if self.long_texts == "truncate" else 0.0
+        )
+        self._spec = spec
+        self._tokenizer = tokenizer
+        self._fitted_long_texts = self.long_texts
+
+    def _warn_truncation(self, is_long):
+        if self.long_texts == "truncate" and is_long.any():
+            warnings.warn(
+                f"{is_long.mean():.1%} of the texts are longer than max_length="
+                f"{self.max_length} tokens and are cut there: set "
+                "long_texts='window' to read them whole, or raise max_length.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def _run(self, X, part=None):
+        """Run the fitted module, or the named part of it, over checked texts."""
+        check_is_fitted(self, "module_")
+        texts = check_texts(X)
+        device = _inference.resolve_device(self.device)
+        module = self.module_.to(device)
+        return _inference.predict(
+            module if part is None else getattr(module, part),
+            texts,
+            tokenizer=self._tokenizer,
+            long_texts=self._fitted_long_texts,
+            device=device,
+            dtype=_inference.resolve_dtype(self.precision, device),
+            verbose=self.verbose,
+        )
+
+    @property
+    def _n_features_out(self):
+        return self._spec.n_features
+
+    def __getstate__(self):
+        state = super().__getstate__().copy()
+        if "module_" in state:
+            state["_packed"] = _persistence.pack(
+                state.pop("module_"), state.pop("_spec"), state.pop("_tokenizer")
+            )
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        packed = state.pop("_packed", None)
+        if packed is not None:
+            fitted = _persistence.unpack(packed)
+            state["module_"], state["_spec"], state["_tokenizer"] = fitted
+        super().__setstate__(state)

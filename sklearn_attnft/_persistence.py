@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is kept of a fitted estimator: JSON and safetensors bytes, no live object."""
+
+import dataclasses
+
+from safetensors.torch import load, save
+
+from ._backbone import TextTokenizer, rebuild_encoder
+from ._modules import ModuleSpec, build_module
+
+SCHEMA = 1
+
+
+def pack(module, spec, tokenizer):
+    """Turn a fitted module and its tokenizer into plain data.
+
+    Returns
+    -------
+    dict
+        Of str, int, dict and bytes; the weights are float32 safetensors, whatever
+        device they were on.
+    """
+    weights = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in module.state_dict().items()
+    }
+    encoder = module.context.encoder if spec.head else module.encoder
+    return {
+        "schema": SCHEMA,
+        "spec": dataclasses.asdict(spec),
+        "config": encoder.config.to_json_string(use_diff=False),
+        "tokenizer": {
+            "json": tokenizer.json,
+            "pad_id": tokenizer.pad_id,
+            "max_length": tokenizer.max_length,
+            "overlap": tokenizer.overlap,
+        },
+        "weights": save(weights),
+    }
+
+
+def unpack(packed):
+    """Rebuild what :func:`pack` was given, on the CPU, in evaluation mode.
+
+    Returns
+    -------
+    module : torch.nn.Module
+    spec : ModuleSpec
+    tokenizer : TextTokenizer
+
+    Raises
+    ------
+    ValueError
+        If a newer version of this package wrote it.
+    """
+    if packed["schema"] > SCHEMA:
+        raise ValueError(
+            f"This estimator was stored in schema {packed['schema']} by a newer "
+            f"sklearn_attnft; this one reads up to {SCHEMA}: upgrade the package."
+        )
+    spec = ModuleSpec(**{**packed["spec"], "layers": tuple(packed["spec"]["layers"])})
+    weights = load(packed["weights"])
+    prefix = "context.encoder." if spec.head else "encoder."
+    encoder = rebuild_encoder(
+        packed["config"],
+        {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)},
+    )
+    module = build_module(encoder, spec)
+    module.load_state_dict(weights)
+    return module.eval(), spec, TextTokenizer(**packed["tokenizer"])

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The one door to skorch: the training loop.
+
+skorch's net is built inside :func:`train` from a module factory and dropped after it,
+so nothing of it reaches parameters, pickles or clones.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from skorch import NeuralNet
+from skorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EpochTimer,
+    GradientNormClipping,
+    LRScheduler,
+    PassthroughScoring,
+)
+from skorch.helper import predefined_split
+from torch import nn
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from ._batching import TokenizedTexts, shuffled_batches, sorted_batches
+from ._inference import TOKENS_PER_BATCH, autocast
+
+
+@dataclass(frozen=True)
+class LabelledTexts(Dataset):
+    """What is trained or scored on.
+
+    Attributes
+    ----------
+    tokens : TokenizedTexts
+    labels : ndarray of int64, shape (n_texts,)
+        Indices of classes.
+    weights : ndarray of float32, shape (n_texts,)
+        Their mean is 1, so that a weighted loss keeps its scale.
+    """
+
+    tokens: TokenizedTexts
+    labels: np.ndarray
+    weights: np.ndarray
+
+    def __len__(self):
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train; the fields are the estimator's parameters of the same names.
+
+    `generator` shuffles the batches; `device` and `dtype` are resolved.
+    """
+
+    learning_rate: float
+    head_learning_rate: float
+    layer_decay: float
+    weight_decay: float
+    warmup_fraction: float
+    max_grad_norm: float | None
+    label_smoothing: float
+    max_epochs: int
+    batch_size: int
+    early_stopping: bool
+    n_iter_no_change: int
+    callbacks: list
+    verbose: int
+    device: torch.device
+    dtype: torch.dtype
+    generator: torch.Generator
+
+
+def train(module_factory, blocks_of, training, validation, recipe):
+    """Train a fresh module.
+
+    Parameters
+    ----------
+    module_factory : callable
+        Returns a new ``TextClassifier``.
+    blocks_of : callable
+        From an encoder to its blocks, lowest first; called when `layer_decay` is not 1.
+    training : LabelledTexts
+    validation : LabelledTexts or None
+        Scored after each epoch; with ``early_stopping`` it decides.
+    recipe : Recipe
+
+    Returns
+    -------
+    module : TextClassifier
+        In evaluation mode, on ``recipe.device``.
+    history : list of dict
+        One for each epoch: "epoch", "dur" (seconds), "train_loss", and if there is
+        a validation set "valid_loss" and "valid_accuracy".
+    """
+    net = _Net(
+        module_factory,
+        blocks_of=blocks_of,
+        recipe=recipe,
+        n_steps=recipe.max_epochs * math.ceil(len(training) / recipe.batch_size),
+        train_split=predefined_split(validation) if validation is not None else None,
+    )
+    net.fit(training, None)
+    return net.module_.eval(), [_plain(row) for row in net.history]
+
+
+def _plain(row):
+    """Keep the numbers of an epoch: what is not a batch, and no skorch bookkeeping."""
+    names = ("epoch", "dur", "train_loss", "valid_loss", "valid_accuracy")
+    return {n: row[n] if n == "epoch" else float(row[n]) for n in names if n in row}
+
+
+class _Net(NeuralNet):
+    """skorch's loop with our batches, loss, parameter groups and interrupts."""
+
+    def __init__(self, module, *, blocks_of, recipe, n_steps, train_split):
+        self.blocks_of = blocks_of
+        self.recipe = recipe
+        self.n_steps = n_steps
+        super().__init__(
+            module,
+            criterion=WeightedCrossEntropy,
+            criterion__label_smoothing=recipe.label_smoothing,
+            max_epochs=recipe.max_epochs,
+            batch_size=recipe.batch_size,
+            train_split=train_split,
+            callbacks=_callbacks(recipe, n_steps, validated=train_split is not None),
+            verbose=0,
+            device=recipe.device,
+        )
+
+    @property
+    def _default_callbacks(self):
+        return [
+            ("epoch_timer", EpochTimer()),
+            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
+            ("valid_loss", PassthroughScoring(name="valid_loss")),
+        ]
+
+    def initialize_optimizer(self, *args, **kwargs):
+        groups = parameter_groups(self.module_, self.blocks_of, self.recipe)
+        self.optimizer_ = torch.optim.AdamW(groups, fused=True)
+        return self
+
+    def get_iterator(self, dataset, training=False):
+        return _Batches(dataset, self.recipe, training)
+
+    def infer(self, x):
+        with autocast(self.recipe.device, self.recipe.dtype):
+            return self.module_(*x.to(self.recipe.device).inputs())
+
+    def partial_fit(self, X, y=None, classes=None, **fit_params):
+        # skorch ends training at any KeyboardInterrupt and returns as if all were well;
+        # only its own EarlyStopping may do that, a person at the keyboard means it.
+        self.notify("on_train_begin", X=X, y=y)
+        try:
+            self.fit_loop(X, y)
+        except KeyboardInterrupt:
+            if not any(_has_stopped(callback) for _, callback in self.callbacks_):
+                raise
+        self.notify("on_train_end", X=X, y=y)
+        return self
+
+
+def _has_stopped(callback):
+    return isinstance(callback, EarlyStopping) and callback.misses_ >= callback.patience
+
+
+class _Batches:
+    """A loader: every iteration is one epoch of ``(inputs, targets)``."""
+
+    def __init__(self, dataset, recipe, training):
+        self.dataset = dataset
+        self.recipe = recipe
+        self.training = training
+
+    def __iter__(self):
+        data, recipe = self.dataset, self.recipe
+        if self.training:
+            lengths = data.tokens.longest_windows
+            batches = shuffled_batches(lengths, recipe.batch_size, recipe.generator)
+        else:
+            budget = TOKENS_PER_BATCH.get(recipe.device.type, TOKENS_PER_BATCH["cpu"])
+            batches = sorted_batches(data.tokens, budget)
+        for indices in batches:
+            targets = (
+                torch.from_numpy(data.labels[indices]),
+                torch.from_numpy(data.weights[indices]),
+            )
+            yield data.tokens.batch(indices), targets
+
+
+class WeightedCrossEntropy(nn.Module):
+    """Mean over the batch of ``weight * cross entropy``, in float32.
+
+    The weights are not divided by their sum in the batch: a batch of light texts is to
+    move the model less. Labels are smoothed in training only.
+    """
+
+    def __init__(self, *, label_smoothing):
+        super().__init__()
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits, targets):
+        """Logits (n_texts, n_classes), labels and weights (n_texts,) to a scalar."""
+        labels, weights = targets
+        smoothing = self.label_smoothing if self.training else 0.0
+        losses = F.cross_entropy(
+            logits.float(), labels, reduction="none", label_smoothing=smoothing
+        )
+        return (losses * weights).mean()
+
+
+def parameter_groups(module, blocks_of, recipe):
+    """Group the trainable parameters by learning rate and weight decay.
+
+    A block at depth d below the top learns at ``learning_rate * layer_decay ** d``,
+    the embeddings one step below the lowest block (Howard and Ruder 2018, section
+    3.2); vectors (biases, norms) are not decayed.
+
+    Returns
+    -------
+    list of dict
+        For a torch optimizer.
+    """
+    encoder = module.context.encoder
+    in_encoder = {id(p) for p in encoder.parameters()}
+    depths = {}
+    if recipe.layer_decay != 1.0:
+        blocks = blocks_of(encoder)
+        depths = {id(p): len(blocks) for p in encoder.parameters()}
+        for i, block in enumerate(blocks):
+            depths |= {id(p): len(blocks) - 1 - i for p in block.parameters()}
+    groups = {}
+    for parameter in module.parameters():
+        if not parameter.requires_grad:
+            continue
+        rate = recipe.head_learning_rate
+        if id(parameter) in in_encoder:
+            depth = depths.get(id(parameter), 0)
+            rate = recipe.learning_rate * recipe.layer_decay**depth
+        decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
+    ]
+
+
+def warmup_then_decay(step, *, n_warmup, n_steps):
+    """Return the factor on the learning rate: up to 1, then linearly down to 0."""
+    if step < n_warmup:
+        return (step + 1) / n_warmup
+    return max(0.0, (n_steps - step) / max(1, n_steps - n_warmup))
+
+
+def _callbacks(recipe, n_steps, validated):
+    """Put together our callbacks, then the user's."""
+    n_warmup = math.ceil(recipe.warmup_fraction * n_steps)
+
+    def factor(step):
+        return warmup_then_decay(step, n_warmup=n_warmup, n_steps=n_steps)
+
+    callbacks = [
+        ("schedule", LRScheduler("LambdaLR", step_every="batch", lr_lambda=factor)),
+    ]
+    if recipe.max_grad_norm is not None:
+        callbacks.append(("clipping", GradientNormClipping(recipe.max_grad_norm)))
+    if validated:
+        callbacks.append(("valid_accuracy", _ValidationAccuracy()))
+    if validated and recipe.early_stopping:
+        stopping = EarlyStopping(
+            monitor="valid_accuracy",
+            lower_is_better=False,
+            patience=recipe.n_iter_no_change,
+            threshold=0.0,
+            load_best=True,
+        )
+        callbacks.append(("early_stopping", stopping))
+    if recipe.verbose:
+        callbacks.append(("progress", _ProgressBar(n_steps)))
+    return callbacks + list(recipe.callbacks)
+
+
+class _ValidationAccuracy(Callback):
+    """Record "valid_accuracy", the share of the validation texts got right."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.right_, self.seen_ = 0, 0
+
+    def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs):
+        if training:
+            return
+        labels = batch[1][0]
+        self.right_ += int((y_pred.argmax(dim=1).cpu() == labels).sum())
+        self.seen_ += len(labels)
+
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("valid_accuracy", self.right_ / self.seen_)
+
+
+class _ProgressBar(Callback):
+    """One bar for the whole fit, in steps, with epoch and losses."""
+
+    def __init__(self, n_steps):
+        self.n_steps = n_steps
+
+    def on_train_begin(self, net, **kwargs):
+        self.bar_ = tqdm(total=self.n_steps, unit="step", desc="fit")
+
+    def on_batch_end(self, net, training=False, loss=None, **kwargs):
+        if training:
+            self.bar_.update()
+
+    def on_epoch_end(self, net, **kwargs):
+        row = _plain(net.history[-1])
+        shown = {k: f"{v:.3g}" for k, v in row.items() if k not in ("epoch", "dur")}
+        self.bar_.set_postfix({"epoch": row["epoch"], **shown})
+
+    def on_train_end(self, net, **kwargs):
+        self.bar_.close()

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Every check of what a user passes: the same mistake gives the same sentence.
+
+A sentence says what came, what was expected, and what to do.
+"""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+EXPECTED = (
+    "a one-dimensional collection of str: a list, tuple, array, Series or a data frame "
+    "with one column"
+)
+
+
+def check_texts(X, name="X"):
+    """Return the texts of `X` as a list of str.
+
+    Parameters
+    ----------
+    X : list, tuple, array, Series (pandas or polars) or one-column data frame
+    name : str
+        How the argument is called.
+
+    Returns
+    -------
+    list of str, not empty
+
+    Raises
+    ------
+    ValueError
+        If `X` is one str, empty, of several columns, or has missing values.
+    TypeError
+        If `X` is no collection, or holds anything else than str.
+    """
+    if isinstance(X, str):
+        raise ValueError(
+            f"{name} is one str; expected {EXPECTED}. For one text, put it in a list: "
+            "[text]."
+        )
+    texts = _column(X, name)
+    if not len(texts):
+        raise ValueError(f"{name} is empty (0 samples); expected {EXPECTED}.")
+    for i, text in enumerate(texts):
+        if isinstance(text, str):
+            continue
+        if is_missing(text):
+            raise ValueError(
+                f"{name} has a missing value ({text!r}) at position {i}; expected "
+                f"{EXPECTED}. Drop such rows, or replace the value by ''."
+            )
+        raise TypeError(
+            f"{name} has a {type(text).__name__} ({text!r:.40}) at position {i}; "
+            f"expected {EXPECTED}. Convert with str(...) if it is meant as text."
+        )
+    return [str(text) for text in texts]  # numpy.str_ and other subclasses to str
+
+
+def _column(X, name):
+    """Return the one column of `X` as a list."""
+    if isinstance(X, (list, tuple)):
+        return list(X)
+    if hasattr(X, "columns") and hasattr(X, "shape"):  # pandas or polars frame
+        if X.shape[1] != 1:
+            raise ValueError(
+                f"{name} is a data frame of {X.shape[1]} columns; expected {EXPECTED}. "
+                f"Pass one column, or use a ColumnTransformer that picks it."
+            )
+        X = X[X.columns[0]]
+    if isinstance(X, (dict, set, frozenset, bytes)) or not hasattr(X, "__array__"):
+        raise TypeError(f"{name} is a {type(X).__name__}; expected {EXPECTED}.")
+    array = np.asarray(X, dtype=object)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise ValueError(
+            f"{name} is an array of shape {array.shape}; expected {EXPECTED}."
+        )
+    return array.tolist()
+
+
+def is_missing(value):
+    """Tell whether a cell is None, NaN, NaT or pandas.NA."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, Real) and value != value
+
+
+def check_labels(y, n_texts, name="y"):
+    """Return class labels as a one-dimensional array that can be sorted.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_texts,)
+        Labels of str, bool or int.
+    n_texts : int
+    name : str
+        How the argument is called.
+
+    Returns
+    -------
+    ndarray of shape (n_texts,)
+
+    Raises
+    ------
+    ValueError
+        If labels are absent, missing, continuous, two-dimensional, of mixed types, or
+        not as many as the texts.
+    """
+    if y is None:
+        raise ValueError(
+            f"{name} is None; fit requires {name} to be passed: one class label for "
+            "each text."
+        )
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] > 1:
+        raise ValueError(
+            f"{name} has shape {y.shape}; expected one class label for each text, "
+            "shape (n_samples,)."
+        )
+    y = column_or_1d(y, warn=True)
+    check_lengths(n_texts, y, name)
+    if any(is_missing(label) for label in y.tolist()):
+        raise ValueError(
+            f"{name} has missing labels (None or NaN); expected a class label for "
+            "each text. Drop the texts without a label."
+        )
+    if y.dtype == object:
+        y = _uniform_labels(y, name)
+    check_classification_targets(y)
+    return y
+
+
+def _uniform_labels(y, name):
+    """Give labels in an object array the type that they share."""
+    kinds = {str if isinstance(label, str) else type(label) for label in y}
+    if len(kinds) > 1 and str in kinds:
+        raise ValueError(
+            f"{name} has labels of different types ("
+            f"{', '.join(sorted(kind.__name__ for kind in kinds))}); expected one "
+            "type. Convert them with str(...)."
+        )
+    return y if kinds == {str} else np.array(y.tolist())
+
+
+def check_lengths(n_texts, other, name):
+    """Refuse an argument that has not one entry for each text."""
+    if len(other) != n_texts:
+        raise ValueError(
+            f"{name} has {len(other)} entries and X has {n_texts} texts; expected as "
+            "many as there are texts (inconsistent numbers of samples)."
+        )
+
+
+def encode_labels(y, classes, name):
+    """Turn labels into indices of `classes`; refuse a label that is not among them."""
+    indices = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+    unknown = classes[indices] != y
+    if unknown.any():
+        raise ValueError(
+            f"{name} has the label {y[unknown][0]!r}, which is not in y: a label "
+            "that is never trained cannot be validated. Leave its texts out."
+        )
+    return indices
+
+
+def check_two_classes(classes):
+    """Refuse a classification with nothing to tell apart."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"y has 1 class ({classes[0]!r}) among the texts with a positive weight; "
+            "a classifier needs at least 2 classes."
+        )
+
+
+def check_weights(sample_weight, n_texts):
+    """Return sample weights as float64, shape (n_texts,); None gives ones.
+
+    Raises
+    ------
+    ValueError
+        If they are negative, not finite, all zero, two-dimensional, or not as many
+        as the texts.
+    """
+    if sample_weight is None:
+        return np.ones(n_texts)
+    weights = check_array(
+        sample_weight,
+        dtype=np.float64,
+        ensure_2d=False,
+        ensure_min_samples=0,
+        input_name="sample_weight",
+    )
+    if weights.ndim == 0:
+        weights = np.full(n_texts, float(weights))
+    if weights.ndim != 1:
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}; expected one number for each "
+            "text, shape (n_samples,)."
+        )
+    check_lengths(n_texts, weights, "sample_weight")
+    if (weights < 0).any():
+        raise ValueError(
+            f"sample_weight has negative values (smallest: {weights.min():g}); "
+            "expected numbers of at least 0."
+        )
+    if not weights.any():
+        raise ValueError(
+            "sample_weight is zero for every text, so there is nothing to learn from; "
+            "expected at least one positive weight."
+        )
+    return weights
