@@ -119,7 +119,7 @@ def load_config(encoder, *, encoder_dropout=0.0):
     try:
         with _quiet():
             config = AutoConfig.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # transformers raises whatever the file made it raise
         raise ValueError(_not_found(encoder, source)) from error
     _refuse_decoder(config, encoder)
     for name in ATTENTION_DROPOUTS:
@@ -232,7 +232,7 @@ def encoder_blocks(encoder):
 
 
 class TextTokenizer:
-    """A fast tokenizer with its cut set: text to token ids, with no padding.
+    """A fast tokenizer: texts to token ids, neither cut nor padded.
 
     Parameters
     ----------
@@ -241,40 +241,40 @@ class TextTokenizer:
     pad_id : int
         Id of the padding token.
     max_length : int
-        Tokens in a window, special ones included.
-    overlap : int
-        Tokens that a window shares with the one before it; they count only when
-        windows are asked for.
+        Tokens that the encoder is to read at once, special ones included.
+
+    Attributes
+    ----------
+    prefix, suffix : list of int
+        Special tokens that go before and after a text.
     """
 
-    def __init__(self, json, *, pad_id, max_length, overlap):
+    def __init__(self, json, *, pad_id, max_length):
         from tokenizers import Tokenizer
 
         self.json = json
         self.pad_id = pad_id
         self.max_length = max_length
-        self.overlap = overlap
         self._tokenizer = Tokenizer.from_str(json)
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length, stride=overlap)
+        self._tokenizer.no_truncation()
         # "[SEP]" typed by a user is text, not a separator.
         self._tokenizer.encode_special_tokens = True
+        example = self._tokenizer.encode("a")
+        text = [i for i, m in enumerate(example.special_tokens_mask) if not m]
+        self.prefix = example.ids[: text[0]]
+        self.suffix = example.ids[text[-1] + 1 :]
 
-    def windows(self, texts):
-        """Tokenise.
+    @property
+    def room(self):
+        """Tokens of text that go into `max_length` beside the special ones."""
+        return self.max_length - len(self.prefix) - len(self.suffix)
 
-        Parameters
-        ----------
-        texts : list of str
-
-        Returns
-        -------
-        list of list of list of int
-            For each text, its windows of token ids: at least one.
-        """
+    def encode(self, texts):
+        """Tokenise a list of str; return for each its token ids, none special."""
         texts = [_replace_surrogates(text) for text in texts]
-        encodings = self._tokenizer.encode_batch(texts)
-        return [[e.ids, *(o.ids for o in e.overflowing)] for e in encodings]
+        encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
 
 
 def _replace_surrogates(text):
@@ -283,16 +283,19 @@ def _replace_surrogates(text):
 
 
 def load_tokenizer(encoder, config, *, max_length):
-    """Load the encoder's fast tokenizer, set to cut at `max_length` tokens."""
+    """Load the encoder's fast tokenizer; check that it has room for `max_length`."""
     from transformers import AutoTokenizer
 
     source = find_encoder(encoder)
     try:
         with _quiet():
             tokenizer = AutoTokenizer.from_pretrained(source)
-    except Exception as error:  # transformers raises whatever its files made it raise
+    except Exception as error:  # likewise
         raise ValueError(_no_fast_tokenizer(encoder)) from error
-    if not tokenizer.is_fast or tokenizer.pad_token_id is None:
+    # From a directory without a vocabulary transformers makes a tokenizer that knows
+    # special tokens only.
+    empty = len(tokenizer) <= len(tokenizer.all_special_ids)
+    if empty or not tokenizer.is_fast or tokenizer.pad_token_id is None:
         raise ValueError(_no_fast_tokenizer(encoder))
     n_positions = min(
         getattr(config, "max_position_embeddings", max_length),
@@ -308,7 +311,6 @@ def load_tokenizer(encoder, config, *, max_length):
         tokenizer.backend_tokenizer.to_str(),
         pad_id=tokenizer.pad_token_id,
         max_length=max_length,
-        overlap=(max_length - tokenizer.num_special_tokens_to_add()) // 4,
     )
 
 

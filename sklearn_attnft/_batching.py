@@ -69,28 +69,10 @@ class TokenizedTexts:
         return len(self.text_starts) - 1
 
     @property
-    def truncatable(self):
-        """Whether each text has more than one window, shape (n_texts,)."""
-        return np.diff(self.text_starts) > 1
-
-    @property
     def longest_windows(self):
         """Tokens in the longest window of each text, shape (n_texts,)."""
         lengths = np.diff(self.window_starts)
         return np.maximum.reduceat(lengths, self.text_starts[:-1])
-
-    def first_windows(self):
-        """Return the same texts, each cut after its first window."""
-        first = self.text_starts[:-1]
-        starts, stops = self.window_starts[first], self.window_starts[first + 1]
-        return TokenizedTexts(
-            ids=np.concatenate(
-                [self.ids[a:b] for a, b in zip(starts, stops, strict=True)]
-            ),
-            window_starts=np.concatenate([[0], np.cumsum(stops - starts)]),
-            text_starts=np.arange(len(self) + 1),
-            pad_id=self.pad_id,
-        )
 
     def batch(self, indices):
         """Pad some texts into a :class:`TokenBatch`, in the order of `indices`."""
@@ -125,18 +107,40 @@ def tokenize(texts, tokenizer, long_texts):
     tokens : TokenizedTexts
     is_long : ndarray of bool, shape (n_texts,)
     """
-    windows = tokenizer.windows(texts)
-    flat = [window for text in windows for window in text]
+    bodies = tokenizer.encode(texts)
+    cut = cut_into_windows if long_texts == "window" else cut_the_middle
+    windows = [cut(body, tokenizer.room) for body in bodies]
+    flat = [
+        [*tokenizer.prefix, *part, *tokenizer.suffix]
+        for parts in windows
+        for part in parts
+    ]
     tokens = TokenizedTexts(
         ids=np.fromiter((i for window in flat for i in window), np.int32),
         window_starts=np.cumsum([0, *map(len, flat)]),
         text_starts=np.cumsum([0, *map(len, windows)]),
         pad_id=tokenizer.pad_id,
     )
-    is_long = tokens.truncatable
-    if long_texts == "truncate" and is_long.any():
-        tokens = tokens.first_windows()
-    return tokens, is_long
+    return tokens, np.array([len(body) > tokenizer.room for body in bodies])
+
+
+def cut_the_middle(body, room):
+    """Keep the first and the last half of `room` tokens; return one window.
+
+    Beginning and end tell more of a document than its first tokens alone (Sun et al.
+    2019, "How to Fine-Tune BERT for Text Classification", section 5.3.1).
+    """
+    if len(body) <= room:
+        return [body]
+    tail = room // 2
+    return [body[: room - tail] + body[len(body) - tail :]]
+
+
+def cut_into_windows(body, room):
+    """Cut into windows of `room` tokens, each a quarter over the one before it."""
+    overlap = room // 4
+    last = max(len(body) - overlap, 1)
+    return [body[i : i + room] for i in range(0, last, room - overlap)]
 
 
 def sorted_batches(tokens, budget):

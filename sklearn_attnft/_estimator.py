@@ -49,7 +49,7 @@ class TextEstimator(BaseEstimator):
         if self.long_texts == "truncate" and is_long.any():
             warnings.warn(
                 f"{is_long.mean():.1%} of the texts are longer than max_length="
-                f"{self.max_length} tokens and are cut there: set "
+                f"{self.max_length} tokens; of these the middle is cut out: set "
                 "long_texts='window' to read them whole, or raise max_length.",
                 UserWarning,
                 stacklevel=3,

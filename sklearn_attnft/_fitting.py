@@ -18,7 +18,7 @@ from ._batching import tokenize
 from ._inference import resolve_device, resolve_dtype
 from ._modules import ModuleSpec, TextClassifier, build_module, resolve_layers
 from ._training import LabelledTexts, Recipe, train
-from ._validation import check_two_classes
+from ._validation import check_class_weight, check_two_classes
 
 # torch's generator belongs to the process: fits in threads take turns with it.
 _GENERATOR_LOCK = threading.RLock()
@@ -124,9 +124,12 @@ class LabelledData:
 
 def weigh(data, classes, class_weight):
     """Multiply class weights in and drop what weighs nothing."""
+    check_class_weight(class_weight, classes)
     data = data.take(np.flatnonzero(data.weights))
     present = np.unique(data.labels)
     check_two_classes(classes[present])
+    if isinstance(class_weight, dict):
+        class_weight = {c: class_weight.get(c, 1.0) for c in classes[present].tolist()}
     weights = compute_class_weight(
         class_weight,
         classes=classes[present],

@@ -33,7 +33,6 @@ def pack(module, spec, tokenizer):
             "json": tokenizer.json,
             "pad_id": tokenizer.pad_id,
             "max_length": tokenizer.max_length,
-            "overlap": tokenizer.overlap,
         },
         "weights": save(weights),
     }

@@ -161,7 +161,7 @@ def encode_labels(y, classes, name):
     unknown = classes[indices] != y
     if unknown.any():
         raise ValueError(
-            f"{name} has the label {y[unknown][0]!r}, which is not in y: a label "
+            f"{name} has the label {y[unknown].tolist()[0]!r}, which is not in y: a label "
             "that is never trained cannot be validated. Leave its texts out."
         )
     return indices
@@ -171,7 +171,7 @@ def check_two_classes(classes):
     """Refuse a classification with nothing to tell apart."""
     if len(classes) < 2:
         raise ValueError(
-            f"y has 1 class ({classes[0]!r}) among the texts with a positive weight; "
+            f"y has 1 class ({classes.tolist()[0]!r}) among the texts with a positive weight; "
             "a classifier needs at least 2 classes."
         )
 
@@ -213,3 +213,14 @@ def check_weights(sample_weight, n_texts):
             "expected at least one positive weight."
         )
     return weights
+
+
+def check_class_weight(class_weight, classes):
+    """Refuse class weights, in a dict, for classes that are not in y."""
+    if isinstance(class_weight, dict):
+        for label in class_weight:
+            if label not in classes.tolist():
+                raise ValueError(
+                    f"class_weight has the class {label!r}, which is not in y; y has "
+                    f"{classes.tolist()!r:.200}."
+                )

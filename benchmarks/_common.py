@@ -1,0 +1,100 @@
+"""What the benchmarks share: the data, its draws, the baseline, and result files."""
+
+import datetime
+import gzip
+import io
+import json
+import platform
+import time
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import sklearn
+import torch
+import transformers
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def read(data, name, part):
+    """Read a part of a data set: its texts and labels, as lists of str."""
+    path = Path(data) / name / f"{part}.csv.gz"
+    with gzip.open(path) as file:
+        frame = pd.read_csv(io.BytesIO(file.read()), dtype=str, keep_default_na=False)
+    return frame["text"].tolist(), frame["label"].tolist()
+
+
+def draw(texts, labels, n, seed):
+    """Draw `n` texts, stratified by label; all of them if `n` is None."""
+    if n is None or n >= len(texts):
+        return texts, labels
+    texts, _, labels, _ = train_test_split(
+        texts, labels, train_size=n, stratify=labels, random_state=seed
+    )
+    return texts, labels
+
+
+def development_split(data, name, n, n_dev, seed):
+    """Split training data only: what defaults are chosen on."""
+    part = "train" if name == "trec" else "train_small"
+    texts, labels = read(data, name, part)
+    texts, dev_texts, labels, dev_labels = train_test_split(
+        texts, labels, test_size=0.2, stratify=labels, random_state=seed
+    )
+    return *draw(texts, labels, n, seed), *draw(dev_texts, dev_labels, n_dev, seed)
+
+
+def baseline():
+    """TF-IDF and logistic regression, as strong as they get without tuning."""
+    return make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2),
+        LogisticRegression(C=10, max_iter=1000),
+    )
+
+
+def fit_and_score(estimator, texts, labels, test_texts, test_labels):
+    """Fit and score; return accuracy and the seconds of both."""
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*longer than max_length")
+        estimator.fit(texts, labels)
+    fitted = time.perf_counter()
+    accuracy = estimator.score(test_texts, test_labels)
+    return {
+        "accuracy": round(accuracy, 4),
+        "fit_seconds": round(fitted - start, 1),
+        "score_seconds": round(time.perf_counter() - fitted, 1),
+    }
+
+
+def machine():
+    """Say where and with what a result was measured."""
+    return {
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
+        f"{torch.backends.cpu.get_cpu_capability()}",
+        "versions": f"torch {torch.__version__}, transformers "
+        f"{transformers.__version__}, scikit-learn {sklearn.__version__}",
+    }
+
+
+def already(path, keys):
+    """Return the settings that a result file already has, so that a run resumes."""
+    if not path.exists():
+        return set()
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return {json.dumps([row[key] for key in keys]) for row in rows}
+
+
+def append(path, row):
+    """Add a result to a file and show it."""
+    path.parent.mkdir(exist_ok=True)
+    line = json.dumps({**row, **machine()})
+    with path.open("a") as file:
+        file.write(line + "\n")
+    print(line, flush=True)

@@ -1,0 +1,87 @@
+"""Choose the classifier's defaults, on splits of the training data only.
+
+python benchmarks/defaults.py --data DIRECTORY [--seeds 2]
+
+One factor at a time around a base, each setting on the same draws and seeds as the
+base; one JSON line a run is added to results/defaults.jsonl, and a run that is there
+already is not repeated. ``--table`` prints the means.
+"""
+
+import argparse
+import json
+
+import pandas as pd
+from _common import RESULTS, already, append, development_split, fit_and_score
+
+from sklearn_attnft import AttentionFineTuneClassifier
+
+FILE = RESULTS / "defaults.jsonl"
+# Name, training texts, texts to score on.
+DATA = [("trec", 1200, None), ("ag_news", 400, 500)]
+BASE = {
+    "learning_rate": 2e-4,
+    "head_learning_rate": 1e-3,
+    "max_epochs": 3,
+    "batch_size": 32,
+    "layers": "all",
+    "pooling": "attention",
+    "head": "linear",
+    "trainable_layers": "blocks",
+    "dropout": 0.1,
+    "encoder_dropout": 0.0,
+    "layer_decay": 1.0,
+    "label_smoothing": 0.0,
+}
+VARIANTS = [
+    {},
+    {"learning_rate": 1e-4},
+    {"max_epochs": 4},
+    {"trainable_layers": "all"},
+    {"layers": "last"},
+    {"head_learning_rate": 3e-3},
+    {"batch_size": 16},
+    {"pooling": "mean"},
+    {"encoder_dropout": 0.1},
+    {"label_smoothing": 0.1},
+    {"layer_decay": 0.9},
+    {"learning_rate": 4e-4},
+    {"head": "mlp"},
+    {"dropout": 0.3},
+]
+KEYS = ["dataset", "n", "n_dev", "seed", "changed"]
+
+
+def run(data, seeds):
+    done = already(FILE, KEYS)
+    for seed in range(seeds):
+        for changed in VARIANTS:
+            for name, n, n_dev in DATA:
+                row = dict(zip(KEYS, (name, n, n_dev, seed, changed), strict=True))
+                if json.dumps(list(row.values())) in done:
+                    continue
+                clf = AttentionFineTuneClassifier(
+                    **{**BASE, **changed}, random_state=seed
+                )
+                split = development_split(data, name, n, n_dev, seed)
+                append(FILE, {**row, **fit_and_score(clf, *split)})
+
+
+def table():
+    rows = pd.read_json(FILE, lines=True)
+    rows["changed"] = rows["changed"].map(lambda c: json.dumps(c) if c else "(base)")
+    shown = rows.pivot_table(
+        index="changed", columns="dataset", values="accuracy", aggfunc=["mean", "count"]
+    )
+    print(shown.round(4).to_markdown())
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="directory of the data sets")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.table:
+        table()
+    else:
+        run(arguments.data, arguments.seeds)

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
+"""The same texts give the same outputs, whatever holds them; any str is a text."""
+
+import numpy as np
+
+from ._data import corpus
+from ._tools import assert_same, fresh, installed, outputs
+
+
+def _assert_like_a_list(estimator, convert, what, convert_y=None):
+    """See that texts in a container give what they give in a list."""
+    X, y = corpus(estimator)
+    held = convert(X)
+    expected = outputs(fresh(estimator).fit(X, y), X)
+    fitted = fresh(estimator).fit(held, y if convert_y is None else convert_y(y))
+    assert_same(
+        outputs(fitted, held), expected, f"Texts in {what} have to act as in a list"
+    )
+
+
+def check_tuple(estimator):
+    """A tuple of texts is as good as a list."""
+    _assert_like_a_list(estimator, tuple, "a tuple")
+
+
+def check_object_array(estimator):
+    """An object array of texts is as good as a list."""
+    _assert_like_a_list(
+        estimator, lambda X: np.array(X, dtype=object), "an object array"
+    )
+
+
+def check_fixed_width_array(estimator):
+    """An array of fixed-width strings is as good as a list."""
+    _assert_like_a_list(estimator, np.array, "an array of fixed-width strings")
+
+
+def check_string_dtype_array(estimator):
+    """An array of numpy's variable-width strings is as good as a list."""
+    _assert_like_a_list(
+        estimator,
+        lambda X: np.array(X, dtype=np.dtypes.StringDType()),
+        "an array of numpy.dtypes.StringDType",
+    )
+
+
+def check_column_array(estimator):
+    """An array of one column, which selectors make, is as good as a list."""
+    _assert_like_a_list(
+        estimator, lambda X: np.array(X, dtype=object)[:, None], "an array (n, 1)"
+    )
+
+
+def check_read_only_array(estimator):
+    """An array that cannot be written to, as joblib memory-maps them, will do."""
+
+    def convert(X):
+        array = np.array(X, dtype=object)
+        array.flags.writeable = False
+        return array
+
+    def convert_y(y):
+        y = y.copy()
+        y.flags.writeable = False
+        return y
+
+    _assert_like_a_list(estimator, convert, "a read-only array", convert_y)
+
+
+def check_strided_array(estimator):
+    """An array that is a view of every second row is as good as a list."""
+    _assert_like_a_list(
+        estimator,
+        lambda X: np.repeat(np.array(X, dtype=object), 2)[::2],
+        "a strided array",
+    )
+
+
+def _shuffled_index(values, dtype, seed):
+    """Make a Series whose index is not the position of its rows."""
+    import pandas as pd
+
+    index = np.random.RandomState(seed).permutation(len(values)) + 100
+    return pd.Series(list(values), index=index, dtype=dtype)
+
+
+def check_pandas_object_series(estimator):
+    """A Series of objects is read by position; its index has no meaning."""
+    _assert_like_a_list(
+        estimator,
+        lambda X: _shuffled_index(X, object, seed=0),
+        "a pandas Series of objects",
+        lambda y: _shuffled_index(y, None, seed=1),
+    )
+
+
+def check_pandas_string_series(estimator):
+    """A Series of pandas' string dtype is as good as a list."""
+    _assert_like_a_list(
+        estimator,
+        lambda X: _shuffled_index(X, "string", seed=0),
+        "a pandas Series of strings",
+    )
+
+
+def check_pandas_frame(estimator):
+    """A pandas data frame of one column is its column, not its column name."""
+    _assert_like_a_list(
+        estimator,
+        lambda X: _shuffled_index(X, object, seed=0).to_frame("text"),
+        "a pandas data frame of one column",
+    )
+
+
+def check_polars_series(estimator):
+    """A polars Series is as good as a list."""
+    import polars as pl
+
+    _assert_like_a_list(estimator, pl.Series, "a polars Series")
+
+
+def check_polars_frame(estimator):
+    """A polars data frame of one column is its column, not its column name."""
+    import polars as pl
+
+    _assert_like_a_list(
+        estimator, lambda X: pl.DataFrame({"text": X}), "a polars frame of one column"
+    )
+
+
+def _assert_finite(estimator, texts, what):
+    """See that some texts can be learned from and predicted, among others."""
+    X, y = corpus(estimator)
+    fitted = fresh(estimator).fit([*texts, *X[len(texts) :]], y)
+    for method, values in outputs(fitted, texts).items():
+        assert len(values) == len(texts), (
+            f"{method} gave {len(values)} rows for {len(texts)} texts ({what})."
+        )
+        if values.dtype.kind != "f":
+            continue
+        finite = np.isfinite(values).reshape(len(texts), -1).all(axis=1)
+        wrong = [text for text, good in zip(texts, finite, strict=True) if not good]
+        assert not wrong, (
+            f"{method} is not finite for {what}: {wrong!r}. Is something divided by "
+            "the number of tokens?"
+        )
+
+
+def check_empty_texts(estimator):
+    """An empty text, or one of white space, is a text with finite outputs."""
+    _assert_finite(estimator, ["", " ", "\n\t "], "texts without a word")
+
+
+def check_unicode_texts(estimator):
+    """Any str is a text: emoji, right to left, combining, NUL, half a surrogate."""
+    texts = [
+        "\U0001f600\U0001f44d\U0001f3fd",
+        "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627",
+        "e\u0301\u0302\u0303",
+        "a\x00b",
+        "half \ud83d of a pair",
+        "\u200b\ufeff",
+        "\u4f60\u597d",
+    ]
+    _assert_finite(estimator, texts, "unusual characters")
+
+
+def check_special_token_texts(estimator):
+    """What looks like a tokenizer's special token is text like any other."""
+    texts = ["[SEP]", "[CLS] [PAD] [MASK] [UNK]", "<s></s>", "<|endoftext|>"]
+    _assert_finite(estimator, texts, "texts that look like special tokens")
+
+
+def applicable(traits):
+    """Yield the checks that apply."""
+    yield check_tuple
+    yield check_object_array
+    yield check_fixed_width_array
+    if hasattr(np.dtypes, "StringDType"):  # numpy 2
+        yield check_string_dtype_array
+    yield check_column_array
+    yield check_read_only_array
+    yield check_strided_array
+    if installed("pandas"):
+        yield check_pandas_object_series
+        yield check_pandas_string_series
+        yield check_pandas_frame
+    if installed("polars"):
+        yield check_polars_series
+        yield check_polars_frame
+    yield check_empty_texts
+    yield check_unicode_texts
+    yield check_special_token_texts

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A corpus that is small, in plain words, and easy to learn."""
+
+import numpy as np
+from sklearn.base import is_regressor
+
+_BAD = (
+    "i hate this awful day",
+    "what a bad and ugly thing",
+    "the worst movie",
+    "so sad , so poor",
+    "he was awful to me",
+    "a bad mood",
+    "they hate it !",
+    "ugly , ugly , ugly",
+)
+_GOOD = (
+    "i love this wonderful day",
+    "what a good and lovely thing",
+    "the best movie",
+    "so happy , so fine",
+    "she was great to me",
+    "a good time",
+    "we love it !",
+    "joy , joy , joy",
+)
+_SKY = (
+    "rain and wind at night",
+    "the sun is hot",
+    "a cold wind",
+    "the star is bright",
+    "rain , rain , rain",
+    "a cold night",
+    "the red sun",
+    "wind by night",
+)
+
+# Their lengths differ as much as they can: padding that leaks shows in the short ones.
+RAGGED = (
+    "a",
+    "i love it",
+    "",
+    " ".join(["the worst day of the year , so sad and so cold"] * 2),
+    "the sun",
+    "she said that the big black dog is happy to see her at night",
+    "!",
+    "bad",
+)
+
+
+def corpus(estimator, n_classes=2):
+    """Make training data, anew at each call.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Says whether the targets are labels (str) or numbers.
+    n_classes : {2, 3}
+
+    Returns
+    -------
+    X : list of str
+        Eight texts of each class, in turn.
+    y : ndarray of shape (n_samples,)
+    """
+    groups = (_BAD, _GOOD, _SKY)[:n_classes]
+    X = [text for row in zip(*groups, strict=True) for text in row]
+    names = np.array(["bad", "good", "sky"][:n_classes])
+    y = np.tile(np.arange(n_classes), len(_BAD))
+    return X, y.astype(np.float64) if is_regressor(estimator) else names[y]
+
+
+def contradiction(estimator):
+    """Make data that only weights decide: every text has both labels.
+
+    Returns
+    -------
+    X : list of str
+    y : ndarray of shape (n_samples,)
+        The two labels in turn.
+    """
+    X, y = corpus(estimator)
+    return [text for text in X for _ in range(2)], np.tile(np.unique(y), len(X))
+
+
+def uneven_weights(n_samples):
+    """Make weights of 1 to 4 that shift the balance of the two classes."""
+    weights = np.ones(n_samples)
+    weights[::2] = 3.0
+    weights[::3] += 1.0
+    return weights

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
+"""A fit that fails or is interrupted says so and leaves no half-fitted estimator."""
+
+from sklearn.base import BaseEstimator
+
+from ._data import corpus
+from ._tools import assert_refused, assert_same, assert_unfitted, fresh, outputs
+
+
+class _Broken(list):
+    """Texts that raise when they are looked at, as Ctrl-C may at any time."""
+
+    def __init__(self, texts, error):
+        super().__init__(texts)
+        self.error = error
+
+    def _raise(self, *args, **kwargs):
+        raise self.error("made by the check")
+
+    __iter__ = __getitem__ = __array__ = _raise
+
+
+class _Breaker(BaseEstimator):
+    """A callback, of skorch's kind, that raises after the first training step."""
+
+    def __init__(self, error=KeyboardInterrupt):
+        self.error = error
+
+    def initialize(self):
+        return self
+
+    def _pass(self, *args, **kwargs):
+        pass
+
+    on_train_begin = on_train_end = on_epoch_begin = on_epoch_end = _pass
+    on_batch_begin = on_grad_computed = _pass
+
+    def on_batch_end(self, *args, **kwargs):
+        raise self.error("made by the check")
+
+
+def _assert_propagates(action, error, when):
+    try:
+        action()
+    except error:
+        return
+    raise AssertionError(
+        f"A {error.__name__} {when} did not come out of fit: a user who presses "
+        "Ctrl-C gets a model that looks trained. Is it caught on the way?"
+    )
+
+
+def _assert_no_half_fit(estimator, break_fit, error, when):
+    """Break a first fit, then a second one.
+
+    Parameters
+    ----------
+    estimator : estimator
+    break_fit : callable
+        From an estimator and data to a fit that is bound to raise `error`.
+    error : exception type
+    when : str
+    """
+    X, y = corpus(estimator)
+    first = fresh(estimator)
+    _assert_propagates(lambda: break_fit(first, X, y), error, when)
+    assert_unfitted(first, X, f"after a {error.__name__} {when} in the first fit")
+    second = fresh(estimator).fit(*corpus(estimator, n_classes=3))
+    before = outputs(second, X)
+    _assert_propagates(lambda: break_fit(second, X, y), error, when)
+    assert_same(
+        outputs(second, X),
+        before,
+        f"After a {error.__name__} {when} in a second fit the first has to be intact "
+        "(set attributes last, after everything that can fail)",
+    )
+
+
+def check_interrupt_in_data(estimator):
+    """Ctrl-C while the data is read comes out of ``fit`` and leaves no half fit."""
+
+    def break_fit(estimator, X, y):
+        estimator.fit(_Broken(X, KeyboardInterrupt), y)
+
+    _assert_no_half_fit(
+        estimator, break_fit, KeyboardInterrupt, "while the texts are read"
+    )
+
+
+def check_interrupt_in_training(estimator):
+    """Ctrl-C during a training step comes out of ``fit`` and leaves no half fit."""
+    _assert_no_half_fit(
+        estimator, _break_training(KeyboardInterrupt), KeyboardInterrupt, "in training"
+    )
+
+
+def check_error_in_training(estimator):
+    """An error during a training step comes out of ``fit`` and leaves no half fit."""
+    _assert_no_half_fit(
+        estimator, _break_training(RuntimeError), RuntimeError, "in training"
+    )
+
+
+def _break_training(error):
+    def break_fit(estimator, X, y):
+        estimator.set_params(callbacks=[_Breaker(error)])
+        try:
+            estimator.fit(X, y)
+        finally:
+            estimator.set_params(callbacks=None)
+
+    return break_fit
+
+
+def check_failed_fit_keeps_the_earlier_one(estimator):
+    """A fit that refuses its data leaves the fit before it as it was."""
+    X, y = corpus(estimator, n_classes=3)
+    fitted = fresh(estimator).fit(X, y)
+    before = outputs(fitted, X)
+    wrong = {"a missing text": ([None, *X[1:]], y), "no texts": ([], y[:0])}
+    for what, (bad_X, bad_y) in wrong.items():
+        _assert_still_fitted(fitted, bad_X, bad_y, X, before, what)
+
+
+def check_failed_target_keeps_the_earlier_fit(estimator):
+    """A fit that refuses its targets leaves the fit before it as it was."""
+    X, y = corpus(estimator, n_classes=3)
+    fitted = fresh(estimator).fit(X, y)
+    before = outputs(fitted, X)
+    wrong = {"a label too few": y[:-1], "one class only": y[[0] * len(y)]}
+    for what, bad_y in wrong.items():
+        _assert_still_fitted(fitted, X, bad_y, X, before, what)
+
+
+def _assert_still_fitted(fitted, bad_X, bad_y, X, before, what):
+    assert_refused(lambda: fitted.fit(bad_X, bad_y), f"{what} in a second fit")
+    assert_same(
+        outputs(fitted, X),
+        before,
+        f"After a second fit that failed for {what} the first has to be intact (set "
+        "attributes last, after everything that can fail)",
+    )
+
+
+def applicable(traits):
+    """Yield the checks that apply."""
+    if traits.tags.requires_fit and not traits.tags.no_validation:
+        yield check_interrupt_in_data
+        yield check_failed_fit_keeps_the_earlier_one
+        if traits.classifier:
+            yield check_failed_target_keeps_the_earlier_fit
+    if "callbacks" in traits.parameters:
+        yield check_interrupt_in_training
+        yield check_error_in_training

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What belongs to the whole process is left as it was, and nothing is printed."""
+
+import contextlib
+import io
+import logging
+import os
+import pickle
+import random
+import sys
+import warnings
+
+import numpy as np
+from sklearn import get_config
+
+from ._data import corpus
+from ._tools import fresh, outputs
+
+
+def _random_states():
+    states = {
+        "numpy.random": pickle.dumps(np.random.get_state()),  # noqa: NPY002
+        "random": random.getstate(),
+    }
+    if "torch" in sys.modules:
+        torch = sys.modules["torch"]
+        states["torch's generator"] = torch.get_rng_state().numpy().tobytes()
+    return states
+
+
+def _settings():
+    root = logging.getLogger()
+    settings = {
+        "warnings.filters": list(warnings.filters),
+        "os.environ": dict(os.environ),
+        "the root logger's level": root.level,
+        "the root logger's handlers": list(root.handlers),
+        "numpy.geterr()": np.geterr(),
+        "scikit-learn's configuration": get_config(),
+        "the working directory": os.getcwd(),
+    }
+    if "torch" in sys.modules:
+        torch = sys.modules["torch"]
+        settings |= {
+            "torch's number of threads": torch.get_num_threads(),
+            "torch's default dtype": torch.get_default_dtype(),
+            "whether torch records gradients": torch.is_grad_enabled(),
+            "torch's deterministic mode": torch.are_deterministic_algorithms_enabled(),
+        }
+    return settings
+
+
+def _assert_untouched(estimator, look, cure):
+    """Compare what `look` sees before and after ``fit`` and the predictions."""
+    X, y = corpus(estimator)
+    unfitted = fresh(estimator)
+    before = look()
+    fitted = unfitted.fit(X, y)
+    between = look()
+    outputs(fitted, X)
+    after = look()
+    # What was not there before (torch, imported by fit) cannot be compared.
+    changed = [n for n in before if before[n] != between[n]]
+    assert not changed, f"fit changed {', '.join(changed)}. {cure}"
+    changed = [n for n in between if between[n] != after[n]]
+    assert not changed, f"A prediction changed {', '.join(changed)}. {cure}"
+
+
+def check_global_random_state_untouched(estimator):
+    """With an int as random_state no global generator is seeded or drawn from."""
+    _assert_untouched(
+        estimator,
+        _random_states,
+        "The user's random numbers are not ours: use a generator of one's own, "
+        "seeded by random_state, or put the global one back.",
+    )
+
+
+def check_global_settings_untouched(estimator):
+    """Warnings, environment, logging and thread counts stay as the user set them."""
+    _assert_untouched(
+        estimator,
+        _settings,
+        "Settings of the process belong to the user: change them in a context that "
+        "puts them back, if at all.",
+    )
+
+
+def check_silent(estimator):
+    """With verbose=0 nothing is written to stdout or stderr."""
+    X, y = corpus(estimator)
+    written = io.StringIO()
+    with contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
+        outputs(fresh(estimator).fit(X, y), X)
+    text = written.getvalue()
+    assert not text, (
+        f"With verbose=0 fit or a prediction wrote {text[:200]!r}. Is a print or a "
+        "progress bar of a library left on?"
+    )
+
+
+def applicable(traits):
+    """Yield the checks that apply."""
+    yield check_global_random_state_untouched
+    yield check_global_settings_untouched
+    yield check_silent

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
+"""scikit-learn's metadata routing brings weights to ``fit``, if they are asked for."""
+
+import numpy as np
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import cross_validate
+from sklearn.pipeline import make_pipeline
+
+from ._data import corpus, uneven_weights
+from ._tools import assert_refused, assert_same, differ, fresh, outputs
+
+
+def _weighted_data(estimator):
+    X, y = corpus(estimator)
+    return np.array(X, dtype=object), y, uneven_weights(len(X))
+
+
+class _Wanting(TransformerMixin, BaseEstimator):
+    """A step that takes weights and does nothing, so that a Pipeline accepts them."""
+
+    __metadata_request__fit = {"sample_weight": True}
+
+    def fit(self, X, y=None, sample_weight=None):
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def check_routing_brings_weights(estimator):
+    """Weights given to ``cross_validate`` reach ``fit`` inside a Pipeline."""
+    X, y, weights = _weighted_data(estimator)
+    with config_context(enable_metadata_routing=True):
+        asking = fresh(estimator).set_fit_request(sample_weight=True)
+        result = cross_validate(
+            make_pipeline(asking),
+            X,
+            y,
+            params={"sample_weight": weights},
+            scoring=get_scorer("accuracy").set_score_request(sample_weight=False),
+            cv=2,
+            return_estimator=True,
+            return_indices=True,
+            error_score="raise",
+        )
+    for fitted, rows in zip(
+        result["estimator"], result["indices"]["train"], strict=True
+    ):
+        expected = fresh(estimator).fit(X[rows], y[rows], sample_weight=weights[rows])
+        assert_same(
+            outputs(fitted, X),
+            outputs(expected, X),
+            "A fold has to be fitted with the weights of its rows",
+        )
+    unweighted = fresh(estimator).fit(X[rows], y[rows])
+    assert differ(outputs(fitted, X), outputs(unweighted, X)), (
+        "The folds are fitted as if without weights. Does fit use sample_weight?"
+    )
+
+
+def check_routing_unrequested_raises(estimator):
+    """Weights that were neither requested nor declined raise, and are not dropped."""
+    X, y, weights = _weighted_data(estimator)
+    with config_context(enable_metadata_routing=True):
+        assert_refused(
+            lambda: cross_validate(
+                make_pipeline(fresh(estimator)),
+                X,
+                y,
+                params={"sample_weight": weights},
+                cv=2,
+                error_score="raise",
+            ),
+            "a sample_weight that nobody asked for",
+            errors=(UnsetMetadataPassedError,),
+            naming=("sample_weight",),
+        )
+
+
+def check_routing_declined_is_dropped(estimator):
+    """Weights that were declined do not reach ``fit``."""
+    X, y, weights = _weighted_data(estimator)
+    with config_context(enable_metadata_routing=True):
+        declining = fresh(estimator).set_fit_request(sample_weight=False)
+        fitted = make_pipeline(_Wanting(), declining).fit(X, y, sample_weight=weights)
+    assert_same(
+        outputs(fitted, X),
+        outputs(fresh(estimator).fit(X, y), X),
+        "With set_fit_request(sample_weight=False) weights must not reach fit",
+    )
+
+
+def check_routing_requests_survive_clone(estimator):
+    """A clone asks for what its original asked for."""
+    with config_context(enable_metadata_routing=True):
+        for asked in (True, False, "weights_of_texts"):
+            asking = fresh(estimator).set_fit_request(sample_weight=asked)
+            requests = clone(asking).get_metadata_routing().fit.requests
+            assert requests["sample_weight"] == asked, (
+                f"After set_fit_request(sample_weight={asked!r}) a clone asks for "
+                f"{requests['sample_weight']!r}."
+            )
+
+
+def applicable(traits):
+    """Yield the checks that apply: all want a ``fit`` that takes `sample_weight`."""
+    routed = "sample_weight" in traits.fit_takes and "set_fit_request" in traits.methods
+    if not routed:
+        return
+    yield check_routing_requests_survive_clone
+    if "score" in traits.methods:
+        yield check_routing_unrequested_raises
+    if not traits.tags.non_deterministic:
+        yield check_routing_declined_is_dropped
+        if traits.classifier:
+            yield check_routing_brings_weights

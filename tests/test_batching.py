@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sklearn_attnft._batching import (
+    TokenizedTexts,
+    shuffled_batches,
+    sorted_batches,
+    tokenize,
+)
+
+# Texts as lists of token ids.
+TEXTS = st.lists(
+    st.lists(st.integers(3, 99), max_size=40), min_size=1, max_size=20
+)
+CUTS = st.sampled_from(["truncate", "window"])
+
+
+class Tokenizer:
+    """Stands for the real one: the texts are token ids already."""
+
+    pad_id, prefix, suffix, room = 0, [1], [2], 8
+
+    def encode(self, texts):
+        return texts
+
+
+@given(TEXTS, CUTS, st.integers(1, 60))
+def test_sorted_batches_hold_every_text_once_within_the_budget(texts, cut, budget):
+    tokens, _ = tokenize(texts, Tokenizer(), cut)
+    batches = sorted_batches(tokens, budget)
+    assert sorted(np.concatenate(batches)) == list(range(len(texts)))
+    for indices in batches:
+        batch = tokens.batch(indices)
+        assert batch.input_ids.numel() <= budget or len(indices) == 1
+
+
+@given(TEXTS, CUTS, st.data())
+def test_a_batch_holds_the_texts_and_nothing_else(texts, cut, data):
+    tokens, is_long = tokenize(texts, Tokenizer(), cut)
+    assert is_long.tolist() == [len(text) > 8 for text in texts]
+    n = len(texts)
+    indices = np.array(data.draw(st.lists(st.integers(0, n - 1), min_size=1)))
+    batch = tokens.batch(indices)
+    assert len(batch) == len(indices)
+    rows = iter(
+        ids[mask.bool()].tolist()
+        for ids, mask in zip(batch.input_ids, batch.attention_mask, strict=True)
+    )
+    counts = batch.windows_per_text or [1] * len(indices)
+    for i, count in zip(indices, counts, strict=True):
+        windows = [next(rows) for _ in range(count)]
+        assert all(w[0] == 1 and w[-1] == 2 and len(w) <= 10 for w in windows)
+        parts, text = [w[1:-1] for w in windows], texts[i]
+        if len(text) <= 8:
+            assert parts == [text]
+        elif cut == "truncate":
+            assert parts == [text[:4] + text[-4:]]
+        else:
+            assert parts[0] + [t for part in parts[1:] for t in part[2:]] == text
+    assert not batch.input_ids[batch.attention_mask == 0].any()
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=300), st.integers(1, 7))
+def test_shuffled_batches_hold_every_text_once(lengths, batch_size):
+    generator = torch.Generator().manual_seed(0)
+    batches = shuffled_batches(np.array(lengths), batch_size, generator)
+    assert len(batches) == -(-len(lengths) // batch_size)
+    assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
+    assert max(map(len, batches)) <= batch_size
+
+
+def test_training_batches_are_little_padding_and_differ_between_epochs():
+    lengths = np.random.RandomState(0).randint(1, 200, size=2000)
+    generator = torch.Generator().manual_seed(0)
+    first = shuffled_batches(lengths, 32, generator)
+    second = shuffled_batches(lengths, 32, generator)
+    padded = sum(len(batch) * lengths[batch].max() for batch in first)
+    assert padded < 1.1 * lengths.sum()
+    assert {tuple(sorted(b)) for b in first} != {tuple(sorted(b)) for b in second}
+
+
+def test_the_longest_text_comes_first():
+    tokens = TokenizedTexts(
+        ids=np.arange(1, 11, dtype=np.int32),
+        window_starts=np.array([0, 2, 8, 10]),
+        text_starts=np.array([0, 1, 2, 3]),
+        pad_id=0,
+    )
+    assert sorted_batches(tokens, budget=1)[0].tolist() == [1]
+    assert tokens.longest_windows.tolist() == [2, 6, 2]
+
+
+@pytest.mark.parametrize("long_texts", ["truncate", "window"])
+def test_the_real_tokenizer_cuts_where_it_was_told_to(long_texts, tiny_encoder):
+    from sklearn_attnft import _backbone
+
+    config = _backbone.load_config(tiny_encoder)
+    tokenizer = _backbone.load_tokenizer(tiny_encoder, config, max_length=10)
+    tokens, is_long = tokenize(["good " * 30, "good", ""], tokenizer, long_texts)
+    assert is_long.tolist() == [True, False, False]
+    assert tokens.longest_windows.tolist() == [10, 3, 2]
+    batch = tokens.batch([0])
+    cls, sep = 2, 3
+    assert (batch.input_ids[:, 0] == cls).all()
+    assert (batch.input_ids == sep).sum(dim=1).tolist() == [1] * len(batch.input_ids)
+    # 8 tokens of text a window, 2 of them shared: 8, 14, 20, 26, 30.
+    assert batch.windows_per_text == (None if long_texts == "truncate" else (5,))
+
+
+def test_special_tokens_and_surrogates_in_a_text_are_plain_text(tiny_encoder):
+    from sklearn_attnft import _backbone
+
+    config = _backbone.load_config(tiny_encoder)
+    tokenizer = _backbone.load_tokenizer(tiny_encoder, config, max_length=32)
+    special = {0, 2, 3, 4}  # [PAD], [CLS], [SEP], [MASK]
+    for text in ("[SEP]", "good [MASK] day", "[CLS][PAD]", "\ud800 good"):
+        [ids] = tokenizer.encode([text])
+        assert ids
+        assert not special & set(ids)

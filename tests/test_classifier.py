@@ -1,0 +1,219 @@
+"""What the classifier's own parameters do."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+from skorch.callbacks import Callback, EarlyStopping
+
+from sklearn_attnft import AttentionFineTuneClassifier, _backbone
+
+X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
+Y = ["good", "bad"] * 12
+# Middle tokens tell them apart.
+LONG = ["good " * 40 + "bad " * 5 + "good " * 40, "good " * 90] * 4
+
+
+def fit(small, *args, **parameters):
+    clf = AttentionFineTuneClassifier(**{**small, **parameters})
+    return clf.fit(*(args or (X, Y)))
+
+
+def encoder_changes(clf):
+    """Names of the encoder's parameters that training moved."""
+    config = _backbone.load_config(tiny.ENCODER)
+    start = _backbone.load_encoder(tiny.ENCODER, config).state_dict()
+    now = clf.module_.context.encoder.state_dict()
+    return {name for name in now if not torch.equal(now[name], start[name])}
+
+
+@pytest.mark.parametrize("pooling", ["attention", "mean", "cls", "max", "concat"])
+@pytest.mark.parametrize("layers", ["all", "last", [0, -1]])
+@pytest.mark.parametrize("head", ["linear", "mlp"])
+def test_every_architecture_learns(pooling, layers, head, small):
+    parameters = {"pooling": pooling, "layers": layers, "head": head, "max_epochs": 8}
+    assert fit(small, **parameters).score(X, Y) == 1.0
+
+
+def test_trainable_layers(small):
+    table = "embeddings.word_embeddings.weight"
+    everything = encoder_changes(fit(small, trainable_layers="all"))
+    assert table in everything
+    blocks = encoder_changes(fit(small, trainable_layers="blocks"))
+    assert blocks == everything - {table}
+    top = encoder_changes(fit(small, trainable_layers=1))
+    assert top
+    assert all(name.startswith("encoder.layer.1.") for name in top)
+    assert encoder_changes(fit(small, trainable_layers=0)) == set()
+
+
+def test_a_frozen_encoder_still_learns(small):
+    clf = fit(small, trainable_layers=0, max_epochs=20, head_learning_rate=0.05)
+    assert clf.score(X, Y) == 1.0
+
+
+def test_history_and_validation(small):
+    clf = AttentionFineTuneClassifier(**small)
+    clf.fit(X, Y, X_val=X[:6], y_val=Y[:6])
+    assert clf.n_iter_ == len(clf.history_) == 3
+    for epoch, row in enumerate(clf.history_, start=1):
+        assert row["epoch"] == epoch
+        assert {type(v) for k, v in row.items() if k != "epoch"} == {float}
+    last = clf.history_[-1]
+    probabilities = clf.predict_proba(X[:6])
+    right = probabilities[np.arange(6), np.searchsorted(clf.classes_, Y[:6])]
+    assert last["valid_accuracy"] == clf.score(X[:6], Y[:6])
+    assert last["valid_loss"] == pytest.approx(-np.log(right).mean(), rel=1e-4)
+    without = AttentionFineTuneClassifier(**small).fit(X, Y)
+    np.testing.assert_array_equal(without.predict_proba(X), clf.predict_proba(X))
+    assert "valid_loss" not in without.history_[0]
+
+
+def test_early_stopping_keeps_the_best_epoch(small):
+    # Labels that contradict the training ones: the accuracy only falls.
+    opposite = [{"good": "bad", "bad": "good"}[label] for label in Y[:6]]
+    parameters = {"max_epochs": 12, "early_stopping": True, "n_iter_no_change": 3}
+    clf = AttentionFineTuneClassifier(**{**small, **parameters})
+    clf.fit(X, Y, X_val=X[:6], y_val=opposite)
+    scores = [row["valid_accuracy"] for row in clf.history_]
+    best = int(np.argmax(scores))
+    assert clf.n_iter_ == best + 1 + 3 < 12
+    assert scores[best] > scores[-1]
+    assert clf.score(X[:6], opposite) == scores[best]
+
+
+def test_early_stopping_sets_texts_aside(small):
+    seen = []
+
+    class Watch(Callback):
+        def on_train_begin(self, net, X=None, **kwargs):
+            seen.append(len(X))
+
+    fit(small, early_stopping=True, validation_fraction=0.25, callbacks=[Watch()])
+    assert seen == [18]
+
+
+def test_callbacks_are_cloned_named_and_may_stop(small):
+    stopping = EarlyStopping(monitor="train_loss", patience=1, threshold=1.0)
+    before = dict(vars(stopping))
+    clf = fit(small, max_epochs=9, callbacks=[("mine", stopping)])
+    assert clf.n_iter_ == 2
+    assert vars(stopping) == before
+
+
+def test_ctrl_c_leaves_the_estimator_as_it_was(small):
+    class Interrupt(Callback):
+        def on_batch_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    clf = AttentionFineTuneClassifier(**small, callbacks=[Interrupt()])
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, Y)
+    assert not hasattr(clf, "module_")
+    fitted = fit(small)
+    before = fitted.predict_proba(X)
+    with pytest.raises(KeyboardInterrupt):
+        fitted.set_params(callbacks=[Interrupt()]).fit(X[:8], Y[:8])
+    np.testing.assert_array_equal(fitted.predict_proba(X), before)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("layer_decay", 0.5),
+        ("weight_decay", 0.5),
+        ("warmup_fraction", 0.9),
+        ("max_grad_norm", 0.01),
+        ("max_grad_norm", None),
+        ("label_smoothing", 0.3),
+        ("dropout", 0.5),
+        ("encoder_dropout", 0.5),
+        ("batch_size", 5),
+        ("class_weight", {"good": 5.0}),
+        ("random_state", 1),
+    ],
+)
+def test_every_training_parameter_matters(parameter, value, small):
+    changed = fit(small, **{parameter: value}).predict_proba(X)
+    assert np.abs(changed - fit(small).predict_proba(X)).max() > 1e-6
+
+
+def test_the_middle_of_a_long_text_is_cut_out(small):
+    with pytest.warns(UserWarning, match=r"100.0% of the texts are longer"):
+        clf = fit(small, LONG, ["a", "b"] * 4)
+    assert clf.truncated_fraction_ == 1.0
+    proba = clf.predict_proba([*LONG[:2], "bad" + LONG[0], LONG[0] + "bad"])
+    np.testing.assert_array_equal(proba[0], proba[1])
+    assert np.abs(proba[2] - proba[0]).max() > 1e-6
+    assert np.abs(proba[3] - proba[0]).max() > 1e-6
+
+
+def test_windows_read_all_of_a_text(small):
+    clf = fit(small, LONG, ["a", "b"] * 4, long_texts="window")
+    assert clf.truncated_fraction_ == 0.0
+    proba = clf.predict_proba(LONG[:2])
+    assert np.abs(proba[0] - proba[1]).max() > 1e-6
+    # Short texts beside long ones: the batch has texts of one and of several windows.
+    together = clf.predict_proba([LONG[0], "good", LONG[1]])
+    apart = [clf.predict_proba([text])[0] for text in (LONG[0], "good", LONG[1])]
+    np.testing.assert_allclose(together, apart, atol=1e-5)
+
+
+def test_bfloat16_is_close_to_float32(small):
+    clf = fit(small, precision="float32")
+    exact = clf.predict_proba(X)
+    rounded = clf.set_params(precision="bfloat16").predict_proba(X)
+    assert 0 < np.abs(rounded - exact).max() < 0.05
+    trained = fit(small, precision="bfloat16", max_epochs=8)
+    assert trained.score(X, Y) == 1.0
+    assert {p.dtype for p in trained.module_.parameters()} == {torch.float32}
+
+
+def test_auto_precision_is_what_the_hardware_computes_in(monkeypatch):
+    from sklearn_attnft._inference import resolve_dtype
+
+    cpu = torch.device("cpu")
+    for name, expected in [("avx512_bf16", torch.bfloat16), ("avx2", torch.float32)]:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda n=name: {n: True})
+        assert resolve_dtype("auto", cpu) == expected
+    assert resolve_dtype("auto", torch.device("mps")) == torch.float32
+
+
+def test_progress_goes_to_stderr(small, capsys):
+    fit(small, verbose=1).predict(X)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "fit: 100%" in err
+    assert "train_loss" in err
+    assert "encode: 100%" in err
+
+
+def test_random_states(small):
+    same = [fit(small, random_state=np.random.RandomState(3)) for _ in range(2)]
+    np.testing.assert_array_equal(*(clf.predict_proba(X) for clf in same))
+    fresh = [fit(small, random_state=None).predict_proba(X) for _ in range(2)]
+    assert np.abs(fresh[0] - fresh[1]).max() > 1e-6
+
+
+def test_transform_is_what_the_head_sees(small):
+    clf = fit(small)
+    context = torch.from_numpy(clf.transform(X))
+    with torch.no_grad():
+        logits = clf.module_.head(context)
+    np.testing.assert_allclose(
+        torch.softmax(logits, 1).numpy(), clf.predict_proba(X), atol=1e-5
+    )
+    names = clf.get_feature_names_out()
+    assert names[0] == "attentionfinetuneclassifier0"
+    frame = clf.set_output(transform="pandas").transform(pd.Series(X, index=range(9, 33)))
+    assert list(frame.columns) == list(names)
+    assert frame.index[0] == 9
+
+
+def test_identical_texts_are_encoded_once(small):
+    clf = fit(small)
+    rows = []
+    clf.module_.register_forward_hook(lambda m, args, out: rows.append(len(out)))
+    clf.predict(["good", "bad", "good"] * 100)
+    assert sum(rows) == 2

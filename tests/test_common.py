@@ -1,0 +1,198 @@
+"""The estimators against our checks for text estimators and scikit-learn's own."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import SkipTestWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import estimator_checks_generator
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    TransformerFeatureExtractor,
+    estimator_checks,
+)
+from sklearn_attnft import _validation as package_validation
+from sklearn_attnft._validation import check_labels, check_texts
+from sklearn_attnft.estimator_checks import (
+    check_text_estimator,
+    parametrize_with_text_checks,
+    text_checks,
+)
+from sklearn_attnft.estimator_checks._data import RAGGED, corpus
+
+SMALL = {
+    "encoder": tiny.ENCODER,
+    "max_length": 32,
+    "max_epochs": 2,
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+    "head_learning_rate": 1e-2,
+}
+CLASSIFIERS = [
+    AttentionFineTuneClassifier(**SMALL),
+    AttentionFineTuneClassifier(
+        **SMALL,
+        long_texts="window",
+        layers=[0, -1],
+        pooling="concat",
+        head="mlp",
+        trainable_layers=1,
+        encoder_dropout=0.1,
+        class_weight="balanced",
+    ),
+]
+EXTRACTORS = [
+    TransformerFeatureExtractor(tiny.ENCODER, max_length=32),
+    TransformerFeatureExtractor(
+        tiny.ENCODER, max_length=32, long_texts="window", layers="all", pooling="concat"
+    ),
+]
+
+
+@parametrize_with_text_checks([*CLASSIFIERS, *EXTRACTORS])
+def test_text_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Matrices this small only wait for a second thread."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+# scikit-learn's generator gives an estimator of texts this one check: it proves that
+# the estimators can be cloned and nothing else. Asked for more, it says so in a warning.
+@pytest.mark.parametrize(
+    "estimator", [CLASSIFIERS[0], EXTRACTORS[0]], ids=lambda e: type(e).__name__
+)
+def test_official_checks(estimator):
+    with pytest.warns(SkipTestWarning, match="requires input"):
+        pairs = list(estimator_checks_generator(estimator))
+    assert [check.func.__name__ for _, check in pairs] == ["check_estimator_cloneable"]
+    for each, check in pairs:
+        check(each)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "at_least"),
+    [(CLASSIFIERS[0], 110), (EXTRACTORS[0], 65)],
+    ids=lambda value: type(value).__name__,
+)
+def test_number_of_checks(estimator, at_least):
+    names = [check.__name__ for _, check in text_checks(estimator)]
+    assert len(names) == len(set(names))
+    assert len(names) >= at_least
+    assert all(name.startswith("check_") for name in names)
+
+
+def test_extractor_gets_no_classifier_checks():
+    names = {check.__name__ for _, check in text_checks(EXTRACTORS[0])}
+    assert "check_set_output_pandas" in names
+    assert not names & {"check_predict_proba", "check_weights_list", "check_learns"}
+
+
+class LinearWordsClassifier(ClassifierMixin, BaseEstimator):
+    """Tf-idf and logistic regression, behind the validation of a text estimator.
+
+    Without inverse document frequencies, and with weights of a fixed sum: so a row of
+    weight 2 is the row twice, and the scale of the weights does not matter.
+    """
+
+    def __init__(self, C=1.0, class_weight=None):
+        self.C = C
+        self.class_weight = class_weight
+
+    def fit(self, X, y, sample_weight=None):
+        texts, y = check_texts(X), check_labels(y, len(check_texts(X)))
+        weights = check_weights(sample_weight, len(texts))
+        if len(np.unique(y[weights > 0])) < 2:
+            raise ValueError("y has one class; a classifier needs at least 2 classes.")
+        texts = [text for text, weight in zip(texts, weights, strict=True) if weight]
+        y, weights = y[weights > 0], weights[weights > 0]
+        model = make_pipeline(
+            TfidfVectorizer(use_idf=False, token_pattern=r"\w+"),
+            LogisticRegression(C=self.C, class_weight=self.class_weight, tol=1e-8),
+        )
+        model.fit(texts, y, logisticregression__sample_weight=weights * 100)
+        self.model_ = model
+        self.classes_ = model.classes_
+        return self
+
+    def predict(self, X):
+        check_is_fitted(self)
+        return self.model_.predict(check_texts(X))
+
+    def predict_proba(self, X):
+        check_is_fitted(self)
+        return self.model_.predict_proba(check_texts(X))
+
+    def predict_log_proba(self, X):
+        check_is_fitted(self)
+        return self.model_.predict_log_proba(check_texts(X))
+
+    def decision_function(self, X):
+        check_is_fitted(self)
+        return self.model_.decision_function(check_texts(X))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        return tags
+
+
+def check_weights(sample_weight, n_texts):
+    """Return weights of sum 1."""
+    weights = package_validation.check_weights(sample_weight, n_texts)
+    return weights / weights.sum()
+
+
+def test_checks_accept_an_estimator_of_others():
+    check_text_estimator(LinearWordsClassifier())
+    names = {check.__name__ for _, check in text_checks(LinearWordsClassifier())}
+    assert {"check_weights_matter", "check_grid_search", "check_learns"} <= names
+    assert not names & {"check_n_iter", "check_transform_shape"}
+
+
+def test_checks_refuse_a_plain_pipeline_by_name_of_check():
+    pipeline = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    assert len(list(text_checks(pipeline))) > 60
+    with pytest.raises(AssertionError, match="Pipeline fails check_"):
+        check_text_estimator(pipeline)
+
+
+def test_checks_take_an_instance():
+    with pytest.raises(TypeError, match="got the class LinearWordsClassifier"):
+        check_text_estimator(LinearWordsClassifier)
+
+
+def test_checks_import_no_other_module_of_the_package():
+    other = re.compile(r"^\s*(from \.\.|(from|import) sklearn_attnft)", re.MULTILINE)
+    files = list(Path(estimator_checks.__file__).parent.glob("*.py"))
+    assert len(files) > 10
+    assert not [file.name for file in files if other.search(file.read_text())]
+
+
+def test_every_check_says_its_rule():
+    for estimator in (CLASSIFIERS[0], EXTRACTORS[0]):
+        for _, check in text_checks(estimator):
+            if check.__module__.startswith("sklearn_attnft"):
+                assert check.__doc__.count("\n") == 0, check.__name__
+
+
+def test_corpus_is_in_the_tiny_vocabulary():
+    texts = [*corpus(CLASSIFIERS[0], n_classes=3)[0], *RAGGED]
+    assert {word for text in texts for word in text.split()} <= set(tiny.WORDS)

@@ -1,0 +1,104 @@
+"""The classifier inside scikit-learn's own machinery."""
+
+import numpy as np
+import pytest
+import sklearn
+import tiny
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+
+X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
+Y = ["good", "bad"] * 12
+
+
+def upper(texts):
+    return [text.upper() for text in texts]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_grid_search_in_a_pipeline(n_jobs, small):
+    grid = {"clf__learning_rate": [1e-3, 2e-3], "clf__pooling": ["attention", "max"]}
+    clf = AttentionFineTuneClassifier(**{**small, "max_epochs": 8})
+    search = GridSearchCV(
+        Pipeline([("clf", clf)]),
+        grid,
+        n_jobs=n_jobs,
+        cv=2,
+        error_score="raise",
+    )
+    search.fit(X, Y)
+    assert search.score(X, Y) == 1.0
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_grid_search_with_a_validation_set_through_a_pipeline(small):
+    with sklearn.config_context(enable_metadata_routing=True):
+        clf = AttentionFineTuneClassifier(**small, early_stopping=True)
+        clf.set_fit_request(X_val=True, y_val=True, sample_weight=True)
+        clf.set_score_request(sample_weight=True)
+        pipeline = Pipeline(
+            [("upper", FunctionTransformer(upper)), ("clf", clf)],
+            transform_input=["X_val"],
+        )
+        search = GridSearchCV(pipeline, {"clf__dropout": [0.0, 0.2]}, cv=2)
+        weights = np.ones(len(X))
+        search.fit(X, Y, sample_weight=weights, X_val=X[:6], y_val=Y[:6])
+    history = search.best_estimator_["clf"].history_
+    assert history[-1]["valid_accuracy"] == 1.0
+
+
+def test_a_validation_set_as_long_as_the_texts_is_sliced_to_the_fold(small):
+    # The trap that the docstring tells of: scikit-learn's, pinned here.
+    lengths = []
+
+    class Spy(AttentionFineTuneClassifier):
+        def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+            lengths.append(len(X_val))
+            return super().fit(X, y, X_val=X_val, y_val=y_val)
+
+    search = GridSearchCV(Spy(**small), {"dropout": [0.0]}, cv=2, refit=False)
+    search.fit(X, Y, X_val=X, y_val=Y)
+    assert lengths == [12, 12]
+
+
+def test_calibration_of_a_fitted_classifier(small):
+    clf = AttentionFineTuneClassifier(**small).fit(X, Y)
+    calibrated = CalibratedClassifierCV(FrozenEstimator(clf)).fit(X, Y)
+    assert calibrated.score(X, Y) == 1.0
+
+
+def test_stacked_with_tfidf(small):
+    stack = StackingClassifier(
+        [
+            ("attention", AttentionFineTuneClassifier(**small)),
+            ("tfidf", make_pipeline(TfidfVectorizer(), LogisticRegression())),
+        ],
+        cv=2,
+    )
+    assert stack.fit(X, Y).score(X, Y) == 1.0
+
+
+def test_context_vectors_feed_another_classifier(small):
+    clf = AttentionFineTuneClassifier(**small)
+    model = make_pipeline(clf, LogisticRegression()).fit(X, Y)
+    assert model.score(X, Y) == 1.0
+
+
+def test_extractor_grid():
+    pipeline = Pipeline(
+        [
+            ("features", TransformerFeatureExtractor(tiny.ENCODER, max_length=32)),
+            ("clf", LogisticRegression()),
+        ]
+    )
+    grid = {"features__pooling": ["mean", "cls"], "clf__C": [1.0, 10.0]}
+    scores = cross_validate(GridSearchCV(pipeline, grid, cv=2), X, Y, cv=2)
+    assert scores["test_score"].mean() > 0.6

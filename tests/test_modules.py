@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from sklearn_attnft import _backbone
+from sklearn_attnft._modules import (
+    POOLINGS,
+    ContextEncoder,
+    LayerAttention,
+    LayerMean,
+    ModuleSpec,
+    TextClassifier,
+    TokenAttention,
+    TokenPooling,
+    resolve_layers,
+)
+
+
+@pytest.fixture
+def encoder(tiny_encoder):
+    return _backbone.load_encoder(tiny_encoder, _backbone.load_config(tiny_encoder))
+
+
+@pytest.fixture
+def tokens():
+    """Random tokens (2, 5, 8) and a mask whose second row has 3 tokens."""
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]).bool()
+    return torch.randn(2, 5, 8, generator=generator), mask
+
+
+def spec(**kwargs):
+    defaults = {
+        "hidden_size": 32,
+        "layers": (0, 1, 2),
+        "mixing": "attention",
+        "pooling": "attention",
+        "head": "linear",
+        "n_classes": 3,
+    }
+    return ModuleSpec(**{**defaults, **kwargs})
+
+
+def test_layer_attention_is_the_formula(tokens):
+    states = [tokens[0], tokens[0] ** 2, tokens[0].abs()]
+    mix = LayerAttention(n_layers=3)
+    with torch.no_grad():
+        mix.weights.copy_(torch.tensor([0.5, -1.0, 2.0]))
+        mix.gamma.fill_(1.7)
+        mixed = mix(states)
+    shares = np.exp([0.5, -1.0, 2.0]) / np.exp([0.5, -1.0, 2.0]).sum()
+    expected = 0
+    for share, state in zip(shares, states, strict=True):
+        centred = state - state.mean(-1, keepdim=True)
+        norm = centred / (centred.pow(2).mean(-1, keepdim=True) + 1e-5).sqrt()
+        expected = expected + 1.7 * share * norm
+    torch.testing.assert_close(mixed, expected.float())
+
+
+def test_token_attention_is_the_formula_and_ignores_padding(tokens):
+    states, mask = tokens
+    pool = TokenAttention(n_features=8)
+    with torch.no_grad():
+        pool.query.copy_(torch.linspace(-2, 2, 8))
+        pooled, weights = pool(states, mask), pool.weights(states, mask)
+    assert (weights[1, 3:] == 0).all()
+    scores = torch.tanh(states[1, :3] @ pool.project.weight.T + pool.project.bias)
+    shares = torch.softmax(scores @ pool.query, dim=0)
+    torch.testing.assert_close(pooled[1], shares @ states[1, :3])
+
+
+def test_attention_starts_uniform(tokens):
+    states, mask = tokens
+    mean = TokenPooling(kind="mean")(states, mask)
+    torch.testing.assert_close(TokenAttention(n_features=8)(states, mask), mean)
+    layers = LayerAttention(n_layers=2)([states, states])
+    torch.testing.assert_close(layers, F.layer_norm(states, (8,)))
+
+
+@pytest.mark.parametrize("kind", ["mean", "cls", "max", "concat"])
+def test_pooling_sees_tokens_only(kind, tokens):
+    states, mask = tokens
+    pooled = TokenPooling(kind=kind)(states, mask)[1]
+    real = states[1, :3]
+    parts = {"cls": real[0], "max": real.amax(0), "mean": real.mean(0)}
+    expected = torch.cat([*parts.values()]) if kind == "concat" else parts[kind]
+    torch.testing.assert_close(pooled, expected)
+
+
+def test_layer_mean_averages(tokens):
+    states, _ = tokens
+    torch.testing.assert_close(LayerMean()([states, 3 * states]), 2 * states)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("head", ["linear", "mlp"])
+def test_shapes(pooling, head, encoder):
+    module = TextClassifier(encoder, spec(pooling=pooling, head=head)).eval()
+    ids, mask = torch.full((4, 6), 7), torch.ones(4, 6, dtype=torch.long)
+    n_features = 96 if pooling == "concat" else 32
+    assert module(ids, mask).shape == (4, 3)
+    assert module.context(ids, mask).shape == (4, n_features)
+    assert module.context(ids, mask, (3, 1)).shape == (2, n_features)
+
+
+def test_windows_of_a_text_are_pooled_as_one_sequence(encoder):
+    module = ContextEncoder(encoder, spec(head=None, pooling="mean")).eval()
+    ids = torch.tensor([[2, 7, 8, 3], [2, 9, 3, 0], [2, 5, 6, 3]])
+    mask = (ids != 0).long()
+    with torch.no_grad():
+        pooled = module(ids, mask, (2, 1))
+        alone = module(ids, mask)
+    torch.testing.assert_close(pooled[0], (4 * alone[0] + 3 * alone[1]) / 7)
+    torch.testing.assert_close(pooled[1], alone[2])
+
+
+def test_only_the_last_layer_equals_the_last_hidden_state(encoder):
+    ids, mask = torch.full((1, 4), 7), torch.ones(1, 4, dtype=torch.long)
+    last = ContextEncoder(encoder, spec(head=None, layers=(2,), mixing="mean"))
+    with torch.no_grad():
+        asked = encoder(ids, attention_mask=mask, output_hidden_states=True)
+        torch.testing.assert_close(
+            last(ids, mask), asked.hidden_states[2].mean(dim=1), rtol=1e-5, atol=1e-6
+        )
+
+
+def test_what_is_frozen_has_no_dropout_and_no_gradient(tiny_encoder):
+    config = _backbone.load_config(tiny_encoder, encoder_dropout=0.5)
+    encoder = _backbone.load_encoder(tiny_encoder, config)
+    module = TextClassifier(encoder, spec())
+    lower, upper = _backbone.encoder_blocks(encoder)
+    module.freeze([upper])
+    module.train()
+    assert all(not m.training for m in lower.modules())
+    assert all(m.training for m in upper.modules())
+    assert not encoder.embeddings.training
+    trainable = {n for n, p in encoder.named_parameters() if p.requires_grad}
+    assert trainable == {f"encoder.layer.1.{n}" for n, _ in upper.named_parameters()}
+    module.eval()
+    assert not any(m.training for m in module.modules())
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [("all", (0, 1, 2)), ("last", (2,)), ([0, -1], (0, 2)), (np.array([1]), (1,))],
+)
+def test_layers(layers, expected):
+    assert resolve_layers(layers, 2) == expected
+
+
+@pytest.mark.parametrize("layers", [[], [3], [-4], [1, 1], [2, -1]])
+def test_layers_that_are_not_there(layers):
+    with pytest.raises(ValueError, match="must name different hidden states"):
+        resolve_layers(layers, 2)
