@@ -242,6 +242,8 @@ class TextTokenizer:
         Id of the padding token.
     max_length : int
         Tokens that the encoder is to read at once, special ones included.
+    long_texts : {"truncate", "window"}
+        How longer texts are to be cut.
 
     Attributes
     ----------
@@ -249,12 +251,13 @@ class TextTokenizer:
         Special tokens that go before and after a text.
     """
 
-    def __init__(self, json, *, pad_id, max_length):
+    def __init__(self, json, *, pad_id, max_length, long_texts):
         from tokenizers import Tokenizer
 
         self.json = json
         self.pad_id = pad_id
         self.max_length = max_length
+        self.long_texts = long_texts
         self._tokenizer = Tokenizer.from_str(json)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
@@ -282,7 +285,7 @@ def _replace_surrogates(text):
     return _SURROGATE.sub("\ufffd", text) if _SURROGATE.search(text) else text
 
 
-def load_tokenizer(encoder, config, *, max_length):
+def load_tokenizer(encoder, config, *, max_length, long_texts):
     """Load the encoder's fast tokenizer; check that it has room for `max_length`."""
     from transformers import AutoTokenizer
 
@@ -311,6 +314,7 @@ def load_tokenizer(encoder, config, *, max_length):
         tokenizer.backend_tokenizer.to_str(),
         pad_id=tokenizer.pad_token_id,
         max_length=max_length,
+        long_texts=long_texts,
     )
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Ragged tokens and the batches made of them: by length, so that little is padding."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,14 +94,13 @@ class TokenizedTexts:
         return TokenBatch(torch.from_numpy(input_ids), torch.from_numpy(mask), counts)
 
 
-def tokenize(texts, tokenizer, long_texts):
+def tokenize(texts, tokenizer):
     """Tokenise texts and say which of them are longer than one window.
 
     Parameters
     ----------
     texts : list of str
     tokenizer : TextTokenizer
-    long_texts : {"truncate", "window"}
 
     Returns
     -------
@@ -108,7 +108,7 @@ def tokenize(texts, tokenizer, long_texts):
     is_long : ndarray of bool, shape (n_texts,)
     """
     bodies = tokenizer.encode(texts)
-    cut = cut_into_windows if long_texts == "window" else cut_the_middle
+    cut = cut_into_windows if tokenizer.long_texts == "window" else cut_the_middle
     windows = [cut(body, tokenizer.room) for body in bodies]
     flat = [
         [*tokenizer.prefix, *part, *tokenizer.suffix]
@@ -116,7 +116,7 @@ def tokenize(texts, tokenizer, long_texts):
         for part in parts
     ]
     tokens = TokenizedTexts(
-        ids=np.fromiter((i for window in flat for i in window), np.int32),
+        ids=np.fromiter(itertools.chain.from_iterable(flat), np.int32),
         window_starts=np.cumsum([0, *map(len, flat)]),
         text_starts=np.cumsum([0, *map(len, windows)]),
         pad_id=tokenizer.pad_id,

@@ -43,7 +43,6 @@ class TextEstimator(BaseEstimator):
         )
         self._spec = spec
         self._tokenizer = tokenizer
-        self._fitted_long_texts = self.long_texts
 
     def _warn_truncation(self, is_long):
         if self.long_texts == "truncate" and is_long.any():
@@ -65,7 +64,6 @@ class TextEstimator(BaseEstimator):
             module if part is None else getattr(module, part),
             texts,
             tokenizer=self._tokenizer,
-            long_texts=self._fitted_long_texts,
             device=device,
             dtype=_inference.resolve_dtype(self.precision, device),
             verbose=self.verbose,

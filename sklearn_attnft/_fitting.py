@@ -61,7 +61,10 @@ class Backbone:
             params["encoder"], encoder_dropout=encoder_dropout
         )
         tokenizer = _backbone.load_tokenizer(
-            params["encoder"], config, max_length=params["max_length"]
+            params["encoder"],
+            config,
+            max_length=params["max_length"],
+            long_texts=params["long_texts"],
         )
         return cls(params["encoder"], config, tokenizer)
 
@@ -90,7 +93,7 @@ def fit_features(params, texts):
     """
     backbone = Backbone.load(params)
     spec = backbone.spec(params, mixing="mean")
-    _, is_long = tokenize(texts, backbone.tokenizer, params["long_texts"])
+    _, is_long = tokenize(texts, backbone.tokenizer)
     module = build_module(backbone.load_encoder(), spec).eval()
     return module.requires_grad_(False), spec, backbone.tokenizer, is_long
 
@@ -115,9 +118,9 @@ class LabelledData:
         texts = [self.texts[i] for i in indices]
         return LabelledData(texts, self.labels[indices], self.weights[indices])
 
-    def tokenized(self, tokenizer, long_texts):
+    def tokenized(self, tokenizer):
         """Return the same, tokenised, with weights of mean 1; and what is long."""
-        tokens, is_long = tokenize(self.texts, tokenizer, long_texts)
+        tokens, is_long = tokenize(self.texts, tokenizer)
         weights = (self.weights / self.weights.mean()).astype(np.float32)
         return LabelledTexts(tokens, self.labels.astype(np.int64), weights), is_long
 
@@ -157,7 +160,10 @@ def split(data, fraction, seed):
             "every class in both parts: raise it, pass X_val and y_val, or set "
             f"early_stopping=False ({error})"
         ) from error
-    return data.take(train_part), data.take(valid_part)
+    valid = data.take(valid_part)
+    return data.take(train_part), dataclasses.replace(
+        valid, weights=np.ones(len(valid_part))
+    )
 
 
 def fit_classifier(params, data, validation, n_classes):
@@ -190,10 +196,9 @@ def fit_classifier(params, data, validation, n_classes):
         n_classes=n_classes,
         dropout=params["dropout"],
     )
-    cut = backbone.tokenizer, params["long_texts"]
-    training, is_long = data.tokenized(*cut)
+    training, is_long = data.tokenized(backbone.tokenizer)
     if validation is not None:
-        validation, _ = validation.tokenized(*cut)
+        validation, _ = validation.tokenized(backbone.tokenizer)
     resolved = {
         "callbacks": _cloned(params["callbacks"]),
         "device": device,

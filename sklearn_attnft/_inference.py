@@ -103,7 +103,7 @@ def run(forward, tokens, *, device, dtype, progress=None):
     return result
 
 
-def predict(forward, texts, *, tokenizer, long_texts, device, dtype, verbose=0):
+def predict(forward, texts, *, tokenizer, device, dtype, verbose=0):
     """Run a module over texts; identical texts are run once.
 
     Parameters are those of :func:`run` and :func:`tokenize`; `verbose` above 0 shows
@@ -122,7 +122,7 @@ def predict(forward, texts, *, tokenizer, long_texts, device, dtype, verbose=0):
     ) as progress:
         for start in range(0, len(distinct), TEXTS_PER_CHUNK):
             chunk = distinct[start : start + TEXTS_PER_CHUNK]
-            tokens, _ = tokenize(chunk, tokenizer, long_texts)
+            tokens, _ = tokenize(chunk, tokenizer)
             parts.append(
                 run(forward, tokens, device=device, dtype=dtype, progress=progress)
             )

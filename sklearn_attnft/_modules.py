@@ -2,6 +2,7 @@
 """The method's layers: mix the encoder's layers, pool its tokens, classify."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +43,11 @@ class ModuleSpec:
     def n_features(self):
         """Length of a context vector."""
         return self.hidden_size * (3 if self.pooling == "concat" else 1)
+
+
+def in_float32(device):
+    """Return a context without autocast: only the encoder computes in bfloat16."""
+    return torch.autocast(device.type, enabled=False)
 
 
 class LayerAttention(nn.Module):
@@ -98,7 +104,7 @@ class TokenAttention(nn.Module):
 
     def weights(self, tokens, mask):
         """Attention: (n_texts, n_tokens, n_features) to (n_texts, n_tokens)."""
-        scores = torch.tanh(self.project(tokens)).float() @ self.query
+        scores = torch.tanh(self.project(tokens)) @ self.query
         return torch.softmax(scores.masked_fill(~mask, -torch.inf), dim=1)
 
     def forward(self, tokens, mask):
@@ -162,11 +168,13 @@ class ContextEncoder(nn.Module):
         -------
         tensor of float32, shape (n_texts, n_features)
         """
-        tokens = self.mix(self._states(input_ids, attention_mask))
+        states = self._states(input_ids, attention_mask)
         mask = attention_mask.bool()
-        if windows_per_text is not None:
-            tokens, mask = _join_windows(tokens, mask, windows_per_text)
-        return self.pool(tokens, mask)
+        with in_float32(mask.device):
+            tokens = self.mix(states)
+            if windows_per_text is not None:
+                tokens, mask = _join_windows(tokens, mask, windows_per_text)
+            return self.pool(tokens, mask)
 
     def _states(self, input_ids, attention_mask):
         n_layers = self.encoder.config.num_hidden_layers
@@ -222,7 +230,8 @@ class TextClassifier(nn.Module):
     def forward(self, input_ids, attention_mask, windows_per_text=None):
         """Return logits, float32, shape (n_texts, n_classes)."""
         context = self.context(input_ids, attention_mask, windows_per_text)
-        return self.head(context).float()
+        with in_float32(context.device):
+            return self.head(context)
 
     def freeze(self, trainable_blocks):
         """Freeze the encoder but for `trainable_blocks`, a list of its modules."""
@@ -264,10 +273,11 @@ def resolve_layers(layers, n_layers):
     """
     if isinstance(layers, str):
         return tuple(range(n_layers + 1)) if layers == "all" else (n_layers,)
-    chosen = tuple(int(i) + (n_layers + 1 if i < 0 else 0) for i in layers)
-    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(
-        range(n_layers + 1)
-    ):
+    there = range(n_layers + 1)
+    named = [i for i in layers if isinstance(i, Integral)]
+    chosen = tuple(int(i) + (len(there) if i < 0 else 0) for i in named)
+    distinct = len(set(chosen)) == len(layers) > 0
+    if not distinct or not all(i in there for i in chosen):
         raise ValueError(
             f"layers={layers!r} must name different hidden states of this encoder: "
             f"0 (embeddings) to {n_layers} (last block), or -1 to {-n_layers - 1} "

@@ -33,6 +33,7 @@ def pack(module, spec, tokenizer):
             "json": tokenizer.json,
             "pad_id": tokenizer.pad_id,
             "max_length": tokenizer.max_length,
+            "long_texts": tokenizer.long_texts,
         },
         "weights": save(weights),
     }

@@ -210,7 +210,7 @@ class WeightedCrossEntropy(nn.Module):
         labels, weights = targets
         smoothing = self.label_smoothing if self.training else 0.0
         losses = F.cross_entropy(
-            logits.float(), labels, reduction="none", label_smoothing=smoothing
+            logits, labels, reduction="none", label_smoothing=smoothing
         )
         return (losses * weights).mean()
 

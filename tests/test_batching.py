@@ -23,13 +23,16 @@ class Tokenizer:
 
     pad_id, prefix, suffix, room = 0, [1], [2], 8
 
+    def __init__(self, long_texts):
+        self.long_texts = long_texts
+
     def encode(self, texts):
         return texts
 
 
 @given(TEXTS, CUTS, st.integers(1, 60))
 def test_sorted_batches_hold_every_text_once_within_the_budget(texts, cut, budget):
-    tokens, _ = tokenize(texts, Tokenizer(), cut)
+    tokens, _ = tokenize(texts, Tokenizer(cut))
     batches = sorted_batches(tokens, budget)
     assert sorted(np.concatenate(batches)) == list(range(len(texts)))
     for indices in batches:
@@ -39,7 +42,7 @@ def test_sorted_batches_hold_every_text_once_within_the_budget(texts, cut, budge
 
 @given(TEXTS, CUTS, st.data())
 def test_a_batch_holds_the_texts_and_nothing_else(texts, cut, data):
-    tokens, is_long = tokenize(texts, Tokenizer(), cut)
+    tokens, is_long = tokenize(texts, Tokenizer(cut))
     assert is_long.tolist() == [len(text) > 8 for text in texts]
     n = len(texts)
     indices = np.array(data.draw(st.lists(st.integers(0, n - 1), min_size=1)))
@@ -98,8 +101,10 @@ def test_the_real_tokenizer_cuts_where_it_was_told_to(long_texts, tiny_encoder):
     from sklearn_attnft import _backbone
 
     config = _backbone.load_config(tiny_encoder)
-    tokenizer = _backbone.load_tokenizer(tiny_encoder, config, max_length=10)
-    tokens, is_long = tokenize(["good " * 30, "good", ""], tokenizer, long_texts)
+    tokenizer = _backbone.load_tokenizer(
+        tiny_encoder, config, max_length=10, long_texts=long_texts
+    )
+    tokens, is_long = tokenize(["good " * 30, "good", ""], tokenizer)
     assert is_long.tolist() == [True, False, False]
     assert tokens.longest_windows.tolist() == [10, 3, 2]
     batch = tokens.batch([0])
@@ -114,7 +119,9 @@ def test_special_tokens_and_surrogates_in_a_text_are_plain_text(tiny_encoder):
     from sklearn_attnft import _backbone
 
     config = _backbone.load_config(tiny_encoder)
-    tokenizer = _backbone.load_tokenizer(tiny_encoder, config, max_length=32)
+    tokenizer = _backbone.load_tokenizer(
+        tiny_encoder, config, max_length=32, long_texts="truncate"
+    )
     special = {0, 2, 3, 4}  # [PAD], [CLS], [SEP], [MASK]
     for text in ("[SEP]", "good [MASK] day", "[CLS][PAD]", "\ud800 good"):
         [ids] = tokenizer.encode([text])

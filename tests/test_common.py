@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import SkipTestWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -13,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
@@ -65,15 +67,15 @@ def test_text_checks(estimator, check):
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
     """Matrices this small only wait for a second thread."""
-    torch = pytest.importorskip("torch")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):
+        yield
     torch.set_num_threads(before)
 
 
 # scikit-learn's generator gives an estimator of texts this one check: it proves that
-# the estimators can be cloned and nothing else. Asked for more, it says so in a warning.
+# the estimators can be cloned, and nothing else, which it says in a warning.
 @pytest.mark.parametrize(
     "estimator", [CLASSIFIERS[0], EXTRACTORS[0]], ids=lambda e: type(e).__name__
 )
@@ -121,30 +123,32 @@ class LinearWordsClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError("y has one class; a classifier needs at least 2 classes.")
         texts = [text for text, weight in zip(texts, weights, strict=True) if weight]
         y, weights = y[weights > 0], weights[weights > 0]
-        model = make_pipeline(
-            TfidfVectorizer(use_idf=False, token_pattern=r"\w+"),
-            LogisticRegression(C=self.C, class_weight=self.class_weight, tol=1e-8),
-        )
-        model.fit(texts, y, logisticregression__sample_weight=weights * 100)
-        self.model_ = model
-        self.classes_ = model.classes_
+        words = TfidfVectorizer(use_idf=False, token_pattern=r"\w+")
+        model = LogisticRegression(
+            C=self.C, class_weight=self.class_weight, tol=1e-8
+        ).fit(words.fit_transform(texts), y, weights * 100)
+        self.words_, self.model_, self.classes_ = words, model, model.classes_
         return self
 
-    def predict(self, X):
+    def _words(self, X):
         check_is_fitted(self)
-        return self.model_.predict(check_texts(X))
+        return self.words_.transform(check_texts(X))
+
+    def predict(self, X):
+        words = self._words(X)
+        return self.model_.predict(words)
 
     def predict_proba(self, X):
-        check_is_fitted(self)
-        return self.model_.predict_proba(check_texts(X))
+        words = self._words(X)
+        return self.model_.predict_proba(words)
 
     def predict_log_proba(self, X):
-        check_is_fitted(self)
-        return self.model_.predict_log_proba(check_texts(X))
+        words = self._words(X)
+        return self.model_.predict_log_proba(words)
 
     def decision_function(self, X):
-        check_is_fitted(self)
-        return self.model_.decision_function(check_texts(X))
+        words = self._words(X)
+        return self.model_.decision_function(words)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

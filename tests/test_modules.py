@@ -149,7 +149,7 @@ def test_layers(layers, expected):
     assert resolve_layers(layers, 2) == expected
 
 
-@pytest.mark.parametrize("layers", [[], [3], [-4], [1, 1], [2, -1]])
+@pytest.mark.parametrize("layers", [[], [3], [-4], [1, 1], [2, -1], ["1"], [0.5]])
 def test_layers_that_are_not_there(layers):
     with pytest.raises(ValueError, match="must name different hidden states"):
         resolve_layers(layers, 2)

@@ -7,7 +7,7 @@ from sklearn.base import is_regressor
 _BAD = (
     "i hate this awful day",
     "what a bad and ugly thing",
-    "the worst movie",
+    "the worst time",
     "so sad , so poor",
     "he was awful to me",
     "a bad mood",
@@ -17,7 +17,7 @@ _BAD = (
 _GOOD = (
     "i love this wonderful day",
     "what a good and lovely thing",
-    "the best movie",
+    "the best time",
     "so happy , so fine",
     "she was great to me",
     "a good time",
@@ -42,7 +42,7 @@ RAGGED = (
     "",
     " ".join(["the worst day of the year , so sad and so cold"] * 2),
     "the sun",
-    "she said that the big black dog is happy to see her at night",
+    "they say that the big black dog is happy to see her at night",
     "!",
     "bad",
 )
