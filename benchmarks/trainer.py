@@ -3,9 +3,9 @@
 python benchmarks/trainer.py --data DIRECTORY [--repeats 3] [--rows N]
 
 The same texts, encoder, batch size, epochs and maximal length; the Trainer with its
-default arguments otherwise (learning rate 5e-5, padding to the longest text of a batch).
-The two alternate in one process; one JSON line a run is added to results/trainer.jsonl.
-``--table`` prints medians, spreads and the ratio.
+default arguments otherwise (learning rate 5e-5, padding to the longest of a batch).
+The two alternate in one process; one JSON line a run is added to
+results/trainer.jsonl. ``--table`` prints medians, spreads and the ratio.
 """
 
 import argparse

@@ -49,9 +49,7 @@ def load(arguments):
     """Return training texts and labels, test texts and labels."""
     if arguments.train is None:
         parts = ("train", "test")
-        loaded = [
-            load_support_tickets(subset=part, return_X_y=True) for part in parts
-        ]
+        loaded = [load_support_tickets(subset=part, return_X_y=True) for part in parts]
     else:
         columns = arguments.text, arguments.label
         files = (arguments.train, arguments.test)
@@ -83,7 +81,7 @@ def main():
     if (arguments.train is None) != (arguments.test is None):
         parser.error("--train and --test go together")
 
-    X_train, y_train, X_test, y_test = data = load(arguments)
+    X_train, _, X_test, _ = data = load(arguments)
     print(f"{len(X_train)} training texts, {len(X_test)} test texts")
     tfidf = make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2),
@@ -98,7 +96,9 @@ def main():
 
     attention.set_params(verbose=0)
     joblib.dump(attention, arguments.model)
-    print(f"\nwrote {arguments.model}; a new process loads it and predicts:", flush=True)
+    print(
+        f"\nwrote {arguments.model}; a new process loads it and predicts:", flush=True
+    )
     subprocess.run(
         [sys.executable, "-c", IN_A_NEW_PROCESS, arguments.model, *X_test[:5]],
         check=True,

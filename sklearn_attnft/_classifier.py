@@ -46,10 +46,11 @@ class AttentionFineTuneClassifier(
         Tokens of a text that are read at once, special ones included. Time grows with
         it for long texts only: nothing is padded to it.
     long_texts : {"truncate", "window"}, default="truncate"
-        What becomes of texts of more than `max_length` tokens. "truncate" cuts out their
-        middle and reads the first and the last half of `max_length` tokens; ``fit``
-        warns if there are such. "window" reads all, in windows of `max_length` tokens that overlap by a quarter, and pools the
-        tokens of all windows together, at training and at prediction.
+        What becomes of texts of more than `max_length` tokens. "truncate" cuts out
+        their middle and reads the first and the last half of `max_length` tokens;
+        ``fit`` warns if there are such. "window" reads all, in windows of `max_length`
+        tokens that overlap by a quarter, and pools the tokens of all windows together,
+        at training and at prediction.
     layers : {"all", "last"} or list of int, default="all"
         Hidden states that layer attention mixes: 0 for the embeddings, i for the i-th
         block, -1 for the last. Each is normalised; the shares are learned.

@@ -30,10 +30,10 @@ class TransformerFeatureExtractor(
         Tokens of a text that are read at once, special ones included. Time grows with
         it for long texts only: nothing is padded to it.
     long_texts : {"truncate", "window"}, default="truncate"
-        What becomes of texts of more than `max_length` tokens. "truncate" cuts out their
-        middle and reads the first and the last half of `max_length` tokens; ``fit``
-        warns if there are such. "window" reads all, in windows of `max_length` tokens that overlap by a quarter; the tokens of
-        all windows are pooled together.
+        What becomes of texts of more than `max_length` tokens. "truncate" cuts out
+        their middle and reads the first and the last half of `max_length` tokens;
+        ``fit`` warns if there are such. "window" reads all, in windows of `max_length`
+        tokens that overlap by a quarter, and pools the tokens of all windows together.
     layers : {"last", "all"} or list of int, default="last"
         Hidden states that are averaged: 0 for the embeddings, i for the i-th block,
         -1 for the last. The last is what sentence encoders are trained for; the

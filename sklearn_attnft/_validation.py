@@ -161,8 +161,8 @@ def encode_labels(y, classes, name):
     unknown = classes[indices] != y
     if unknown.any():
         raise ValueError(
-            f"{name} has the label {y[unknown].tolist()[0]!r}, which is not in y: a label "
-            "that is never trained cannot be validated. Leave its texts out."
+            f"{name} has the label {y[unknown].tolist()[0]!r}, which is not in y: a "
+            "label that is never trained cannot be validated. Leave its texts out."
         )
     return indices
 
@@ -171,8 +171,8 @@ def check_two_classes(classes):
     """Refuse a classification with nothing to tell apart."""
     if len(classes) < 2:
         raise ValueError(
-            f"y has 1 class ({classes.tolist()[0]!r}) among the texts with a positive weight; "
-            "a classifier needs at least 2 classes."
+            f"y has 1 class ({classes.tolist()[0]!r}) among the texts with a positive "
+            "weight; a classifier needs at least 2 classes."
         )
 
 

@@ -103,7 +103,10 @@ PARAMETERS = [
     ({"trainable_layers": 3}, "trainable_layers=3 is more than the 2 layers"),
     ({"trainable_layers": -1}, "'trainable_layers' parameter"),
     ({"batch_size": 0}, "'batch_size' parameter"),
-    ({"class_weight": {"zzz": 2}}, "class_weight has the class 'zzz', which is not in y"),
+    (
+        {"class_weight": {"zzz": 2}},
+        "class_weight has the class 'zzz', which is not in y",
+    ),
     ({"early_stopping": True}, "validation_fraction=0.1 of 4 texts cannot hold"),
     ({"device": "tpu9"}, "device='tpu9' is not a device"),
     ({"device": "cuda:99"}, "device='cuda:99' was asked for, but this machine has"),
@@ -121,13 +124,15 @@ def test_parameters(parameters, message, small):
 
 def test_learned_attention_in_the_extractor_points_to_the_classifier():
     extractor = TransformerFeatureExtractor(tiny.ENCODER, pooling="attention")
-    with pytest.raises(ValueError, match="AttentionFineTuneClassifier.* its transform"):
+    with pytest.raises(
+        ValueError, match=r"AttentionFineTuneClassifier.* its transform"
+    ):
         extractor.fit(X)
 
 
 def test_cuda_where_there_is_none(small, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(ValueError, match="this machine has 0 devices of type 'cuda'"):
+    with pytest.raises(ValueError, match=r"this machine has 0 devices of type 'cuda'"):
         AttentionFineTuneClassifier(**small, device="cuda").fit(X, Y)
 
 
@@ -140,7 +145,7 @@ def changed_encoder(directory, **changes):
 
 
 def fit_message(encoder, **kwargs):
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r".") as caught:
         TransformerFeatureExtractor(encoder, **kwargs).fit(X)
     return str(caught.value)
 

@@ -12,9 +12,7 @@ from sklearn_attnft._batching import (
 )
 
 # Texts as lists of token ids.
-TEXTS = st.lists(
-    st.lists(st.integers(3, 99), max_size=40), min_size=1, max_size=20
-)
+TEXTS = st.lists(st.lists(st.integers(3, 99), max_size=40), min_size=1, max_size=20)
 CUTS = st.sampled_from(["truncate", "window"])
 
 

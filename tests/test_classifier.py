@@ -206,7 +206,9 @@ def test_transform_is_what_the_head_sees(small):
     )
     names = clf.get_feature_names_out()
     assert names[0] == "attentionfinetuneclassifier0"
-    frame = clf.set_output(transform="pandas").transform(pd.Series(X, index=range(9, 33)))
+    frame = clf.set_output(transform="pandas").transform(
+        pd.Series(X, index=range(9, 33))
+    )
     assert list(frame.columns) == list(names)
     assert frame.index[0] == 9
 

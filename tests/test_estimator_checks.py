@@ -323,14 +323,14 @@ class ScalesWeightsInPlace(Bayes):
 @caught_by("check_global_random_state_untouched")
 class SeedsNumpy(Bayes):
     def _generator(self):
-        np.random.seed(self.random_state)  # noqa: NPY002
+        np.random.seed(self.random_state)
         return np.random.mtrand._rand
 
 
 @caught_by("check_global_random_state_untouched")
 class DrawsFromNumpy(Bayes):
     def _scores(self, X):
-        np.random.random()  # noqa: NPY002
+        np.random.random()
         return super()._scores(X)
 
 
@@ -1062,9 +1062,9 @@ def test_check_text_estimator_names_the_check():
 def restored():
     """Put back what the planted bugs do to the process."""
     threads = torch.get_num_threads()
-    state = np.random.get_state()  # noqa: NPY002
+    state = np.random.get_state()
     with torch.random.fork_rng(devices=[]):
         yield
-    np.random.set_state(state)  # noqa: NPY002
+    np.random.set_state(state)
     torch.set_num_threads(threads)
     os.environ.pop("SKLEARN_ATTNFT_PLANTED", None)

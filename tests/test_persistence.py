@@ -97,7 +97,7 @@ def test_a_loaded_estimator_can_be_fitted_pickled_and_trained_again(small):
 def test_a_pickle_of_a_newer_version_says_so(small):
     state = AttentionFineTuneClassifier(**small).fit(X[:4], Y[:4]).__getstate__()
     state["_packed"]["schema"] += 1
-    with pytest.raises(ValueError, match="newer sklearn_attnft.* upgrade"):
+    with pytest.raises(ValueError, match=r"newer sklearn_attnft.* upgrade"):
         AttentionFineTuneClassifier.__new__(AttentionFineTuneClassifier).__setstate__(
             state
         )

@@ -60,9 +60,7 @@ def test_deeper_layers_learn_slower_and_vectors_do_not_decay(module):
 
 def test_frozen_parameters_are_in_no_group(module):
     module.freeze([])
-    groups = parameter_groups(
-        module, _backbone.encoder_blocks, recipe(layer_decay=1.0)
-    )
+    groups = parameter_groups(module, _backbone.encoder_blocks, recipe(layer_decay=1.0))
     names = rates_by_name(module, groups)
     assert names
     assert not [name for name in names if ".encoder." in name]
