@@ -379,7 +379,8 @@ class AttentionFineTuneClassifier(
         labels : ndarray of shape (n_samples,)
             Of the type of ``classes_``.
         """
-        return self.classes_[self._logits(X).argmax(axis=1)]
+        logits = self._logits(X)  # first, for it says if nothing is fitted
+        return self.classes_[logits.argmax(axis=1)]
 
     def transform(self, X):
         """Return the attended context vectors, which the head classifies.

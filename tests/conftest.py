@@ -31,6 +31,19 @@ def no_network():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Matrices as small as the tiny encoder's only wait for a second thread."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def small():
     """Parameters of a classifier that fits in a blink."""

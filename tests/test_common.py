@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import SkipTestWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -14,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import threadpool_limits
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
@@ -62,16 +60,6 @@ EXTRACTORS = [
 @parametrize_with_text_checks([*CLASSIFIERS, *EXTRACTORS])
 def test_text_checks(estimator, check):
     check(estimator)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Matrices this small only wait for a second thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
-        yield
-    torch.set_num_threads(before)
 
 
 # scikit-learn's generator gives an estimator of texts this one check: it proves that
