@@ -10,6 +10,8 @@ import torch
 # Training batches are cut from shuffled pools of this many batches, sorted by length
 # inside a pool: nearly no padding, and still random company for every text.
 POOL = 50
+# Texts tokenised at a time where the tokens are not kept: bounds the memory.
+CHUNK = 16384
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,20 @@ def tokenize(texts, tokenizer):
         pad_id=tokenizer.pad_id,
     )
     return tokens, np.array([len(body) > tokenizer.room for body in bodies])
+
+
+def chunks(texts):
+    """Yield consecutive parts of a list, each small enough to be tokenised at once."""
+    for start in range(0, len(texts), CHUNK):
+        yield texts[start : start + CHUNK]
+
+
+def fraction_longer(texts, tokenizer):
+    """Return the share of the texts that do not fit one window."""
+    longer = 0
+    for part in chunks(texts):
+        longer += sum(len(body) > tokenizer.room for body in tokenizer.encode(part))
+    return longer / len(texts)
 
 
 def cut_the_middle(body, room):

@@ -35,19 +35,17 @@ class TextEstimator(BaseEstimator):
         tags.input_tags.string = True
         return tags
 
-    def _keep(self, module, spec, tokenizer, is_long):
+    def _keep(self, module, spec, tokenizer, longer):
         """Set the fitted attributes, after everything that can fail."""
         self.module_ = module
-        self.truncated_fraction_ = (
-            float(is_long.mean()) if self.long_texts == "truncate" else 0.0
-        )
+        self.truncated_fraction_ = longer if self.long_texts == "truncate" else 0.0
         self._spec = spec
         self._tokenizer = tokenizer
 
-    def _warn_truncation(self, is_long):
-        if self.long_texts == "truncate" and is_long.any():
+    def _warn_truncation(self, longer):
+        if self.long_texts == "truncate" and longer:
             warnings.warn(
-                f"{is_long.mean():.1%} of the texts are longer than max_length="
+                f"{longer:.1%} of the texts are longer than max_length="
                 f"{self.max_length} tokens; of these the middle is cut out: set "
                 "long_texts='window' to read them whole, or raise max_length.",
                 UserWarning,

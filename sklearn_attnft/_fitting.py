@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 
 from . import _backbone
-from ._batching import tokenize
+from ._batching import fraction_longer, tokenize
 from ._inference import resolve_device, resolve_dtype
 from ._modules import ModuleSpec, TextClassifier, build_module, resolve_layers
 from ._training import LabelledTexts, Recipe, train
@@ -89,13 +89,14 @@ def fit_features(params, texts):
     -------
     module, spec, tokenizer
         As ``_persistence.pack`` takes them.
-    is_long : ndarray of bool, shape (n_texts,)
+    longer : float
+        Share of the texts that do not fit one window.
     """
     backbone = Backbone.load(params)
     spec = backbone.spec(params, mixing="mean")
-    _, is_long = tokenize(texts, backbone.tokenizer)
+    longer = fraction_longer(texts, backbone.tokenizer)
     module = build_module(backbone.load_encoder(), spec).eval()
-    return module.requires_grad_(False), spec, backbone.tokenizer, is_long
+    return module.requires_grad_(False), spec, backbone.tokenizer, longer
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def fit_classifier(params, data, validation, n_classes):
     Returns
     -------
     fitted : tuple
-        module, spec, tokenizer, is_long: as ``TextEstimator._keep`` takes them.
+        module, spec, tokenizer, share of long texts: as ``TextEstimator._keep`` takes them.
     history : list of dict
         See ``_training.train``.
     """
@@ -219,7 +220,7 @@ def fit_classifier(params, data, validation, n_classes):
         module, history = train(
             new_module, _backbone.encoder_blocks, training, validation, recipe
         )
-    return (module, spec, backbone.tokenizer, is_long), history
+    return (module, spec, backbone.tokenizer, float(is_long.mean())), history
 
 
 def _named(params, dataclass_type, without):

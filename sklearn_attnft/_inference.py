@@ -7,13 +7,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ._batching import sorted_batches, tokenize
+from ._batching import chunks, sorted_batches, tokenize
 
 # Padded tokens of a prediction batch. On the CPU more is not faster (the products are
 # large enough and the activations leave the caches); a GPU wants larger pieces.
 TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
-# Texts tokenised at a time: bounds the memory of a large corpus.
-TEXTS_PER_CHUNK = 16384
 
 
 def resolve_device(device):
@@ -120,8 +118,7 @@ def predict(forward, texts, *, tokenizer, device, dtype, verbose=0):
     with tqdm(
         total=len(distinct), unit="text", desc="encode", disable=not verbose
     ) as progress:
-        for start in range(0, len(distinct), TEXTS_PER_CHUNK):
-            chunk = distinct[start : start + TEXTS_PER_CHUNK]
+        for chunk in chunks(distinct):
             tokens, _ = tokenize(chunk, tokenizer)
             parts.append(
                 run(forward, tokens, device=device, dtype=dtype, progress=progress)

@@ -29,6 +29,7 @@ def outputs_of_a_new_process(model, directory, texts=X):
     dumped, output = directory / "model.joblib", directory / "output.npy"
     joblib.dump((model, texts), dumped)
     environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"}
+    environment["OMP_NUM_THREADS"] = "1"  # equal bit for bit: as many as in this one
     command = [sys.executable, "-W", "error", "-c", LOAD, str(dumped), str(output)]
     subprocess.run(command, check=True, env=environment)
     return np.load(output)
