@@ -1,6 +1,6 @@
 """Choose the classifier's defaults, on splits of the training data only.
 
-python benchmarks/defaults.py --data DIRECTORY [--seeds 2]
+python benchmarks/defaults.py --data DIRECTORY [--dataset NAME ...] [--seeds 2]
 
 One factor at a time around a base, each setting on the same draws and seeds as the
 base; one JSON line a run is added to results/defaults.jsonl, and a run that is there
@@ -16,8 +16,8 @@ from _common import RESULTS, already, append, development_split, fit_and_score
 from sklearn_attnft import AttentionFineTuneClassifier
 
 FILE = RESULTS / "defaults.jsonl"
-# Name, training texts, texts to score on.
-DATA = [("trec", 1200, None), ("ag_news", 400, 500)]
+# Training texts, texts to score on (None: all there are).
+DATA = {"trec": (None, None), "ag_news": (400, 500)}
 BASE = {
     "learning_rate": 2e-4,
     "head_learning_rate": 1e-3,
@@ -35,15 +35,19 @@ BASE = {
 VARIANTS = [
     {},
     {"learning_rate": 1e-4},
-    {"max_epochs": 4},
+    {"label_smoothing": 0.1},
+    {"encoder_dropout": 0.1},
     {"trainable_layers": "all"},
     {"layers": "last"},
     {"head_learning_rate": 3e-3},
-    {"batch_size": 16},
     {"pooling": "mean"},
-    {"encoder_dropout": 0.1},
-    {"label_smoothing": 0.1},
+    {"learning_rate": 1e-4, "trainable_layers": "all"},
+    {"learning_rate": 1e-4, "label_smoothing": 0.1},
+    {"learning_rate": 1e-4, "head_learning_rate": 3e-3},
+    {"learning_rate": 1e-4, "layers": "last", "pooling": "mean"},
     {"layer_decay": 0.9},
+    {"max_epochs": 4},
+    {"batch_size": 16},
     {"learning_rate": 4e-4},
     {"head": "mlp"},
     {"dropout": 0.3},
@@ -51,11 +55,12 @@ VARIANTS = [
 KEYS = ["dataset", "n", "n_dev", "seed", "changed"]
 
 
-def run(data, seeds):
+def run(data, names, seeds):
     done = already(FILE, KEYS)
     for seed in range(seeds):
         for changed in VARIANTS:
-            for name, n, n_dev in DATA:
+            for name in names:
+                n, n_dev = DATA[name]
                 row = dict(zip(KEYS, (name, n, n_dev, seed, changed), strict=True))
                 if json.dumps(list(row.values())) in done:
                     continue
@@ -68,9 +73,13 @@ def run(data, seeds):
 
 def table():
     rows = pd.read_json(FILE, lines=True)
+    rows["n"] = rows["n"].astype("Int64").astype(str)
     rows["changed"] = rows["changed"].map(lambda c: json.dumps(c) if c else "(base)")
     shown = rows.pivot_table(
-        index="changed", columns="dataset", values="accuracy", aggfunc=["mean", "count"]
+        index="changed",
+        columns=["dataset", "n"],
+        values="accuracy",
+        aggfunc=["mean", "count"],
     )
     print(shown.round(4).to_markdown())
 
@@ -78,10 +87,11 @@ def table():
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="directory of the data sets")
+    parser.add_argument("--dataset", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
     if arguments.table:
         table()
     else:
-        run(arguments.data, arguments.seeds)
+        run(arguments.data, arguments.dataset, arguments.seeds)
