@@ -142,6 +142,7 @@ def weigh(data, classes, class_weight):
     )
     of_class = np.zeros(len(classes))
     of_class[present] = weights
+    check_two_classes(classes[np.flatnonzero(of_class)])
     weighed = dataclasses.replace(data, weights=data.weights * of_class[data.labels])
     return weighed.take(np.flatnonzero(weighed.weights))
 
@@ -181,7 +182,8 @@ def fit_classifier(params, data, validation, n_classes):
     Returns
     -------
     fitted : tuple
-        module, spec, tokenizer, share of long texts: as ``TextEstimator._keep`` takes them.
+        module, spec, tokenizer, share of long texts: as ``TextEstimator._keep`` takes
+        them.
     history : list of dict
         See ``_training.train``.
     """
@@ -206,10 +208,7 @@ def fit_classifier(params, data, validation, n_classes):
         "dtype": resolve_dtype(params["precision"], device),
         "generator": torch.Generator().manual_seed(seed),
     }
-    recipe = Recipe(
-        **_named(params, Recipe, without=set(resolved)),
-        **resolved,
-    )
+    recipe = Recipe(**_named(params, Recipe, without=set(resolved)), **resolved)
 
     def new_module():
         module = TextClassifier(backbone.load_encoder(), spec)

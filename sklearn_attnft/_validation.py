@@ -216,9 +216,14 @@ def check_weights(sample_weight, n_texts):
 
 
 def check_class_weight(class_weight, classes):
-    """Refuse class weights, in a dict, for classes that are not in y."""
+    """Refuse class weights, in a dict, that are negative or for classes not in y."""
     if isinstance(class_weight, dict):
-        for label in class_weight:
+        for label, weight in class_weight.items():
+            if not (isinstance(weight, Real) and 0 <= weight < np.inf):
+                raise ValueError(
+                    f"class_weight has {weight!r} for the class {label!r}; expected a "
+                    "finite number of at least 0."
+                )
             if label not in classes.tolist():
                 raise ValueError(
                     f"class_weight has the class {label!r}, which is not in y; y has "

@@ -107,6 +107,8 @@ PARAMETERS = [
         {"class_weight": {"zzz": 2}},
         "class_weight has the class 'zzz', which is not in y",
     ),
+    ({"class_weight": {"good": -1}}, "class_weight has -1 for the class 'good'"),
+    ({"class_weight": {"good": 0}}, "y has 1 class .* positive weight"),
     ({"early_stopping": True}, "validation_fraction=0.1 of 4 texts cannot hold"),
     ({"device": "tpu9"}, "device='tpu9' is not a device"),
     ({"device": "cuda:99"}, "device='cuda:99' was asked for, but this machine has"),
