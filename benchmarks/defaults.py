@@ -34,9 +34,10 @@ BASE = {
 }
 VARIANTS = [
     {},
+    {"learning_rate": 1e-4, "encoder_dropout": 0.1},
     {"learning_rate": 1e-4},
-    {"label_smoothing": 0.1},
     {"encoder_dropout": 0.1},
+    {"label_smoothing": 0.1},
     {"trainable_layers": "all"},
     {"layers": "last"},
     {"head_learning_rate": 3e-3},
@@ -57,8 +58,8 @@ KEYS = ["dataset", "n", "n_dev", "seed", "changed"]
 
 def run(data, names, seeds):
     done = already(FILE, KEYS)
-    for seed in range(seeds):
-        for changed in VARIANTS:
+    for changed in VARIANTS:
+        for seed in range(seeds):
             for name in names:
                 n, n_dev = DATA[name]
                 row = dict(zip(KEYS, (name, n, n_dev, seed, changed), strict=True))
