@@ -1,0 +1,120 @@
+"""Encoders of other families: random, tiny, with the tiny tokenizer."""
+
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+
+X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 30] * 2
+Y = ["good", "bad", "good", "bad", "bad", "good"] * 2
+SIZES = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 66,
+    "pad_token_id": 0,
+}
+FAMILIES = {
+    "roberta": SIZES,
+    "xlm-roberta": SIZES,
+    "mpnet": SIZES,
+    "electra": {**SIZES, "embedding_size": 16},
+    "deberta-v2": {
+        **SIZES,
+        "relative_attention": True,
+        "pos_att_type": ["p2c", "c2p"],
+        "position_buckets": 16,
+    },
+    "modernbert": {
+        **SIZES,
+        "cls_token_id": 2,
+        "sep_token_id": 3,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "local_attention": 8,
+    },
+    "distilbert": {
+        "dim": 32,
+        "n_layers": 2,
+        "n_heads": 2,
+        "hidden_dim": 64,
+        "max_position_embeddings": 66,
+    },
+    "albert": {**SIZES, "embedding_size": 16},
+}
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def encoder(request, tmp_path_factory):
+    """Directory of a tiny encoder of a family."""
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    directory = tmp_path_factory.mktemp(request.param)
+    n_tokens = len(AutoTokenizer.from_pretrained(tiny.ENCODER))
+    config = AutoConfig.for_model(
+        request.param, vocab_size=n_tokens, **FAMILIES[request.param]
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        AutoModel.from_config(config).save_pretrained(directory)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(Path(tiny.ENCODER) / name, directory)
+    return str(directory)
+
+
+def classifier(encoder, **kwargs):
+    return AttentionFineTuneClassifier(
+        encoder, max_length=32, max_epochs=2, batch_size=8, random_state=0, **kwargs
+    )
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"long_texts": "window", "max_length": 12},
+        {"trainable_layers": 0, "layers": "last", "pooling": "mean"},
+        {"trainable_layers": 1, "layer_decay": 0.5, "encoder_dropout": 0.1},
+    ],
+    ids=["default", "window", "frozen", "top"],
+)
+def test_it_fits_and_moves(encoder, parameters):
+    clf = classifier(encoder).set_params(**parameters)
+    if "albert" in encoder and clf.trainable_layers == 1:
+        with pytest.raises(ValueError, match="has no list of 2 blocks"):
+            clf.fit(X, Y)
+        return
+    proba = clf.fit(X, Y).predict_proba(X)
+    assert np.isfinite(proba).all()
+    alone = np.concatenate([clf.predict_proba([text]) for text in X[:6]])
+    np.testing.assert_allclose(alone, proba[:6], atol=1e-5)
+    loaded = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(loaded.predict_proba(X), proba)
+
+
+def test_dropout_inside_the_encoder_is_ours(encoder):
+    plain = classifier(encoder).fit(X, Y).predict_proba(X)
+    same = classifier(encoder, encoder_dropout=0.0).fit(X, Y).predict_proba(X)
+    np.testing.assert_array_equal(plain, same)
+    dropped = classifier(encoder, encoder_dropout=0.4).fit(X, Y).predict_proba(X)
+    assert np.abs(plain - dropped).max() > 1e-6
+
+
+def test_features_are_those_of_plain_transformers(encoder):
+    from transformers import AutoModel, AutoTokenizer
+
+    features = TransformerFeatureExtractor(encoder, max_length=32).fit_transform(X[:5])
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    model = AutoModel.from_pretrained(encoder).eval()
+    for text, row in zip(X[:5], features, strict=True):
+        inputs = tokenizer(text, return_tensors="pt", return_token_type_ids=False)
+        with torch.no_grad():
+            states = model(**inputs).last_hidden_state[0]
+        np.testing.assert_allclose(row, states.mean(dim=0).numpy(), atol=1e-5)
