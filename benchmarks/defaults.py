@@ -35,8 +35,8 @@ BASE = {
 VARIANTS = [
     {},
     {"learning_rate": 1e-4, "encoder_dropout": 0.1},
-    {"learning_rate": 1e-4},
     {"encoder_dropout": 0.1},
+    {"learning_rate": 1e-4},
     {"label_smoothing": 0.1},
     {"trainable_layers": "all"},
     {"layers": "last"},
