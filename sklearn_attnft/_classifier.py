@@ -107,10 +107,10 @@ class AttentionFineTuneClassifier(
         looked up at each call: a classifier pickled on a GPU loads anywhere.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Of the matrix products. "auto" is bfloat16 where the hardware multiplies in it
-        (recent GPUs and x86 servers), else float32. bfloat16 is several times faster
-        there; a fit then takes another path than in float32 and ends about as
-        accurate, and probabilities differ in the third digit. Weights, losses and
-        softmax are float32 either way.
+        (recent GPUs and x86 servers), else float32. bfloat16 is faster there, and
+        carries two to three digits through the encoder: a fit takes another path than
+        in float32, and probabilities differ in the third digit. Attention, head,
+        losses and all weights are float32 either way.
     callbacks : list of skorch callbacks or None, default=None
         Added to the training loop; cloned before use. Training ends early only by a
         ``skorch.callbacks.EarlyStopping`` among them.

@@ -243,7 +243,7 @@ def _freeze(module, trainable_layers):
         return
     if trainable_layers == "blocks":
         # The table of token embeddings is half of a small encoder, and its gradient
-        # is dense: a fifth of a training step on short texts.
+        # is dense: on short texts it would take a good part of a training step.
         encoder.get_input_embeddings().requires_grad_(False)
         return
     blocks = _backbone.encoder_blocks(encoder) if trainable_layers else []

@@ -48,8 +48,8 @@ def resolve_dtype(precision, device):
     """Turn the parameter `precision` into the dtype of the matrix products.
 
     "auto" is bfloat16 only where the hardware multiplies in it: CUDA from Ampere on,
-    x86 with AVX512-BF16 or AMX. Elsewhere bfloat16 is emulated, hundreds of times
-    slower.
+    x86 with AVX512-BF16 or AMX. Elsewhere it would be emulated, far slower than
+    float32.
     """
     if precision != "auto":
         return getattr(torch, precision)
