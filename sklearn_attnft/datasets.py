@@ -17,7 +17,7 @@ Synthetic support tickets
 =========================
 
 {n} messages to the customer service of invented companies (an outdoor shop, a software
-firm, a network operator, a marketplace, clinics, schools and others), written for this
+firm, a network operator, a marketplace, a travel agency and others), written for this
 package. None of them is real, and no person or product in them is. Each was written by
 itself, with the typos and moods of people; none is made from a template.
 
