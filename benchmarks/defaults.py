@@ -75,7 +75,7 @@ def run(data, names, seeds):
 
 def table():
     rows = pd.read_json(FILE, lines=True)
-    rows["n"] = rows["n"].astype("Int64").astype(str)
+    rows["n"] = rows["n"].map(lambda n: f"{n:.0f}", na_action="ignore").fillna("all")
     rows["changed"] = rows["changed"].map(lambda c: json.dumps(c) if c else "(base)")
     shown = rows.pivot_table(
         index="changed",
