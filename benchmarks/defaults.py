@@ -1,6 +1,6 @@
 """Choose the classifier's defaults, on splits of the training data only.
 
-python benchmarks/defaults.py --data DIRECTORY [--dataset NAME ...] [--seeds 2]
+python benchmarks/defaults.py --data DIRECTORY [--dataset NAME ...] [--seeds 0 1]
 
 One factor at a time around a base, each setting on the same draws and seeds as the
 base; one JSON line a run is added to results/defaults.jsonl, and a run that is there
@@ -34,11 +34,14 @@ BASE = {
 }
 VARIANTS = [
     {},
+    {"trainable_layers": 4},
+    {"trainable_layers": 4, "layers": "last"},
+    {"trainable_layers": 4, "head_learning_rate": 3e-3},
+    {"layers": "last"},
+    {"learning_rate": 1e-4},
     {"learning_rate": 1e-4, "encoder_dropout": 0.1},
     {"encoder_dropout": 0.1},
-    {"layers": "last"},
     {"layers": "last", "encoder_dropout": 0.1},
-    {"learning_rate": 1e-4},
     {"label_smoothing": 0.1},
     {"trainable_layers": "all"},
     {"head_learning_rate": 3e-3},
@@ -60,7 +63,7 @@ KEYS = ["dataset", "n", "n_dev", "seed", "changed"]
 def run(data, names, seeds):
     done = already(FILE, KEYS)
     for changed in VARIANTS:
-        for seed in range(seeds):
+        for seed in seeds:
             for name in names:
                 n, n_dev = DATA[name]
                 row = dict(zip(KEYS, (name, n, n_dev, seed, changed), strict=True))
@@ -90,7 +93,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="directory of the data sets")
     parser.add_argument("--dataset", nargs="+", choices=DATA, default=list(DATA))
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
     if arguments.table:

@@ -8,8 +8,11 @@ import joblib
 import numpy as np
 import pytest
 import tiny
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
 
 from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+from sklearn_attnft.datasets import load_support_tickets
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 50] * 3
 Y = ["good", "bad", "good", "bad", "bad", "good"] * 3
@@ -76,6 +79,21 @@ def test_the_real_encoder_is_stored_once(tmp_path):
     assert weights <= dumped.stat().st_size <= 1.05 * weights
     moved = outputs_of_a_new_process(clf, tmp_path, X[:5])
     np.testing.assert_array_equal(moved, clf.predict_proba(X[:5]))
+
+
+@pytest.mark.slow  # 21 fits of the default encoder
+def test_the_best_of_a_grid_moves_to_a_new_process(tmp_path):
+    texts, topics = load_support_tickets(subset="train", return_X_y=True)
+    search = GridSearchCV(
+        Pipeline([("clf", AttentionFineTuneClassifier(random_state=0))]),
+        {"clf__learning_rate": [1e-4, 2e-4], "clf__pooling": ["attention", "mean"]},
+        n_jobs=2,
+    )
+    best = search.fit(texts[:300], topics[:300]).best_estimator_
+    assert search.cv_results_["mean_test_score"].min() > 0.5
+    assert best.score(texts[300:], topics[300:]) > 0.5
+    moved = outputs_of_a_new_process(best, tmp_path, texts[300:400])
+    np.testing.assert_array_equal(moved, best.predict_proba(texts[300:400]))
 
 
 def test_what_is_pickled_is_plain_data(small):
