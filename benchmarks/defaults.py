@@ -35,10 +35,13 @@ BASE = {
 VARIANTS = [
     {},
     {"trainable_layers": 4},
+    {"trainable_layers": 4, "max_epochs": 4},
+    {"trainable_layers": 4, "label_smoothing": 0.1},
+    {"trainable_layers": 4, "learning_rate": 1e-4},
+    {"learning_rate": 1e-4},
     {"trainable_layers": 4, "layers": "last"},
     {"trainable_layers": 4, "head_learning_rate": 3e-3},
     {"layers": "last"},
-    {"learning_rate": 1e-4},
     {"learning_rate": 1e-4, "encoder_dropout": 0.1},
     {"encoder_dropout": 0.1},
     {"layers": "last", "encoder_dropout": 0.1},
@@ -60,9 +63,9 @@ VARIANTS = [
 KEYS = ["dataset", "n", "n_dev", "seed", "changed"]
 
 
-def run(data, names, seeds):
+def run(data, names, seeds, first):
     done = already(FILE, KEYS)
-    for changed in VARIANTS:
+    for changed in VARIANTS[:first]:
         for seed in seeds:
             for name in names:
                 n, n_dev = DATA[name]
@@ -94,9 +97,10 @@ if __name__ == "__main__":
     parser.add_argument("--data", help="directory of the data sets")
     parser.add_argument("--dataset", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--first", type=int, help="settings to run; default: all")
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
     if arguments.table:
         table()
     else:
-        run(arguments.data, arguments.dataset, arguments.seeds)
+        run(arguments.data, arguments.dataset, arguments.seeds, arguments.first)

@@ -216,19 +216,29 @@ def encoder_blocks(encoder):
     layers: true of every encoder family that transformers ships but those that share
     one block between layers (ALBERT).
     """
+    lists = _block_lists(encoder)
+    if not lists:
+        raise ValueError(
+            f"The encoder (model type {encoder.config.model_type!r}) has no list of "
+            f"{encoder.config.num_hidden_layers} blocks, so its layers cannot be "
+            "frozen or given rates of their own: use trainable_layers='blocks', 'all' "
+            "or 0, and layer_decay=1."
+        )
+    return lists[0]
+
+
+def shares_blocks(encoder):
+    """Tell whether the layers of an encoder share their weights, as ALBERT's do."""
+    return not _block_lists(encoder)
+
+
+def _block_lists(encoder):
     n_layers = encoder.config.num_hidden_layers
-    lists = [
+    return [
         module
         for module in encoder.modules()
         if isinstance(module, nn.ModuleList) and len(module) == n_layers
     ]
-    if not lists:
-        raise ValueError(
-            f"The encoder (model type {encoder.config.model_type!r}) has no list of "
-            f"{n_layers} blocks, so its layers cannot be frozen or given rates of "
-            "their own: use trainable_layers='blocks', 'all' or 0, and layer_decay=1."
-        )
-    return lists[0]
 
 
 class TextTokenizer:

@@ -11,7 +11,7 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
 from ._backbone import DEFAULT_ENCODER
 from ._estimator import SHARED_CONSTRAINTS, TextEstimator
@@ -68,10 +68,11 @@ class AttentionFineTuneClassifier(
         Probability of dropout inside the encoder while training; attention
         probabilities are never dropped. Above 0 a step takes longer, and a text that
         is trained several times is seen in several ways.
-    trainable_layers : {"blocks", "all"} or int, default="blocks"
-        What of the encoder is trained. "blocks" is all but its table of token
-        embeddings, "all" is all; k trains the top k blocks, 0 none: only attention and
-        head are learned then. Fewer is faster, and less accurate given enough labels.
+    trainable_layers : float, int or {"blocks", "all"}, default=0.67
+        What of the encoder is trained. A float between 0 and 1 is the share of its
+        blocks, from the top (0.67 of 6 are 4); an int k the top k blocks; 0 none: only
+        attention and head are learned then. "blocks" is all but the table of token
+        embeddings, "all" is all. Fewer is faster.
     learning_rate : float, default=2e-4
         Peak rate of the encoder's top block.
     head_learning_rate : float, default=1e-3
@@ -177,6 +178,7 @@ class AttentionFineTuneClassifier(
         "encoder_dropout": [Interval(Real, 0, 1, closed="left")],
         "trainable_layers": [
             StrOptions({"blocks", "all"}),
+            Interval(RealNotInt, 0, 1, closed="neither"),
             Interval(Integral, 0, None, closed="left"),
         ],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -207,7 +209,7 @@ class AttentionFineTuneClassifier(
         head="linear",
         dropout=0.1,
         encoder_dropout=0.0,
-        trainable_layers="blocks",
+        trainable_layers=0.67,
         learning_rate=2e-4,
         head_learning_rate=1e-3,
         layer_decay=1.0,

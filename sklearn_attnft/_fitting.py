@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import threading
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -246,7 +247,13 @@ def _freeze(module, trainable_layers):
         # is dense: on short texts it would take a good part of a training step.
         encoder.get_input_embeddings().requires_grad_(False)
         return
+    is_share = not isinstance(trainable_layers, Integral)
+    if is_share and _backbone.shares_blocks(encoder):
+        _freeze(module, "blocks")  # the one block there is
+        return
     blocks = _backbone.encoder_blocks(encoder) if trainable_layers else []
+    if is_share:
+        trainable_layers = max(1, round(trainable_layers * len(blocks)))
     if trainable_layers > len(blocks):
         raise ValueError(
             f"trainable_layers={trainable_layers} is more than the {len(blocks)} "

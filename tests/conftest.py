@@ -51,6 +51,7 @@ def small():
         "encoder": tiny.ENCODER,
         "max_length": 32,
         "max_epochs": 3,
+        "trainable_layers": "blocks",  # of two random blocks both have to learn
         "batch_size": 8,
         "learning_rate": 1e-3,
         "head_learning_rate": 1e-2,

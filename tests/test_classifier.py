@@ -46,6 +46,11 @@ def test_trainable_layers(small):
     assert top
     assert all(name.startswith("encoder.layer.1.") for name in top)
     assert encoder_changes(fit(small, trainable_layers=0)) == set()
+    for share in (0.1, 0.5, 0.7):  # of two blocks: one at least, then rounded
+        assert encoder_changes(fit(small, trainable_layers=share)) == top
+    assert encoder_changes(fit(small, trainable_layers=0.8)) == {
+        name for name in blocks if name.startswith("encoder.")
+    }
 
 
 def test_a_frozen_encoder_still_learns(small):
