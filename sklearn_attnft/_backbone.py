@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import json
 import re
+import threading
 from pathlib import Path
 
 import torch
@@ -31,6 +32,9 @@ HIDDEN_DROPOUTS = (
     "embedding_dropout",
     "mlp_dropout",
 )
+# torch's generator and transformers' log level belong to the process: whoever changes
+# them for a while does it in turn.
+PROCESS_LOCK = threading.RLock()
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -96,15 +100,16 @@ def _quiet():
     """Silence transformers' bars and load reports, then restore the user's settings."""
     from transformers.utils import logging
 
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
+    with PROCESS_LOCK:
+        verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(verbosity)
+            if bars:
+                logging.enable_progress_bar()
 
 
 def load_config(encoder, *, encoder_dropout=0.0):

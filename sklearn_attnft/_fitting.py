@@ -3,7 +3,6 @@
 
 import contextlib
 import dataclasses
-import threading
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -21,9 +20,6 @@ from ._modules import ModuleSpec, TextClassifier, build_module, resolve_layers
 from ._training import LabelledTexts, Recipe, train
 from ._validation import check_class_weight, check_two_classes
 
-# torch's generator belongs to the process: fits in threads take turns with it.
-_GENERATOR_LOCK = threading.RLock()
-
 
 def draw_seed(random_state):
     """Draw one seed from the parameter `random_state`.
@@ -39,7 +35,7 @@ def draw_seed(random_state):
 def isolated_generator(seed, device):
     """Seed torch's generators for a while, then put them back as they were."""
     cuda = [device] if device.type == "cuda" else []
-    with _GENERATOR_LOCK, torch.random.fork_rng(devices=cuda):
+    with _backbone.PROCESS_LOCK, torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
         for each in cuda:
             with torch.cuda.device(each):

@@ -216,7 +216,7 @@ def check_weights(sample_weight, n_texts):
 
 
 def check_class_weight(class_weight, classes):
-    """Refuse class weights, in a dict, that are negative or for classes not in y."""
+    """Refuse class weights, in a dict, that are negative or misname a class."""
     if isinstance(class_weight, dict):
         for label, weight in class_weight.items():
             if not (isinstance(weight, Real) and 0 <= weight < np.inf):
@@ -224,8 +224,10 @@ def check_class_weight(class_weight, classes):
                     f"class_weight has {weight!r} for the class {label!r}; expected a "
                     "finite number of at least 0."
                 )
-            if label not in classes.tolist():
-                raise ValueError(
-                    f"class_weight has the class {label!r}, which is not in y; y has "
-                    f"{classes.tolist()!r:.200}."
-                )
+        # A fold may lack a class; a name that stands for none of y's is a mistake.
+        unknown = [label for label in class_weight if label not in classes.tolist()]
+        if unknown and not set(classes.tolist()) <= set(class_weight):
+            raise ValueError(
+                f"class_weight has the class {unknown[0]!r}, which is not in y; y has "
+                f"{classes.tolist()!r:.200}."
+            )

@@ -104,8 +104,8 @@ PARAMETERS = [
     ({"trainable_layers": -1}, "'trainable_layers' parameter"),
     ({"batch_size": 0}, "'batch_size' parameter"),
     (
-        {"class_weight": {"zzz": 2}},
-        "class_weight has the class 'zzz', which is not in y",
+        {"class_weight": {"zzz": 2, "good": 1}},
+        "class_weight has the class 'zzz', which is not in y; y has .*'bad', 'good'",
     ),
     ({"class_weight": {"good": -1}}, "class_weight has -1 for the class 'good'"),
     ({"class_weight": {"good": 0}}, "y has 1 class .* positive weight"),

@@ -144,6 +144,14 @@ def test_every_training_parameter_matters(parameter, value, small):
     assert np.abs(changed - fit(small).predict_proba(X)).max() > 1e-6
 
 
+def test_class_weights_of_a_class_that_a_fold_lacks(small):
+    weights = {"good": 2.0, "bad": 1.0, "elsewhere": 3.0}
+    proba = fit(small, class_weight=weights).predict_proba(X)
+    weights.pop("elsewhere")
+    expected = fit(small, class_weight=weights).predict_proba(X)
+    np.testing.assert_array_equal(proba, expected)
+
+
 def test_the_middle_of_a_long_text_is_cut_out(small):
     with pytest.warns(UserWarning, match=r"100.0% of the texts are longer"):
         clf = fit(small, LONG, ["a", "b"] * 4)

@@ -1,3 +1,6 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -103,6 +106,25 @@ def test_the_generator_is_seeded_inside_and_restored_after():
             draws.append(torch.rand(3))
     torch.testing.assert_close(*draws, rtol=0, atol=0)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_loading_waits_for_a_fit_in_another_thread(tiny_encoder):
+    # Both use torch's generator, and loading transformers' log level: one per process.
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    config = _backbone.load_config(tiny_encoder)
+    loading = threading.Thread(
+        target=_backbone.load_encoder, args=(tiny_encoder, config)
+    )
+    with isolated_generator(0, torch.device("cpu")):
+        loading.start()
+        loading.join(timeout=0.5)
+        assert loading.is_alive()
+    loading.join()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(_backbone.load_config, [tiny_encoder] * 40))
+    assert logging.get_verbosity() == before
 
 
 def test_seeds():
