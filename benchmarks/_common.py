@@ -57,12 +57,12 @@ def baseline():
     )
 
 
-def fit_and_score(estimator, texts, labels, test_texts, test_labels):
+def fit_and_score(estimator, texts, labels, test_texts, test_labels, **fit_params):
     """Fit and score; return accuracy and the seconds of both."""
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*longer than max_length")
-        estimator.fit(texts, labels)
+        estimator.fit(texts, labels, **fit_params)
     fitted = time.perf_counter()
     accuracy = estimator.score(test_texts, test_labels)
     return {

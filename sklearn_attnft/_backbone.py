@@ -195,6 +195,59 @@ def load_encoder(encoder, config):
     return _without_pooler(model)
 
 
+def load_language_model(encoder, config):
+    """Load the encoder's weights and, if the checkpoint has it, its masked-LM head.
+
+    Returns
+    -------
+    encoder : torch.nn.Module
+        As :func:`load_encoder` returns it.
+    head : torch.nn.Module or None
+        From token states (n_tokens, hidden_size) to logits (n_tokens, vocab_size);
+        None if the checkpoint was stored without it.
+    """
+    from transformers import AutoModelForMaskedLM
+
+    source = find_encoder(encoder)
+    with _quiet(), torch.random.fork_rng(devices=[]):
+        model, report = AutoModelForMaskedLM.from_pretrained(
+            source, config=config, dtype="float32", output_loading_info=True
+        )
+    base = model.base_model
+    prefix = f"{model.base_model_prefix}."
+    lacks_head = any(not key.startswith(prefix) for key in report["missing_keys"])
+    return _without_pooler(base), None if lacks_head else _PretrainedHead(model)
+
+
+class _PretrainedHead(nn.Module):
+    """A masked language model without its encoder: token states to logits.
+
+    Every family has its own head under its own name; what they share is that the model
+    hands the encoder's states to it. So the encoder is replaced by the states.
+    """
+
+    def __init__(self, model):
+        super().__init__()
+        setattr(model, model.base_model_prefix, _GivenStates())
+        self.model = model
+
+    def forward(self, states):
+        """(n_tokens, hidden_size) to (n_tokens, vocab_size)."""
+        given = getattr(self.model, self.model.base_model_prefix)
+        given.states = states.unsqueeze(0)
+        ids = torch.zeros(given.states.shape[:2], dtype=torch.long)
+        return self.model(input_ids=ids.to(states.device)).logits.squeeze(0)
+
+
+class _GivenStates(nn.Module):
+    """Stands where an encoder was and returns what it was given."""
+
+    def forward(self, *args, **kwargs):
+        from transformers.modeling_outputs import BaseModelOutput
+
+        return BaseModelOutput(last_hidden_state=self.states)
+
+
 def rebuild_encoder(config_json, state_dict):
     """Make an encoder from its configuration (JSON) and weights, without any file."""
     from transformers import MODEL_MAPPING, AutoConfig
@@ -255,6 +308,8 @@ class TextTokenizer:
         The ``tokenizer.json`` of the encoder.
     pad_id : int
         Id of the padding token.
+    mask_id : int or None
+        Id of the token that masks others; None: the vocabulary has none.
     max_length : int
         Tokens that the encoder is to read at once, special ones included.
     long_texts : {"truncate", "window"}
@@ -266,11 +321,12 @@ class TextTokenizer:
         Special tokens that go before and after a text.
     """
 
-    def __init__(self, json, *, pad_id, max_length, long_texts):
+    def __init__(self, json, *, pad_id, mask_id, max_length, long_texts):
         from tokenizers import Tokenizer
 
         self.json = json
         self.pad_id = pad_id
+        self.mask_id = mask_id
         self.max_length = max_length
         self.long_texts = long_texts
         self._tokenizer = Tokenizer.from_str(json)
@@ -290,9 +346,22 @@ class TextTokenizer:
 
     def encode(self, texts):
         """Tokenise a list of str; return for each its token ids, none special."""
+        return [encoding.ids for encoding in self._encodings(texts)]
+
+    def words(self, texts):
+        """Tokenise a list of str; return for each the number, from 1, of each word.
+
+        Pieces of one word have one number. A tokenizer that does not cut texts into
+        words first gives each token its own.
+        """
+        if self._tokenizer.pre_tokenizer is None:
+            return [list(range(1, len(ids) + 1)) for ids in self.encode(texts)]
+        encodings = self._encodings(texts)
+        return [[number + 1 for number in e.word_ids] for e in encodings]
+
+    def _encodings(self, texts):
         texts = [_replace_surrogates(text) for text in texts]
-        encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
-        return [encoding.ids for encoding in encodings]
+        return self._tokenizer.encode_batch(texts, add_special_tokens=False)
 
 
 def _replace_surrogates(text):
@@ -328,6 +397,7 @@ def load_tokenizer(encoder, config, *, max_length, long_texts):
     return TextTokenizer(
         tokenizer.backend_tokenizer.to_str(),
         pad_id=tokenizer.pad_token_id,
+        mask_id=tokenizer.mask_token_id,
         max_length=max_length,
         long_texts=long_texts,
     )

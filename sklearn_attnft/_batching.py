@@ -25,11 +25,14 @@ class TokenBatch:
         1 where there is a token, 0 where there is padding.
     windows_per_text : tuple of int or None
         How many consecutive rows belong to each text; None: one row each.
+    words : tensor of int64, shape (n_windows, n_tokens), or None
+        As in :class:`TokenizedTexts`; 0 where there is padding. Stays on the CPU.
     """
 
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
     windows_per_text: tuple | None = None
+    words: torch.Tensor | None = None
 
     def __len__(self):
         if self.windows_per_text is None:
@@ -42,6 +45,7 @@ class TokenBatch:
             self.input_ids.to(device, non_blocking=True),
             self.attention_mask.to(device, non_blocking=True),
             self.windows_per_text,
+            self.words,
         )
 
     def inputs(self):
@@ -61,12 +65,15 @@ class TokenizedTexts:
     text_starts : ndarray of int64, shape (n_texts + 1,)
         Which is the first window of each text.
     pad_id : int
+    words : ndarray of int32, shape (n_tokens,), or None
+        The number, from 1, of each token's word in its text; 0 for special tokens.
     """
 
     ids: np.ndarray
     window_starts: np.ndarray
     text_starts: np.ndarray
     pad_id: int
+    words: np.ndarray | None = None
 
     def __len__(self):
         return len(self.text_starts) - 1
@@ -77,53 +84,89 @@ class TokenizedTexts:
         lengths = np.diff(self.window_starts)
         return np.maximum.reduceat(lengths, self.text_starts[:-1])
 
+    def take(self, indices):
+        """Return some of the texts, each of which must be one window."""
+        starts = self.window_starts[indices]
+        lengths = self.window_starts[np.add(indices, 1)] - starts
+        before = np.cumsum(lengths) - lengths
+        where = np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
+        return TokenizedTexts(
+            ids=self.ids[where],
+            window_starts=np.cumsum([0, *lengths]),
+            text_starts=np.arange(len(indices) + 1),
+            pad_id=self.pad_id,
+            words=None if self.words is None else self.words[where],
+        )
+
     def batch(self, indices):
         """Pad some texts into a :class:`TokenBatch`, in the order of `indices`."""
-        windows = [
-            self.ids[self.window_starts[w] : self.window_starts[w + 1]]
+        spans = [
+            slice(self.window_starts[w], self.window_starts[w + 1])
             for i in indices
             for w in range(self.text_starts[i], self.text_starts[i + 1])
         ]
-        shape = len(windows), max(map(len, windows))
-        input_ids = np.full(shape, self.pad_id, dtype=np.int64)
-        mask = np.zeros(shape, dtype=np.int64)
-        for row, window in enumerate(windows):
-            input_ids[row, : len(window)] = window
-            mask[row, : len(window)] = 1
-        counts = None
-        if len(windows) > len(indices):
+        n_tokens = np.array([span.stop - span.start for span in spans])
+        mask = (np.arange(n_tokens.max()) < n_tokens[:, None]).astype(np.int64)
+        counts, words = None, None
+        if len(spans) > len(indices):
             counts = tuple(np.diff(self.text_starts)[indices].tolist())
-        return TokenBatch(torch.from_numpy(input_ids), torch.from_numpy(mask), counts)
+        if self.words is not None:
+            words = _pad(self.words, spans, mask.shape, 0)
+        ids = _pad(self.ids, spans, mask.shape, self.pad_id)
+        return TokenBatch(ids, torch.from_numpy(mask), counts, words)
 
 
-def tokenize(texts, tokenizer):
+def _pad(values, spans, shape, filler):
+    """Lay spans of a flat array under one another, as a tensor of int64."""
+    padded = np.full(shape, filler, dtype=np.int64)
+    for row, span in zip(padded, spans, strict=True):
+        row[: span.stop - span.start] = values[span]
+    return torch.from_numpy(padded)
+
+
+def tokenize(texts, tokenizer, *, cut=None, with_words=False):
     """Tokenise texts and say which of them are longer than one window.
 
     Parameters
     ----------
     texts : list of str
     tokenizer : TextTokenizer
+    cut : callable or None
+        From the tokens of a text and the room in a window to windows; None: as
+        ``tokenizer.long_texts`` says.
+    with_words : bool
+        Also keep which word each token is of.
 
     Returns
     -------
     tokens : TokenizedTexts
     is_long : ndarray of bool, shape (n_texts,)
     """
+    if cut is None:
+        cut = cut_into_windows if tokenizer.long_texts == "window" else cut_the_middle
     bodies = tokenizer.encode(texts)
-    cut = cut_into_windows if tokenizer.long_texts == "window" else cut_the_middle
     windows = [cut(body, tokenizer.room) for body in bodies]
-    flat = [
-        [*tokenizer.prefix, *part, *tokenizer.suffix]
-        for parts in windows
-        for part in parts
-    ]
+    ids, lengths = _flatten(windows, tokenizer.prefix, tokenizer.suffix)
+    words = None
+    if with_words:
+        numbers = [cut(body, tokenizer.room) for body in tokenizer.words(texts)]
+        none = [0] * len(tokenizer.prefix), [0] * len(tokenizer.suffix)
+        words, _ = _flatten(numbers, *none)
     tokens = TokenizedTexts(
-        ids=np.fromiter(itertools.chain.from_iterable(flat), np.int32),
-        window_starts=np.cumsum([0, *map(len, flat)]),
+        ids=ids,
+        window_starts=np.cumsum([0, *lengths]),
         text_starts=np.cumsum([0, *map(len, windows)]),
         pad_id=tokenizer.pad_id,
+        words=words,
     )
     return tokens, np.array([len(body) > tokenizer.room for body in bodies])
+
+
+def _flatten(windows, prefix, suffix):
+    """Put all windows of all texts into one array; return it and their lengths."""
+    flat = [[*prefix, *part, *suffix] for parts in windows for part in parts]
+    ids = np.fromiter(itertools.chain.from_iterable(flat), np.int32)
+    return ids, [len(part) for part in flat]
 
 
 def chunks(texts):
@@ -157,6 +200,11 @@ def cut_into_windows(body, room):
     overlap = room // 4
     last = max(len(body) - overlap, 1)
     return [body[i : i + room] for i in range(0, last, room - overlap)]
+
+
+def cut_apart(body, room):
+    """Cut into windows of `room` tokens that do not overlap."""
+    return [body[i : i + room] for i in range(0, max(len(body), 1), room)]
 
 
 def sorted_batches(tokens, budget):

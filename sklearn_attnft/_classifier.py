@@ -14,9 +14,9 @@ from sklearn.base import (
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
 from ._backbone import DEFAULT_ENCODER
-from ._estimator import SHARED_CONSTRAINTS, TextEstimator
+from ._estimator import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
 from ._fitting import LabelledData, fit_classifier, weigh
-from ._modules import POOLINGS
+from ._modules import HEADS, POOLINGS
 from ._validation import (
     check_labels,
     check_texts,
@@ -58,9 +58,10 @@ class AttentionFineTuneClassifier(
         How the tokens of a text become one context vector: learned attention, their
         mean, the first token, their maximum in each feature, or first token, maximum
         and mean side by side.
-    head : {"linear", "mlp"}, default="linear"
-        What classifies the context vector: one linear layer, or a hidden layer of the
-        encoder's size before it.
+    head : {"linear", "mlp", "lstm"}, default="linear"
+        What classifies: one linear layer on the context vector; a hidden layer of the
+        encoder's size before it; or a bidirectional LSTM over the mixed tokens, whose
+        states are pooled in their place (the paper's hybrid; slower on long texts).
     dropout : float, default=0.1
         Probability of dropping a feature of the context vector (and of the hidden
         layer of an "mlp" head) while training.
@@ -73,6 +74,9 @@ class AttentionFineTuneClassifier(
         blocks, from the top (0.67 of 6 are 4); an int k the top k blocks; 0 none: only
         attention and head are learned then. "blocks" is all but the table of token
         embeddings, "all" is all. Fewer is faster.
+    gradual_unfreezing : bool, default=False
+        Train attention and head alone in the first epoch, then ever more blocks from
+        the top, all of them in the last epoch (Howard and Ruder 2018, section 3.3).
     learning_rate : float, default=2e-4
         Peak rate of the encoder's top block.
     head_learning_rate : float, default=1e-3
@@ -103,6 +107,21 @@ class AttentionFineTuneClassifier(
         Share of `X` set aside, stratified, if `early_stopping` has no `X_val`.
     n_iter_no_change : int, default=2
         Epochs without improvement after which training stops.
+    lm_epochs : int, default=0
+        Passes of language-model fine-tuning over the training texts and `X_unlabeled`,
+        before the classifier is trained: the paper's sequential method. All of the
+        encoder but its table of token embeddings is adapted, and long texts are read
+        whole. A checkpoint without a language model's head gets one tied to its
+        token embeddings, which is trained for one pass before the encoder moves.
+    lm_learning_rate : float, default=1e-4
+        Peak rate of the encoder in these.
+    lm_weight : float, default=0.0
+        Above 0, the paper's joint method: classifier and language model are trained at
+        once, on the sum of their losses, the language model's times `lm_weight`. The
+        classifier then reads masked texts while training: one pass of the encoder
+        serves both.
+    mask_probability : float, default=0.15
+        Share of the words that the language model has to guess.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", "mps"; "auto" is the first GPU, else the CPU. It is
         looked up at each call: a classifier pickled on a GPU loads anywhere.
@@ -129,10 +148,12 @@ class AttentionFineTuneClassifier(
     module_ : torch.nn.Module
         The trained encoder, attention and head.
     history_ : list of dict
-        For each epoch: "epoch", "dur" (seconds), "train_loss", and with validation
-        texts "valid_loss" (plain cross entropy) and "valid_accuracy".
+        For each epoch: "stage" ("language model" or "classifier"), "epoch", "dur"
+        (seconds), "train_loss"; with validation texts "valid_loss" (plain cross
+        entropy) and "valid_accuracy"; of the language model "valid_loss" and
+        "valid_perplexity" on a part of the texts that is held out.
     n_iter_ : int
-        Epochs that were run.
+        Epochs of the classifier that were run.
     truncated_fraction_ : float
         Share of the training texts that are longer than `max_length` tokens and were
         cut; 0 with ``long_texts="window"``.
@@ -149,9 +170,10 @@ class AttentionFineTuneClassifier(
     the separator token do. Attention starts uniform, so training starts from mean
     pooling.
 
-    Two traps. ``GridSearchCV`` slices `X_val` to the fold when it happens to be as long
-    as `X`. And a ``Pipeline`` passes `X_val` on as it is: steps before the classifier
-    transform it only if they are told to by ``Pipeline(transform_input=["X_val"])``.
+    Two traps. ``GridSearchCV`` slices `X_val` and `X_unlabeled` to the fold when they
+    happen to be as long as `X`. And a ``Pipeline`` passes them on as they are: steps
+    before the classifier transform them only if they are told to, by
+    ``Pipeline(transform_input=["X_val", "X_unlabeled"])``.
 
     References
     ----------
@@ -173,7 +195,7 @@ class AttentionFineTuneClassifier(
         **SHARED_CONSTRAINTS,
         "layers": [StrOptions({"last", "all"}), "array-like"],
         "pooling": [StrOptions(set(POOLINGS))],
-        "head": [StrOptions({"linear", "mlp"})],
+        "head": [StrOptions(set(HEADS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "encoder_dropout": [Interval(Real, 0, 1, closed="left")],
         "trainable_layers": [
@@ -181,6 +203,7 @@ class AttentionFineTuneClassifier(
             Interval(RealNotInt, 0, 1, closed="neither"),
             Interval(Integral, 0, None, closed="left"),
         ],
+        "gradual_unfreezing": ["boolean"],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "head_learning_rate": [Interval(Real, 0, None, closed="neither")],
         "layer_decay": [Interval(Real, 0, 1, closed="right")],
@@ -188,6 +211,8 @@ class AttentionFineTuneClassifier(
         "warmup_fraction": [Interval(Real, 0, 1, closed="both")],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        **LM_CONSTRAINTS,
+        "lm_weight": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [StrOptions({"balanced"}), dict, None],
@@ -210,6 +235,7 @@ class AttentionFineTuneClassifier(
         dropout=0.1,
         encoder_dropout=0.0,
         trainable_layers=0.67,
+        gradual_unfreezing=False,
         learning_rate=2e-4,
         head_learning_rate=1e-3,
         layer_decay=1.0,
@@ -223,6 +249,10 @@ class AttentionFineTuneClassifier(
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=2,
+        lm_epochs=0,
+        lm_learning_rate=1e-4,
+        lm_weight=0.0,
+        mask_probability=0.15,
         device="auto",
         precision="auto",
         callbacks=None,
@@ -238,6 +268,7 @@ class AttentionFineTuneClassifier(
         self.dropout = dropout
         self.encoder_dropout = encoder_dropout
         self.trainable_layers = trainable_layers
+        self.gradual_unfreezing = gradual_unfreezing
         self.learning_rate = learning_rate
         self.head_learning_rate = head_learning_rate
         self.layer_decay = layer_decay
@@ -251,6 +282,10 @@ class AttentionFineTuneClassifier(
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.lm_epochs = lm_epochs
+        self.lm_learning_rate = lm_learning_rate
+        self.lm_weight = lm_weight
+        self.mask_probability = mask_probability
         self.device = device
         self.precision = precision
         self.callbacks = callbacks
@@ -258,7 +293,7 @@ class AttentionFineTuneClassifier(
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, X_unlabeled=None):
         """Fine-tune the encoder from its checkpoint.
 
         Parameters
@@ -276,6 +311,8 @@ class AttentionFineTuneClassifier(
             ``early_stopping=True`` they decide when to stop.
         y_val : array-like of shape (n_validation_samples,), default=None
             Their classes.
+        X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
+            More texts for the language model, with ``lm_epochs`` or ``lm_weight``.
 
         Returns
         -------
@@ -301,12 +338,13 @@ class AttentionFineTuneClassifier(
             data,
             self._check_validation(X_val, y_val, classes),
             len(classes),
+            check_texts(X_unlabeled, "X_unlabeled") if X_unlabeled is not None else [],
         )
         self._warn_truncation(fitted[-1])
         self._keep(*fitted)
         self.classes_ = classes
         self.history_ = history
-        self.n_iter_ = len(history)
+        self.n_iter_ = sum(row["stage"] == "classifier" for row in history)
         return self
 
     def _check_validation(self, X_val, y_val, classes):
@@ -397,7 +435,7 @@ class AttentionFineTuneClassifier(
             Or a data frame, as ``set_output`` says. ``n_features`` is the encoder's
             hidden size, three times that with ``pooling="concat"``.
         """
-        return self._run(X, "context")
+        return self._run(X, "contexts")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -3,7 +3,7 @@
 
 import os
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -19,6 +19,11 @@ SHARED_CONSTRAINTS = {
     "device": [str],
     "precision": [StrOptions({"auto", "float32", "bfloat16"})],
     "verbose": ["verbose"],
+}
+LM_CONSTRAINTS = {
+    "lm_epochs": [Interval(Integral, 0, None, closed="left")],
+    "lm_learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "mask_probability": [Interval(Real, 0, 1, closed="neither")],
 }
 
 

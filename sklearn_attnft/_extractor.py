@@ -5,7 +5,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit
 from sklearn.utils._param_validation import StrOptions
 
 from ._backbone import DEFAULT_ENCODER
-from ._estimator import SHARED_CONSTRAINTS, TextEstimator
+from ._estimator import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
 from ._fitting import fit_features
 from ._validation import check_texts
 
@@ -16,8 +16,8 @@ class TransformerFeatureExtractor(
     """Turn texts into features with a pre-trained, frozen encoder.
 
     The features are the encoder's token states, pooled: what its makers call sentence
-    embeddings, without their length normalisation. ``fit`` learns nothing from `X`; it
-    loads the encoder, which is then pickled with the estimator.
+    embeddings, without their length normalisation. ``fit`` learns nothing from `X` but
+    with `lm_epochs`; it loads the encoder, which is then pickled with the estimator.
 
     Parameters
     ----------
@@ -43,6 +43,16 @@ class TransformerFeatureExtractor(
         maximum in each feature, or first token, maximum and mean side by side. Mean is
         what the makers of the default encoder use. Attention has to be learned from
         labels: see :meth:`AttentionFineTuneClassifier.transform`.
+    lm_epochs : int, default=0
+        Passes of language-model fine-tuning over the texts given to ``fit``, which
+        need no labels: 0 leaves the encoder as it is. What it does is said at
+        :class:`AttentionFineTuneClassifier`.
+    lm_learning_rate : float, default=1e-4
+        Peak rate of the encoder in these.
+    mask_probability : float, default=0.15
+        Share of the words that the language model has to guess.
+    random_state : int, RandomState instance or None, default=None
+        Seeds ``fit`` if there are `lm_epochs`. None draws a new seed.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", "mps"; "auto" is the first GPU, else the CPU. It is
         looked up at each call: an estimator pickled on a GPU loads anywhere.
@@ -61,6 +71,10 @@ class TransformerFeatureExtractor(
     truncated_fraction_ : float
         Share of the texts given to ``fit`` that are longer than `max_length` tokens
         and are cut; 0 with ``long_texts="window"``.
+    history_ : list of dict
+        For each epoch of the language model: "stage", "epoch", "dur" (seconds),
+        "train_loss", and "valid_loss" and "valid_perplexity" on a part of the texts
+        that is held out.
 
     See Also
     --------
@@ -84,6 +98,8 @@ class TransformerFeatureExtractor(
         **SHARED_CONSTRAINTS,
         "layers": [StrOptions({"last", "all"}), "array-like"],
         "pooling": [StrOptions({"mean", "cls", "max", "concat"})],
+        **LM_CONSTRAINTS,
+        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -94,6 +110,10 @@ class TransformerFeatureExtractor(
         long_texts="truncate",
         layers="last",
         pooling="mean",
+        lm_epochs=0,
+        lm_learning_rate=1e-4,
+        mask_probability=0.15,
+        random_state=None,
         device="auto",
         precision="auto",
         verbose=0,
@@ -103,6 +123,10 @@ class TransformerFeatureExtractor(
         self.long_texts = long_texts
         self.layers = layers
         self.pooling = pooling
+        self.lm_epochs = lm_epochs
+        self.lm_learning_rate = lm_learning_rate
+        self.mask_probability = mask_probability
+        self.random_state = random_state
         self.device = device
         self.precision = precision
         self.verbose = verbose
@@ -141,9 +165,10 @@ class TransformerFeatureExtractor(
         TypeError
             If `X` holds anything else than str.
         """
-        fitted = fit_features(self.get_params(deep=False), check_texts(X))
+        fitted, history = fit_features(self.get_params(deep=False), check_texts(X))
         self._warn_truncation(fitted[-1])
         self._keep(*fitted)
+        self.history_ = history
         return self
 
     def transform(self, X):

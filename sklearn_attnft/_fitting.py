@@ -16,9 +16,22 @@ from sklearn.utils.class_weight import compute_class_weight
 from . import _backbone
 from ._batching import fraction_longer, tokenize
 from ._inference import resolve_device, resolve_dtype
-from ._modules import ModuleSpec, TextClassifier, build_module, resolve_layers
-from ._training import LabelledTexts, Recipe, train
+from ._language_model import (
+    JointLoss,
+    JointModel,
+    JointTexts,
+    Masking,
+    adapt,
+    language_model,
+    masked_texts,
+)
+from ._modules import ModuleSpec, TaskSpec, TextModel, resolve_layers
+from ._training import LabelledTexts, Recipe, WeightedCrossEntropy, train
 from ._validation import check_class_weight, check_two_classes
+
+# Of the language model's stage.
+LM_BATCH_SIZE = 32  # windows
+LM_HEAD_LEARNING_RATE = 1e-3
 
 
 def draw_seed(random_state):
@@ -65,35 +78,49 @@ class Backbone:
         )
         return cls(params["encoder"], config, tokenizer)
 
-    def spec(self, params, **kwargs):
+    def spec(self, layers, *, mixing, tasks):
         """Describe the module to build on this backbone."""
-        return ModuleSpec(
-            hidden_size=self.config.hidden_size,
-            layers=resolve_layers(params["layers"], self.config.num_hidden_layers),
-            pooling=params["pooling"],
-            **kwargs,
-        )
+        layers = resolve_layers(layers, self.config.num_hidden_layers)
+        return ModuleSpec(self.config.hidden_size, layers, mixing, tasks)
 
     def load_encoder(self):
         """Load the weights, from the checkpoint every time."""
         return _backbone.load_encoder(self.encoder, self.config)
 
+    def load_language_model(self):
+        """Load the weights with the language model's head, or None for it."""
+        return _backbone.load_language_model(self.encoder, self.config)
+
+    def masking(self, probability):
+        """Say how this encoder's texts are masked."""
+        if self.tokenizer.mask_id is None:
+            raise ValueError(
+                f"encoder={self.encoder!r} has no mask token, so it cannot be trained "
+                "as a masked language model: set lm_epochs=0 and lm_weight=0."
+            )
+        return Masking(self.tokenizer.mask_id, self.config.vocab_size, probability)
+
 
 def fit_features(params, texts):
-    """Build the frozen encoder with its pooling.
+    """Build the encoder with its pooling, adapted to the texts if asked for.
 
     Returns
     -------
-    module, spec, tokenizer
-        As ``_persistence.pack`` takes them.
-    longer : float
-        Share of the texts that do not fit one window.
+    fitted : tuple
+        As :func:`fit_classifier` returns it.
+    history : list of dict
+        Of the language model's stage.
     """
     backbone = Backbone.load(params)
-    spec = backbone.spec(params, mixing="mean")
+    tasks = (TaskSpec(params["pooling"]),)
+    spec = backbone.spec(params["layers"], mixing="mean", tasks=tasks)
     longer = fraction_longer(texts, backbone.tokenizer)
-    module = build_module(backbone.load_encoder(), spec).eval()
-    return module.requires_grad_(False), spec, backbone.tokenizer, longer
+    seed = draw_seed(params["random_state"])
+    machine = _machine(params, seed)
+    with isolated_generator(seed, machine["device"]):
+        encoder, _, history = _load(backbone, texts, params, machine, seed)
+    module = TextModel(encoder, spec).eval().requires_grad_(False)
+    return (module, spec, backbone.tokenizer, longer), history
 
 
 @dataclass(frozen=True)
@@ -165,7 +192,7 @@ def split(data, fraction, seed):
     )
 
 
-def fit_classifier(params, data, validation, n_classes):
+def fit_classifier(params, data, validation, n_classes, unlabeled=()):
     """Train a classifier from the checkpoint.
 
     Parameters
@@ -175,6 +202,8 @@ def fit_classifier(params, data, validation, n_classes):
     data : LabelledData
     validation : LabelledData or None
     n_classes : int
+    unlabeled : list of str
+        More texts for the language model.
 
     Returns
     -------
@@ -182,72 +211,130 @@ def fit_classifier(params, data, validation, n_classes):
         module, spec, tokenizer, share of long texts: as ``TextEstimator._keep`` takes
         them.
     history : list of dict
-        See ``_training.train``.
+        See ``_training.train``; the rows have a "stage".
     """
-    device = resolve_device(params["device"])
     seed = draw_seed(params["random_state"])
     if validation is None and params["early_stopping"]:
         data, validation = split(data, params["validation_fraction"], seed)
     backbone = Backbone.load(params, params["encoder_dropout"])
-    spec = backbone.spec(
-        params,
-        mixing="attention",
-        head=params["head"],
-        n_classes=n_classes,
-        dropout=params["dropout"],
-    )
-    training, is_long = data.tokenized(backbone.tokenizer)
-    if validation is not None:
-        validation, _ = validation.tokenized(backbone.tokenizer)
-    resolved = {
-        "callbacks": _cloned(params["callbacks"]),
-        "device": device,
-        "dtype": resolve_dtype(params["precision"], device),
-        "generator": torch.Generator().manual_seed(seed),
-    }
-    recipe = Recipe(**_named(params, Recipe, without=set(resolved)), **resolved)
-
-    def new_module():
-        module = TextClassifier(backbone.load_encoder(), spec)
+    task = TaskSpec(params["pooling"], params["head"], n_classes, params["dropout"])
+    spec = backbone.spec(params["layers"], mixing="attention", tasks=(task,))
+    machine = _machine(params, seed)
+    with isolated_generator(seed, machine["device"]):
+        texts = [*data.texts, *unlabeled]
+        encoder, lm_head, history = _load(backbone, texts, params, machine, seed)
+        module = TextModel(encoder, spec)
         _freeze(module, params["trainable_layers"])
-        return module
-
-    with isolated_generator(seed, device):
-        module, history = train(
-            new_module, _backbone.encoder_blocks, training, validation, recipe
+        training, is_long = data.tokenized(backbone.tokenizer)
+        if validation is not None:
+            validation, _ = validation.tokenized(backbone.tokenizer)
+        criterion = WeightedCrossEntropy(label_smoothing=params["label_smoothing"])
+        is_joint = params["lm_weight"] > 0
+        if is_joint:
+            training = _joint_texts(data, unlabeled, backbone, params)
+            module = JointModel(module, lm_head)
+            criterion = JointLoss(criterion, lm_weight=params["lm_weight"])
+        module, rows = train(
+            lambda: module,
+            criterion,
+            training,
+            validation,
+            _recipe(params, machine),
+            blocks_of=_backbone.encoder_blocks,
         )
+    module = module.model if is_joint else module
+    history += [{"stage": "classifier", **row} for row in rows]
     return (module, spec, backbone.tokenizer, float(is_long.mean())), history
 
 
-def _named(params, dataclass_type, without):
-    """Pick the parameters that are fields of a dataclass, but for some."""
-    names = {field.name for field in dataclasses.fields(dataclass_type)} - without
-    return {name: params[name] for name in names}
-
-
-def _cloned(callbacks):
-    """Clone skorch callbacks, which may come with a name: ``(name, callback)``."""
-    return [
+def _recipe(params, machine):
+    """Take the classifier's recipe from the estimator's parameters."""
+    names = {field.name for field in dataclasses.fields(Recipe)}
+    recipe = {name: params[name] for name in names - {*machine, "callbacks"}}
+    # skorch callbacks may come with a name: (name, callback).
+    callbacks = [
         (item[0], clone(item[1])) if isinstance(item, tuple) else clone(item)
-        for item in callbacks or []
+        for item in params["callbacks"] or []
     ]
+    return Recipe(**recipe, **machine, callbacks=callbacks)
+
+
+def _joint_texts(labelled, unlabeled, backbone, params):
+    """Put labelled and unlabelled texts together, with the words of their tokens."""
+    texts = [*labelled.texts, *unlabeled]
+    tokens, _ = tokenize(texts, backbone.tokenizer, with_words=True)
+    none = (0, len(unlabeled))
+    return JointTexts(
+        tokens,
+        np.pad(labelled.labels.astype(np.int64), none),
+        np.pad((labelled.weights / labelled.weights.mean()).astype(np.float32), none),
+        backbone.masking(params["mask_probability"]),
+        len(labelled.texts),
+    )
+
+
+def _load(backbone, texts, params, machine, seed):
+    """Load the encoder and run the language model's stage, if there is any.
+
+    Returns
+    -------
+    encoder : torch.nn.Module
+    head : torch.nn.Module or None
+        Of the language model.
+    history : list of dict
+    """
+    if not params["lm_epochs"] and not params.get("lm_weight"):
+        return backbone.load_encoder(), None, []
+    masking = backbone.masking(params["mask_probability"])
+    texts = masked_texts(texts, backbone.tokenizer, masking, seed)
+    encoder, head = backbone.load_language_model()
+    _freeze_table(encoder)
+    recipe = Recipe(
+        learning_rate=params["lm_learning_rate"],
+        head_learning_rate=LM_HEAD_LEARNING_RATE,
+        layer_decay=1.0,
+        weight_decay=0.01,
+        warmup_fraction=0.1,
+        max_grad_norm=1.0,
+        max_epochs=params["lm_epochs"],
+        batch_size=LM_BATCH_SIZE,
+        early_stopping=False,
+        n_iter_no_change=1,
+        gradual_unfreezing=False,
+        callbacks=[],
+        **machine,
+    )
+    training, held_out = texts.split(machine["generator"])
+    model = language_model(encoder, head, training, recipe)
+    rows = adapt(model, training, held_out, recipe) if recipe.max_epochs else []
+    history = [{"stage": "language model", **row} for row in rows]
+    return model.encoder, model.head, history
+
+
+def _machine(params, seed):
+    """Return what training needs to know of the machine."""
+    device = resolve_device(params["device"])
+    return {
+        "device": device,
+        "dtype": resolve_dtype(params["precision"], device),
+        "generator": torch.Generator().manual_seed(seed),
+        "verbose": params["verbose"],
+    }
 
 
 def _freeze(module, trainable_layers):
     """Leave trainable what the parameter `trainable_layers` says."""
-    encoder = module.context.encoder
     if trainable_layers == "all":
+        module.encoder.requires_grad_(True)
         return
     if trainable_layers == "blocks":
-        # The table of token embeddings is half of a small encoder, and its gradient
-        # is dense: on short texts it would take a good part of a training step.
-        encoder.get_input_embeddings().requires_grad_(False)
+        _freeze_table(module.encoder)
         return
     is_share = not isinstance(trainable_layers, Integral)
-    if is_share and _backbone.shares_blocks(encoder):
-        _freeze(module, "blocks")  # the one block there is
+    if is_share and _backbone.shares_blocks(module.encoder):
+        _freeze_table(module.encoder)  # and train the one block there is
         return
-    blocks = _backbone.encoder_blocks(encoder) if trainable_layers else []
+    blocks = _backbone.encoder_blocks(module.encoder) if trainable_layers else []
     if is_share:
         trainable_layers = max(1, round(trainable_layers * len(blocks)))
     if trainable_layers > len(blocks):
@@ -256,3 +343,12 @@ def _freeze(module, trainable_layers):
             "layers of the encoder: use 'blocks' for all of them."
         )
     module.freeze(blocks[len(blocks) - trainable_layers :])
+
+
+def _freeze_table(encoder):
+    """Freeze the table of token embeddings.
+
+    It is half of a small encoder, and its gradient is dense: on short texts it would
+    take a good part of a training step.
+    """
+    encoder.get_input_embeddings().requires_grad_(False)

@@ -14,6 +14,11 @@ from ._batching import chunks, sorted_batches, tokenize
 TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
 
 
+def tokens_per_batch(device):
+    """Return the budget of padded tokens of a prediction batch on `device`."""
+    return TOKENS_PER_BATCH.get(device.type, TOKENS_PER_BATCH["cpu"])
+
+
 def resolve_device(device):
     """Turn the parameter `device` into a ``torch.device`` that exists here.
 
@@ -88,10 +93,9 @@ def run(forward, tokens, *, device, dtype, progress=None):
     -------
     ndarray of float32, shape (n_texts, n_outputs)
     """
-    budget = TOKENS_PER_BATCH.get(device.type, TOKENS_PER_BATCH["cpu"])
     result = None
     with torch.inference_mode(), autocast(device, dtype):
-        for indices in sorted_batches(tokens, budget):
+        for indices in sorted_batches(tokens, tokens_per_batch(device)):
             output = forward(*tokens.batch(indices).to(device).inputs())
             if result is None:
                 result = np.empty((len(tokens), output.shape[1]), dtype=np.float32)

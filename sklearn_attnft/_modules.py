@@ -9,6 +9,29 @@ import torch.nn.functional as F
 from torch import nn
 
 POOLINGS = ("attention", "mean", "cls", "max", "concat")
+HEADS = ("linear", "mlp", "lstm")
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What one label set has on top of the shared layers.
+
+    Attributes
+    ----------
+    pooling : {"attention", "mean", "cls", "max", "concat"}
+    head : {"linear", "mlp", "lstm"} or None
+        "lstm" is a recurrent layer before the pooling and a linear one after it. None:
+        no classification, context vectors only.
+    n_outputs : int
+        Logits.
+    dropout : float
+        Probability, on the context vector.
+    """
+
+    pooling: str
+    head: str | None = None
+    n_outputs: int = 0
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -23,26 +46,23 @@ class ModuleSpec:
         Hidden states to mix: 0 for the embeddings, i for the i-th block.
     mixing : {"attention", "mean"}
         Learned layer attention over normalised states, or the plain average.
-    pooling : {"attention", "mean", "cls", "max", "concat"}
-    head : {"linear", "mlp"} or None
-        None: no classifier, context vectors only.
-    n_classes : int
-    dropout : float
-        Probability, on the context vector.
+    tasks : tuple of TaskSpec
+        One for each label set.
     """
 
     hidden_size: int
     layers: tuple
     mixing: str
-    pooling: str
-    head: str | None = None
-    n_classes: int = 0
-    dropout: float = 0.0
+    tasks: tuple
 
     @property
     def n_features(self):
-        """Length of a context vector."""
-        return self.hidden_size * (3 if self.pooling == "concat" else 1)
+        """Length of the context vectors of all label sets side by side."""
+        return sum(self.context_size(task) for task in self.tasks)
+
+    def context_size(self, task):
+        """Length of the context vector of one label set."""
+        return self.hidden_size * (3 if task.pooling == "concat" else 1)
 
 
 def in_float32(device):
@@ -139,54 +159,81 @@ class TokenPooling(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-class ContextEncoder(nn.Module):
-    """Encoder, layer mixing and token pooling: tokens to context vectors."""
+class TokenLSTM(nn.Module):
+    """A bidirectional LSTM over the tokens of each text; padding never enters it.
 
-    def __init__(self, encoder, spec):
+    The hybrid of pre-trained encoder and task-trained LSTM (Tao et al. 2019).
+    """
+
+    def __init__(self, *, n_features):
         super().__init__()
-        self.encoder = encoder
-        self.layers = spec.layers
+        self.lstm = nn.LSTM(
+            n_features, n_features // 2, batch_first=True, bidirectional=True
+        )
+
+    def forward(self, tokens, mask):
+        """Run over (n_texts, n_tokens, n_features); return such tokens and their mask.
+
+        A text's tokens come out at the front, without the gaps that padded windows
+        leave between them.
+        """
+        lengths = mask.sum(dim=1)
+        front = (~mask).long().argsort(dim=1, stable=True)  # (n_texts, n_tokens)
+        tokens = tokens.gather(1, front.unsqueeze(2).expand_as(tokens))
+        packed = nn.utils.rnn.pack_padded_sequence(
+            tokens, lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
+        output, _ = self.lstm(packed)
+        tokens, _ = nn.utils.rnn.pad_packed_sequence(output, batch_first=True)
+        positions = torch.arange(tokens.shape[1], device=mask.device)
+        return tokens, positions < lengths.unsqueeze(1)
+
+
+class TaskHead(nn.Module):
+    """What one label set has of its own: layer mixing, token pooling, classification.
+
+    Attributes
+    ----------
+    classify : torch.nn.Module or None
+        Context vectors (n_texts, n_features) to logits (n_texts, n_outputs).
+    """
+
+    def __init__(self, spec, task):
+        super().__init__()
         if spec.mixing == "attention":
             self.mix = LayerAttention(n_layers=len(spec.layers))
         else:
             self.mix = LayerMean()
-        if spec.pooling == "attention":
+        is_hybrid = task.head == "lstm"
+        self.recur = TokenLSTM(n_features=spec.hidden_size) if is_hybrid else None
+        if task.pooling == "attention":
             self.pool = TokenAttention(n_features=spec.hidden_size)
         else:
-            self.pool = TokenPooling(kind=spec.pooling)
+            self.pool = TokenPooling(kind=task.pooling)
+        self.classify = _classification(spec, task) if task.head else None
 
-    def forward(self, input_ids, attention_mask, windows_per_text=None):
-        """Encode texts.
+    def context(self, states, mask, windows_per_text=None):
+        """Mix and pool states, each (n_windows, n_tokens, n_features), to contexts."""
+        tokens = self.mix(states)
+        if windows_per_text is not None:
+            tokens, mask = _join_windows(tokens, mask, windows_per_text)
+        if self.recur is not None:
+            tokens, mask = self.recur(tokens, mask)
+        return self.pool(tokens, mask)
 
-        Parameters
-        ----------
-        input_ids, attention_mask : tensor of int64, shape (n_windows, n_tokens)
-        windows_per_text : tuple of int or None
-            Rows of each text; None: one each.
 
-        Returns
-        -------
-        tensor of float32, shape (n_texts, n_features)
-        """
-        states = self._states(input_ids, attention_mask)
-        mask = attention_mask.bool()
-        with in_float32(mask.device):
-            tokens = self.mix(states)
-            if windows_per_text is not None:
-                tokens, mask = _join_windows(tokens, mask, windows_per_text)
-            return self.pool(tokens, mask)
-
-    def _states(self, input_ids, attention_mask):
-        n_layers = self.encoder.config.num_hidden_layers
-        only_last = self.layers == (n_layers,)
-        output = self.encoder(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            output_hidden_states=not only_last,
-        )
-        if only_last:
-            return [output.last_hidden_state]
-        return [output.hidden_states[layer] for layer in self.layers]
+def _classification(spec, task):
+    """Build the layers from context vectors to logits."""
+    layers, size = [nn.Dropout(task.dropout)], spec.context_size(task)
+    if task.head == "mlp":
+        layers += [
+            nn.Linear(size, spec.hidden_size),
+            nn.GELU(),
+            nn.Dropout(task.dropout),
+        ]
+        size = spec.hidden_size
+    layers += [nn.Linear(size, task.n_outputs)]
+    return nn.Sequential(*layers)
 
 
 def _join_windows(tokens, mask, windows_per_text):
@@ -201,41 +248,71 @@ def _join_windows(tokens, mask, windows_per_text):
     return tokens.flatten(1, 2), mask.flatten(1, 2)
 
 
-class TextClassifier(nn.Module):
-    """Context vectors and a classification head.
+class TextModel(nn.Module):
+    """An encoder and what is learned on top of it, for one label set or several.
 
     Attributes
     ----------
-    context : ContextEncoder
-    head : torch.nn.Module
-        Context vectors (n_texts, n_features) to logits (n_texts, n_classes).
+    encoder : torch.nn.Module
+    tasks : torch.nn.ModuleList of TaskHead
     """
 
     def __init__(self, encoder, spec):
         super().__init__()
-        self.context = ContextEncoder(encoder, spec)
-        layers = [nn.Dropout(spec.dropout)]
-        if spec.head == "mlp":
-            layers += [
-                nn.Linear(spec.n_features, spec.hidden_size),
-                nn.GELU(),
-                nn.Dropout(spec.dropout),
-                nn.Linear(spec.hidden_size, spec.n_classes),
-            ]
-        else:
-            layers += [nn.Linear(spec.n_features, spec.n_classes)]
-        self.head = nn.Sequential(*layers)
+        self.encoder = encoder
+        self.layers = spec.layers
+        self.tasks = nn.ModuleList(TaskHead(spec, task) for task in spec.tasks)
         self._trainable_blocks = None  # all of the encoder
 
     def forward(self, input_ids, attention_mask, windows_per_text=None):
-        """Return logits, float32, shape (n_texts, n_classes)."""
-        context = self.context(input_ids, attention_mask, windows_per_text)
-        with in_float32(context.device):
-            return self.head(context)
+        """Classify texts, or give their contexts if there is nothing to classify with.
+
+        Parameters
+        ----------
+        input_ids, attention_mask : tensor of int64, shape (n_windows, n_tokens)
+        windows_per_text : tuple of int or None
+            Rows of each text; None: one each.
+
+        Returns
+        -------
+        tensor of float32, shape (n_texts, sum of the label sets' outputs)
+        """
+        states, _ = self.encode(input_ids, attention_mask)
+        return self.attend(states, attention_mask, windows_per_text)
+
+    def contexts(self, input_ids, attention_mask, windows_per_text=None):
+        """Return context vectors, float32, shape (n_texts, n_features)."""
+        states, _ = self.encode(input_ids, attention_mask)
+        return self.attend(states, attention_mask, windows_per_text, classify=False)
+
+    def encode(self, input_ids, attention_mask):
+        """Return the states of the attended layers, and those of the last layer."""
+        n_layers = self.encoder.config.num_hidden_layers
+        only_last = self.layers == (n_layers,)
+        output = self.encoder(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            output_hidden_states=not only_last,
+        )
+        last = output.last_hidden_state
+        if only_last:
+            return [last], last
+        return [output.hidden_states[layer] for layer in self.layers], last
+
+    def attend(self, states, attention_mask, windows_per_text=None, classify=True):
+        """Turn states into logits, or into contexts, of all label sets side by side."""
+        mask = attention_mask.bool()
+        outputs = []
+        with in_float32(mask.device):
+            for task in self.tasks:
+                context = task.context(states, mask, windows_per_text)
+                is_last = not classify or task.classify is None
+                outputs.append(context if is_last else task.classify(context))
+        return torch.cat(outputs, dim=1)
 
     def freeze(self, trainable_blocks):
         """Freeze the encoder but for `trainable_blocks`, a list of its modules."""
-        self.context.encoder.requires_grad_(False)
+        self.encoder.requires_grad_(False)
         for block in trainable_blocks:
             block.requires_grad_(True)
         # A tuple, so that the blocks are not registered a second time.
@@ -245,17 +322,10 @@ class TextClassifier(nn.Module):
         """Set the mode; what is frozen stays in evaluation mode, free of dropout."""
         super().train(mode)
         if self._trainable_blocks is not None:
-            self.context.encoder.eval()
+            self.encoder.eval()
             for block in self._trainable_blocks:
                 block.train(mode)
         return self
-
-
-def build_module(encoder, spec):
-    """Build what `spec` describes on top of `encoder`."""
-    if spec.head is None:
-        return ContextEncoder(encoder, spec)
-    return TextClassifier(encoder, spec)
 
 
 def resolve_layers(layers, n_layers):

@@ -6,7 +6,7 @@ import dataclasses
 from safetensors.torch import load, save
 
 from ._backbone import TextTokenizer, rebuild_encoder
-from ._modules import ModuleSpec, build_module
+from ._modules import ModuleSpec, TaskSpec, TextModel
 
 SCHEMA = 1
 
@@ -24,14 +24,14 @@ def pack(module, spec, tokenizer):
         name: tensor.detach().cpu().contiguous()
         for name, tensor in module.state_dict().items()
     }
-    encoder = module.context.encoder if spec.head else module.encoder
     return {
         "schema": SCHEMA,
         "spec": dataclasses.asdict(spec),
-        "config": encoder.config.to_json_string(use_diff=False),
+        "config": module.encoder.config.to_json_string(use_diff=False),
         "tokenizer": {
             "json": tokenizer.json,
             "pad_id": tokenizer.pad_id,
+            "mask_id": tokenizer.mask_id,
             "max_length": tokenizer.max_length,
             "long_texts": tokenizer.long_texts,
         },
@@ -58,13 +58,16 @@ def unpack(packed):
             f"This estimator was stored in schema {packed['schema']} by a newer "
             f"sklearn_attnft; this one reads up to {SCHEMA}: upgrade the package."
         )
-    spec = ModuleSpec(**{**packed["spec"], "layers": tuple(packed["spec"]["layers"])})
+    spec = ModuleSpec(**packed["spec"])
+    tasks = tuple(TaskSpec(**task) for task in spec.tasks)
+    spec = dataclasses.replace(spec, layers=tuple(spec.layers), tasks=tasks)
     weights = load(packed["weights"])
-    prefix = "context.encoder." if spec.head else "encoder."
-    encoder = rebuild_encoder(
-        packed["config"],
-        {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)},
-    )
-    module = build_module(encoder, spec)
+    of_encoder = {
+        name.removeprefix("encoder."): weight
+        for name, weight in weights.items()
+        if name.startswith("encoder.")
+    }
+    encoder = rebuild_encoder(packed["config"], of_encoder)
+    module = TextModel(encoder, spec)
     module.load_state_dict(weights)
     return module.eval(), spec, TextTokenizer(**packed["tokenizer"])

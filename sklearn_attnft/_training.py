@@ -6,7 +6,9 @@ so nothing of it reaches parameters, pickles or clones.
 """
 
 import math
+import operator
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import torch
@@ -21,12 +23,16 @@ from skorch.callbacks import (
     PassthroughScoring,
 )
 from skorch.helper import predefined_split
+from skorch.utils import to_device
 from torch import nn
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from ._batching import TokenizedTexts, shuffled_batches, sorted_batches
-from ._inference import TOKENS_PER_BATCH, autocast
+from ._inference import autocast, tokens_per_batch
+
+# Endings of what skorch keeps beside the numbers of an epoch.
+_BOOKKEEPING = ("_best", "_batch_count")
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,22 @@ class LabelledTexts(Dataset):
     def __len__(self):
         return len(self.labels)
 
+    def training_batches(self, batch_size, generator):
+        """Yield one epoch of (TokenBatch, targets) in random order."""
+        lengths = self.tokens.longest_windows
+        for indices in shuffled_batches(lengths, batch_size, generator):
+            yield self._batch(indices)
+
+    def scoring_batches(self, budget):
+        """Yield all texts as (TokenBatch, targets) of at most `budget` tokens."""
+        for indices in sorted_batches(self.tokens, budget):
+            yield self._batch(indices)
+
+    def _batch(self, indices):
+        labels = torch.from_numpy(self.labels[indices])
+        weights = torch.from_numpy(self.weights[indices])
+        return self.tokens.batch(indices), (labels, weights)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -63,11 +85,11 @@ class Recipe:
     weight_decay: float
     warmup_fraction: float
     max_grad_norm: float | None
-    label_smoothing: float
     max_epochs: int
     batch_size: int
     early_stopping: bool
     n_iter_no_change: int
+    gradual_unfreezing: bool
     callbacks: list
     verbose: int
     device: torch.device
@@ -75,30 +97,35 @@ class Recipe:
     generator: torch.Generator
 
 
-def train(module_factory, blocks_of, training, validation, recipe):
-    """Train a fresh module.
+def train(module_factory, criterion, training, validation, recipe, *, blocks_of=None):
+    """Train a module.
 
     Parameters
     ----------
     module_factory : callable
-        Returns a new ``TextClassifier``.
-    blocks_of : callable
-        From an encoder to its blocks, lowest first; called when `layer_decay` is not 1.
-    training : LabelledTexts
-    validation : LabelledTexts or None
-        Scored after each epoch; with ``early_stopping`` it decides.
+        Returns the module to train; what it leaves frozen stays frozen. Its
+        ``encoder`` learns at the encoder's rates, the rest at the head's.
+    criterion : torch.nn.Module
+        From the module's outputs and a batch's targets to the loss. Its ``measure``
+        gives {name: (sum, count)} of them, to be averaged over the validation set.
+    training, validation : LabelledTexts, or another with its methods
+        `validation` may be None. It is scored after each epoch; with
+        ``early_stopping`` it decides.
     recipe : Recipe
+    blocks_of : callable
+        From an encoder to its blocks, lowest first; for a `layer_decay` below 1.
 
     Returns
     -------
-    module : TextClassifier
+    module : torch.nn.Module
         In evaluation mode, on ``recipe.device``.
     history : list of dict
         One for each epoch: "epoch", "dur" (seconds), "train_loss", and if there is
-        a validation set "valid_loss" and "valid_accuracy".
+        a validation set "valid_loss" and what the criterion measures, "valid_...".
     """
     net = _Net(
         module_factory,
+        criterion=criterion,
         blocks_of=blocks_of,
         recipe=recipe,
         n_steps=recipe.max_epochs * math.ceil(len(training) / recipe.batch_size),
@@ -110,25 +137,29 @@ def train(module_factory, blocks_of, training, validation, recipe):
 
 def _plain(row):
     """Keep the numbers of an epoch: what is not a batch, and no skorch bookkeeping."""
-    names = ("epoch", "dur", "train_loss", "valid_loss", "valid_accuracy")
-    return {n: row[n] if n == "epoch" else float(row[n]) for n in names if n in row}
+    return {
+        name: value if name == "epoch" else float(value)
+        for name, value in row.items()
+        if isinstance(value, Real) and not name.endswith(_BOOKKEEPING)
+    }
 
 
 class _Net(NeuralNet):
     """skorch's loop with our batches, loss, parameter groups and interrupts."""
 
-    def __init__(self, module, *, blocks_of, recipe, n_steps, train_split):
+    def __init__(self, module, *, criterion, blocks_of, recipe, n_steps, train_split):
         self.blocks_of = blocks_of
         self.recipe = recipe
         self.n_steps = n_steps
         super().__init__(
             module,
-            criterion=WeightedCrossEntropy,
-            criterion__label_smoothing=recipe.label_smoothing,
+            criterion=criterion,
             max_epochs=recipe.max_epochs,
             batch_size=recipe.batch_size,
             train_split=train_split,
-            callbacks=_callbacks(recipe, n_steps, validated=train_split is not None),
+            callbacks=_callbacks(
+                recipe, n_steps, blocks_of, validated=train_split is not None
+            ),
             verbose=0,
             device=recipe.device,
         )
@@ -179,19 +210,10 @@ class _Batches:
         self.training = training
 
     def __iter__(self):
-        data, recipe = self.dataset, self.recipe
+        recipe = self.recipe
         if self.training:
-            lengths = data.tokens.longest_windows
-            batches = shuffled_batches(lengths, recipe.batch_size, recipe.generator)
-        else:
-            budget = TOKENS_PER_BATCH.get(recipe.device.type, TOKENS_PER_BATCH["cpu"])
-            batches = sorted_batches(data.tokens, budget)
-        for indices in batches:
-            targets = (
-                torch.from_numpy(data.labels[indices]),
-                torch.from_numpy(data.weights[indices]),
-            )
-            yield data.tokens.batch(indices), targets
+            return self.dataset.training_batches(recipe.batch_size, recipe.generator)
+        return self.dataset.scoring_batches(tokens_per_batch(recipe.device))
 
 
 class WeightedCrossEntropy(nn.Module):
@@ -214,6 +236,11 @@ class WeightedCrossEntropy(nn.Module):
         )
         return (losses * weights).mean()
 
+    def measure(self, logits, targets):
+        """Count the texts whose most probable class is theirs."""
+        labels = targets[0]
+        return {"accuracy": (int((logits.argmax(dim=1) == labels).sum()), len(labels))}
+
 
 def parameter_groups(module, blocks_of, recipe):
     """Group the trainable parameters by learning rate and weight decay.
@@ -227,7 +254,7 @@ def parameter_groups(module, blocks_of, recipe):
     list of dict
         For a torch optimizer.
     """
-    encoder = module.context.encoder
+    encoder = module.encoder
     in_encoder = {id(p) for p in encoder.parameters()}
     depths = {}
     if recipe.layer_decay != 1.0:
@@ -258,7 +285,7 @@ def warmup_then_decay(step, *, n_warmup, n_steps):
     return max(0.0, (n_steps - step) / max(1, n_steps - n_warmup))
 
 
-def _callbacks(recipe, n_steps, validated):
+def _callbacks(recipe, n_steps, blocks_of, validated):
     """Put together our callbacks, then the user's."""
     n_warmup = math.ceil(recipe.warmup_fraction * n_steps)
 
@@ -270,8 +297,10 @@ def _callbacks(recipe, n_steps, validated):
     ]
     if recipe.max_grad_norm is not None:
         callbacks.append(("clipping", GradientNormClipping(recipe.max_grad_norm)))
+    if recipe.gradual_unfreezing:
+        callbacks.append(("unfreezing", _Unfreezing(blocks_of)))
     if validated:
-        callbacks.append(("valid_accuracy", _ValidationAccuracy()))
+        callbacks.append(("measures", _Measures()))
     if validated and recipe.early_stopping:
         stopping = EarlyStopping(
             monitor="valid_accuracy",
@@ -286,21 +315,56 @@ def _callbacks(recipe, n_steps, validated):
     return callbacks + list(recipe.callbacks)
 
 
-class _ValidationAccuracy(Callback):
-    """Record "valid_accuracy", the share of the validation texts got right."""
+class _Unfreezing(Callback):
+    """Train the head alone in the first epoch, then blocks from the top, at last all.
+
+    Of n trainable blocks and E epochs, epoch e = 0, 1, ... trains round(n e / (E - 1)).
+    As in Howard and Ruder (2018, section 3.3), but over the epochs that there are.
+    """
+
+    def __init__(self, blocks_of):
+        self.blocks_of = blocks_of
+
+    def on_train_begin(self, net, **kwargs):
+        encoder = net.module_.encoder
+        self.trainable_ = [p for p in encoder.parameters() if p.requires_grad]
+        self.blocks_ = [
+            block
+            for block in self.blocks_of(encoder)
+            if any(p.requires_grad for p in block.parameters())
+        ]
+        self.epoch_ = 0
 
     def on_epoch_begin(self, net, **kwargs):
-        self.right_, self.seen_ = 0, 0
+        last = net.max_epochs - 1
+        thawed = self.trainable_
+        if self.epoch_ < last:
+            n_blocks = round(len(self.blocks_) * self.epoch_ / last)
+            top = self.blocks_[len(self.blocks_) - n_blocks :]
+            thawed = [p for block in top for p in block.parameters()]
+        thawed = {id(p) for p in thawed}
+        for parameter in self.trainable_:
+            parameter.requires_grad_(id(parameter) in thawed)
+        self.epoch_ += 1
+
+
+class _Measures(Callback):
+    """Record what the criterion measures on the validation set, as "valid_..."."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.sums_ = {}
 
     def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs):
         if training:
             return
-        labels = batch[1][0]
-        self.right_ += int((y_pred.argmax(dim=1).cpu() == labels).sum())
-        self.seen_ += len(labels)
+        targets = to_device(batch[1], net.device)
+        for name, parts in net.criterion_.measure(y_pred, targets).items():
+            so_far = self.sums_.get(name, (0, 0))
+            self.sums_[name] = tuple(map(operator.add, so_far, parts))
 
     def on_epoch_end(self, net, **kwargs):
-        net.history.record("valid_accuracy", self.right_ / self.seen_)
+        for name, (total, count) in self.sums_.items():
+            net.history.record(f"valid_{name}", total / count if count else math.nan)
 
 
 class _ProgressBar(Callback):

@@ -98,7 +98,7 @@ PARAMETERS = [
     ({"learning_rate": 0}, "'learning_rate' parameter"),
     ({"dropout": 1.0}, "'dropout' parameter"),
     ({"pooling": "sum"}, "'pooling' parameter"),
-    ({"head": "lstm"}, "'head' parameter"),
+    ({"head": "tree"}, "'head' parameter"),
     ({"layers": [0, 7]}, r"layers=\[0, 7\] must name different hidden states"),
     ({"trainable_layers": 3}, "trainable_layers=3 is more than the 2 layers"),
     ({"trainable_layers": -1}, "'trainable_layers' parameter"),

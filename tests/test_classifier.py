@@ -24,13 +24,13 @@ def encoder_changes(clf):
     """Names of the encoder's parameters that training moved."""
     config = _backbone.load_config(tiny.ENCODER)
     start = _backbone.load_encoder(tiny.ENCODER, config).state_dict()
-    now = clf.module_.context.encoder.state_dict()
+    now = clf.module_.encoder.state_dict()
     return {name for name in now if not torch.equal(now[name], start[name])}
 
 
 @pytest.mark.parametrize("pooling", ["attention", "mean", "cls", "max", "concat"])
 @pytest.mark.parametrize("layers", ["all", "last", [0, -1]])
-@pytest.mark.parametrize("head", ["linear", "mlp"])
+@pytest.mark.parametrize("head", ["linear", "mlp", "lstm"])
 def test_every_architecture_learns(pooling, layers, head, small):
     parameters = {"pooling": pooling, "layers": layers, "head": head, "max_epochs": 8}
     assert fit(small, **parameters).score(X, Y) == 1.0
@@ -64,6 +64,7 @@ def test_history_and_validation(small):
     assert clf.n_iter_ == len(clf.history_) == 3
     for epoch, row in enumerate(clf.history_, start=1):
         assert row["epoch"] == epoch
+        assert row.pop("stage") == "classifier"
         assert {type(v) for k, v in row.items() if k != "epoch"} == {float}
     last = clf.history_[-1]
     probabilities = clf.predict_proba(X[:6])
@@ -213,7 +214,7 @@ def test_transform_is_what_the_head_sees(small):
     clf = fit(small)
     context = torch.from_numpy(clf.transform(X))
     with torch.no_grad():
-        logits = clf.module_.head(context)
+        logits = clf.module_.tasks[0].classify(context)
     np.testing.assert_allclose(
         torch.softmax(logits, 1).numpy(), clf.predict_proba(X), atol=1e-5
     )

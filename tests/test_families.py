@@ -9,7 +9,11 @@ import pytest
 import tiny
 import torch
 
-from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    TransformerFeatureExtractor,
+    _backbone,
+)
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 30] * 2
 Y = ["good", "bad", "good", "bad", "bad", "good"] * 2
@@ -51,22 +55,26 @@ FAMILIES = {
 }
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
-def encoder(request, tmp_path_factory):
-    """Directory of a tiny encoder of a family."""
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
+def save(family, directory, auto_class):
+    """Write a tiny random model of a family, with the tiny tokenizer."""
+    from transformers import AutoConfig, AutoTokenizer
 
-    directory = tmp_path_factory.mktemp(request.param)
     n_tokens = len(AutoTokenizer.from_pretrained(tiny.ENCODER))
-    config = AutoConfig.for_model(
-        request.param, vocab_size=n_tokens, **FAMILIES[request.param]
-    )
+    config = AutoConfig.for_model(family, vocab_size=n_tokens, **FAMILIES[family])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        AutoModel.from_config(config).save_pretrained(directory)
+        auto_class.from_config(config).save_pretrained(directory)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(Path(tiny.ENCODER) / name, directory)
     return str(directory)
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def encoder(request, tmp_path_factory):
+    """Directory of a tiny encoder of a family."""
+    from transformers import AutoModel
+
+    return save(request.param, tmp_path_factory.mktemp(request.param), AutoModel)
 
 
 def classifier(encoder, **kwargs):
@@ -118,3 +126,28 @@ def test_features_are_those_of_plain_transformers(encoder):
         with torch.no_grad():
             states = model(**inputs).last_hidden_state[0]
         np.testing.assert_allclose(row, states.mean(dim=0).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_language_models_own_head_is_used(family, tmp_path):
+    from transformers import AutoModelForMaskedLM
+
+    directory = save(family, tmp_path, AutoModelForMaskedLM)
+    model = AutoModelForMaskedLM.from_pretrained(directory).eval()
+    encoder, head = _backbone.load_language_model(
+        directory, _backbone.load_config(directory)
+    )
+    ids = torch.tensor([[2, 7, 8, 9, 3], [2, 5, 6, 3, 0]])
+    mask = (ids > 0).long()
+    with torch.no_grad():
+        expected = model(ids, attention_mask=mask).logits[mask.bool()]
+        states = encoder(ids, attention_mask=mask).last_hidden_state
+        torch.testing.assert_close(head(states[mask.bool()]), expected)
+    # The table stays one: what the head decodes with is what the encoder embeds with.
+    tables = {id(parameter) for parameter in head.parameters()}
+    assert id(encoder.get_input_embeddings().weight) in tables
+
+
+def test_a_checkpoint_without_a_head_has_none(encoder):
+    config = _backbone.load_config(encoder)
+    assert _backbone.load_language_model(encoder, config)[1] is None

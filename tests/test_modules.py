@@ -5,13 +5,15 @@ import torch.nn.functional as F
 
 from sklearn_attnft import _backbone
 from sklearn_attnft._modules import (
+    HEADS,
     POOLINGS,
-    ContextEncoder,
     LayerAttention,
     LayerMean,
     ModuleSpec,
-    TextClassifier,
+    TaskSpec,
+    TextModel,
     TokenAttention,
+    TokenLSTM,
     TokenPooling,
     resolve_layers,
 )
@@ -30,16 +32,9 @@ def tokens():
     return torch.randn(2, 5, 8, generator=generator), mask
 
 
-def spec(**kwargs):
-    defaults = {
-        "hidden_size": 32,
-        "layers": (0, 1, 2),
-        "mixing": "attention",
-        "pooling": "attention",
-        "head": "linear",
-        "n_classes": 3,
-    }
-    return ModuleSpec(**{**defaults, **kwargs})
+def spec(*, layers=(0, 1, 2), mixing="attention", **kwargs):
+    task = TaskSpec(**{"pooling": "attention", "head": "linear", **kwargs}, n_outputs=3)
+    return ModuleSpec(32, layers, mixing, (task,))
 
 
 def test_layer_attention_is_the_formula(tokens):
@@ -88,24 +83,37 @@ def test_pooling_sees_tokens_only(kind, tokens):
     torch.testing.assert_close(pooled, expected)
 
 
+def test_padding_and_gaps_never_enter_the_lstm(tokens):
+    states, _ = tokens
+    lstm = TokenLSTM(n_features=8)
+    gaps = torch.tensor([[1, 1, 1, 1, 1], [1, 0, 1, 1, 0]]).bool()
+    with torch.no_grad():
+        output, mask = lstm(states, gaps)
+        whole, _ = lstm.lstm(states[:1])
+        packed, _ = lstm.lstm(states[1:, [0, 2, 3]])
+    assert mask.tolist() == [[True] * 5, [True] * 3 + [False] * 2]
+    torch.testing.assert_close(output[:1], whole)
+    torch.testing.assert_close(output[1:, :3], packed)
+
+
 def test_layer_mean_averages(tokens):
     states, _ = tokens
     torch.testing.assert_close(LayerMean()([states, 3 * states]), 2 * states)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-@pytest.mark.parametrize("head", ["linear", "mlp"])
+@pytest.mark.parametrize("head", HEADS)
 def test_shapes(pooling, head, encoder):
-    module = TextClassifier(encoder, spec(pooling=pooling, head=head)).eval()
+    module = TextModel(encoder, spec(pooling=pooling, head=head)).eval()
     ids, mask = torch.full((4, 6), 7), torch.ones(4, 6, dtype=torch.long)
     n_features = 96 if pooling == "concat" else 32
     assert module(ids, mask).shape == (4, 3)
-    assert module.context(ids, mask).shape == (4, n_features)
-    assert module.context(ids, mask, (3, 1)).shape == (2, n_features)
+    assert module.contexts(ids, mask).shape == (4, n_features)
+    assert module.contexts(ids, mask, (3, 1)).shape == (2, n_features)
 
 
 def test_windows_of_a_text_are_pooled_as_one_sequence(encoder):
-    module = ContextEncoder(encoder, spec(head=None, pooling="mean")).eval()
+    module = TextModel(encoder, spec(head=None, pooling="mean")).eval()
     ids = torch.tensor([[2, 7, 8, 3], [2, 9, 3, 0], [2, 5, 6, 3]])
     mask = (ids != 0).long()
     with torch.no_grad():
@@ -117,7 +125,7 @@ def test_windows_of_a_text_are_pooled_as_one_sequence(encoder):
 
 def test_only_the_last_layer_equals_the_last_hidden_state(encoder):
     ids, mask = torch.full((1, 4), 7), torch.ones(1, 4, dtype=torch.long)
-    last = ContextEncoder(encoder, spec(head=None, layers=(2,), mixing="mean"))
+    last = TextModel(encoder, spec(head=None, layers=(2,), mixing="mean"))
     with torch.no_grad():
         asked = encoder(ids, attention_mask=mask, output_hidden_states=True)
         torch.testing.assert_close(
@@ -128,7 +136,7 @@ def test_only_the_last_layer_equals_the_last_hidden_state(encoder):
 def test_what_is_frozen_has_no_dropout_and_no_gradient(tiny_encoder):
     config = _backbone.load_config(tiny_encoder, encoder_dropout=0.5)
     encoder = _backbone.load_encoder(tiny_encoder, config)
-    module = TextClassifier(encoder, spec())
+    module = TextModel(encoder, spec())
     lower, upper = _backbone.encoder_blocks(encoder)
     module.freeze([upper])
     module.train()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sklearn_attnft import _backbone
 from sklearn_attnft._fitting import draw_seed, isolated_generator
-from sklearn_attnft._modules import ModuleSpec, TextClassifier
+from sklearn_attnft._modules import ModuleSpec, TaskSpec, TextModel
 from sklearn_attnft._training import (
     Recipe,
     WeightedCrossEntropy,
@@ -32,8 +32,9 @@ def recipe(**kwargs):
 @pytest.fixture
 def module(tiny_encoder):
     encoder = _backbone.load_encoder(tiny_encoder, _backbone.load_config(tiny_encoder))
-    spec = ModuleSpec(32, (0, 1, 2), "attention", "attention", "linear", 3)
-    return TextClassifier(encoder, spec)
+    task = TaskSpec("attention", "linear", 3)
+    spec = ModuleSpec(32, (0, 1, 2), "attention", (task,))
+    return TextModel(encoder, spec)
 
 
 def rates_by_name(module, groups):
@@ -50,15 +51,15 @@ def test_deeper_layers_learn_slower_and_vectors_do_not_decay(module):
         module, parameter_groups(module, _backbone.encoder_blocks, recipe())
     )
     assert rates.keys() == dict(module.named_parameters()).keys()
-    block = "context.encoder.encoder.layer.{}.intermediate.dense.{}"
+    block = "encoder.encoder.layer.{}.intermediate.dense.{}"
     assert rates[block.format(1, "weight")] == (1.0, 0.1)
     assert rates[block.format(0, "weight")] == (0.5, 0.1)
     assert rates[block.format(0, "bias")] == (0.5, 0.0)
-    table = "context.encoder.embeddings.word_embeddings.weight"
+    table = "encoder.embeddings.word_embeddings.weight"
     assert rates[table] == (0.25, 0.1)
-    assert rates["head.1.weight"] == (7.0, 0.1)
-    assert rates["context.mix.weights"] == (7.0, 0.0)
-    assert rates["context.pool.query"] == (7.0, 0.0)
+    assert rates["tasks.0.classify.1.weight"] == (7.0, 0.1)
+    assert rates["tasks.0.mix.weights"] == (7.0, 0.0)
+    assert rates["tasks.0.pool.query"] == (7.0, 0.0)
 
 
 def test_frozen_parameters_are_in_no_group(module):
@@ -66,7 +67,7 @@ def test_frozen_parameters_are_in_no_group(module):
     groups = parameter_groups(module, _backbone.encoder_blocks, recipe(layer_decay=1.0))
     names = rates_by_name(module, groups)
     assert names
-    assert not [name for name in names if ".encoder." in name]
+    assert not [name for name in names if name.startswith("encoder.")]
 
 
 @given(st.integers(0, 50), st.integers(1, 200))

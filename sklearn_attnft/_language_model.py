@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Masked language modelling: what is masked, what predicts it, and how it is trained.
+
+Two ways lead to it: :func:`adapt` before a classifier is trained, or a
+:class:`JointModel` trained on both at once.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import Dataset
+
+from ._batching import (
+    TokenBatch,
+    TokenizedTexts,
+    cut_apart,
+    shuffled_batches,
+    sorted_batches,
+    tokenize,
+)
+from ._modules import in_float32
+from ._training import LabelledTexts, train
+
+# Of the chosen tokens, 80 % become the mask, 10 % a random token, 10 % stay (Devlin et
+# al. 2019, section 3.1).
+MASKED, RANDOM = 0.8, 0.1
+HELD_OUT = 0.05  # share of the windows that perplexity is measured on
+
+
+@dataclass(frozen=True)
+class MaskedBatch(TokenBatch):
+    """A batch some of whose tokens were chosen to be predicted.
+
+    Attributes
+    ----------
+    chosen : tensor of bool, shape (n_windows, n_tokens)
+    """
+
+    chosen: torch.Tensor | None = None
+
+    def to(self, device):
+        """Return the batch on `device`."""
+        chosen = self.chosen.to(device, non_blocking=True)
+        return MaskedBatch(**vars(super().to(device)) | {"chosen": chosen})
+
+    def inputs(self):
+        """Return the arguments of the modules' ``forward``."""
+        return *super().inputs(), self.chosen
+
+
+@dataclass(frozen=True)
+class Masking:
+    """How tokens are masked.
+
+    Attributes
+    ----------
+    mask_id, vocab_size : int
+    probability : float
+        Of each word; all its pieces are masked together, and in a batch one at least.
+    """
+
+    mask_id: int
+    vocab_size: int
+    probability: float
+
+    def __call__(self, batch, generator):
+        """Mask a batch that knows its words.
+
+        Returns
+        -------
+        masked : MaskedBatch
+        originals : tensor of int64, shape (n_chosen,)
+        """
+        ids, words = batch.input_ids, batch.words
+        n_words = len(words), int(words.max()) + 1
+        draws = torch.rand(n_words, generator=generator).gather(1, words)
+        draws = draws.masked_fill(words == 0, torch.inf)
+        chosen = (draws <= max(self.probability, draws.min())) & (words > 0)
+        kind = torch.rand(words.shape, generator=generator)
+        others = torch.randint(self.vocab_size, words.shape, generator=generator)
+        masked = torch.where(chosen & (kind < MASKED), self.mask_id, ids)
+        is_random = chosen & (kind >= MASKED) & (kind < MASKED + RANDOM)
+        masked = torch.where(is_random, others, masked)
+        fields = vars(batch) | {"input_ids": masked, "chosen": chosen}
+        return MaskedBatch(**fields), ids[chosen]
+
+
+@dataclass(frozen=True)
+class MaskedTexts(Dataset):
+    """Texts for a language model, masked anew in each epoch.
+
+    Attributes
+    ----------
+    tokens : TokenizedTexts
+        Every text one window, with words.
+    masking : Masking
+    seed : int
+        Of the masks when the texts are scored: the same in each epoch.
+    """
+
+    tokens: TokenizedTexts
+    masking: Masking
+    seed: int
+
+    def __len__(self):
+        return len(self.tokens)
+
+    def split(self, generator):
+        """Hold some texts out, at random: none of fewer than 20.
+
+        Returns
+        -------
+        training : MaskedTexts
+        held_out : MaskedTexts or None
+        """
+        n_held_out = int(len(self) * HELD_OUT)
+        order = torch.randperm(len(self), generator=generator).numpy()
+        held_out, rest = order[:n_held_out], order[n_held_out:]
+        return self._take(rest), self._take(held_out) if n_held_out else None
+
+    def _take(self, indices):
+        return dataclasses.replace(self, tokens=self.tokens.take(indices))
+
+    def training_batches(self, batch_size, generator):
+        """Yield one epoch of (MaskedBatch, original ids) in random order."""
+        lengths = self.tokens.longest_windows
+        for indices in shuffled_batches(lengths, batch_size, generator):
+            yield self.masking(self.tokens.batch(indices), generator)
+
+    def scoring_batches(self, budget):
+        """Yield all texts as (MaskedBatch, original ids) of at most `budget` tokens."""
+        generator = torch.Generator().manual_seed(self.seed)
+        for indices in sorted_batches(self.tokens, budget):
+            yield self.masking(self.tokens.batch(indices), generator)
+
+
+def masked_texts(texts, tokenizer, masking, seed):
+    """Tokenise texts whole, long ones in several windows.
+
+    Returns
+    -------
+    MaskedTexts
+        A window counts as a text.
+    """
+    tokens, _ = tokenize(texts, tokenizer, cut=cut_apart, with_words=True)
+    windows = np.arange(len(tokens.window_starts))
+    return MaskedTexts(dataclasses.replace(tokens, text_starts=windows), masking, seed)
+
+
+class TiedHead(nn.Module):
+    """Logits from the table of token embeddings, for checkpoints without an LM head.
+
+    ``logits = table @ (T h) + bias``. T starts as the identity, since a random one
+    starts worse than uniform; the bias as the logarithm of the tokens' frequencies.
+    """
+
+    def __init__(self, table, hidden_size, token_counts):
+        super().__init__()
+        self.table = table
+        self.transform = nn.Linear(hidden_size, table.shape[1])
+        nn.init.eye_(self.transform.weight)
+        nn.init.zeros_(self.transform.bias)
+        shares = (token_counts + 1.0) / (token_counts + 1.0).sum()
+        self.bias = nn.Parameter(shares.log())
+
+    def forward(self, states):
+        """(n_tokens, hidden_size) to (n_tokens, vocab_size)."""
+        return F.linear(self.transform(states), self.table, self.bias)
+
+
+class MaskedLanguageModel(nn.Module):
+    """Encoder and head: logits of the tokens chosen to be predicted."""
+
+    def __init__(self, encoder, head):
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, input_ids, attention_mask, windows_per_text, chosen):
+        """Return logits, shape (n_chosen, vocab_size)."""
+        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+        return self.head(output.last_hidden_state[chosen])
+
+
+class MaskedCrossEntropy(nn.Module):
+    """Mean over the chosen tokens, in float32; 0 if none was chosen."""
+
+    def forward(self, logits, originals):
+        """Logits (n_chosen, vocab_size), ids (n_chosen,) to a scalar."""
+        with in_float32(logits.device):
+            total = F.cross_entropy(logits.float(), originals, reduction="sum")
+        return total / max(1, len(originals))
+
+    def measure(self, logits, originals):
+        """Sum the losses of the tokens."""
+        total = float(self(logits, originals)) * len(originals)
+        return {"token_loss": (total, len(originals))}
+
+
+def language_model(encoder, head, texts, recipe):
+    """Put encoder and head together.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+    head : torch.nn.Module or None
+        None: a new one, tied to the token embeddings, is trained for one epoch before
+        the encoder moves.
+    texts : MaskedTexts
+    recipe : Recipe
+
+    Returns
+    -------
+    MaskedLanguageModel
+    """
+    if head is not None:
+        return MaskedLanguageModel(encoder, head)
+    table = encoder.get_input_embeddings().weight
+    counts = np.bincount(texts.tokens.ids, minlength=len(table))
+    head = TiedHead(table, encoder.config.hidden_size, torch.from_numpy(counts).float())
+    model = MaskedLanguageModel(encoder, head)
+    trainable = [p for p in encoder.parameters() if p.requires_grad]
+    encoder.requires_grad_(False)
+    warm_up = dataclasses.replace(recipe, max_epochs=1)
+    train(lambda: model, MaskedCrossEntropy(), texts, None, warm_up)
+    for parameter in trainable:
+        parameter.requires_grad_(True)
+    return model
+
+
+def adapt(model, training, held_out, recipe):
+    """Fine-tune a language model, in place.
+
+    Parameters
+    ----------
+    model : MaskedLanguageModel
+        What of it is frozen stays as it is.
+    training : MaskedTexts
+    held_out : MaskedTexts or None
+    recipe : Recipe
+
+    Returns
+    -------
+    list of dict
+        As ``_training.train`` returns it; "valid_loss" and "valid_perplexity" are of
+        the texts held out.
+    """
+    _, history = train(lambda: model, MaskedCrossEntropy(), training, held_out, recipe)
+    for row in history:
+        if held_out is not None:
+            row["valid_loss"] = row.pop("valid_token_loss")
+            row["valid_perplexity"] = math.exp(row["valid_loss"])
+    return history
+
+
+@dataclass(frozen=True)
+class JointTexts(LabelledTexts):
+    """Labelled texts, then texts without label, masked when they are trained on.
+
+    An epoch is a pass over the labelled texts. A batch has up to as many texts without
+    label beside them, of like length and of weight 0, others in each epoch.
+
+    Attributes
+    ----------
+    masking : Masking
+    n_labelled : int
+    """
+
+    masking: Masking
+    n_labelled: int
+
+    def __len__(self):
+        return self.n_labelled
+
+    def training_batches(self, batch_size, generator):
+        """Yield one epoch of (MaskedBatch, (labels, weights, original ids))."""
+        for indices, company in self._pairs(batch_size, generator):
+            batch, (labels, weights) = self._batch(np.concatenate([indices, company]))
+            # The loss is a mean over the batch; it shall be one over labelled texts.
+            weights = weights * (len(batch) / len(indices))
+            masked, originals = self.masking(batch, generator)
+            yield masked, (labels, weights, originals)
+
+    def _pairs(self, batch_size, generator):
+        """Pair batches of labelled texts with company, in random order."""
+        lengths = self.tokens.longest_windows
+        labelled = shuffled_batches(lengths[: self.n_labelled], batch_size, generator)
+        n_rest = len(lengths) - self.n_labelled
+        rest = torch.randperm(n_rest, generator=generator).numpy() + self.n_labelled
+        rest = rest[: len(labelled) * batch_size]
+        parts = np.array_split(rest[np.argsort(lengths[rest])], len(labelled))
+        labelled.sort(key=lambda indices: lengths[indices].max())
+        order = torch.randperm(len(labelled), generator=generator).tolist()
+        return [(labelled[i], parts[i]) for i in order]
+
+
+class JointModel(nn.Module):
+    """A classifier and a language model on one pass of the encoder."""
+
+    def __init__(self, model, head):
+        super().__init__()
+        self.model = model
+        self.head = head
+
+    @property
+    def encoder(self):
+        """The encoder, which both share."""
+        return self.model.encoder
+
+    def forward(self, input_ids, attention_mask, windows_per_text=None, chosen=None):
+        """Return logits of classes; of a masked batch, of the chosen tokens too."""
+        if chosen is None:
+            return self.model(input_ids, attention_mask, windows_per_text)
+        states, last = self.model.encode(input_ids, attention_mask)
+        logits = self.model.attend(states, attention_mask, windows_per_text)
+        return logits, self.head(last[chosen])
+
+
+class JointLoss(nn.Module):
+    """Classification + ``lm_weight`` * masked LM; of what is not masked, the first."""
+
+    def __init__(self, classification, *, lm_weight):
+        super().__init__()
+        self.classification = classification
+        self.masked = MaskedCrossEntropy()
+        self.lm_weight = lm_weight
+
+    def forward(self, outputs, targets):
+        """Turn what a JointModel returns and JointTexts yield into a scalar."""
+        if not isinstance(outputs, tuple):
+            return self.classification(outputs, targets)
+        logits, token_logits = outputs
+        *targets, originals = targets
+        loss = self.classification(logits, targets)
+        return loss + self.lm_weight * self.masked(token_logits, originals)
+
+    def measure(self, logits, targets):
+        """Measure what the classification measures."""
+        return self.classification.measure(logits, targets)
