@@ -12,6 +12,7 @@ fitted model, and has a new process load it and predict.
 import argparse
 import csv
 import gzip
+import json
 import subprocess
 import sys
 import time
@@ -26,9 +27,9 @@ from sklearn_attnft import AttentionFineTuneClassifier
 from sklearn_attnft.datasets import load_support_tickets
 
 IN_A_NEW_PROCESS = """
-import sys, joblib
-model = joblib.load(sys.argv[1])
-for text, label in zip(sys.argv[2:], model.predict(sys.argv[2:])):
+import json, sys, joblib
+model, texts = joblib.load(sys.argv[1]), json.load(sys.stdin)
+for text, label in zip(texts, model.predict(texts)):
     print(f"  {label:>12}  {text[:60]}")
 """
 
@@ -36,7 +37,8 @@ for text, label in zip(sys.argv[2:], model.predict(sys.argv[2:])):
 def read_csv(path, text, label):
     """Read a column of texts and one of labels."""
     opened = gzip.open if path.endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8", newline="") as file:
+    csv.field_size_limit(2**31 - 1)  # long texts
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         for column in (text, label):
             if column not in (reader.fieldnames or []):
@@ -100,7 +102,9 @@ def main():
         f"\nwrote {arguments.model}; a new process loads it and predicts:", flush=True
     )
     subprocess.run(
-        [sys.executable, "-c", IN_A_NEW_PROCESS, arguments.model, *X_test[:5]],
+        [sys.executable, "-c", IN_A_NEW_PROCESS, arguments.model],
+        input=json.dumps(list(X_test[:5])),
+        text=True,
         check=True,
     )
 

@@ -14,6 +14,7 @@ import re
 import threading
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -32,9 +33,11 @@ HIDDEN_DROPOUTS = (
     "embedding_dropout",
     "mlp_dropout",
 )
-# torch's generator and transformers' log level belong to the process: whoever changes
-# them for a while does it in turn.
-PROCESS_LOCK = threading.RLock()
+# Whoever changes for a while what belongs to the process does it in turn: torch's
+# generator, for as long as a fit takes, and transformers' settings, for a moment. Who
+# takes both takes the generator's first.
+GENERATOR_LOCK = threading.RLock()
+_SETTINGS_LOCK = threading.RLock()
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -98,18 +101,28 @@ def _sha256(path, size, mtime_ns):
 @contextlib.contextmanager
 def _quiet():
     """Silence transformers' bars and load reports, then restore the user's settings."""
+    from huggingface_hub import utils as hub
     from transformers.utils import logging
 
-    with PROCESS_LOCK:
+    with _SETTINGS_LOCK:
         verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        hub_bars = not hub.are_progress_bars_disabled()
         logging.set_verbosity_error()
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # and the hub's
         try:
             yield
         finally:
             logging.set_verbosity(verbosity)
             if bars:
                 logging.enable_progress_bar()
+            (hub.enable_progress_bars if hub_bars else hub.disable_progress_bars)()
+
+
+@contextlib.contextmanager
+def _generator_as_it_was():
+    """Let torch's generator be used, then put it back."""
+    with GENERATOR_LOCK, torch.random.fork_rng(devices=[]):
+        yield
 
 
 def load_config(encoder, *, encoder_dropout=0.0):
@@ -123,8 +136,9 @@ def load_config(encoder, *, encoder_dropout=0.0):
     source = find_encoder(encoder)
     try:
         with _quiet():
-            config = AutoConfig.from_pretrained(source)
+            config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     except Exception as error:  # transformers raises whatever the file made it raise
+        _refuse_own_code(encoder, error)
         raise ValueError(_not_found(encoder, source)) from error
     _refuse_decoder(config, encoder)
     for name in ATTENTION_DROPOUTS:
@@ -154,8 +168,18 @@ def _not_found(encoder, source):
     )
 
 
+def _refuse_own_code(encoder, error):
+    """Refuse a model whose repository brings its code along."""
+    if "trust_remote_code" in str(error):
+        raise ValueError(
+            f"encoder={str(encoder)!r} needs Python code from its own repository, "
+            "which this package never runs. Take an encoder of a family that "
+            f"transformers has itself, such as {DEFAULT_ENCODER!r}."
+        ) from error
+
+
 def _refuse_decoder(config, encoder):
-    """Refuse decoder-only and encoder-decoder models by the registry's own lists."""
+    """Refuse what is no encoder of text, by the registry's own lists."""
     from transformers.models.auto import modeling_auto
 
     kind = config.model_type
@@ -165,6 +189,8 @@ def _refuse_decoder(config, encoder):
         what = "has a decoder"
     elif causal and not masked:
         what = "is a decoder-only model"
+    elif not (hasattr(config, "hidden_size") and hasattr(config, "num_hidden_layers")):
+        what = "is not one encoder of text"
     else:
         return
     raise ValueError(
@@ -184,15 +210,47 @@ def load_encoder(encoder, config):
     """
     from transformers import AutoModel
 
+    model, _ = _load_weights(AutoModel, encoder, config)
+    return _without_pooler(model)
+
+
+def _load_weights(auto_class, encoder, config):
+    """Load a model; return it and the names of the weights that the checkpoint lacks.
+
+    Those of the encoder itself must be there, but for its pooling layer, which is
+    dropped: what is missing is drawn at random, and would be so in silence.
+    """
     source = find_encoder(encoder)
     try:
-        # Weights that the checkpoint lacks are drawn at random and then dropped with
-        # the pooling layer; the user's generator must not notice.
-        with _quiet(), torch.random.fork_rng(devices=[]):
-            model = AutoModel.from_pretrained(source, config=config, dtype="float32")
+        with _generator_as_it_was(), _quiet():
+            model, report = auto_class.from_pretrained(
+                source,
+                config=config,
+                dtype="float32",
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
     except OSError as error:
         raise ValueError(_not_found(encoder, source)) from error
-    return _without_pooler(model)
+    except Exception as error:  # a broken file: whatever its reader raises
+        raise ValueError(
+            f"encoder={str(encoder)!r} has weights that cannot be read ("
+            f"{type(error).__name__}: {error!s:.200}). Download them again; a clone "
+            "without git-lfs has pointers in their place."
+        ) from error
+    missing = set(report["missing_keys"])
+    wrong = {name for name, *_ in report["mismatched_keys"]}
+    prefix = f"{model.base_model_prefix}."
+    is_base = model.base_model is model
+    wrong |= {key for key in missing if is_base or key.startswith(prefix)}
+    wrong = {key for key in wrong if not key.removeprefix(prefix).startswith("pooler.")}
+    if wrong:
+        raise ValueError(
+            f"encoder={str(encoder)!r} lacks {len(wrong)} of the weights that its "
+            "config.json calls for, or has them in another shape ("
+            f"{', '.join(sorted(wrong)[:3])}, ...). Save it again with save_pretrained."
+        )
+    return model, missing
 
 
 def load_language_model(encoder, config):
@@ -208,15 +266,11 @@ def load_language_model(encoder, config):
     """
     from transformers import AutoModelForMaskedLM
 
-    source = find_encoder(encoder)
-    with _quiet(), torch.random.fork_rng(devices=[]):
-        model, report = AutoModelForMaskedLM.from_pretrained(
-            source, config=config, dtype="float32", output_loading_info=True
-        )
-    base = model.base_model
+    model, missing = _load_weights(AutoModelForMaskedLM, encoder, config)
     prefix = f"{model.base_model_prefix}."
-    lacks_head = any(not key.startswith(prefix) for key in report["missing_keys"])
-    return _without_pooler(base), None if lacks_head else _PretrainedHead(model)
+    lacks_head = any(not key.startswith(prefix) for key in missing)
+    base = _without_pooler(model.base_model)
+    return base, None if lacks_head else _PretrainedHead(model)
 
 
 class _PretrainedHead(nn.Module):
@@ -253,9 +307,19 @@ def rebuild_encoder(config_json, state_dict):
     from transformers import MODEL_MAPPING, AutoConfig
 
     config = AutoConfig.for_model(**json.loads(config_json))
-    with _quiet(), torch.random.fork_rng(devices=[]):
-        model = MODEL_MAPPING[type(config)].from_pretrained(
-            None, config=config, state_dict=state_dict
+    model_class = MODEL_MAPPING[type(config)]
+    with torch.device("meta"):
+        skeleton = model_class(config)
+    # A weight that is not given would be drawn, from a generator that a fit in another
+    # thread may be using; the pooling layer, which is dropped, is given as zeros.
+    drawn = {
+        name: torch.zeros(weight.shape)
+        for name, weight in skeleton.state_dict().items()
+        if name not in state_dict
+    }
+    with _quiet():
+        model = model_class.from_pretrained(
+            None, config=config, state_dict={**drawn, **state_dict}
         )
     return _without_pooler(model)
 
@@ -270,9 +334,9 @@ def _without_pooler(model):
 def encoder_blocks(encoder):
     """Return the encoder's transformer blocks, lowest first.
 
-    They are the one ``ModuleList`` with as many members as the configuration has
-    layers: true of every encoder family that transformers ships but those that share
-    one block between layers (ALBERT).
+    They are the ``ModuleList`` with as many members as the configuration has layers.
+    Families that keep the parts of a block in lists of their own (XLM) have several;
+    those that share one block between the layers (ALBERT) have none.
     """
     lists = _block_lists(encoder)
     if not lists:
@@ -282,7 +346,9 @@ def encoder_blocks(encoder):
             "frozen or given rates of their own: use trainable_layers='blocks', 'all' "
             "or 0, and layer_decay=1."
         )
-    return lists[0]
+    if len(lists) == 1:
+        return list(lists[0])
+    return [nn.ModuleList(parts) for parts in zip(*lists, strict=True)]
 
 
 def shares_blocks(encoder):
@@ -292,11 +358,17 @@ def shares_blocks(encoder):
 
 def _block_lists(encoder):
     n_layers = encoder.config.num_hidden_layers
-    return [
-        module
-        for module in encoder.modules()
+    lists = {
+        name: module
+        for name, module in encoder.named_modules()
         if isinstance(module, nn.ModuleList) and len(module) == n_layers
+    }
+    outermost = [
+        name
+        for name in lists
+        if not any(name.startswith(f"{other}.") for other in lists)
     ]
+    return [lists[name] for name in outermost]
 
 
 class TextTokenizer:
@@ -345,8 +417,8 @@ class TextTokenizer:
         return self.max_length - len(self.prefix) - len(self.suffix)
 
     def encode(self, texts):
-        """Tokenise a list of str; return for each its token ids, none special."""
-        return [encoding.ids for encoding in self._encodings(texts)]
+        """Tokenise a list of str; return for each an array of its ids, none special."""
+        return self._each(texts, self._tokenizer.encode_batch_fast, lambda e: e.ids)
 
     def words(self, texts):
         """Tokenise a list of str; return for each the number, from 1, of each word.
@@ -355,13 +427,18 @@ class TextTokenizer:
         words first gives each token its own.
         """
         if self._tokenizer.pre_tokenizer is None:
-            return [list(range(1, len(ids) + 1)) for ids in self.encode(texts)]
-        encodings = self._encodings(texts)
-        return [[number + 1 for number in e.word_ids] for e in encodings]
+            return [np.arange(1, len(ids) + 1) for ids in self.encode(texts)]
+        words = self._each(texts, self._tokenizer.encode_batch, lambda e: e.word_ids)
+        return [numbers + 1 for numbers in words]
 
-    def _encodings(self, texts):
-        texts = [_replace_surrogates(text) for text in texts]
-        return self._tokenizer.encode_batch(texts, add_special_tokens=False)
+    def _each(self, texts, encode_batch, field):
+        """Return an array for each text; lists of Python's int take ten times more."""
+        arrays = []
+        for start in range(0, len(texts), 1000):
+            part = [_replace_surrogates(t) for t in texts[start : start + 1000]]
+            encodings = encode_batch(part, add_special_tokens=False)
+            arrays += [np.array(field(each), dtype=np.int32) for each in encodings]
+        return arrays
 
 
 def _replace_surrogates(text):
@@ -376,18 +453,16 @@ def load_tokenizer(encoder, config, *, max_length, long_texts):
     source = find_encoder(encoder)
     try:
         with _quiet():
-            tokenizer = AutoTokenizer.from_pretrained(source)
+            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except Exception as error:  # likewise
+        _refuse_own_code(encoder, error)
         raise ValueError(_no_fast_tokenizer(encoder)) from error
     # From a directory without a vocabulary transformers makes a tokenizer that knows
     # special tokens only.
     empty = len(tokenizer) <= len(tokenizer.all_special_ids)
     if empty or not tokenizer.is_fast or tokenizer.pad_token_id is None:
         raise ValueError(_no_fast_tokenizer(encoder))
-    n_positions = min(
-        getattr(config, "max_position_embeddings", max_length),
-        tokenizer.model_max_length,
-    )
+    n_positions = _count_positions(config) or tokenizer.model_max_length
     if max_length > n_positions:
         raise ValueError(
             f"max_length={max_length} is more than the {n_positions} tokens that "
@@ -401,6 +476,26 @@ def load_tokenizer(encoder, config, *, max_length, long_texts):
         max_length=max_length,
         long_texts=long_texts,
     )
+
+
+def _count_positions(config):
+    """Return how many tokens the encoder has positions for; None: it does not say.
+
+    The RoBERTa family counts positions from behind the padding token's: its table of
+    them has a row for padding, and none of the rows up to it is a text's.
+    """
+    from transformers import MODEL_MAPPING
+
+    n_positions = getattr(config, "max_position_embeddings", None)
+    if not n_positions:
+        return None
+    with torch.device("meta"):
+        skeleton = MODEL_MAPPING[type(config)](config)
+    for name, module in skeleton.named_modules():
+        padding = getattr(module, "padding_idx", None)
+        if name.endswith("position_embeddings") and padding is not None:
+            return n_positions - padding - 1
+    return n_positions
 
 
 def _no_fast_tokenizer(encoder):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Ragged tokens and the batches made of them: by length, so that little is padding."""
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -164,9 +163,11 @@ def tokenize(texts, tokenizer, *, cut=None, with_words=False):
 
 def _flatten(windows, prefix, suffix):
     """Put all windows of all texts into one array; return it and their lengths."""
-    flat = [[*prefix, *part, *suffix] for parts in windows for part in parts]
-    ids = np.fromiter(itertools.chain.from_iterable(flat), np.int32)
-    return ids, [len(part) for part in flat]
+    ends = np.array(prefix, dtype=np.int32), np.array(suffix, dtype=np.int32)
+    flat = [
+        np.concatenate([ends[0], part, ends[1]]) for parts in windows for part in parts
+    ]
+    return np.concatenate(flat), [len(part) for part in flat]
 
 
 def chunks(texts):
@@ -192,7 +193,7 @@ def cut_the_middle(body, room):
     if len(body) <= room:
         return [body]
     tail = room // 2
-    return [body[: room - tail] + body[len(body) - tail :]]
+    return [np.concatenate([body[: room - tail], body[len(body) - tail :]])]
 
 
 def cut_into_windows(body, room):

@@ -15,7 +15,8 @@ from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
 from ._backbone import DEFAULT_ENCODER
 from ._estimator import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
-from ._fitting import LabelledData, fit_classifier, weigh
+from ._fitting import fit_classifier
+from ._labelled import LabelledData, weigh
 from ._modules import HEADS, POOLINGS
 from ._validation import (
     check_labels,
@@ -70,8 +71,8 @@ class AttentionFineTuneClassifier(
         probabilities are never dropped. Above 0 a step takes longer, and a text that
         is trained several times is seen in several ways.
     trainable_layers : float, int or {"blocks", "all"}, default=0.67
-        What of the encoder is trained. A float between 0 and 1 is the share of its
-        blocks, from the top (0.67 of 6 are 4); an int k the top k blocks; 0 none: only
+        What of the encoder is trained. A float up to 1.0 is the share of its blocks,
+        from the top (0.67 of 6 are 4); an int k the top k blocks; 0 none: only
         attention and head are learned then. "blocks" is all but the table of token
         embeddings, "all" is all. Fewer is faster.
     gradual_unfreezing : bool, default=False
@@ -123,8 +124,8 @@ class AttentionFineTuneClassifier(
     mask_probability : float, default=0.15
         Share of the words that the language model has to guess.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1", "mps"; "auto" is the first GPU, else the CPU. It is
-        looked up at each call: a classifier pickled on a GPU loads anywhere.
+        "cpu", "cuda", "cuda:1", "mps"; "auto" is a CUDA GPU if there is one, else the
+        CPU. Looked up at each call: a classifier pickled on a GPU loads anywhere.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Of the matrix products. "auto" is bfloat16 where the hardware multiplies in it
         (recent GPUs and x86 servers), else float32. bfloat16 is faster there, and
@@ -133,7 +134,8 @@ class AttentionFineTuneClassifier(
         losses and all weights are float32 either way.
     callbacks : list of skorch callbacks or None, default=None
         Added to the training loop; cloned before use. Training ends early only by a
-        ``skorch.callbacks.EarlyStopping`` among them.
+        ``skorch.callbacks.EarlyStopping`` among them. Those that score, such as
+        ``EpochScoring``, are refused: batches hold tokens and several targets.
     random_state : int, RandomState instance or None, default=None
         Seeds the head, the order of the texts and dropout: an int makes two fits on
         the same CPU, versions and number of threads equal bit for bit. None draws a
@@ -200,7 +202,7 @@ class AttentionFineTuneClassifier(
         "encoder_dropout": [Interval(Real, 0, 1, closed="left")],
         "trainable_layers": [
             StrOptions({"blocks", "all"}),
-            Interval(RealNotInt, 0, 1, closed="neither"),
+            Interval(RealNotInt, 0, 1, closed="right"),
             Interval(Integral, 0, None, closed="left"),
         ],
         "gradual_unfreezing": ["boolean"],
@@ -340,7 +342,6 @@ class AttentionFineTuneClassifier(
             len(classes),
             check_texts(X_unlabeled, "X_unlabeled") if X_unlabeled is not None else [],
         )
-        self._warn_truncation(fitted[-1])
         self._keep(*fitted)
         self.classes_ = classes
         self.history_ = history

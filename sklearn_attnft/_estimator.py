@@ -2,7 +2,6 @@
 """What the estimators share: tags, fitted state and its pickle. No parameters."""
 
 import os
-import warnings
 from numbers import Integral, Real
 
 from sklearn.base import BaseEstimator
@@ -46,16 +45,6 @@ class TextEstimator(BaseEstimator):
         self.truncated_fraction_ = longer if self.long_texts == "truncate" else 0.0
         self._spec = spec
         self._tokenizer = tokenizer
-
-    def _warn_truncation(self, longer):
-        if self.long_texts == "truncate" and longer:
-            warnings.warn(
-                f"{longer:.1%} of the texts are longer than max_length="
-                f"{self.max_length} tokens; of these the middle is cut out: set "
-                "long_texts='window' to read them whole, or raise max_length.",
-                UserWarning,
-                stacklevel=3,
-            )
 
     def _run(self, X, part=None):
         """Run the fitted module, or the named part of it, over checked texts."""

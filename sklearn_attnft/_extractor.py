@@ -54,8 +54,8 @@ class TransformerFeatureExtractor(
     random_state : int, RandomState instance or None, default=None
         Seeds ``fit`` if there are `lm_epochs`. None draws a new seed.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1", "mps"; "auto" is the first GPU, else the CPU. It is
-        looked up at each call: an estimator pickled on a GPU loads anywhere.
+        "cpu", "cuda", "cuda:1", "mps"; "auto" is a CUDA GPU if there is one, else the
+        CPU. Looked up at each call: an estimator pickled on a GPU loads anywhere.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Of the matrix products. "auto" is bfloat16 where the hardware multiplies in it
         (recent GPUs and x86 servers), else float32. bfloat16 is faster there, and
@@ -166,7 +166,6 @@ class TransformerFeatureExtractor(
             If `X` holds anything else than str.
         """
         fitted, history = fit_features(self.get_params(deep=False), check_texts(X))
-        self._warn_truncation(fitted[-1])
         self._keep(*fitted)
         self.history_ = history
         return self

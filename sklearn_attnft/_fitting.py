@@ -3,19 +3,19 @@
 
 import contextlib
 import dataclasses
+import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_class_weight
 
 from . import _backbone
 from ._batching import fraction_longer, tokenize
 from ._inference import resolve_device, resolve_dtype
+from ._labelled import split
 from ._language_model import (
     JointLoss,
     JointModel,
@@ -26,8 +26,7 @@ from ._language_model import (
     masked_texts,
 )
 from ._modules import ModuleSpec, TaskSpec, TextModel, resolve_layers
-from ._training import LabelledTexts, Recipe, WeightedCrossEntropy, train
-from ._validation import check_class_weight, check_two_classes
+from ._training import Recipe, WeightedCrossEntropy, train
 
 # Of the language model's stage.
 LM_BATCH_SIZE = 32  # windows
@@ -47,12 +46,18 @@ def draw_seed(random_state):
 @contextlib.contextmanager
 def isolated_generator(seed, device):
     """Seed torch's generators for a while, then put them back as they were."""
-    cuda = [device] if device.type == "cuda" else []
-    with _backbone.PROCESS_LOCK, torch.random.fork_rng(devices=cuda):
+    forked = {"devices": []}
+    if device.type != "cpu":
+        index = torch.accelerator.current_device_index()
+        devices = [index if device.index is None else device.index]
+        forked = {"devices": devices, "device_type": device.type}
+    with _backbone.GENERATOR_LOCK, torch.random.fork_rng(**forked):
         torch.default_generator.manual_seed(seed)
-        for each in cuda:
-            with torch.cuda.device(each):
+        if device.type == "cuda":
+            with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
+        elif device.type == "mps":
+            torch.mps.manual_seed(seed)
         yield
 
 
@@ -115,81 +120,13 @@ def fit_features(params, texts):
     tasks = (TaskSpec(params["pooling"]),)
     spec = backbone.spec(params["layers"], mixing="mean", tasks=tasks)
     longer = fraction_longer(texts, backbone.tokenizer)
+    _warn_truncation(params, longer)
     seed = draw_seed(params["random_state"])
     machine = _machine(params, seed)
     with isolated_generator(seed, machine["device"]):
         encoder, _, history = _load(backbone, texts, params, machine, seed)
     module = TextModel(encoder, spec).eval().requires_grad_(False)
     return (module, spec, backbone.tokenizer, longer), history
-
-
-@dataclass(frozen=True)
-class LabelledData:
-    """Checked texts with their classes as indices.
-
-    Attributes
-    ----------
-    texts : list of str
-    labels : ndarray of int, shape (n_texts,)
-    weights : ndarray of float, shape (n_texts,)
-    """
-
-    texts: list
-    labels: np.ndarray
-    weights: np.ndarray
-
-    def take(self, indices):
-        """Return a part, in the order of `indices`."""
-        texts = [self.texts[i] for i in indices]
-        return LabelledData(texts, self.labels[indices], self.weights[indices])
-
-    def tokenized(self, tokenizer):
-        """Return the same, tokenised, with weights of mean 1; and what is long."""
-        tokens, is_long = tokenize(self.texts, tokenizer)
-        weights = (self.weights / self.weights.mean()).astype(np.float32)
-        return LabelledTexts(tokens, self.labels.astype(np.int64), weights), is_long
-
-
-def weigh(data, classes, class_weight):
-    """Multiply class weights in and drop what weighs nothing."""
-    check_class_weight(class_weight, classes)
-    data = data.take(np.flatnonzero(data.weights))
-    present = np.unique(data.labels)
-    check_two_classes(classes[present])
-    if isinstance(class_weight, dict):
-        class_weight = {c: class_weight.get(c, 1.0) for c in classes[present].tolist()}
-    weights = compute_class_weight(
-        class_weight,
-        classes=classes[present],
-        y=classes[data.labels],
-        sample_weight=data.weights,
-    )
-    of_class = np.zeros(len(classes))
-    of_class[present] = weights
-    check_two_classes(classes[np.flatnonzero(of_class)])
-    weighed = dataclasses.replace(data, weights=data.weights * of_class[data.labels])
-    return weighed.take(np.flatnonzero(weighed.weights))
-
-
-def split(data, fraction, seed):
-    """Set a stratified part of the data aside for validation."""
-    try:
-        train_part, valid_part = train_test_split(
-            np.arange(len(data.texts)),
-            test_size=fraction,
-            stratify=data.labels,
-            random_state=seed,
-        )
-    except ValueError as error:
-        raise ValueError(
-            f"validation_fraction={fraction} of {len(data.texts)} texts cannot hold "
-            "every class in both parts: raise it, pass X_val and y_val, or set "
-            f"early_stopping=False ({error})"
-        ) from error
-    valid = data.take(valid_part)
-    return data.take(train_part), dataclasses.replace(
-        valid, weights=np.ones(len(valid_part))
-    )
 
 
 def fit_classifier(params, data, validation, n_classes, unlabeled=()):
@@ -219,32 +156,38 @@ def fit_classifier(params, data, validation, n_classes, unlabeled=()):
     backbone = Backbone.load(params, params["encoder_dropout"])
     task = TaskSpec(params["pooling"], params["head"], n_classes, params["dropout"])
     spec = backbone.spec(params["layers"], mixing="attention", tasks=(task,))
+    training, is_long = data.tokenized(backbone.tokenizer)
+    _warn_truncation(params, is_long.mean())
+    if validation is not None:
+        validation, _ = validation.tokenized(backbone.tokenizer)
     machine = _machine(params, seed)
     with isolated_generator(seed, machine["device"]):
         texts = [*data.texts, *unlabeled]
         encoder, lm_head, history = _load(backbone, texts, params, machine, seed)
         module = TextModel(encoder, spec)
         _freeze(module, params["trainable_layers"])
-        training, is_long = data.tokenized(backbone.tokenizer)
-        if validation is not None:
-            validation, _ = validation.tokenized(backbone.tokenizer)
         criterion = WeightedCrossEntropy(label_smoothing=params["label_smoothing"])
         is_joint = params["lm_weight"] > 0
         if is_joint:
-            training = _joint_texts(data, unlabeled, backbone, params)
+            training = _joint_texts(training, texts, backbone, params)
             module = JointModel(module, lm_head)
             criterion = JointLoss(criterion, lm_weight=params["lm_weight"])
-        module, rows = train(
-            lambda: module,
-            criterion,
-            training,
-            validation,
-            _recipe(params, machine),
-            blocks_of=_backbone.encoder_blocks,
-        )
+        rows = train(module, criterion, training, validation, _recipe(params, machine))
     module = module.model if is_joint else module
     history += [{"stage": "classifier", **row} for row in rows]
     return (module, spec, backbone.tokenizer, float(is_long.mean())), history
+
+
+def _warn_truncation(params, longer):
+    """Warn before the work starts: it may be long."""
+    if params["long_texts"] == "truncate" and longer:
+        warnings.warn(
+            f"{longer:.1%} of the texts are longer than max_length="
+            f"{params['max_length']} tokens; of these the middle is cut out: set "
+            "long_texts='window' to read them whole, or raise max_length.",
+            UserWarning,
+            stacklevel=5,  # fit_..., fit, scikit-learn's wrapper of fit, the user
+        )
 
 
 def _recipe(params, machine):
@@ -259,17 +202,16 @@ def _recipe(params, machine):
     return Recipe(**recipe, **machine, callbacks=callbacks)
 
 
-def _joint_texts(labelled, unlabeled, backbone, params):
+def _joint_texts(training, texts, backbone, params):
     """Put labelled and unlabelled texts together, with the words of their tokens."""
-    texts = [*labelled.texts, *unlabeled]
     tokens, _ = tokenize(texts, backbone.tokenizer, with_words=True)
-    none = (0, len(unlabeled))
+    none = (0, len(texts) - len(training))
     return JointTexts(
         tokens,
-        np.pad(labelled.labels.astype(np.int64), none),
-        np.pad((labelled.weights / labelled.weights.mean()).astype(np.float32), none),
+        np.pad(training.labels, none),
+        np.pad(training.weights, none),
         backbone.masking(params["mask_probability"]),
-        len(labelled.texts),
+        len(training),
     )
 
 

@@ -227,7 +227,7 @@ def language_model(encoder, head, texts, recipe):
     trainable = [p for p in encoder.parameters() if p.requires_grad]
     encoder.requires_grad_(False)
     warm_up = dataclasses.replace(recipe, max_epochs=1)
-    train(lambda: model, MaskedCrossEntropy(), texts, None, warm_up)
+    train(model, MaskedCrossEntropy(), texts, None, warm_up)
     for parameter in trainable:
         parameter.requires_grad_(True)
     return model
@@ -250,7 +250,7 @@ def adapt(model, training, held_out, recipe):
         As ``_training.train`` returns it; "valid_loss" and "valid_perplexity" are of
         the texts held out.
     """
-    _, history = train(lambda: model, MaskedCrossEntropy(), training, held_out, recipe)
+    history = train(model, MaskedCrossEntropy(), training, held_out, recipe)
     for row in history:
         if held_out is not None:
             row["valid_loss"] = row.pop("valid_token_loss")

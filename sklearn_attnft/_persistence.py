@@ -3,6 +3,7 @@
 
 import dataclasses
 
+import torch
 from safetensors.torch import load, save
 
 from ._backbone import TextTokenizer, rebuild_encoder
@@ -68,6 +69,8 @@ def unpack(packed):
         if name.startswith("encoder.")
     }
     encoder = rebuild_encoder(packed["config"], of_encoder)
-    module = TextModel(encoder, spec)
-    module.load_state_dict(weights)
+    # Without memory and without a draw from torch's generator, which is the user's.
+    with torch.device("meta"):
+        module = TextModel(encoder, spec)
+    module.load_state_dict(weights, assign=True)
     return module.eval(), spec, TextTokenizer(**packed["tokenizer"])

@@ -22,12 +22,14 @@ from skorch.callbacks import (
     LRScheduler,
     PassthroughScoring,
 )
+from skorch.callbacks.scoring import ScoringBase
 from skorch.helper import predefined_split
 from skorch.utils import to_device
 from torch import nn
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from ._backbone import encoder_blocks
 from ._batching import TokenizedTexts, shuffled_batches, sorted_batches
 from ._inference import autocast, tokens_per_batch
 
@@ -97,14 +99,14 @@ class Recipe:
     generator: torch.Generator
 
 
-def train(module_factory, criterion, training, validation, recipe, *, blocks_of=None):
-    """Train a module.
+def train(module, criterion, training, validation, recipe):
+    """Train a module, in place.
 
     Parameters
     ----------
-    module_factory : callable
-        Returns the module to train; what it leaves frozen stays frozen. Its
-        ``encoder`` learns at the encoder's rates, the rest at the head's.
+    module : torch.nn.Module
+        What of it is frozen stays frozen. Its ``encoder`` learns at the encoder's
+        rates, the rest at the head's.
     criterion : torch.nn.Module
         From the module's outputs and a batch's targets to the loss. Its ``measure``
         gives {name: (sum, count)} of them, to be averaged over the validation set.
@@ -112,27 +114,23 @@ def train(module_factory, criterion, training, validation, recipe, *, blocks_of=
         `validation` may be None. It is scored after each epoch; with
         ``early_stopping`` it decides.
     recipe : Recipe
-    blocks_of : callable
-        From an encoder to its blocks, lowest first; for a `layer_decay` below 1.
 
     Returns
     -------
-    module : torch.nn.Module
-        In evaluation mode, on ``recipe.device``.
     history : list of dict
         One for each epoch: "epoch", "dur" (seconds), "train_loss", and if there is
         a validation set "valid_loss" and what the criterion measures, "valid_...".
     """
     net = _Net(
-        module_factory,
+        lambda: module,  # a factory: a module passed as it is would be kept by clones
         criterion=criterion,
-        blocks_of=blocks_of,
         recipe=recipe,
         n_steps=recipe.max_epochs * math.ceil(len(training) / recipe.batch_size),
         train_split=predefined_split(validation) if validation is not None else None,
     )
     net.fit(training, None)
-    return net.module_.eval(), [_plain(row) for row in net.history]
+    module.eval().zero_grad(set_to_none=True)  # gradients are as large as the weights
+    return [_plain(row) for row in net.history]
 
 
 def _plain(row):
@@ -147,8 +145,7 @@ def _plain(row):
 class _Net(NeuralNet):
     """skorch's loop with our batches, loss, parameter groups and interrupts."""
 
-    def __init__(self, module, *, criterion, blocks_of, recipe, n_steps, train_split):
-        self.blocks_of = blocks_of
+    def __init__(self, module, *, criterion, recipe, n_steps, train_split):
         self.recipe = recipe
         self.n_steps = n_steps
         super().__init__(
@@ -157,9 +154,7 @@ class _Net(NeuralNet):
             max_epochs=recipe.max_epochs,
             batch_size=recipe.batch_size,
             train_split=train_split,
-            callbacks=_callbacks(
-                recipe, n_steps, blocks_of, validated=train_split is not None
-            ),
+            callbacks=_callbacks(recipe, n_steps, validated=train_split is not None),
             verbose=0,
             device=recipe.device,
         )
@@ -173,7 +168,7 @@ class _Net(NeuralNet):
         ]
 
     def initialize_optimizer(self, *args, **kwargs):
-        groups = parameter_groups(self.module_, self.blocks_of, self.recipe)
+        groups = parameter_groups(self.module_, self.recipe)
         self.optimizer_ = torch.optim.AdamW(groups, fused=True)
         return self
 
@@ -193,8 +188,18 @@ class _Net(NeuralNet):
         except KeyboardInterrupt:
             if not any(_has_stopped(callback) for _, callback in self.callbacks_):
                 raise
+        finally:
+            for _, callback in self.callbacks_:
+                if isinstance(callback, _ProgressBar):
+                    callback.bar_.close()
         self.notify("on_train_end", X=X, y=y)
         return self
+
+    def forward_iter(self, X, *args, **kwargs):
+        # For callbacks that predict: batches are sorted by length, rows shall not be.
+        outputs = torch.cat(list(super().forward_iter(X, *args, **kwargs)))
+        batches = sorted_batches(X.tokens, tokens_per_batch(self.recipe.device))
+        yield outputs[np.argsort(np.concatenate(batches))]
 
 
 def _has_stopped(callback):
@@ -237,12 +242,13 @@ class WeightedCrossEntropy(nn.Module):
         return (losses * weights).mean()
 
     def measure(self, logits, targets):
-        """Count the texts whose most probable class is theirs."""
-        labels = targets[0]
-        return {"accuracy": (int((logits.argmax(dim=1) == labels).sum()), len(labels))}
+        """Weigh the texts whose most probable class is theirs, and all texts."""
+        labels, weights = targets
+        right = logits.argmax(dim=1) == labels
+        return {"accuracy": (float(weights[right].sum()), float(weights.sum()))}
 
 
-def parameter_groups(module, blocks_of, recipe):
+def parameter_groups(module, recipe):
     """Group the trainable parameters by learning rate and weight decay.
 
     A block at depth d below the top learns at ``learning_rate * layer_decay ** d``,
@@ -258,7 +264,7 @@ def parameter_groups(module, blocks_of, recipe):
     in_encoder = {id(p) for p in encoder.parameters()}
     depths = {}
     if recipe.layer_decay != 1.0:
-        blocks = blocks_of(encoder)
+        blocks = encoder_blocks(encoder)
         depths = {id(p): len(blocks) for p in encoder.parameters()}
         for i, block in enumerate(blocks):
             depths |= {id(p): len(blocks) - 1 - i for p in block.parameters()}
@@ -285,7 +291,7 @@ def warmup_then_decay(step, *, n_warmup, n_steps):
     return max(0.0, (n_steps - step) / max(1, n_steps - n_warmup))
 
 
-def _callbacks(recipe, n_steps, blocks_of, validated):
+def _callbacks(recipe, n_steps, validated):
     """Put together our callbacks, then the user's."""
     n_warmup = math.ceil(recipe.warmup_fraction * n_steps)
 
@@ -298,7 +304,7 @@ def _callbacks(recipe, n_steps, blocks_of, validated):
     if recipe.max_grad_norm is not None:
         callbacks.append(("clipping", GradientNormClipping(recipe.max_grad_norm)))
     if recipe.gradual_unfreezing:
-        callbacks.append(("unfreezing", _Unfreezing(blocks_of)))
+        callbacks.append(("unfreezing", _Unfreezing()))
     if validated:
         callbacks.append(("measures", _Measures()))
     if validated and recipe.early_stopping:
@@ -312,6 +318,13 @@ def _callbacks(recipe, n_steps, blocks_of, validated):
         callbacks.append(("early_stopping", stopping))
     if recipe.verbose:
         callbacks.append(("progress", _ProgressBar(n_steps)))
+    for item in recipe.callbacks:
+        if isinstance(item[-1] if isinstance(item, tuple) else item, ScoringBase):
+            raise ValueError(
+                "callbacks has a skorch callback that scores, which cannot be done on "
+                "batches of tokens with several targets: pass X_val and y_val to fit, "
+                "and read valid_loss and valid_accuracy in history_."
+            )
     return callbacks + list(recipe.callbacks)
 
 
@@ -322,15 +335,12 @@ class _Unfreezing(Callback):
     As in Howard and Ruder (2018, section 3.3), but over the epochs that there are.
     """
 
-    def __init__(self, blocks_of):
-        self.blocks_of = blocks_of
-
     def on_train_begin(self, net, **kwargs):
         encoder = net.module_.encoder
         self.trainable_ = [p for p in encoder.parameters() if p.requires_grad]
         self.blocks_ = [
             block
-            for block in self.blocks_of(encoder)
+            for block in encoder_blocks(encoder)
             if any(p.requires_grad for p in block.parameters())
         ]
         self.epoch_ = 0
@@ -384,6 +394,3 @@ class _ProgressBar(Callback):
         row = _plain(net.history[-1])
         shown = {k: f"{v:.3g}" for k, v in row.items() if k not in ("epoch", "dur")}
         self.bar_.set_postfix({"epoch": row["epoch"], **shown})
-
-    def on_train_end(self, net, **kwargs):
-        self.bar_.close()

@@ -4,6 +4,7 @@
 A sentence says what came, what was expected, and what to do.
 """
 
+from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
@@ -56,12 +57,13 @@ def check_texts(X, name="X"):
             f"{name} has a {type(text).__name__} ({text!r:.40}) at position {i}; "
             f"expected {EXPECTED}. Convert with str(...) if it is meant as text."
         )
-    return [str(text) for text in texts]  # numpy.str_ and other subclasses to str
+    # numpy.str_ and other subclasses to str; an Enum's own __str__ says something else.
+    return [str.__str__(text) for text in texts]
 
 
 def _column(X, name):
     """Return the one column of `X` as a list."""
-    if isinstance(X, (list, tuple)):
+    if isinstance(X, Sequence) and not isinstance(X, bytes):
         return list(X)
     if hasattr(X, "columns") and hasattr(X, "shape"):  # pandas or polars frame
         if X.shape[1] != 1:
@@ -71,7 +73,10 @@ def _column(X, name):
             )
         X = X[X.columns[0]]
     if isinstance(X, (dict, set, frozenset, bytes)) or not hasattr(X, "__array__"):
-        raise TypeError(f"{name} is a {type(X).__name__}; expected {EXPECTED}.")
+        raise TypeError(
+            f"{name} is a {type(X).__name__}; expected {EXPECTED}. If it can be walked "
+            f"through in order, pass list({name})."
+        )
     array = np.asarray(X, dtype=object)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -115,7 +120,11 @@ def check_labels(y, n_texts, name="y"):
             f"{name} is None; fit requires {name} to be passed: one class label for "
             "each text."
         )
+    if isinstance(y, (list, tuple)) and not any(np.ndim(label) for label in y):
+        y = _as_objects(y)  # numpy would turn NaN beside str into "nan"
     y = np.asarray(y)
+    if y.dtype.kind == "T":  # numpy's StringDType, which np.unique cannot sort
+        y = y.astype(object)
     if y.ndim == 2 and y.shape[1] > 1:
         raise ValueError(
             f"{name} has shape {y.shape}; expected one class label for each text, "
@@ -132,6 +141,13 @@ def check_labels(y, n_texts, name="y"):
         y = _uniform_labels(y, name)
     check_classification_targets(y)
     return y
+
+
+def _as_objects(values):
+    """Put values into an array as they are."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
 
 
 def _uniform_labels(y, name):
@@ -212,7 +228,7 @@ def check_weights(sample_weight, n_texts):
             "sample_weight is zero for every text, so there is nothing to learn from; "
             "expected at least one positive weight."
         )
-    return weights
+    return weights / weights.max()  # their scale does not matter, but may overflow
 
 
 def check_class_weight(class_weight, classes):

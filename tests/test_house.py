@@ -19,7 +19,7 @@ LAYERS = [
     ["__init__"],
     ["_classifier", "_extractor"],
     ["_fitting", "_estimator"],
-    ["_language_model"],
+    ["_language_model", "_labelled"],
     ["_training", "_persistence"],
     ["_inference"],
     ["_modules", "_batching", "_backbone", "_validation"],

@@ -47,9 +47,7 @@ def rates_by_name(module, groups):
 
 
 def test_deeper_layers_learn_slower_and_vectors_do_not_decay(module):
-    rates = rates_by_name(
-        module, parameter_groups(module, _backbone.encoder_blocks, recipe())
-    )
+    rates = rates_by_name(module, parameter_groups(module, recipe()))
     assert rates.keys() == dict(module.named_parameters()).keys()
     block = "encoder.encoder.layer.{}.intermediate.dense.{}"
     assert rates[block.format(1, "weight")] == (1.0, 0.1)
@@ -64,7 +62,7 @@ def test_deeper_layers_learn_slower_and_vectors_do_not_decay(module):
 
 def test_frozen_parameters_are_in_no_group(module):
     module.freeze([])
-    groups = parameter_groups(module, _backbone.encoder_blocks, recipe(layer_decay=1.0))
+    groups = parameter_groups(module, recipe(layer_decay=1.0))
     names = rates_by_name(module, groups)
     assert names
     assert not [name for name in names if name.startswith("encoder.")]
