@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+from safetensors.torch import load_file, save_file
+from skorch.callbacks import EpochScoring
 
 from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
 
@@ -29,7 +31,7 @@ TEXTS = [
     ([], ValueError, r"X is empty \(0 samples\)"),
     ({"a": 1}, TypeError, "X is a dict"),
     (b"bytes", TypeError, "X is a bytes"),
-    (iter(X), TypeError, "X is a list_iterator"),
+    (iter(X), TypeError, r"X is a list_iterator.* pass list\(X\)"),
     (7, TypeError, "X is a int"),
 ]
 
@@ -49,6 +51,8 @@ LABELS = [
     (["a"] * 4, "y has 1 class"),
     (["a", None, "b", "a"], "y has missing labels"),
     ([0.0, 1.0, float("nan"), 1.0], "y has missing labels"),
+    (["a", "b", float("nan"), "a"], "y has missing labels"),
+    (["a", "b", 1, "a"], "labels of different types"),
     ([0.5, 1.5, 2.5, 0.1], "Unknown label type: continuous"),
     ([[0, 1], [1, 0], [1, 1], [0, 0]], r"y has shape \(4, 2\)"),
     (np.array(["a", 1, "b", 2], dtype=object), "labels of different types"),
@@ -110,6 +114,7 @@ PARAMETERS = [
     ({"class_weight": {"good": -1}}, "class_weight has -1 for the class 'good'"),
     ({"class_weight": {"good": 0}}, "y has 1 class .* positive weight"),
     ({"early_stopping": True}, "validation_fraction=0.1 of 4 texts cannot hold"),
+    ({"callbacks": [EpochScoring("accuracy")]}, "callbacks has .* that scores"),
     ({"device": "tpu9"}, "device='tpu9' is not a device"),
     ({"device": "cuda:99"}, "device='cuda:99' was asked for, but this machine has"),
     ({"encoder": 3}, "'encoder' parameter"),
@@ -193,6 +198,46 @@ def test_a_directory_without_weights(tmp_path):
     Path(encoder, "model.safetensors").unlink()
     message = fit_message(encoder, max_length=32)
     assert re.search("directory .*model.safetensors", message)
+
+
+def test_weights_under_other_names(tmp_path):
+    # As a wrapper such as DataParallel writes them: transformers draws all of them anew.
+    encoder = changed_encoder(tmp_path / "encoder")
+    path = Path(encoder, "model.safetensors")
+    weights = {f"module.{name}": weight for name, weight in load_file(path).items()}
+    save_file(weights, path)
+    message = fit_message(encoder, max_length=32)
+    assert re.search(
+        r"lacks \d+ of the weights that its config.json calls for", message
+    )
+
+
+def test_a_pointer_in_the_place_of_the_weights(tmp_path):
+    encoder = changed_encoder(tmp_path / "encoder")
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    Path(encoder, "model.safetensors").write_text(pointer)
+    message = fit_message(encoder, max_length=32)
+    assert "weights that cannot be read" in message
+    assert "git-lfs" in message
+
+
+def test_code_of_a_repository_is_never_run(tmp_path, capsys):
+    encoder = changed_encoder(
+        tmp_path / "encoder",
+        model_type="their-own",
+        auto_map={"AutoConfig": "code.Config", "AutoModel": "code.Model"},
+    )
+    Path(encoder, "code.py").write_text("raise SystemExit('their code ran')")
+    assert "needs Python code from its own repository" in fit_message(encoder)
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_not_one_encoder_of_text(tmp_path):
+    from transformers import CLIPConfig
+
+    encoder = changed_encoder(tmp_path / "encoder")
+    CLIPConfig().save_pretrained(encoder)
+    assert "is not one encoder of text" in fit_message(encoder)
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen3"])

@@ -1,11 +1,16 @@
 """What the classifier's own parameters do."""
 
+import collections
+import contextlib
+import enum
+
 import numpy as np
 import pandas as pd
 import pytest
 import tiny
 import torch
 from skorch.callbacks import Callback, EarlyStopping
+from tqdm import tqdm
 
 from sklearn_attnft import AttentionFineTuneClassifier, _backbone
 
@@ -201,6 +206,91 @@ def test_progress_goes_to_stderr(small, capsys):
     assert "fit: 100%" in err
     assert "train_loss" in err
     assert "encode: 100%" in err
+
+
+class Sentence(str, enum.Enum):
+    GOOD = "good day"
+    BAD = "bad dog"
+
+
+def test_texts_and_labels_of_rarer_types(small):
+    expected = fit(small).predict_proba(X)
+    texts = collections.deque(X)
+    labels = np.array(Y, dtype=np.dtypes.StringDType())
+    np.testing.assert_array_equal(
+        AttentionFineTuneClassifier(**small).fit(texts, labels).predict_proba(texts),
+        expected,
+    )
+    clf = fit(small)
+    np.testing.assert_array_equal(
+        clf.predict_proba(list(Sentence)), clf.predict_proba(["good day", "bad dog"])
+    )
+
+
+def test_the_scale_of_weights_does_not_matter(small):
+    weights = np.linspace(0.5, 1.0, len(X))
+    proba = [
+        AttentionFineTuneClassifier(**small)
+        .fit(X, Y, sample_weight=weights * scale)
+        .predict_proba(X)
+        for scale in (1.0, 2.0**1000, 2.0**-1000)
+    ]
+    np.testing.assert_array_equal(proba[0], proba[1])
+    np.testing.assert_array_equal(proba[0], proba[2])
+
+
+def test_texts_held_out_are_scored_with_their_weights(small):
+    # Half of the texts have the wrong label and next to no weight.
+    wrong = ["bad" if label == "good" else "good" for label in Y]
+    weights = np.repeat([1.0, 1e-6], len(X))
+    clf = AttentionFineTuneClassifier(
+        **{**small, "max_epochs": 12}, early_stopping=True, validation_fraction=0.25
+    )
+    clf.fit(X * 2, Y + wrong, sample_weight=weights)
+    assert max(row["valid_accuracy"] for row in clf.history_) > 0.95
+    assert clf.score(X, Y) > 0.95
+
+
+def test_no_gradient_is_kept(small):
+    clf = fit(small, lm_epochs=1)
+    assert all(parameter.grad is None for parameter in clf.module_.parameters())
+
+
+def test_a_callback_gets_its_predictions_in_order(small):
+    seen = []
+
+    class Predicts(Callback):
+        def on_train_end(self, net, X=None, **kwargs):
+            seen.append(net.predict(X))
+
+    texts = [" ".join(["good"] * (i % 7 + 1)) for i in range(24)]
+    clf = fit(small, texts, Y, callbacks=[Predicts()])
+    np.testing.assert_allclose(
+        np.diff(seen[0])[:, 0], clf.decision_function(texts), atol=1e-5
+    )
+
+
+def test_an_interrupt_closes_the_progress_bar(small):
+    class Interrupt(Callback):
+        def on_batch_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(small, callbacks=[Interrupt()], verbose=1)
+    assert not [bar for bar in tqdm._instances if not bar.disable]
+
+
+def test_truncation_is_said_before_the_work_and_in_the_users_line(small):
+    class Never(Callback):
+        def on_train_begin(self, net, **kwargs):
+            raise AssertionError("training began before the warning")
+
+    clf = AttentionFineTuneClassifier(**small, callbacks=[Never()])
+    with pytest.warns(UserWarning) as caught, contextlib.suppress(AssertionError):
+        clf.fit(LONG, ["a", "b"] * 4)
+    assert caught[0].filename == __file__
+    with pytest.raises(UserWarning, match="longer than max_length"):
+        clf.fit(LONG, ["a", "b"] * 4)
 
 
 def test_random_states(small):

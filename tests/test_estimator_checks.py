@@ -354,6 +354,20 @@ class TakesIntSeedsOnly(Bayes):
         return np.random.default_rng()
 
 
+@caught_by("check_global_random_state_untouched")
+class DrawsWhenItIsLoaded(Bayes):
+    def __setstate__(self, state):
+        np.random.rand()
+        super().__setstate__(state)
+
+
+@caught_by("check_y_nan_refused", "check_y_of_mixed_types_refused")
+class LetsNumpyReadLists(Bayes):
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+        y = np.asarray(y) if isinstance(y, list) else y
+        return super().fit(X, y, sample_weight, X_val, y_val)
+
+
 @caught_by("check_global_settings_untouched")
 class SetsTheEnvironment(Bayes):
     def _step(self):

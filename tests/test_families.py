@@ -1,5 +1,6 @@
 """Encoders of other families: random, tiny, with the tiny tokenizer."""
 
+import json
 import pickle
 import shutil
 from pathlib import Path
@@ -113,6 +114,45 @@ def test_dropout_inside_the_encoder_is_ours(encoder):
     np.testing.assert_array_equal(plain, same)
     dropped = classifier(encoder, encoder_dropout=0.4).fit(X, Y).predict_proba(X)
     assert np.abs(plain - dropped).max() > 1e-6
+
+
+def test_the_parts_of_xlms_blocks_are_in_lists_of_their_own():
+    from transformers import XLMConfig, XLMModel
+
+    with torch.device("meta"):
+        config = XLMConfig(vocab_size=99, emb_dim=32, n_layers=3, n_heads=2)
+        blocks = _backbone.encoder_blocks(XLMModel(config))
+    assert len(blocks) == 3
+    assert {type(part).__name__ for part in blocks[0]} == {
+        "MultiHeadAttention",
+        "TransformerFFN",
+        "LayerNorm",
+    }
+
+
+@pytest.mark.parametrize(
+    ("family", "n_positions"), [("roberta", None), ("distilbert", 66)]
+)
+def test_every_position_can_be_used_and_no_other(family, n_positions, tmp_path):
+    from transformers import AutoModel
+
+    encoder = save(family, tmp_path, AutoModel)
+    # RoBERTa's first position is behind the padding token's.
+    n_positions = n_positions or 66 - SIZES.get("pad_token_id", 1) - 1
+    path = Path(encoder, "tokenizer_config.json")
+    settings = json.loads(path.read_text())
+    for length in (None, 16):  # what a tokenizer says of it decides nothing
+        settings.pop("model_max_length", None)
+        path.write_text(
+            json.dumps(settings | ({"model_max_length": length} if length else {}))
+        )
+        texts = ["good " * 100, "bad " * 100]
+        extractor = TransformerFeatureExtractor(
+            encoder, max_length=n_positions, long_texts="window"
+        )
+        assert np.isfinite(extractor.fit_transform(texts)).all()
+        with pytest.raises(ValueError, match=f"more than the {n_positions} tokens"):
+            extractor.set_params(max_length=n_positions + 1).fit(texts)
 
 
 def test_features_are_those_of_plain_transformers(encoder):

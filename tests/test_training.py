@@ -1,3 +1,4 @@
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklearn_attnft import _backbone
+from sklearn_attnft import AttentionFineTuneClassifier, _backbone
 from sklearn_attnft._fitting import draw_seed, isolated_generator
 from sklearn_attnft._modules import ModuleSpec, TaskSpec, TextModel
 from sklearn_attnft._training import (
@@ -124,6 +125,27 @@ def test_loading_waits_for_a_fit_in_another_thread(tiny_encoder):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(_backbone.load_config, [tiny_encoder] * 40))
     assert logging.get_verbosity() == before
+
+
+def test_the_hubs_progress_bars_stay_as_the_user_set_them(tiny_encoder):
+    from huggingface_hub import utils as hub
+
+    was_off = hub.are_progress_bars_disabled()
+    for switch in (hub.disable_progress_bars, hub.enable_progress_bars):
+        switch()
+        before = hub.are_progress_bars_disabled()
+        _backbone.load_config(tiny_encoder)
+        assert hub.are_progress_bars_disabled() == before
+    (hub.disable_progress_bars if was_off else hub.enable_progress_bars)()
+
+
+def test_a_pickle_is_loaded_while_a_fit_runs(small):
+    clf = AttentionFineTuneClassifier(**small).fit(["good", "bad"] * 4, [0, 1] * 4)
+    dumped = pickle.dumps(clf)
+    state = torch.get_rng_state()
+    with isolated_generator(0, torch.device("cpu")), ThreadPoolExecutor(1) as pool:
+        pool.submit(pickle.loads, dumped).result(timeout=60)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_seeds():

@@ -2,6 +2,7 @@
 """What belongs to the whole process is left as it was, and nothing is printed."""
 
 import contextlib
+import copy
 import io
 import logging
 import os
@@ -51,7 +52,7 @@ def _settings():
 
 
 def _assert_untouched(estimator, look, cure):
-    """Compare what `look` sees before and after ``fit`` and the predictions."""
+    """Compare what `look` sees before and after ``fit``, predictions and copies."""
     X, y = corpus(estimator)
     unfitted = fresh(estimator)
     before = look()
@@ -64,6 +65,10 @@ def _assert_untouched(estimator, look, cure):
     assert not changed, f"fit changed {', '.join(changed)}. {cure}"
     changed = [n for n in between if between[n] != after[n]]
     assert not changed, f"A prediction changed {', '.join(changed)}. {cure}"
+    copy.deepcopy(pickle.loads(pickle.dumps(fitted)))
+    copied = look()
+    changed = [n for n in after if after[n] != copied[n]]
+    assert not changed, f"Pickling or copying changed {', '.join(changed)}. {cure}"
 
 
 def check_global_random_state_untouched(estimator):

@@ -46,6 +46,11 @@ def check_y_nan_refused(estimator):
         lambda y: np.array([float("nan"), *y[1:]], dtype=object),
         "NaN among str inside y",
     )
+    _assert_refused_y(
+        estimator,
+        lambda y: [float("nan"), *y[1:].tolist()],
+        "NaN among str inside a list y",
+    )
 
 
 def check_y_of_two_columns_refused(estimator):
@@ -69,6 +74,12 @@ def check_y_of_mixed_types_refused(estimator):
         estimator,
         lambda y: np.array([1, *y[1:]], dtype=object),
         "str and numbers in y",
+        naming=(),
+    )
+    _assert_refused_y(
+        estimator,
+        lambda y: [1, *y[1:].tolist()],
+        "str and numbers in a list y",
         naming=(),
     )
 
