@@ -201,7 +201,7 @@ def test_a_directory_without_weights(tmp_path):
 
 
 def test_weights_under_other_names(tmp_path):
-    # As a wrapper such as DataParallel writes them: transformers draws all of them anew.
+    # As DataParallel writes them: transformers draws all of them anew, in silence.
     encoder = changed_encoder(tmp_path / "encoder")
     path = Path(encoder, "model.safetensors")
     weights = {f"module.{name}": weight for name, weight in load_file(path).items()}

@@ -208,7 +208,7 @@ def test_progress_goes_to_stderr(small, capsys):
     assert "encode: 100%" in err
 
 
-class Sentence(str, enum.Enum):
+class Sentence(str, enum.Enum):  # noqa: UP042 (StrEnum's __str__ is harmless)
     GOOD = "good day"
     BAD = "bad dog"
 
@@ -286,7 +286,10 @@ def test_truncation_is_said_before_the_work_and_in_the_users_line(small):
             raise AssertionError("training began before the warning")
 
     clf = AttentionFineTuneClassifier(**small, callbacks=[Never()])
-    with pytest.warns(UserWarning) as caught, contextlib.suppress(AssertionError):
+    with (
+        pytest.warns(UserWarning, match="longer than max_length") as caught,
+        contextlib.suppress(AssertionError),
+    ):
         clf.fit(LONG, ["a", "b"] * 4)
     assert caught[0].filename == __file__
     with pytest.raises(UserWarning, match="longer than max_length"):
