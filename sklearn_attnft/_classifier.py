@@ -334,6 +334,7 @@ class AttentionFineTuneClassifier(
         classes, labels = np.unique(y, return_inverse=True)
         check_two_classes(classes)
         weights = check_weights(sample_weight, len(texts))
+        weights = weights / weights.max()  # their scale says nothing, but may overflow
         data = weigh(LabelledData(texts, labels, weights), classes, self.class_weight)
         fitted, history = fit_classifier(
             self.get_params(deep=False),

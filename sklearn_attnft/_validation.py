@@ -120,9 +120,9 @@ def check_labels(y, n_texts, name="y"):
             f"{name} is None; fit requires {name} to be passed: one class label for "
             "each text."
         )
-    if isinstance(y, (list, tuple)) and not any(np.ndim(label) for label in y):
-        y = _as_objects(y)  # numpy would turn NaN beside str into "nan"
-    y = np.asarray(y)
+    is_list = isinstance(y, (list, tuple)) and not any(np.ndim(label) for label in y)
+    # numpy would turn NaN beside str in a list into "nan".
+    y = _as_objects(y) if is_list else np.asarray(y)
     if y.dtype.kind == "T":  # numpy's StringDType, which np.unique cannot sort
         y = y.astype(object)
     if y.ndim == 2 and y.shape[1] > 1:
@@ -139,6 +139,8 @@ def check_labels(y, n_texts, name="y"):
         )
     if y.dtype == object:
         y = _uniform_labels(y, name)
+    if is_list:
+        y = np.asarray(y.tolist())
     check_classification_targets(y)
     return y
 
@@ -228,7 +230,7 @@ def check_weights(sample_weight, n_texts):
             "sample_weight is zero for every text, so there is nothing to learn from; "
             "expected at least one positive weight."
         )
-    return weights / weights.max()  # their scale does not matter, but may overflow
+    return weights
 
 
 def check_class_weight(class_weight, classes):
