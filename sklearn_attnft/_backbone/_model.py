@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Configurations and weights of encoders, and of their masked-LM heads."""
+
+import json
+
+import torch
+from torch import nn
+
+from ._find import DEFAULT_ENCODER, find_encoder, not_found, refuse_own_code
+from ._process import generator_as_it_was, quiet
+
+# Names that transformers' configurations give to their dropout probabilities.
+ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout")
+HIDDEN_DROPOUTS = (
+    "hidden_dropout_prob",
+    "hidden_dropout",
+    "dropout",
+    "activation_dropout",
+    "embedding_dropout",
+    "mlp_dropout",
+)
+
+
+def load_config(encoder, *, encoder_dropout=0.0):
+    """Read an encoder's configuration and refuse what is not an encoder.
+
+    Attention probabilities get no dropout (it forces the unfused attention path); the
+    other dropouts inside the encoder become `encoder_dropout`.
+    """
+    from transformers import AutoConfig
+
+    source = find_encoder(encoder)
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except Exception as error:  # transformers raises whatever the file made it raise
+        refuse_own_code(encoder, error)
+        raise ValueError(not_found(encoder, source)) from error
+    _refuse_decoder(config, encoder)
+    for name in ATTENTION_DROPOUTS:
+        if hasattr(config, name):
+            setattr(config, name, 0.0)
+    for name in HIDDEN_DROPOUTS:
+        if hasattr(config, name):
+            setattr(config, name, float(encoder_dropout))
+    return config
+
+
+def _refuse_decoder(config, encoder):
+    """Refuse what is no encoder of text, by the registry's own lists."""
+    from transformers.models.auto import modeling_auto
+
+    kind = config.model_type
+    masked = kind in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    causal = kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    if config.is_encoder_decoder or getattr(config, "is_decoder", False):
+        what = "has a decoder"
+    elif causal and not masked:
+        what = "is a decoder-only model"
+    elif not (hasattr(config, "hidden_size") and hasattr(config, "num_hidden_layers")):
+        what = "is not one encoder of text"
+    else:
+        return
+    raise ValueError(
+        f"encoder={str(encoder)!r} {what} (model type {kind!r}); this package fine-"
+        f"tunes encoders: pass one such as {DEFAULT_ENCODER!r}, a BERT, RoBERTa, "
+        "DeBERTa or ModernBERT."
+    )
+
+
+def load_encoder(encoder, config):
+    """Load the encoder's weights in float32, on the CPU, without a pooling layer.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode, owning its weights.
+    """
+    from transformers import AutoModel
+
+    model, _ = _load_weights(AutoModel, encoder, config)
+    return _without_pooler(model)
+
+
+def _load_weights(auto_class, encoder, config):
+    """Load a model; return it and the names of the weights that the checkpoint lacks.
+
+    Those of the encoder itself must be there, but for its pooling layer, which is
+    dropped: what is missing is drawn at random, and would be so in silence.
+    """
+    source = find_encoder(encoder)
+    try:
+        with generator_as_it_was(), quiet():
+            model, report = auto_class.from_pretrained(
+                source,
+                config=config,
+                dtype="float32",
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+    except OSError as error:
+        raise ValueError(not_found(encoder, source)) from error
+    except Exception as error:  # a broken file: whatever its reader raises
+        raise ValueError(
+            f"encoder={str(encoder)!r} has weights that cannot be read ("
+            f"{type(error).__name__}: {error!s:.200}). Download them again; a clone "
+            "without git-lfs has pointers in their place."
+        ) from error
+    missing = set(report["missing_keys"])
+    wrong = {name for name, *_ in report["mismatched_keys"]}
+    prefix = f"{model.base_model_prefix}."
+    is_base = model.base_model is model
+    wrong |= {key for key in missing if is_base or key.startswith(prefix)}
+    wrong = {key for key in wrong if not key.removeprefix(prefix).startswith("pooler.")}
+    if wrong:
+        raise ValueError(
+            f"encoder={str(encoder)!r} lacks {len(wrong)} of the weights that its "
+            "config.json calls for, or has them in another shape ("
+            f"{', '.join(sorted(wrong)[:3])}, ...). Save it again with save_pretrained."
+        )
+    return model, missing
+
+
+def load_language_model(encoder, config):
+    """Load the encoder's weights and, if the checkpoint has it, its masked-LM head.
+
+    Returns
+    -------
+    encoder : torch.nn.Module
+        As :func:`load_encoder` returns it.
+    head : torch.nn.Module or None
+        From token states (n_tokens, hidden_size) to logits (n_tokens, vocab_size);
+        None if the checkpoint was stored without it.
+    """
+    from transformers import AutoModelForMaskedLM
+
+    model, missing = _load_weights(AutoModelForMaskedLM, encoder, config)
+    prefix = f"{model.base_model_prefix}."
+    lacks_head = any(not key.startswith(prefix) for key in missing)
+    base = _without_pooler(model.base_model)
+    return base, None if lacks_head else _PretrainedHead(model)
+
+
+class _PretrainedHead(nn.Module):
+    """A masked language model without its encoder: token states to logits.
+
+    Every family has its own head under its own name; what they share is that the model
+    hands the encoder's states to it. So the encoder is replaced by the states.
+    """
+
+    def __init__(self, model):
+        super().__init__()
+        setattr(model, model.base_model_prefix, _GivenStates())
+        self.model = model
+
+    def forward(self, states):
+        """(n_tokens, hidden_size) to (n_tokens, vocab_size)."""
+        given = getattr(self.model, self.model.base_model_prefix)
+        given.states = states.unsqueeze(0)
+        ids = torch.zeros(given.states.shape[:2], dtype=torch.long)
+        return self.model(input_ids=ids.to(states.device)).logits.squeeze(0)
+
+
+class _GivenStates(nn.Module):
+    """Stands where an encoder was and returns what it was given."""
+
+    def forward(self, *args, **kwargs):
+        from transformers.modeling_outputs import BaseModelOutput
+
+        return BaseModelOutput(last_hidden_state=self.states)
+
+
+def rebuild_encoder(config_json, state_dict):
+    """Make an encoder from its configuration (JSON) and weights, without any file."""
+    from transformers import MODEL_MAPPING, AutoConfig
+
+    config = AutoConfig.for_model(**json.loads(config_json))
+    model_class = MODEL_MAPPING[type(config)]
+    with torch.device("meta"):
+        skeleton = model_class(config)
+    # A weight that is not given would be drawn, from a generator that a fit in another
+    # thread may be using; the pooling layer, which is dropped, is given as zeros.
+    drawn = {
+        name: torch.zeros(weight.shape)
+        for name, weight in skeleton.state_dict().items()
+        if name not in state_dict
+    }
+    with quiet():
+        model = model_class.from_pretrained(
+            None, config=config, state_dict={**drawn, **state_dict}
+        )
+    return _without_pooler(model)
+
+
+def _without_pooler(model):
+    # BERT's pooler is not part of the method; unused, it would only be stored.
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None
+    return model.eval()

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fast tokenizers: texts to token ids."""
+
+import re
+
+import numpy as np
+import torch
+
+from ._find import find_encoder, refuse_own_code
+from ._process import quiet
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class TextTokenizer:
+    """A fast tokenizer: texts to token ids, neither cut nor padded.
+
+    Parameters
+    ----------
+    json : str
+        The ``tokenizer.json`` of the encoder.
+    pad_id : int
+        Id of the padding token.
+    mask_id : int or None
+        Id of the token that masks others; None: the vocabulary has none.
+    max_length : int
+        Tokens that the encoder is to read at once, special ones included.
+    long_texts : {"truncate", "window"}
+        How longer texts are to be cut.
+
+    Attributes
+    ----------
+    prefix, suffix : list of int
+        Special tokens that go before and after a text.
+    """
+
+    def __init__(self, json, *, pad_id, mask_id, max_length, long_texts):
+        from tokenizers import Tokenizer
+
+        self.json = json
+        self.pad_id = pad_id
+        self.mask_id = mask_id
+        self.max_length = max_length
+        self.long_texts = long_texts
+        self._tokenizer = Tokenizer.from_str(json)
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        # "[SEP]" typed by a user is text, not a separator.
+        self._tokenizer.encode_special_tokens = True
+        example = self._tokenizer.encode("a")
+        text = [i for i, m in enumerate(example.special_tokens_mask) if not m]
+        self.prefix = example.ids[: text[0]]
+        self.suffix = example.ids[text[-1] + 1 :]
+
+    @property
+    def room(self):
+        """Tokens of text that go into `max_length` beside the special ones."""
+        return self.max_length - len(self.prefix) - len(self.suffix)
+
+    def encode(self, texts):
+        """Tokenise a list of str; return for each an array of its ids, none special."""
+        return self._each(texts, self._tokenizer.encode_batch_fast, lambda e: e.ids)
+
+    def words(self, texts):
+        """Tokenise a list of str; return for each the number, from 1, of each word.
+
+        Pieces of one word have one number. A tokenizer that does not cut texts into
+        words first gives each token its own.
+        """
+        if self._tokenizer.pre_tokenizer is None:
+            return [np.arange(1, len(ids) + 1) for ids in self.encode(texts)]
+        words = self._each(texts, self._tokenizer.encode_batch, lambda e: e.word_ids)
+        return [numbers + 1 for numbers in words]
+
+    def _each(self, texts, encode_batch, field):
+        """Return an array for each text; lists of Python's int take ten times more."""
+        arrays = []
+        for start in range(0, len(texts), 1000):
+            part = [_replace_surrogates(t) for t in texts[start : start + 1000]]
+            encodings = encode_batch(part, add_special_tokens=False)
+            arrays += [np.array(field(each), dtype=np.int32) for each in encodings]
+        return arrays
+
+
+def _replace_surrogates(text):
+    # Half a surrogate pair is no character: it cannot be encoded, only replaced.
+    return _SURROGATE.sub("\ufffd", text) if _SURROGATE.search(text) else text
+
+
+def load_tokenizer(encoder, config, *, max_length, long_texts):
+    """Load the encoder's fast tokenizer; check that it has room for `max_length`."""
+    from transformers import AutoTokenizer
+
+    source = find_encoder(encoder)
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except Exception as error:  # likewise
+        refuse_own_code(encoder, error)
+        raise ValueError(_no_fast_tokenizer(encoder)) from error
+    # From a directory without a vocabulary transformers makes a tokenizer that knows
+    # special tokens only.
+    empty = len(tokenizer) <= len(tokenizer.all_special_ids)
+    if empty or not tokenizer.is_fast or tokenizer.pad_token_id is None:
+        raise ValueError(_no_fast_tokenizer(encoder))
+    n_positions = _count_positions(config) or tokenizer.model_max_length
+    if max_length > n_positions:
+        raise ValueError(
+            f"max_length={max_length} is more than the {n_positions} tokens that "
+            f"encoder={str(encoder)!r} has positions for: set max_length to at most "
+            f"{n_positions}, and long_texts='window' to read longer texts whole."
+        )
+    return TextTokenizer(
+        tokenizer.backend_tokenizer.to_str(),
+        pad_id=tokenizer.pad_token_id,
+        mask_id=tokenizer.mask_token_id,
+        max_length=max_length,
+        long_texts=long_texts,
+    )
+
+
+def _count_positions(config):
+    """Return how many tokens the encoder has positions for; None: it does not say.
+
+    The RoBERTa family counts positions from behind the padding token's: its table of
+    them has a row for padding, and none of the rows up to it is a text's.
+    """
+    from transformers import MODEL_MAPPING
+
+    n_positions = getattr(config, "max_position_embeddings", None)
+    if not n_positions:
+        return None
+    with torch.device("meta"):
+        skeleton = MODEL_MAPPING[type(config)](config)
+    for name, module in skeleton.named_modules():
+        padding = getattr(module, "padding_idx", None)
+        if name.endswith("position_embeddings") and padding is not None:
+            return n_positions - padding - 1
+    return n_positions
+
+
+def _no_fast_tokenizer(encoder):
+    return (
+        f"encoder={str(encoder)!r} has no fast tokenizer with a padding token (a "
+        "tokenizer.json beside its weights). Convert it with transformers "
+        "(AutoTokenizer.from_pretrained(...).save_pretrained(...)) or take another "
+        "encoder."
+    )
