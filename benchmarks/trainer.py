@@ -110,7 +110,8 @@ def table():
         columns="model",
         values=["fit_seconds", "accuracy"],
     )
-    wide["ratio"] = wide["fit_seconds"]["trainer"] / wide["fit_seconds"]["attention"]
+    seconds = wide["fit_seconds"]
+    wide["fit_seconds", "ratio"] = seconds["trainer"] / seconds["attention"]
     print(wide.round(4).to_markdown())
     summary = wide.groupby(["rows", "epochs"]).agg(["median", "min", "max"])
     print(summary.round(4).to_markdown())
