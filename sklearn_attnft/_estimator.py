@@ -51,7 +51,7 @@ class TextEstimator(BaseEstimator):
         check_is_fitted(self, "module_")
         texts = check_texts(X)
         device = _inference.resolve_device(self.device)
-        module = self.module_.to(device)
+        module = _inference.on_device(self.module_, device)
         return _inference.predict(
             module if part is None else getattr(module, part),
             texts,

@@ -49,6 +49,17 @@ def resolve_device(device):
     return chosen
 
 
+def on_device(module, device):
+    """Return the module on `device`; not touched, if it is there.
+
+    ``module.to`` would take the weights of a recurrent layer apart for a moment, while
+    another thread may be computing with them.
+    """
+    here = next(module.parameters()).device
+    is_there = here.type == device.type and device.index in (None, here.index)
+    return module if is_there else module.to(device)
+
+
 def resolve_dtype(precision, device):
     """Turn the parameter `precision` into the dtype of the matrix products.
 

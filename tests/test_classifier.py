@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import enum
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -326,3 +327,13 @@ def test_identical_texts_are_encoded_once(small):
     clf.module_.register_forward_hook(lambda m, args, out: rows.append(len(out)))
     clf.predict(["good", "bad", "good"] * 100)
     assert sum(rows) == 2
+
+
+def test_predictions_in_many_threads_leave_the_module_where_it_is(small, monkeypatch):
+    clf = fit(small, head="lstm")
+    expected = clf.predict_proba(X)
+    # A move takes an LSTM's weights apart for a moment, under the other threads' feet.
+    monkeypatch.setattr(torch.nn.LSTM, "_apply", None)
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        for proba in pool.map(clf.predict_proba, [X] * 8):
+            np.testing.assert_array_equal(proba, expected)
