@@ -21,12 +21,22 @@ from sklearn.pipeline import make_pipeline
 RESULTS = Path(__file__).parent / "results"
 
 
-def read(data, name, part):
-    """Read a part of a data set: its texts and labels, as lists of str."""
+def read_frame(data, name, part):
+    """Read a part of a data set: a data frame of str, text and label columns."""
     path = Path(data) / name / f"{part}.csv.gz"
     with gzip.open(path) as file:
-        frame = pd.read_csv(io.BytesIO(file.read()), dtype=str, keep_default_na=False)
+        return pd.read_csv(io.BytesIO(file.read()), dtype=str, keep_default_na=False)
+
+
+def read(data, name, part):
+    """Read a part of a data set: its texts and labels, as lists of str."""
+    frame = read_frame(data, name, part)
     return frame["text"].tolist(), frame["label"].tolist()
+
+
+def draw_rows(frame, n, seed):
+    """Draw `n` rows at random; all of them if `n` is None."""
+    return frame if n is None else frame.sample(n, random_state=seed)
 
 
 def draw(texts, labels, n, seed):

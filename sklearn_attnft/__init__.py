@@ -3,6 +3,12 @@
 
 from ._classifier import AttentionFineTuneClassifier
 from ._extractor import TransformerFeatureExtractor
+from ._multitask import MultiTaskClassifier
 
-__all__ = ["AttentionFineTuneClassifier", "TransformerFeatureExtractor", "__version__"]
+__all__ = [
+    "AttentionFineTuneClassifier",
+    "MultiTaskClassifier",
+    "TransformerFeatureExtractor",
+    "__version__",
+]
 __version__ = "0.1.0.dev0"

@@ -4,7 +4,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 from sklearn.base import (
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -15,13 +14,15 @@ from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
 from ._backbone import DEFAULT_ENCODER
 from ._estimator import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
-from ._fitting import fit_classifier
-from ._labelled import LabelledData, weigh
+from ._fitting import Tasks, fit_classifier
+from ._label_sets import LabelSet
+from ._labelled import LabelledData
 from ._modules import HEADS, POOLINGS
 from ._validation import (
     check_labels,
     check_texts,
     check_two_classes,
+    check_validation_pair,
     check_weights,
     encode_labels,
 )
@@ -334,13 +335,12 @@ class AttentionFineTuneClassifier(
         classes, labels = np.unique(y, return_inverse=True)
         check_two_classes(classes)
         weights = check_weights(sample_weight, len(texts))
-        weights = weights / weights.max()  # their scale says nothing, but may overflow
-        data = weigh(LabelledData(texts, labels, weights), classes, self.class_weight)
+        label_set = LabelSet(None, classes)
         fitted, history = fit_classifier(
             self.get_params(deep=False),
-            data,
-            self._check_validation(X_val, y_val, classes),
-            len(classes),
+            Tasks((label_set,)),
+            LabelledData(texts, (labels,), weights[:, None]),
+            _check_validation(X_val, y_val, label_set),
             check_texts(X_unlabeled, "X_unlabeled") if X_unlabeled is not None else [],
         )
         self._keep(*fitted)
@@ -349,17 +349,10 @@ class AttentionFineTuneClassifier(
         self.n_iter_ = sum(row["stage"] == "classifier" for row in history)
         return self
 
-    def _check_validation(self, X_val, y_val, classes):
-        """Check the validation texts and labels, which come together or not at all."""
-        if X_val is None and y_val is None:
-            return None
-        if X_val is None or y_val is None:
-            given, absent = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
-            raise ValueError(f"{given} was passed without {absent}: pass both.")
-        texts = check_texts(X_val, "X_val")
-        y_val = check_labels(y_val, len(texts), "y_val")
-        labels = encode_labels(y_val, classes, "y_val")
-        return LabelledData(texts, labels, np.ones(len(texts)))
+    @property
+    def _label_set(self):
+        multilabel = self._spec.tasks[0].multilabel  # a view of a MultiTaskClassifier
+        return LabelSet(None, self.classes_, "matrix" if multilabel else "labels")
 
     def _logits(self, X):
         """Logits, float64, shape (n_samples, n_classes)."""
@@ -378,8 +371,8 @@ class AttentionFineTuneClassifier(
             Logits; with two classes, shape (n_samples,), the logit of the second
             class minus that of the first.
         """
-        logits = self._logits(X)
-        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+        logits = self._logits(X)  # first, for it says if nothing is fitted
+        return self._label_set.decision(logits)
 
     def predict_proba(self, X):
         """Return the probabilities of the classes.
@@ -393,7 +386,8 @@ class AttentionFineTuneClassifier(
         probabilities : ndarray of float64, shape (n_samples, n_classes)
             In the order of ``classes_``; rows sum to 1.
         """
-        return softmax(self._logits(X), axis=1)
+        logits = self._logits(X)
+        return self._label_set.probabilities(logits)
 
     def predict_log_proba(self, X):
         """Return the logarithms of the probabilities of the classes.
@@ -407,7 +401,8 @@ class AttentionFineTuneClassifier(
         log_probabilities : ndarray of float64, shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
-        return log_softmax(self._logits(X), axis=1)
+        logits = self._logits(X)
+        return self._label_set.log_probabilities(logits)
 
     def predict(self, X):
         """Return the most probable class of each text.
@@ -421,8 +416,8 @@ class AttentionFineTuneClassifier(
         labels : ndarray of shape (n_samples,)
             Of the type of ``classes_``.
         """
-        logits = self._logits(X)  # first, for it says if nothing is fitted
-        return self.classes_[logits.argmax(axis=1)]
+        logits = self._logits(X)
+        return self._label_set.predict(logits)
 
     def transform(self, X):
         """Return the attended context vectors, which the head classifies.
@@ -444,3 +439,13 @@ class AttentionFineTuneClassifier(
         tags.classifier_tags.multi_label = False
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _check_validation(X_val, y_val, label_set):
+    """Check the validation texts and labels, which come together or not at all."""
+    if not check_validation_pair(X_val, y_val):
+        return None
+    texts = check_texts(X_val, "X_val")
+    y_val = check_labels(y_val, len(texts), "y_val")
+    labels = encode_labels(y_val, label_set.classes, "y_val")
+    return LabelledData(texts, (labels,), np.ones((len(texts), 1)))

@@ -39,10 +39,16 @@ class TextEstimator(BaseEstimator):
         tags.input_tags.string = True
         return tags
 
+    @property
+    def _settings(self):
+        """Whose parameters say how texts are cut and where the module runs."""
+        return self
+
     def _keep(self, module, spec, tokenizer, longer):
         """Set the fitted attributes, after everything that can fail."""
+        is_cut = self._settings.long_texts == "truncate"
         self.module_ = module
-        self.truncated_fraction_ = longer if self.long_texts == "truncate" else 0.0
+        self.truncated_fraction_ = longer if is_cut else 0.0
         self._spec = spec
         self._tokenizer = tokenizer
 
@@ -50,15 +56,16 @@ class TextEstimator(BaseEstimator):
         """Run the fitted module, or the named part of it, over checked texts."""
         check_is_fitted(self, "module_")
         texts = check_texts(X)
-        device = _inference.resolve_device(self.device)
+        settings = self._settings
+        device = _inference.resolve_device(settings.device)
         module = _inference.on_device(self.module_, device)
         return _inference.predict(
             module if part is None else getattr(module, part),
             texts,
             tokenizer=self._tokenizer,
             device=device,
-            dtype=_inference.resolve_dtype(self.precision, device),
-            verbose=self.verbose,
+            dtype=_inference.resolve_dtype(settings.precision, device),
+            verbose=settings.verbose,
         )
 
     @property

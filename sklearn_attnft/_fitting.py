@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from . import _backbone
 from ._batching import fraction_longer, tokenize
 from ._inference import resolve_device, resolve_dtype
-from ._labelled import split
+from ._labelled import split, weigh
 from ._language_model import (
     JointLoss,
     JointModel,
@@ -25,8 +25,9 @@ from ._language_model import (
     language_model,
     masked_texts,
 )
+from ._losses import ClassificationLoss, TaskLoss
 from ._modules import ModuleSpec, TaskSpec, TextModel, resolve_layers
-from ._training import Recipe, WeightedCrossEntropy, train
+from ._training import Recipe, train
 
 # Of the language model's stage.
 LM_BATCH_SIZE = 32  # windows
@@ -119,20 +120,89 @@ def fit_features(params, texts):
     machine = _machine(params, seed)
     with isolated_generator(seed, machine["device"]):
         encoder, _, history = _load(backbone, texts, params, machine, seed)
-    module = TextModel(encoder, spec).eval().requires_grad_(False)
+    module = TextModel.build(encoder, spec).eval().requires_grad_(False)
     return (module, spec, backbone.tokenizer, longer), history
 
 
-def fit_classifier(params, data, validation, n_classes, unlabeled=()):
+@dataclass(frozen=True)
+class Tasks:
+    """The label sets of a classifier, and how they share its training.
+
+    Attributes
+    ----------
+    label_sets : tuple of LabelSet
+    params : tuple of dict
+        What of the estimator's parameters is another for each of them.
+    weights : list of float or None
+        As :class:`ClassificationLoss` takes them.
+    sampling : float
+        See ``LabelledData.tokenized``.
+    validation_task : object
+        Name of the label set that decides on early stopping; None: their mean.
+    """
+
+    label_sets: tuple
+    params: tuple = ({},)
+    weights: list | None = (1.0,)
+    sampling: float = 0.0
+    validation_task: object = None
+
+    @property
+    def monitor(self):
+        """What of the history decides on early stopping."""
+        if self.validation_task is None or len(self.label_sets) == 1:
+            return "valid_accuracy"
+        return f"valid_accuracy_{self.validation_task}"
+
+    def check_validation(self, validation):
+        """Refuse validation texts that say nothing of what decides."""
+        for task, label_set in enumerate(self.label_sets):
+            is_wanted = self.validation_task in (None, label_set.name)
+            if is_wanted and validation.weights[:, task].any():
+                return
+        raise ValueError(
+            "No validation text has a label of what decides on early stopping "
+            f"({self.validation_task or 'any label set'}): pass X_val and y_val with "
+            "some, or raise validation_fraction."
+        )
+
+    def specs(self, params):
+        """Describe what each label set has of the module."""
+        merged = [params | own for own in self.params]
+        return tuple(
+            TaskSpec(
+                own["pooling"],
+                own["head"],
+                len(label_set.classes),
+                own["dropout"],
+                label_set.multilabel,
+            )
+            for label_set, own in zip(self.label_sets, merged, strict=True)
+        )
+
+    def loss(self, params):
+        """Build the loss."""
+        losses = {
+            label_set.name: TaskLoss(
+                n_outputs=len(label_set.classes),
+                multilabel=label_set.multilabel,
+                label_smoothing=(params | own)["label_smoothing"],
+            )
+            for label_set, own in zip(self.label_sets, self.params, strict=True)
+        }
+        return ClassificationLoss(losses, self.weights)
+
+
+def fit_classifier(params, tasks, data, validation, unlabeled=()):
     """Train a classifier from the checkpoint.
 
     Parameters
     ----------
     params : dict
         The estimator's parameters.
+    tasks : Tasks
     data : LabelledData
     validation : LabelledData or None
-    n_classes : int
     unlabeled : list of str
         More texts for the language model.
 
@@ -145,12 +215,18 @@ def fit_classifier(params, data, validation, n_classes, unlabeled=()):
         See ``_training.train``; the rows have a "stage".
     """
     seed = draw_seed(params["random_state"])
+    class_weights = [(params | own)["class_weight"] for own in tasks.params]
+    data = weigh(data, tasks.label_sets, class_weights)
     if validation is None and params["early_stopping"]:
-        data, validation = split(data, params["validation_fraction"], seed)
+        fraction = params["validation_fraction"]
+        data, validation = split(data, tasks.label_sets, fraction, seed)
+    if params["early_stopping"]:
+        tasks.check_validation(validation)
     backbone = Backbone.load(params, params["encoder_dropout"])
-    task = TaskSpec(params["pooling"], params["head"], n_classes, params["dropout"])
-    spec = backbone.spec(params["layers"], mixing="attention", tasks=(task,))
-    training, is_long = data.tokenized(backbone.tokenizer)
+    spec = backbone.spec(
+        params["layers"], mixing="attention", tasks=tasks.specs(params)
+    )
+    training, is_long = data.tokenized(backbone.tokenizer, sampling=tasks.sampling)
     _warn_truncation(params, is_long.mean())
     if validation is not None:
         validation, _ = validation.tokenized(backbone.tokenizer)
@@ -158,15 +234,16 @@ def fit_classifier(params, data, validation, n_classes, unlabeled=()):
     with isolated_generator(seed, machine["device"]):
         texts = [*data.texts, *unlabeled]
         encoder, lm_head, history = _load(backbone, texts, params, machine, seed)
-        module = TextModel(encoder, spec)
+        module = TextModel.build(encoder, spec)
         _freeze(module, params["trainable_layers"])
-        criterion = WeightedCrossEntropy(label_smoothing=params["label_smoothing"])
+        criterion = tasks.loss(params)
         is_joint = params["lm_weight"] > 0
         if is_joint:
             training = _joint_texts(training, texts, backbone, params)
             module = JointModel(module, lm_head)
             criterion = JointLoss(criterion, lm_weight=params["lm_weight"])
-        rows = train(module, criterion, training, validation, _recipe(params, machine))
+        recipe = _recipe(params, machine, tasks.monitor)
+        rows = train(module, criterion, training, validation, recipe)
     module = module.model if is_joint else module
     history += [{"stage": "classifier", **row} for row in rows]
     return (module, spec, backbone.tokenizer, float(is_long.mean())), history
@@ -184,28 +261,33 @@ def _warn_truncation(params, longer):
         )
 
 
-def _recipe(params, machine):
+def _recipe(params, machine, monitor):
     """Take the classifier's recipe from the estimator's parameters."""
     names = {field.name for field in dataclasses.fields(Recipe)}
-    recipe = {name: params[name] for name in names - {*machine, "callbacks"}}
+    names -= {*machine, "callbacks", "monitor"}
+    recipe = {name: params[name] for name in names}
     # skorch callbacks may come with a name: (name, callback).
     callbacks = [
         (item[0], clone(item[1])) if isinstance(item, tuple) else clone(item)
         for item in params["callbacks"] or []
     ]
-    return Recipe(**recipe, **machine, callbacks=callbacks)
+    return Recipe(**recipe, **machine, callbacks=callbacks, monitor=monitor)
 
 
 def _joint_texts(training, texts, backbone, params):
     """Put labelled and unlabelled texts together, with the words of their tokens."""
     tokens, _ = tokenize(texts, backbone.tokenizer, with_words=True)
-    none = (0, len(texts) - len(training))
+    rest = len(texts) - len(training)
+
+    def pad(array):
+        return np.pad(array, [(0, rest)] + [(0, 0)] * (array.ndim - 1))
+
     return JointTexts(
         tokens,
-        np.pad(training.labels, none),
-        np.pad(training.weights, none),
+        tuple(pad(labels) for labels in training.labels),
+        pad(training.weights),
+        training.draws,
         backbone.masking(params["mask_probability"]),
-        len(training),
     )
 
 
@@ -236,6 +318,7 @@ def _load(backbone, texts, params, machine, seed):
         batch_size=LM_BATCH_SIZE,
         early_stopping=False,
         n_iter_no_change=1,
+        monitor="valid_loss",
         gradual_unfreezing=False,
         callbacks=[],
         **machine,

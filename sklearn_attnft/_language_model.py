@@ -199,7 +199,11 @@ class MaskedCrossEntropy(nn.Module):
     def measure(self, logits, originals):
         """Sum the losses of the tokens."""
         total = float(self(logits, originals)) * len(originals)
-        return {"token_loss": (total, len(originals))}
+        return {"loss": (total, len(originals))}
+
+    def conclude(self, means):
+        """Add the perplexity to the loss."""
+        return {**means, "perplexity": math.exp(means["loss"])}
 
 
 def language_model(encoder, head, texts, recipe):
@@ -250,12 +254,7 @@ def adapt(model, training, held_out, recipe):
         As ``_training.train`` returns it; "valid_loss" and "valid_perplexity" are of
         the texts held out.
     """
-    history = train(model, MaskedCrossEntropy(), training, held_out, recipe)
-    for row in history:
-        if held_out is not None:
-            row["valid_loss"] = row.pop("valid_token_loss")
-            row["valid_perplexity"] = math.exp(row["valid_loss"])
-    return history
+    return train(model, MaskedCrossEntropy(), training, held_out, recipe)
 
 
 @dataclass(frozen=True)
@@ -268,14 +267,9 @@ class JointTexts(LabelledTexts):
     Attributes
     ----------
     masking : Masking
-    n_labelled : int
     """
 
     masking: Masking
-    n_labelled: int
-
-    def __len__(self):
-        return self.n_labelled
 
     def training_batches(self, batch_size, generator):
         """Yield one epoch of (MaskedBatch, (labels, weights, original ids))."""
@@ -289,9 +283,9 @@ class JointTexts(LabelledTexts):
     def _pairs(self, batch_size, generator):
         """Pair batches of labelled texts with company, in random order."""
         lengths = self.tokens.longest_windows
-        labelled = shuffled_batches(lengths[: self.n_labelled], batch_size, generator)
-        n_rest = len(lengths) - self.n_labelled
-        rest = torch.randperm(n_rest, generator=generator).numpy() + self.n_labelled
+        labelled = self._epoch(batch_size, generator)
+        n_rest = len(lengths) - len(self)
+        rest = torch.randperm(n_rest, generator=generator).numpy() + len(self)
         rest = rest[: len(labelled) * batch_size]
         parts = np.array_split(rest[np.argsort(lengths[rest])], len(labelled))
         labelled.sort(key=lambda indices: lengths[indices].max())
@@ -342,3 +336,7 @@ class JointLoss(nn.Module):
     def measure(self, logits, targets):
         """Measure what the classification measures."""
         return self.classification.measure(logits, targets)
+
+    def conclude(self, means):
+        """Conclude what the classification concludes."""
+        return self.classification.conclude(means)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The method's layers: mix the encoder's layers, pool its tokens, classify."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import torch
@@ -26,12 +26,15 @@ class TaskSpec:
         Logits.
     dropout : float
         Probability, on the context vector.
+    multilabel : bool
+        The logits are independent of each other.
     """
 
     pooling: str
     head: str | None = None
     n_outputs: int = 0
     dropout: float = 0.0
+    multilabel: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,10 @@ class ModuleSpec:
     def n_features(self):
         """Length of the context vectors of all label sets side by side."""
         return sum(self.context_size(task) for task in self.tasks)
+
+    def only(self, task):
+        """Describe a model of one of the tasks."""
+        return replace(self, tasks=(self.tasks[task],))
 
     def context_size(self, task):
         """Length of the context vector of one label set."""
@@ -254,15 +261,25 @@ class TextModel(nn.Module):
     Attributes
     ----------
     encoder : torch.nn.Module
+    layers : tuple of int
     tasks : torch.nn.ModuleList of TaskHead
     """
 
-    def __init__(self, encoder, spec):
+    def __init__(self, encoder, layers, tasks):
         super().__init__()
         self.encoder = encoder
-        self.layers = spec.layers
-        self.tasks = nn.ModuleList(TaskHead(spec, task) for task in spec.tasks)
+        self.layers = layers
+        self.tasks = nn.ModuleList(tasks)
         self._trainable_blocks = None  # all of the encoder
+
+    @classmethod
+    def build(cls, encoder, spec):
+        """Put new tasks on an encoder."""
+        return cls(encoder, spec.layers, [TaskHead(spec, task) for task in spec.tasks])
+
+    def only(self, task):
+        """Return a model of one of the tasks that shares all weights."""
+        return TextModel(self.encoder, self.layers, [self.tasks[task]])
 
     def forward(self, input_ids, attention_mask, windows_per_text=None):
         """Classify texts, or give their contexts if there is nothing to classify with.

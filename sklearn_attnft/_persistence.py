@@ -71,6 +71,6 @@ def unpack(packed):
     encoder = rebuild_encoder(packed["config"], of_encoder)
     # Without memory and without a draw from torch's generator, which is the user's.
     with torch.device("meta"):
-        module = TextModel(encoder, spec)
+        module = TextModel.build(encoder, spec)
     module.load_state_dict(weights, assign=True)
     return module.eval(), spec, TextTokenizer(**packed["tokenizer"])

@@ -12,7 +12,6 @@ from numbers import Real
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from skorch import NeuralNet
 from skorch.callbacks import (
     Callback,
@@ -25,7 +24,6 @@ from skorch.callbacks import (
 from skorch.callbacks.scoring import ScoringBase
 from skorch.helper import predefined_split
 from skorch.utils import to_device
-from torch import nn
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
@@ -33,8 +31,14 @@ from ._backbone import encoder_blocks
 from ._batching import TokenizedTexts, shuffled_batches, sorted_batches
 from ._inference import autocast, tokens_per_batch
 
-# Endings of what skorch keeps beside the numbers of an epoch.
-_BOOKKEEPING = ("_best", "_batch_count")
+# Of what the loss itself learns, which is to move by about 1 in some 100 steps.
+LOSS_RATE = 1e-2
+# What skorch keeps beside the numbers of an epoch.
+_BOOKKEEPING = {
+    f"{part}_{what}"
+    for part in ("train", "valid")
+    for what in ("loss_best", "batch_count")
+}
 
 
 @dataclass(frozen=True)
@@ -44,24 +48,41 @@ class LabelledTexts(Dataset):
     Attributes
     ----------
     tokens : TokenizedTexts
-    labels : ndarray of int64, shape (n_texts,)
-        Indices of classes.
-    weights : ndarray of float32, shape (n_texts,)
-        Their mean is 1, so that a weighted loss keeps its scale.
+    labels : tuple of ndarray
+        For each label set: of int64, shape (n_texts,), indices of classes; or of
+        float32, shape (n_texts, n_classes), 1 for each class that a text is of.
+    weights : ndarray of float32, shape (n_texts, n_tasks)
+        0 where the label is missing. Their mean is at most 1, so that a weighted loss
+        keeps its scale.
+    draws : ndarray of float, shape (n_texts,)
+        How often a text is in an epoch, on average; their mean is 1.
     """
 
     tokens: TokenizedTexts
-    labels: np.ndarray
+    labels: tuple
     weights: np.ndarray
+    draws: np.ndarray
 
     def __len__(self):
-        return len(self.labels)
+        return len(self.draws)
 
     def training_batches(self, batch_size, generator):
         """Yield one epoch of (TokenBatch, targets) in random order."""
-        lengths = self.tokens.longest_windows
-        for indices in shuffled_batches(lengths, batch_size, generator):
+        for indices in self._epoch(batch_size, generator):
             yield self._batch(indices)
+
+    def _epoch(self, batch_size, generator):
+        """Cut ``len(self)`` texts into batches, drawn as often as they are to be."""
+        lengths = self.tokens.longest_windows[: len(self)]
+        drawn = np.arange(len(self))
+        if (self.draws != 1).any():
+            # Systematic sampling: every text the integer part of its draws at least.
+            order = torch.randperm(len(self), generator=generator).numpy()
+            points = drawn + torch.rand((), generator=generator).item()
+            where = np.searchsorted(self.draws[order].cumsum(), points, "right")
+            drawn = order[where.clip(max=len(self) - 1)]  # rounding, at the last
+        batches = shuffled_batches(lengths[drawn], batch_size, generator)
+        return [drawn[batch] for batch in batches]
 
     def scoring_batches(self, budget):
         """Yield all texts as (TokenBatch, targets) of at most `budget` tokens."""
@@ -69,7 +90,7 @@ class LabelledTexts(Dataset):
             yield self._batch(indices)
 
     def _batch(self, indices):
-        labels = torch.from_numpy(self.labels[indices])
+        labels = tuple(torch.from_numpy(labels[indices]) for labels in self.labels)
         weights = torch.from_numpy(self.weights[indices])
         return self.tokens.batch(indices), (labels, weights)
 
@@ -78,7 +99,8 @@ class LabelledTexts(Dataset):
 class Recipe:
     """How to train; the fields are the estimator's parameters of the same names.
 
-    `generator` shuffles the batches; `device` and `dtype` are resolved.
+    `monitor` is what early stopping looks at in the history; `generator` shuffles the
+    batches; `device` and `dtype` are resolved.
     """
 
     learning_rate: float
@@ -91,6 +113,7 @@ class Recipe:
     batch_size: int
     early_stopping: bool
     n_iter_no_change: int
+    monitor: str
     gradual_unfreezing: bool
     callbacks: list
     verbose: int
@@ -109,7 +132,8 @@ def train(module, criterion, training, validation, recipe):
         rates, the rest at the head's.
     criterion : torch.nn.Module
         From the module's outputs and a batch's targets to the loss. Its ``measure``
-        gives {name: (sum, count)} of them, to be averaged over the validation set.
+        gives {name: (sum, count)} of them, to be averaged over the validation set; its
+        ``conclude`` makes of the averages what is recorded.
     training, validation : LabelledTexts, or another with its methods
         `validation` may be None. It is scored after each epoch; with
         ``early_stopping`` it decides.
@@ -119,7 +143,7 @@ def train(module, criterion, training, validation, recipe):
     -------
     history : list of dict
         One for each epoch: "epoch", "dur" (seconds), "train_loss", and if there is
-        a validation set "valid_loss" and what the criterion measures, "valid_...".
+        a validation set "valid_loss" and what the criterion concludes, "valid_...".
     """
     net = _Net(
         lambda: module,  # a factory: a module passed as it is would be kept by clones
@@ -138,7 +162,7 @@ def _plain(row):
     return {
         name: value if name == "epoch" else float(value)
         for name, value in row.items()
-        if isinstance(value, Real) and not name.endswith(_BOOKKEEPING)
+        if isinstance(value, Real) and name not in _BOOKKEEPING
     }
 
 
@@ -169,6 +193,9 @@ class _Net(NeuralNet):
 
     def initialize_optimizer(self, *args, **kwargs):
         groups = parameter_groups(self.module_, self.recipe)
+        learned = list(self.criterion_.parameters())
+        if learned:
+            groups.append({"params": learned, "lr": LOSS_RATE, "weight_decay": 0.0})
         self.optimizer_ = torch.optim.AdamW(groups, fused=True)
         return self
 
@@ -219,33 +246,6 @@ class _Batches:
         if self.training:
             return self.dataset.training_batches(recipe.batch_size, recipe.generator)
         return self.dataset.scoring_batches(tokens_per_batch(recipe.device))
-
-
-class WeightedCrossEntropy(nn.Module):
-    """Mean over the batch of ``weight * cross entropy``, in float32.
-
-    The weights are not divided by their sum in the batch: a batch of light texts is to
-    move the model less. Labels are smoothed in training only.
-    """
-
-    def __init__(self, *, label_smoothing):
-        super().__init__()
-        self.label_smoothing = label_smoothing
-
-    def forward(self, logits, targets):
-        """Logits (n_texts, n_classes), labels and weights (n_texts,) to a scalar."""
-        labels, weights = targets
-        smoothing = self.label_smoothing if self.training else 0.0
-        losses = F.cross_entropy(
-            logits, labels, reduction="none", label_smoothing=smoothing
-        )
-        return (losses * weights).mean()
-
-    def measure(self, logits, targets):
-        """Weigh the texts whose most probable class is theirs, and all texts."""
-        labels, weights = targets
-        right = logits.argmax(dim=1) == labels
-        return {"accuracy": (float(weights[right].sum()), float(weights.sum()))}
 
 
 def parameter_groups(module, recipe):
@@ -309,7 +309,7 @@ def _callbacks(recipe, n_steps, validated):
         callbacks.append(("measures", _Measures()))
     if validated and recipe.early_stopping:
         stopping = EarlyStopping(
-            monitor="valid_accuracy",
+            monitor=recipe.monitor,
             lower_is_better=False,
             patience=recipe.n_iter_no_change,
             threshold=0.0,
@@ -373,8 +373,12 @@ class _Measures(Callback):
             self.sums_[name] = tuple(map(operator.add, so_far, parts))
 
     def on_epoch_end(self, net, **kwargs):
-        for name, (total, count) in self.sums_.items():
-            net.history.record(f"valid_{name}", total / count if count else math.nan)
+        means = {
+            name: total / count if count else math.nan
+            for name, (total, count) in self.sums_.items()
+        }
+        for name, value in net.criterion_.conclude(means).items():
+            net.history.record(f"valid_{name}", value)
 
 
 class _ProgressBar(Callback):

@@ -128,7 +128,8 @@ def check_labels(y, n_texts, name="y"):
     if y.ndim == 2 and y.shape[1] > 1:
         raise ValueError(
             f"{name} has shape {y.shape}; expected one class label for each text, "
-            "shape (n_samples,)."
+            "shape (n_samples,). For several label sets, or several classes of one "
+            "text, use MultiTaskClassifier."
         )
     y = column_or_1d(y, warn=True)
     check_lengths(n_texts, y, name)
@@ -185,17 +186,31 @@ def encode_labels(y, classes, name):
     return indices
 
 
-def check_two_classes(classes):
+def check_two_classes(classes, task=None):
     """Refuse a classification with nothing to tell apart."""
+    name = "y" if task is None else f"The label set {task!r}"
+    if not len(classes):
+        raise ValueError(
+            f"{name} has no label among the texts with a positive weight; label some, "
+            "or leave it out."
+        )
     if len(classes) < 2:
         raise ValueError(
-            f"y has 1 class ({classes.tolist()[0]!r}) among the texts with a positive "
-            "weight; a classifier needs at least 2 classes."
+            f"{name} has 1 class ({classes.tolist()[0]!r}) among the texts with a "
+            "positive weight; a classifier needs at least 2 classes."
         )
 
 
+def check_validation_pair(X_val, y_val):
+    """Tell whether there are validation texts; refuse them without their labels."""
+    if (X_val is None) != (y_val is None):
+        given, absent = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+        raise ValueError(f"{given} was passed without {absent}: pass both.")
+    return X_val is not None
+
+
 def check_weights(sample_weight, n_texts):
-    """Return sample weights as float64, shape (n_texts,); None gives ones.
+    """Return sample weights as float64, shape (n_texts,), at most 1; None gives ones.
 
     Raises
     ------
@@ -230,10 +245,10 @@ def check_weights(sample_weight, n_texts):
             "sample_weight is zero for every text, so there is nothing to learn from; "
             "expected at least one positive weight."
         )
-    return weights
+    return weights / weights.max()  # their scale says nothing, but may overflow
 
 
-def check_class_weight(class_weight, classes):
+def check_class_weight(class_weight, classes, task=None):
     """Refuse class weights, in a dict, that are negative or misname a class."""
     if isinstance(class_weight, dict):
         for label, weight in class_weight.items():
@@ -245,7 +260,11 @@ def check_class_weight(class_weight, classes):
         # A fold may lack a class; a name that stands for none of y's is a mistake.
         unknown = [label for label in class_weight if label not in classes.tolist()]
         if unknown and not set(classes.tolist()) <= set(class_weight):
+            where, cure = "y", ""
+            if task is not None:
+                where = f"the label set {task!r}"
+                cure = f" Set task_params={{{task!r}: {{'class_weight': ...}}}}."
             raise ValueError(
-                f"class_weight has the class {unknown[0]!r}, which is not in y; y has "
-                f"{classes.tolist()!r:.200}."
+                f"class_weight has the class {unknown[0]!r}, which is not in {where}; "
+                f"{where} has {classes.tolist()!r:.200}.{cure}"
             )

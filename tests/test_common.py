@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
+    MultiTaskClassifier,
     TransformerFeatureExtractor,
     estimator_checks,
 )
@@ -57,7 +58,10 @@ EXTRACTORS = [
 ]
 
 
-@parametrize_with_text_checks([*CLASSIFIERS, *EXTRACTORS])
+MULTITASK = MultiTaskClassifier(CLASSIFIERS[0])
+
+
+@parametrize_with_text_checks([*CLASSIFIERS, *EXTRACTORS, MULTITASK])
 def test_text_checks(estimator, check):
     check(estimator)
 
@@ -65,7 +69,9 @@ def test_text_checks(estimator, check):
 # scikit-learn's generator gives an estimator of texts this one check: it proves that
 # the estimators can be cloned, and nothing else, which it says in a warning.
 @pytest.mark.parametrize(
-    "estimator", [CLASSIFIERS[0], EXTRACTORS[0]], ids=lambda e: type(e).__name__
+    "estimator",
+    [CLASSIFIERS[0], EXTRACTORS[0], MULTITASK],
+    ids=lambda e: type(e).__name__,
 )
 def test_official_checks(estimator):
     with pytest.warns(SkipTestWarning, match="requires input"):
@@ -77,7 +83,7 @@ def test_official_checks(estimator):
 
 @pytest.mark.parametrize(
     ("estimator", "at_least"),
-    [(CLASSIFIERS[0], 110), (EXTRACTORS[0], 65)],
+    [(CLASSIFIERS[0], 110), (EXTRACTORS[0], 65), (MULTITASK, 110)],
     ids=lambda value: type(value).__name__,
 )
 def test_number_of_checks(estimator, at_least):
@@ -179,7 +185,7 @@ def test_checks_import_no_other_module_of_the_package():
 
 
 def test_every_check_says_its_rule():
-    for estimator in (CLASSIFIERS[0], EXTRACTORS[0]):
+    for estimator in (CLASSIFIERS[0], EXTRACTORS[0], MULTITASK):
         for _, check in text_checks(estimator):
             if check.__module__.startswith("sklearn_attnft"):
                 assert check.__doc__.count("\n") == 0, check.__name__

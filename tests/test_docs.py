@@ -1,6 +1,7 @@
 """The code in the README and the guide runs (on the tiny encoder, for one epoch)."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,9 @@ def code_of(path):
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
-@pytest.mark.filterwarnings("ignore:.*longer than max_length")
-@pytest.mark.filterwarnings("ignore:Precision is ill-defined")
-@pytest.mark.parametrize("path", ["README.md", "docs/guide.md"])
-def test_code_blocks_run(path, monkeypatch, tmp_path):
+@pytest.fixture
+def quick(monkeypatch, tmp_path):
+    """Make the tiny encoder and one epoch the defaults."""
     for estimator in (AttentionFineTuneClassifier, TransformerFeatureExtractor):
         init = estimator.__init__
         quick = {**init.__kwdefaults__, "max_length": tiny.N_POSITIONS}
@@ -28,8 +28,22 @@ def test_code_blocks_run(path, monkeypatch, tmp_path):
         monkeypatch.setattr(init, "__defaults__", (tiny.ENCODER,))
         monkeypatch.setattr(init, "__kwdefaults__", quick)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:.*longer than max_length")
+@pytest.mark.filterwarnings("ignore:Precision is ill-defined")
+@pytest.mark.parametrize("path", ["README.md", "docs/guide.md"])
+def test_code_blocks_run(path, quick):
     blocks = code_of(path)
     assert len(blocks) >= 2
     namespace = {}
     for block in blocks:
         exec(compile(block, path, "exec"), namespace)
+
+
+@pytest.mark.filterwarnings("ignore:.*longer than max_length")
+def test_the_example_of_several_label_sets_runs(quick, capsys):
+    runpy.run_path(str(ROOT / "examples" / "multitask_tickets.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "three label sets at once" in printed
+    assert printed.count("accuracy 0.") == 4

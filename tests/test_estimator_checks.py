@@ -612,6 +612,10 @@ class CountsRowsOfZeroWeight(Bayes):
 
 @caught_by("check_weights_scale_invariance")
 class MindsTheScale(Bayes):
+    def _weights(self, sample_weight, texts, y):
+        weights = super()._weights(sample_weight, texts, y)
+        return weights if sample_weight is None else weights * max(sample_weight)
+
     def _scaled(self, weights):
         return weights
 

@@ -25,8 +25,8 @@ from sklearn_attnft._language_model import (
     TiedHead,
     masked_texts,
 )
+from sklearn_attnft._losses import ClassificationLoss, TaskLoss
 from sklearn_attnft._modules import ModuleSpec, TaskSpec, TextModel
-from sklearn_attnft._training import WeightedCrossEntropy
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "wonderful star", ""] * 4
 Y = ["good", "bad", "good", "bad", "good", "bad"] * 4
@@ -122,9 +122,10 @@ def test_the_loss_of_no_token_is_zero():
 
 def test_the_joint_loss_is_the_weighted_sum():
     logits, token_logits = torch.randn(3, 2), torch.randn(5, 7)
-    targets = torch.tensor([0, 1, 1]), torch.tensor([1.0, 0.5, 1.5])
+    targets = (torch.tensor([0, 1, 1]),), torch.tensor([[1.0], [0.5], [1.5]])
     originals = torch.tensor([0, 3, 6, 2, 2])
-    alone = WeightedCrossEntropy(label_smoothing=0.1)
+    loss = TaskLoss(n_outputs=2, label_smoothing=0.1)
+    alone = ClassificationLoss({None: loss}, [1.0])
     joint = JointLoss(alone, lm_weight=0.3)
     expected = alone(logits, targets) + 0.3 * torch.nn.functional.cross_entropy(
         token_logits, originals
@@ -203,13 +204,13 @@ def test_joint_batches_have_company(tokenizer, n_rest):
     texts = ["good day"] * 7 + ["bad"] * n_rest
     tokens, _ = tokenize(texts, tokenizer, with_words=True)
     labels = np.arange(7 + n_rest) % 2
-    weights = np.pad(np.ones(7, dtype=np.float32), (0, n_rest))
-    data = JointTexts(tokens, labels, weights, masking(), n_labelled=7)
+    weights = np.pad(np.ones(7, dtype=np.float32), (0, n_rest))[:, None]
+    data = JointTexts(tokens, (labels,), weights, np.ones(7), masking())
     batches = list(data.training_batches(3, torch.Generator().manual_seed(0)))
     assert len(batches) == 3
     for batch, (labels, weights, originals) in batches:
         n_labelled = int((weights > 0).sum())
-        assert len(batch) == len(labels) <= 6
+        assert len(batch) == len(labels[0]) <= 6
         assert weights.mean() == pytest.approx(1)
         assert weights.max() == pytest.approx(len(batch) / n_labelled)
         assert len(originals) == batch.chosen.sum()
@@ -228,7 +229,7 @@ def test_padding_does_not_change_joint_training(tiny_encoder):
     task = TaskSpec("attention", "lstm", 3)
     spec = ModuleSpec(32, (0, 1, 2), "attention", (task, task))
     head = TiedHead(encoder.get_input_embeddings().weight, 32, torch.ones(156))
-    model = JointModel(TextModel(encoder, spec), head).eval()
+    model = JointModel(TextModel.build(encoder, spec), head).eval()
     ids = torch.tensor([[2, 4, 8, 3, 0, 0, 0], [2, 9, 4, 5, 6, 7, 3]])
     with torch.no_grad():
         together = model(ids, (ids > 0).long(), None, ids == 4)

@@ -104,7 +104,7 @@ def test_layer_mean_averages(tokens):
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("head", HEADS)
 def test_shapes(pooling, head, encoder):
-    module = TextModel(encoder, spec(pooling=pooling, head=head)).eval()
+    module = TextModel.build(encoder, spec(pooling=pooling, head=head)).eval()
     ids, mask = torch.full((4, 6), 7), torch.ones(4, 6, dtype=torch.long)
     n_features = 96 if pooling == "concat" else 32
     assert module(ids, mask).shape == (4, 3)
@@ -113,7 +113,7 @@ def test_shapes(pooling, head, encoder):
 
 
 def test_windows_of_a_text_are_pooled_as_one_sequence(encoder):
-    module = TextModel(encoder, spec(head=None, pooling="mean")).eval()
+    module = TextModel.build(encoder, spec(head=None, pooling="mean")).eval()
     ids = torch.tensor([[2, 7, 8, 3], [2, 9, 3, 0], [2, 5, 6, 3]])
     mask = (ids != 0).long()
     with torch.no_grad():
@@ -125,7 +125,7 @@ def test_windows_of_a_text_are_pooled_as_one_sequence(encoder):
 
 def test_only_the_last_layer_equals_the_last_hidden_state(encoder):
     ids, mask = torch.full((1, 4), 7), torch.ones(1, 4, dtype=torch.long)
-    last = TextModel(encoder, spec(head=None, layers=(2,), mixing="mean"))
+    last = TextModel.build(encoder, spec(head=None, layers=(2,), mixing="mean"))
     with torch.no_grad():
         asked = encoder(ids, attention_mask=mask, output_hidden_states=True)
         torch.testing.assert_close(
@@ -136,7 +136,7 @@ def test_only_the_last_layer_equals_the_last_hidden_state(encoder):
 def test_what_is_frozen_has_no_dropout_and_no_gradient(tiny_encoder):
     config = _backbone.load_config(tiny_encoder, encoder_dropout=0.5)
     encoder = _backbone.load_encoder(tiny_encoder, config)
-    module = TextModel(encoder, spec())
+    module = TextModel.build(encoder, spec())
     lower, upper = _backbone.encoder_blocks(encoder)
     module.freeze([upper])
     module.train()

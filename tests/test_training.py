@@ -5,15 +5,19 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sklearn_attnft import AttentionFineTuneClassifier, _backbone
+from sklearn_attnft._batching import TokenizedTexts
 from sklearn_attnft._fitting import draw_seed, isolated_generator
+from sklearn_attnft._labelled import LabelledData
+from sklearn_attnft._losses import ClassificationLoss, TaskLoss
 from sklearn_attnft._modules import ModuleSpec, TaskSpec, TextModel
 from sklearn_attnft._training import (
+    LabelledTexts,
     Recipe,
-    WeightedCrossEntropy,
     parameter_groups,
     warmup_then_decay,
 )
@@ -35,7 +39,7 @@ def module(tiny_encoder):
     encoder = _backbone.load_encoder(tiny_encoder, _backbone.load_config(tiny_encoder))
     task = TaskSpec("attention", "linear", 3)
     spec = ModuleSpec(32, (0, 1, 2), "attention", (task,))
-    return TextModel(encoder, spec)
+    return TextModel.build(encoder, spec)
 
 
 def rates_by_name(module, groups):
@@ -88,13 +92,103 @@ def test_the_rate_rises_then_falls_to_nothing(n_warmup, n_steps):
 
 def test_the_loss_is_weighted_and_smoothed_in_training_only():
     logits = torch.tensor([[2.0, -1.0], [0.5, 0.5]])
-    targets = torch.tensor([0, 1]), torch.tensor([1.5, 0.5])
+    targets = (torch.tensor([0, 1]),), torch.tensor([[1.5], [0.5]])
     log_p = torch.log_softmax(logits, 1)
-    criterion = WeightedCrossEntropy(label_smoothing=0.2)
+    loss = TaskLoss(n_outputs=2, label_smoothing=0.2)
+    criterion = ClassificationLoss({None: loss}, [1.0])
     smooth = -(0.9 * log_p[0, 0] + 0.1 * log_p[0, 1]) * 1.5 - log_p[1].mean() * 0.5
     plain = -log_p[0, 0] * 1.5 - log_p[1, 1] * 0.5
     torch.testing.assert_close(criterion(logits, targets), smooth / 2)
     torch.testing.assert_close(criterion.eval()(logits, targets), plain / 2)
+
+
+def test_the_loss_of_several_label_sets():
+    logits = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 1, 1, 0]), torch.tensor([[1.0, 0, 1]] * 4)
+    weights = torch.tensor([[1.0, 0.0], [1, 0.5], [0, 2], [1, 1]])
+    single, several = TaskLoss(n_outputs=2), TaskLoss(n_outputs=3, multilabel=True)
+    tasks = {"a": single, "b": several}
+    first = F.cross_entropy(logits[:, :2], labels[0], reduction="none")
+    binary = F.binary_cross_entropy_with_logits
+    second = binary(logits[:, 2:], labels[1], reduction="none").mean(dim=1)
+    parts = (first * weights[:, 0]).mean(), (second * weights[:, 1]).mean()
+    criterion = ClassificationLoss(tasks, [1.0, 3.0])
+    expected = (parts[0] + 3 * parts[1]) / 4
+    torch.testing.assert_close(criterion(logits, (labels, weights)), expected)
+    missing = torch.full_like(logits, 7.0)
+    missing[1:] = logits[1:]
+    changed = ClassificationLoss(tasks, [0.0, 1.0])(missing, (labels, weights))
+    torch.testing.assert_close(changed, parts[1])
+    right, count = criterion.measure(logits, (labels, weights))["a"]
+    assert count == 3
+    assert right == ((logits[:, :2].argmax(1) == labels[0]) * weights[:, 0]).sum()
+
+
+def test_several_labels_are_smoothed_and_missing_ones_left_out():
+    logits = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([[1.0, 0.0, torch.nan], [torch.nan] * 3])
+    loss = TaskLoss(n_outputs=3, multilabel=True, label_smoothing=0.2)
+    smooth = torch.tensor([0.9, 0.1])
+    first = F.binary_cross_entropy_with_logits(logits[0, :2], smooth)
+    torch.testing.assert_close(loss(logits, labels), torch.stack([first, 0 * first]))
+    right = (logits[0, :2] > 0) == (labels[0, :2] > 0)
+    assert loss.right(logits, labels).tolist() == [bool(right.all()), True]
+
+
+def test_weights_and_draws_of_partly_labelled_texts(tiny_encoder):
+    config = _backbone.load_config(tiny_encoder)
+    tokenizer = _backbone.load_tokenizer(
+        tiny_encoder, config, max_length=16, long_texts="truncate"
+    )
+    labels = np.zeros(4, dtype=np.int64)
+    weights = np.array([[1.0, 0], [2, 2], [1, 0], [0, 1]])
+    data = LabelledData(["good"] * 4, (labels, labels), weights)
+    even, _ = data.tokenized(tokenizer)
+    # Of the weight 5 of all texts, 4 has the first label and 3 the second.
+    np.testing.assert_allclose(even.weights.mean(axis=0), [4 / 5, 3 / 5], rtol=1e-6)
+    np.testing.assert_allclose(even.weights[1] / even.weights[[0, 3], [0, 1]], 2)
+    np.testing.assert_array_equal(even.draws, 1.0)
+    drawn, _ = data.tokenized(tokenizer, sampling=1.0)
+    rates = np.array([1 / 4, 1 / 3, 1 / 4, 1 / 3])
+    np.testing.assert_allclose(drawn.draws, rates / rates.mean())
+
+
+def test_learned_weights_follow_the_noise():
+    def gradients(variances, weight=1.0):
+        criterion = ClassificationLoss({"a": TaskLoss(n_outputs=2)}, None)
+        with torch.no_grad():
+            criterion.log_variances.fill_(variances)
+        logits = torch.tensor([[0.0, 0.0]])
+        criterion(logits, ((torch.tensor([0]),), torch.full((1, 1), weight))).backward()
+        return criterion.log_variances.grad.item()
+
+    # exp(-s) * loss + s / 2 is least where exp(s) is twice the loss; both are less of a
+    # label set that the batch has few labels of.
+    least = float(np.log(2 * np.log(2)))
+    assert gradients(least) == pytest.approx(0.0, abs=1e-6)
+    assert gradients(least, 0.2) == pytest.approx(0.0, abs=1e-6)
+    assert gradients(least - 1) < 0 < gradients(least + 1)
+
+
+@given(st.lists(st.integers(1, 20), min_size=2, max_size=30), st.integers(0, 99))
+def test_texts_are_drawn_as_often_as_they_are_to_be(draws, seed):
+    draws = np.array(draws, dtype=float)
+    draws /= draws.mean()
+    tokens = TokenizedTexts(
+        np.arange(len(draws), dtype=np.int32),
+        np.arange(len(draws) + 1),
+        np.arange(len(draws) + 1),
+        0,
+    )
+    weights = np.ones((len(draws), 1), dtype=np.float32)
+    data = LabelledTexts(tokens, (np.zeros(len(draws), np.int64),), weights, draws)
+    generator = torch.Generator().manual_seed(seed)
+    batches = data.training_batches(4, generator)
+    drawn = torch.cat([batch.input_ids[:, 0] for batch, _ in batches]).numpy()
+    counts = np.bincount(drawn, minlength=len(draws))
+    assert counts.sum() == len(draws)
+    assert (counts >= np.floor(draws - 1e-9)).all()
+    assert (counts <= np.ceil(draws + 1e-9)).all()
 
 
 def test_the_generator_is_seeded_inside_and_restored_after():

@@ -130,7 +130,8 @@ def check_arguments_are_not_changed(estimator):
 
 def _assert_unchanged(arguments, before, culprit):
     for name, value in arguments.items():
-        assert list(value) == list(before[name]), (
+        same = np.array_equal(*(np.array(v, object) for v in (value, before[name])))
+        assert same, (
             f"{culprit} changed the {name} it was given ({type(value).__name__}), "
             "which belongs to the user. Is it cleaned or sorted in place?"
         )

@@ -256,7 +256,7 @@ def check_class_weight_unknown_class_refused(estimator):
 
 def applicable(traits):
     """Yield the checks that apply."""
-    if not traits.classifier:
+    if not traits.classifier or traits.columns:
         return
     yield check_labels_str
     yield check_labels_object

@@ -78,10 +78,12 @@ def check_strided_array(estimator):
 
 
 def _shuffled_index(values, dtype, seed):
-    """Make a Series whose index is not the position of its rows."""
+    """Make a Series, or a frame, whose index is not the position of its rows."""
     import pandas as pd
 
     index = np.random.RandomState(seed).permutation(len(values)) + 100
+    if np.ndim(values) == 2:
+        return pd.DataFrame(values, index=index, dtype=dtype)
     return pd.Series(list(values), index=index, dtype=dtype)
 
 

@@ -3,6 +3,7 @@
 
 import numpy as np
 from sklearn.base import is_regressor
+from sklearn.utils import get_tags
 
 _BAD = (
     "i hate this awful day",
@@ -62,12 +63,28 @@ def corpus(estimator, n_classes=2):
     X : list of str
         Eight texts of each class, in turn.
     y : ndarray of shape (n_samples,)
+        Of object, (n_samples, 2), for an estimator of several outputs only: the second
+        is "low" of the first class and "high" of the others.
     """
     groups = (_BAD, _GOOD, _SKY)[:n_classes]
     X = [text for row in zip(*groups, strict=True) for text in row]
     names = np.array(["bad", "good", "sky"][:n_classes])
     y = np.tile(np.arange(n_classes), len(_BAD))
-    return X, y.astype(np.float64) if is_regressor(estimator) else names[y]
+    y = y.astype(np.float64) if is_regressor(estimator) else names[y]
+    if wants_columns(estimator):
+        y = np.array([y, np.where(y == "bad", "low", "high")], dtype=object).T
+    return X, y
+
+
+def wants_columns(estimator):
+    """Tell whether an estimator takes targets of several columns only."""
+    tags = get_tags(estimator).target_tags
+    return tags.multi_output and not tags.single_output
+
+
+def first_column(y):
+    """Return what :func:`corpus` gives as labels, without a second column."""
+    return y[:, 0] if y.ndim == 2 else y
 
 
 def contradiction(estimator):
@@ -77,10 +94,12 @@ def contradiction(estimator):
     -------
     X : list of str
     y : ndarray of shape (n_samples,)
-        The two labels in turn.
+        The two labels in turn; for an estimator of several outputs, twice.
     """
     X, y = corpus(estimator)
-    return [text for text in X for _ in range(2)], np.tile(np.unique(y), len(X))
+    labels = np.tile(np.unique(first_column(y)), len(X))
+    X = [text for text in X for _ in range(2)]
+    return X, np.array([labels, labels]).T if y.ndim == 2 else labels
 
 
 def uneven_weights(n_samples):

@@ -123,7 +123,7 @@ def check_one_class_refused(estimator):
 
 def applicable(traits):
     """Yield the checks that apply."""
-    if not traits.classifier or traits.tags.no_validation:
+    if not traits.classifier or traits.columns or traits.tags.no_validation:
         return
     yield check_y_none_refused
     yield check_y_missing_label_refused

@@ -12,6 +12,8 @@ from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
+from ._data import wants_columns
+
 METHODS = (
     "predict",
     "predict_proba",
@@ -40,6 +42,8 @@ class Traits:
     ----------
     tags : sklearn.utils.Tags
     classifier : bool
+    columns : bool
+        Whether the targets have several columns, always.
     fit_takes : frozenset of str
         The arguments of ``fit``.
     parameters : frozenset of str
@@ -52,6 +56,7 @@ class Traits:
 
     tags: object
     classifier: bool
+    columns: bool
     fit_takes: frozenset
     parameters: frozenset
     methods: frozenset
@@ -64,6 +69,7 @@ class Traits:
         return cls(
             tags=get_tags(estimator),
             classifier=is_classifier(estimator),
+            columns=wants_columns(estimator),
             fit_takes=frozenset(inspect.signature(estimator.fit).parameters),
             parameters=frozenset(estimator.get_params(deep=False)),
             # Some methods exist only under some parameters (available_if).
@@ -93,7 +99,9 @@ def fresh(estimator, **settings):
 
 
 def dense(output):
-    """Return an output as an array, be it sparse, a frame or an array."""
+    """Return an output as an array, be it sparse, a frame, an array or several."""
+    if isinstance(output, list):
+        return np.column_stack(output)
     return output.toarray() if issparse(output) else np.asarray(output)
 
 

@@ -65,7 +65,8 @@ def check_validation_unseen_label_refused(estimator):
     """A label that is not in y cannot be validated."""
     data, validation = _validation(estimator)
     for label in ("a label before all", "zz after all", "between"):
-        y_val = np.array([label, *validation["y_val"][1:]])
+        y_val = validation["y_val"].astype(object)
+        y_val.flat[0] = label
         arguments = {**validation, "y_val": y_val}
         assert_refused(
             lambda arguments=arguments: fresh(estimator).fit(*data, **arguments),

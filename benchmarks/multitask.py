@@ -1,0 +1,157 @@
+"""Several label sets on one encoder, beside a model for each.
+
+python benchmarks/multitask.py --data DIRECTORY sets      # three sets, two labels each
+python benchmarks/multitask.py --data DIRECTORY missing   # 80 % of the fine labels gone
+python benchmarks/multitask.py --data DIRECTORY stacked   # two corpora, two epochs
+
+Shared and separate fits alternate in one process; one JSON line a run is added to
+results/multitask.jsonl, and a run that is there already is not repeated. ``--table``
+prints means over seeds and the ratios of the times.
+"""
+
+import argparse
+import json
+import time
+
+import numpy as np
+import pandas as pd
+from _common import RESULTS, already, append, draw_rows, read_frame
+from tqdm import tqdm
+
+from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
+
+FILE = RESULTS / "multitask.jsonl"
+KEYS = ["part", "dataset", "model", "seed"]
+# Data set: the training rows drawn.
+SETS = {"trec": None, "massive_en": None, "clinc150": 5000}
+MAX_LENGTH = 128
+SHARE_LABELLED = 0.2  # of `label_fine`, in "missing"
+
+
+def template(seed, **params):
+    return AttentionFineTuneClassifier(
+        max_length=MAX_LENGTH, random_state=seed, **params
+    )
+
+
+def rows_of(data, name, seed):
+    """Return training rows and test rows, data frames of text and label columns."""
+    test = read_frame(data, name, "test")
+    return draw_rows(read_frame(data, name, "train"), SETS[name], seed), test
+
+
+def run_shared(train, test, seed, sampling="proportional", **params):
+    """Fit all label columns at once."""
+    labels = train.columns.drop("text")
+    start = time.perf_counter()
+    clf = MultiTaskClassifier(template(seed, **params), task_sampling=sampling).fit(
+        train["text"], train[labels]
+    )
+    fitted = time.perf_counter()
+    predicted = clf.predict(test["text"])
+    done = time.perf_counter()
+    accuracy = {
+        name: round(clf.task(name).score(*labelled(test, name)), 4)
+        for name in predicted
+    }
+    return result(accuracy, fitted - start, done - fitted)
+
+
+def run_separate(train, test, seed, **params):
+    """Fit a classifier for each label column, on the rows that have it."""
+    accuracy, fit_seconds, predict_seconds = {}, 0.0, 0.0
+    for name in train.columns.drop("text"):
+        start = time.perf_counter()
+        clf = template(seed, **params).fit(*labelled(train, name))
+        fitted = time.perf_counter()
+        clf.predict(test["text"])
+        done = time.perf_counter()
+        fit_seconds += fitted - start
+        predict_seconds += done - fitted
+        accuracy[name] = round(clf.score(*labelled(test, name)), 4)
+    return result(accuracy, fit_seconds, predict_seconds)
+
+
+def labelled(frame, name):
+    """Return texts and labels of the rows that have a label."""
+    frame = frame[frame[name].notna()]
+    return frame["text"], frame[name]
+
+
+def result(accuracy, fit_seconds, predict_seconds):
+    return {
+        "accuracy": accuracy,
+        "fit_seconds": round(fit_seconds, 1),
+        "predict_seconds": round(predict_seconds, 2),
+    }
+
+
+def sets(data, seed):
+    for name in SETS:
+        train, test = rows_of(data, name, seed)
+        yield name, "shared", lambda t=train, e=test: run_shared(t, e, seed)
+        yield name, "separate", lambda t=train, e=test: run_separate(t, e, seed)
+
+
+def missing(data, seed):
+    """Compare with the fine labels alone, at as many optimizer steps."""
+    train, test = rows_of(data, "trec", seed)
+    kept = np.random.RandomState(seed).rand(len(train)) < SHARE_LABELLED
+    train["label_fine"] = train["label_fine"].where(kept)
+    fine, fine_test = train[["text", "label_fine"]], test[["text", "label_fine"]]
+    shared = {"sampling": "uniform", "max_epochs": 8}
+    alone = {"max_epochs": round(shared["max_epochs"] / kept.mean())}
+    yield "trec", "shared", lambda: run_shared(train, test, seed, **shared)
+    yield "trec", "separate", lambda: run_separate(fine, fine_test, seed, **alone)
+
+
+def stacked(data, seed):
+    parts = {}
+    for part in ("train", "test"):
+        frames = [
+            read_frame(data, name, part if name == "trec" else f"{part}_small")[
+                ["text", "label"]
+            ].rename(columns={"label": name})
+            for name in ("trec", "ag_news")
+        ]
+        parts[part] = pd.concat(frames, ignore_index=True)
+    train, test = parts["train"], parts["test"]
+    for model, run in (("shared", run_shared), ("separate", run_separate)):
+        yield "trec+ag_news", model, lambda r=run: r(train, test, seed, max_epochs=2)
+
+
+def table():
+    rows = pd.read_json(FILE, lines=True)
+    rows = rows.join(pd.json_normalize(rows["accuracy"].tolist())).drop(
+        columns="accuracy"
+    )
+    groups = rows.groupby(KEYS[:3])
+    shown = (
+        groups.mean(numeric_only=True).drop(columns="seed").dropna(axis=1, how="all")
+    )
+    print(shown.round(4).to_markdown())
+    print(groups["seed"].count().to_markdown())
+
+
+PARTS = {"sets": sets, "missing": missing, "stacked": stacked}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", help="directory of the data sets")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--models", nargs="+", help="shared, separate; default: both")
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("part", nargs="*", choices=PARTS)
+    arguments = parser.parse_args()
+    for part in arguments.part:
+        for seed in tqdm(arguments.seeds, desc=part):
+            for dataset, model, measure in PARTS[part](arguments.data, seed):
+                row = dict(zip(KEYS, (part, dataset, model, seed), strict=True))
+                if arguments.models and model not in arguments.models:
+                    continue
+                if json.dumps(list(row.values())) not in already(FILE, KEYS):
+                    append(FILE, {**row, **measure()})
+    if arguments.table:
+        table()

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The loss of a classifier, over one label set or several."""
+
+import math
+import operator
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class TaskLoss(nn.Module):
+    """The loss of one label set: cross entropy; multilabel: binary, mean over classes.
+
+    Labels are smoothed in training only; of several, those that are NaN are left out.
+    """
+
+    def __init__(self, *, n_outputs, multilabel=False, label_smoothing=0.0):
+        super().__init__()
+        self.n_outputs = n_outputs
+        self.multilabel = multilabel
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits, labels):
+        """Logits (n_texts, n_outputs) and labels to losses, float32, (n_texts,)."""
+        smoothing = self.label_smoothing if self.training else 0.0
+        if not self.multilabel:
+            return F.cross_entropy(
+                logits, labels, reduction="none", label_smoothing=smoothing
+            )
+        known = ~labels.isnan()
+        labels = labels.nan_to_num() * (1 - smoothing) + smoothing / 2
+        losses = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+        return (losses * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+
+    def right(self, logits, labels):
+        """Tell which texts have the most probable label, or all of several right."""
+        if self.multilabel:
+            return (((logits > 0) == labels) | labels.isnan()).all(dim=1)
+        return logits.argmax(dim=1) == labels
+
+
+class ClassificationLoss(nn.Module):
+    """Mean over the batch, and over the label sets, of ``weight * loss``.
+
+    The weights are not divided by their sum in the batch: a batch of light texts, or of
+    few labels, is to move the model less.
+
+    Parameters
+    ----------
+    tasks : dict
+        From the name of each label set to its TaskLoss.
+    task_weights : list of float or None
+        Of the label sets; their scale does not matter. None: learned, as the
+        uncertainty of each (Kendall et al. 2018, section 3.2): ``exp(-s) * loss +
+        s / 2``, where s starts at 0.
+    """
+
+    def __init__(self, tasks, task_weights):
+        super().__init__()
+        self.names = list(tasks)
+        self.tasks = nn.ModuleList(tasks.values())
+        self.log_variances = None
+        if task_weights is None:
+            self.log_variances = nn.Parameter(torch.zeros(len(self.tasks)))
+            task_weights = [1.0] * len(self.tasks)
+        self.shares = [weight / sum(task_weights) for weight in task_weights]
+
+    def _parts(self, logits, targets):
+        """Yield the loss, logits, labels and weights of each label set."""
+        labels, weights = targets
+        parts = logits.split([task.n_outputs for task in self.tasks], dim=1)
+        return zip(self.tasks, parts, labels, weights.unbind(1), strict=True)
+
+    def forward(self, logits, targets):
+        """Logits (n_texts, sum of n_outputs) and (labels, weights) to a scalar."""
+        losses = [
+            (task(part, labels) * weights).mean()
+            for task, part, labels, weights in self._parts(logits, targets)
+        ]
+        if self.log_variances is not None and self.training:
+            # Of a label set that the batch says little of, s is moved little.
+            shares = targets[1].mean(dim=0)
+            losses = torch.stack(losses) * torch.exp(-self.log_variances)
+            losses = losses + shares * self.log_variances / 2
+        return sum(map(operator.mul, self.shares, losses))
+
+    def measure(self, logits, targets):
+        """Weigh the texts that are right, and all, in each label set."""
+        sums = []
+        for task, part, labels, weights in self._parts(logits, targets):
+            right = weights[task.right(part, labels)]
+            sums.append((float(right.sum()), float(weights.sum())))
+        return dict(zip(self.names, sums, strict=True))
+
+    def conclude(self, means):
+        """Name the measures: "accuracy" is the mean of "accuracy_..." if several."""
+        known = [mean for mean in means.values() if not math.isnan(mean)]
+        accuracy = sum(known) / len(known) if known else math.nan
+        named = {f"accuracy_{name}": mean for name, mean in means.items()}
+        return {"accuracy": accuracy, **(named if len(named) > 1 else {})}

@@ -1,0 +1,643 @@
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import tiny
+from scipy.sparse import csr_array
+from sklearn.base import clone, is_classifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
+
+TEXTS = [
+    f"{mood} {thing} {rest}"
+    for mood in ("good", "fine", "bad", "awful")
+    for thing in ("cat", "dog")
+    for rest in ("this time", "and no man", "as it was when we did", "long day")
+]
+MOOD = [text.split()[0] in ("good", "fine") for text in TEXTS]
+MOOD = ["glad" if glad else "cross" for glad in MOOD]
+WORD = [text.split()[0] for text in TEXTS]
+THING = [text.split()[1] for text in TEXTS]
+Y = pd.DataFrame({"mood": MOOD, "word": WORD, "thing": THING})
+MATRIX = np.array([Y["word"] == "good", Y["thing"] == "cat"]).T.astype(int)
+
+
+def template(**kwargs):
+    return AttentionFineTuneClassifier(
+        tiny.ENCODER,
+        max_length=32,
+        batch_size=8,
+        learning_rate=1e-3,
+        head_learning_rate=1e-2,
+        random_state=0,
+        **{"max_epochs": 2, **kwargs},
+    )
+
+
+def model(multi=None, **kwargs):
+    return MultiTaskClassifier(template(**kwargs), **multi or {})
+
+
+def with_missing(y, column, keep):
+    y = y.astype(object).copy()
+    y.loc[~np.asarray(keep), column] = None
+    return y
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return model(max_epochs=15).fit(TEXTS, Y)
+
+
+# What is learned
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"class_weight": "balanced", "label_smoothing": 0.1, "dropout": 0.2},
+        {"early_stopping": True, "validation_fraction": 0.25},
+        {"lm_epochs": 1},
+        {"lm_weight": 0.5, "head": "lstm"},
+    ],
+    ids=str,
+)
+def test_one_label_set_is_what_the_template_learns_alone(params):
+    weights = np.linspace(0.5, 2, len(TEXTS))
+    alone = template(**params).fit(TEXTS, WORD, sample_weight=weights)
+    shared = model(**params).fit(TEXTS, Y[["word"]], sample_weight=weights)
+    expected = alone.predict_proba(TEXTS)
+    np.testing.assert_array_equal(shared.predict_proba(TEXTS)[0], expected)
+    rows = [{k: v for k, v in row.items() if k != "dur"} for row in shared.history_]
+    kept = [{k: v for k, v in row.items() if k != "dur"} for row in alone.history_]
+    assert rows == kept
+
+
+def test_all_label_sets_are_learned(fitted):
+    assert fitted.score(TEXTS, Y) > 0.9
+    assert fitted.task_names_ == ["mood", "word", "thing"]
+    assert [len(classes) for classes in fitted.classes_] == [2, 4, 2]
+
+
+def test_the_order_of_the_columns_changes_nothing(fitted):
+    other = model(max_epochs=15).fit(TEXTS, Y[["thing", "mood", "word"]])
+    assert other.task_names_ == ["thing", "mood", "word"]
+    for name in Y:
+        ours, its = (
+            m.predict_proba(TEXTS)[m.task_names_.index(name)] for m in (fitted, other)
+        )
+        np.testing.assert_array_equal(ours, its)
+    features = np.split(fitted.transform(TEXTS), 3, axis=1)
+    swapped = np.split(other.transform(TEXTS), 3, axis=1)
+    np.testing.assert_array_equal(features[0], swapped[1])
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
+def test_missing_labels_are_left_out(missing):
+    keep = np.arange(len(TEXTS)) % 3 > 0
+    y = Y.astype(object).copy()
+    y.loc[~keep, "word"] = missing
+    wrong = y.copy()
+    wrong.loc[~keep, "word"] = "good"
+    masked = model().fit(TEXTS, y)
+    reference = model().fit(TEXTS, with_missing(Y, "word", keep))
+    for ours, its in zip(
+        masked.predict_proba(TEXTS), reference.predict_proba(TEXTS), strict=True
+    ):
+        np.testing.assert_array_equal(ours, its)
+    misled = model().fit(TEXTS, wrong).predict_proba(TEXTS)
+    assert not np.allclose(misled[1], masked.predict_proba(TEXTS)[1])
+
+
+def test_a_text_without_any_label_is_as_good_as_absent():
+    texts = [*TEXTS, "bad dog that nobody labelled"]
+    y = pd.concat([Y, pd.DataFrame([[None] * 3], columns=Y.columns)])
+    ours = model().fit(texts, y).predict_proba(TEXTS)
+    its = model().fit(TEXTS, Y).predict_proba(TEXTS)
+    np.testing.assert_array_equal(np.hstack(ours), np.hstack(its))
+
+
+@pytest.mark.parametrize("params", [{"lm_epochs": 1}, {"lm_weight": 1.0}], ids=str)
+def test_a_text_without_any_label_serves_the_language_model(params):
+    more = ["bad dog that nobody labelled", "good cat you love"]
+    y = pd.concat([Y, pd.DataFrame([[None] * 3] * 2, columns=Y.columns)])
+    ours = model(**params).fit([*TEXTS, *more], y).predict_proba(TEXTS)
+    its = model(**params).fit(TEXTS, Y, X_unlabeled=more).predict_proba(TEXTS)
+    np.testing.assert_array_equal(np.hstack(ours), np.hstack(its))
+    without = model(**params).fit(TEXTS, Y).predict_proba(TEXTS)
+    assert not np.array_equal(np.hstack(ours), np.hstack(without))
+
+
+def test_two_corpora_are_stacked():
+    half = len(TEXTS) // 2
+    y = Y[["mood", "thing"]].astype(object).copy()
+    order = np.random.RandomState(0).permutation(len(TEXTS))
+    y.iloc[order[:half], 0] = None
+    y.iloc[order[half:], 1] = None
+    clf = model(max_epochs=30).fit(TEXTS, y)
+    assert clf.score(TEXTS, Y[["mood", "thing"]]) > 0.9
+
+
+def test_several_labels_of_a_text():
+    tags = [{mood, thing} - {"cross"} for mood, thing in zip(MOOD, THING, strict=True)]
+    tags[0] = None
+    classes = ["cat", "dog", "glad"]
+    matrix = [[float(c in t) for c in classes] for t in tags[1:]]
+    matrix = np.array([[np.nan] * 3, *matrix])
+    y = {"tags": tags, "word": WORD}
+    clf = model(max_epochs=15).fit(TEXTS, y)
+    assert clf.classes_[0].tolist() == classes
+    assert clf.score(TEXTS, y) > 0.9
+    predicted = clf.predict(TEXTS)
+    assert predicted["tags"][1] == tags[1]
+    proba = clf.predict_proba(TEXTS)[0]
+    assert proba.shape == (len(TEXTS), 3)
+    assert proba.sum(axis=1).max() > 1.5
+    as_matrix = model(max_epochs=15).fit(TEXTS, {"tags": matrix, "word": WORD})
+    np.testing.assert_array_equal(as_matrix.predict_proba(TEXTS)[0], proba)
+    assert as_matrix.predict(TEXTS)["tags"].shape == (len(TEXTS), 3)
+    assert as_matrix.score(TEXTS, {"tags": matrix, "word": WORD}) == clf.score(TEXTS, y)
+    np.testing.assert_array_equal(clf.task("tags").predict_proba(TEXTS), proba)
+    np.testing.assert_array_equal(clf.task("tags").predict(TEXTS), proba > 0.5)
+    scorer = MultiTaskClassifier.task_scorer("tags", "f1_macro")
+    assert (
+        scorer(clf, TEXTS, y)
+        == scorer(as_matrix, TEXTS, {"tags": matrix, "word": WORD})
+        > 0.9
+    )
+
+
+def word_loss(clf):
+    """Mean negative log-likelihood of the words."""
+    proba = clf.predict_proba(TEXTS)[clf.task_names_.index("word")]
+    truth = np.searchsorted(clf.task("word").classes_, WORD)
+    return -np.log(proba[np.arange(len(TEXTS)), truth]).mean()
+
+
+def test_weights_of_the_label_sets():
+    losses = [
+        word_loss(model({"task_weights": weights}, max_epochs=8).fit(TEXTS, Y))
+        for weights in ({"word": 20.0}, None, {"word": 0.05})
+    ]
+    assert losses == sorted(losses)
+    assert losses[0] < losses[2] - 0.1
+    same = model().fit(TEXTS, Y).predict_proba(TEXTS)[1]
+    scaled = model({"task_weights": dict.fromkeys(Y, 3.0)}).fit(TEXTS, Y)
+    np.testing.assert_allclose(scaled.predict_proba(TEXTS)[1], same, rtol=1e-4)
+
+
+@pytest.mark.parametrize("sampling", ["sqrt", "uniform"])
+def test_sampling_of_one_label_set_changes_nothing(sampling):
+    for n_texts in (24, 27, 32):
+        ours = model({"task_sampling": sampling}).fit(TEXTS[:n_texts], Y[:n_texts])
+        its = model().fit(TEXTS[:n_texts], Y[:n_texts])
+        np.testing.assert_array_equal(ours.transform(TEXTS), its.transform(TEXTS))
+
+
+def test_small_label_sets_are_drawn_more_often():
+    y = with_missing(Y, "word", np.arange(len(TEXTS)) % 4 == 0)
+    losses = [
+        word_loss(model({"task_sampling": sampling}, max_epochs=8).fit(TEXTS, y))
+        for sampling in ("uniform", "proportional")
+    ]
+    assert losses[0] < losses[1]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"label_smoothing": 0.3},
+        {"class_weight": {"awful": 5.0, "bad": 1.0, "fine": 2.0, "good": 1.0}},
+        {"dropout": 0.6},
+        {"pooling": "concat"},
+        {"head": "mlp"},
+    ],
+    ids=str,
+)
+def test_parameters_of_a_label_set_are_those_of_the_template(params):
+    ours = model({"task_params": {"word": params}}).fit(TEXTS, Y[["word"]])
+    alone = template(**params).fit(TEXTS, WORD)
+    expected = alone.predict_proba(TEXTS)
+    np.testing.assert_array_equal(ours.predict_proba(TEXTS)[0], expected)
+    plain = template().fit(TEXTS, WORD).predict_proba(TEXTS)
+    assert not np.array_equal(expected, plain)
+
+
+def test_uncertainty_is_learned_and_not_kept():
+    ours = model({"task_weights": "uncertainty"}, max_epochs=15).fit(TEXTS, Y)
+    plain = model(max_epochs=15).fit(TEXTS, Y)
+    assert ours.score(TEXTS, Y) > 0.9
+    assert not np.array_equal(ours.transform(TEXTS), plain.transform(TEXTS))
+    names = [set(dict(m.module_.named_parameters())) for m in (ours, plain)]
+    assert names[0] == names[1]
+
+
+def test_a_label_set_may_have_parameters_of_its_own():
+    own = {
+        "word": {"pooling": "concat", "head": "mlp"},
+        "mood": {"class_weight": "balanced"},
+    }
+    clf = model({"task_params": own}).fit(TEXTS, Y)
+    assert clf.transform(TEXTS).shape[1] == 32 * 5
+    assert len(clf.get_feature_names_out()) == 32 * 5
+    assert clf.task("word").pooling == "concat"
+    assert clf.task("word").transform(TEXTS).shape[1] == 32 * 3
+
+
+def test_early_stopping_on_the_mean_or_on_one():
+    wrong = Y.assign(word=Y["word"].sample(frac=1, random_state=0).to_numpy())
+    params = {"early_stopping": True, "n_iter_no_change": 2, "max_epochs": 9}
+    mean = model(**params).fit(
+        TEXTS, Y, X_val=TEXTS, y_val=wrong[["thing", "word", "mood"]]
+    )
+    row = mean.history_[-1]
+    parts = [row[f"valid_accuracy_{name}"] for name in Y]
+    assert row["valid_accuracy"] == pytest.approx(np.mean(parts))
+    one = model({"validation_task": "word"}, **params)
+    one.fit(TEXTS, Y, X_val=TEXTS, y_val=wrong)
+    scores = [row["valid_accuracy_word"] for row in one.history_]
+    best = int(np.argmax(scores))
+    assert one.n_iter_ == min(best + 3, 9)
+    assert MultiTaskClassifier.task_scorer("word", "accuracy")(
+        one, TEXTS, wrong
+    ) == pytest.approx(scores[best])
+
+
+def test_validation_set_aside_of_several_label_sets():
+    clf = model(early_stopping=True, validation_fraction=0.25).fit(TEXTS, Y)
+    assert "valid_accuracy_word" in clf.history_[0]
+
+
+def test_a_frozen_encoder_and_joint_training():
+    clf = model(trainable_layers=0, max_epochs=20).fit(TEXTS, Y)
+    assert clf.score(TEXTS, Y) > 0.5
+    joint = model(lm_weight=0.2, max_epochs=10).fit(
+        TEXTS, with_missing(Y, "word", [True, False] * 16)
+    )
+    assert joint.score(TEXTS, Y) > 0.7
+
+
+def test_a_class_is_never_taken_whole_for_validation():
+    y = with_missing(Y, "word", [True] * 2 + [False] * 28 + [True] * 2)
+    for seed in range(6):
+        clf = model(early_stopping=True, validation_fraction=0.5)
+        clf.set_params(estimator__random_state=seed).fit(TEXTS, y)
+        query = clf.task("word").module_.tasks[0].pool.query
+        assert query.abs().max() > 0  # it has been trained
+
+
+def test_validation_needs_a_label_of_what_decides():
+    unlabelled = Y.assign(word=None)
+    clf = model({"validation_task": "word"}, early_stopping=True)
+    with pytest.raises(ValueError, match="decides on early stopping"):
+        clf.fit(TEXTS, Y, X_val=TEXTS, y_val=unlabelled)
+    clf = model(early_stopping=True).fit(TEXTS, Y, X_val=TEXTS, y_val=unlabelled)
+    row = clf.history_[0]
+    assert np.isnan(row["valid_accuracy_word"])
+    rest = row["valid_accuracy_mood"], row["valid_accuracy_thing"]
+    assert row["valid_accuracy"] == pytest.approx(np.mean(rest))
+    with pytest.raises(ValueError, match="y_val has no label"):
+        model().fit(
+            TEXTS, Y, X_val=TEXTS, y_val=Y.assign(word=None, mood=None, thing=None)
+        )
+
+
+def test_a_label_set_named_best_is_in_the_history():
+    y = Y.rename(columns={"word": "best", "mood": "loss_best"})
+    row = model().fit(TEXTS, y, X_val=TEXTS, y_val=y).history_[0]
+    assert {"valid_accuracy_best", "valid_accuracy_loss_best"} <= set(row)
+    assert not {"train_loss_best", "valid_loss_best", "train_batch_count"} & set(row)
+
+
+def test_missing_cells_of_a_matrix_are_left_out():
+    matrix = MATRIX.astype(float)
+    hidden = matrix.copy()
+    hidden[::2, 0] = np.nan
+    clf = model(max_epochs=25).fit(TEXTS, {"m": hidden, "mood": MOOD})
+    predicted = clf.predict(TEXTS)["m"]
+    assert (predicted[:, 1] == matrix[:, 1]).mean() > 0.9
+    masked = hidden.copy()
+    masked[::2] = np.nan
+    other = model(max_epochs=25).fit(TEXTS, {"m": masked, "mood": MOOD})
+    assert not np.array_equal(
+        other.predict_proba(TEXTS)[0], clf.predict_proba(TEXTS)[0]
+    )
+    right = ((predicted == hidden) | np.isnan(hidden)).all(axis=1).mean()
+    mood = clf.task("mood").score(TEXTS, MOOD)
+    assert clf.score(TEXTS, {"m": hidden, "mood": MOOD}) == pytest.approx(
+        (right + mood) / 2
+    )
+
+
+def test_a_matrix_may_be_sparse_or_a_frame():
+    fits = [
+        model().fit(TEXTS, {"m": m}).predict_proba(TEXTS)[0]
+        for m in (
+            MATRIX,
+            csr_array(MATRIX),
+            pd.DataFrame(MATRIX),
+            pl.DataFrame(MATRIX),
+            MATRIX.astype(object),
+        )
+    ]
+    for other in fits[1:]:
+        np.testing.assert_array_equal(other, fits[0])
+
+
+# What comes out
+
+
+def test_predictions_are_as_the_labels_were(fitted):
+    frame = fitted.predict(pd.Series(TEXTS, index=range(100, 132)))
+    assert isinstance(frame, pd.DataFrame)
+    assert frame.columns.tolist() == list(Y)
+    assert frame.index[0] == 100
+    array = model().fit(TEXTS, Y.to_numpy()).predict(TEXTS)
+    assert array.shape == (len(TEXTS), 3)
+    assert array.dtype == object
+    rows = model().fit(TEXTS, Y.to_numpy().tolist())
+    assert rows.task_names_ == [0, 1, 2]
+    np.testing.assert_array_equal(rows.predict(TEXTS), array)
+    columns = model().fit(TEXTS, dict(Y)).predict(TEXTS)
+    assert list(columns) == list(Y)
+    polars = model().fit(TEXTS, pl.DataFrame(Y.to_dict("list")))
+    assert isinstance(polars.predict(TEXTS), pl.DataFrame)
+    assert polars.predict(TEXTS).columns == list(Y)
+
+
+def test_labels_keep_their_type():
+    y = pd.DataFrame({"number": [3, 7] * 16, "flag": [True, False] * 16})
+    clf = model().fit(TEXTS, y)
+    assert [classes.dtype.kind for classes in clf.classes_] == ["i", "b"]
+    assert clf.predict(TEXTS).dtypes.map(lambda d: d.kind).tolist() == ["i", "b"]
+    numbers = model().fit(TEXTS, np.array([[0, 1], [1, 2]] * 16))
+    assert [classes.tolist() for classes in numbers.classes_] == [[0, 1], [1, 2]]
+
+
+def test_scores_and_probabilities_agree(fitted):
+    for i, name in enumerate(fitted.task_names_):
+        view = fitted.task(name)
+        for method in ("predict_proba", "predict_log_proba", "decision_function"):
+            ours = getattr(fitted, method)(TEXTS)[i]
+            np.testing.assert_array_equal(ours, getattr(view, method)(TEXTS))
+        np.testing.assert_array_equal(fitted.predict(TEXTS)[name], view.predict(TEXTS))
+        assert view.score(TEXTS, Y[name]) == np.mean(view.predict(TEXTS) == Y[name])
+    views = [fitted.task(name).score(TEXTS, Y[name]) for name in Y]
+    assert fitted.score(TEXTS, Y) == pytest.approx(np.mean(views))
+
+
+def test_score_counts_labelled_cells_only(fitted):
+    y = with_missing(Y, "word", [True] + [False] * (len(TEXTS) - 1))
+    right = fitted.predict(TEXTS)["word"].iloc[0] == Y["word"].iloc[0]
+    rest = [fitted.task(name).score(TEXTS, Y[name]) for name in ("mood", "thing")]
+    assert fitted.score(TEXTS, y) == pytest.approx(np.mean([*rest, right]))
+    y["word"] = None
+    assert fitted.score(TEXTS, y) == pytest.approx(np.mean(rest))
+
+
+def test_a_view_is_a_classifier_that_shares_the_weights(fitted):
+    view = fitted.task("word")
+    assert is_classifier(view)
+    assert view.module_.encoder is fitted.module_.encoder
+    calibrated = CalibratedClassifierCV(FrozenEstimator(view), cv=2)
+    assert calibrated.fit(TEXTS, Y["word"]).predict_proba(TEXTS).shape == (32, 4)
+    copied = pickle.loads(pickle.dumps(view))
+    np.testing.assert_array_equal(copied.predict(TEXTS), view.predict(TEXTS))
+
+
+def test_a_pickle_predicts_the_same(fitted):
+    copied = pickle.loads(pickle.dumps(fitted))
+    pd.testing.assert_frame_equal(copied.predict(TEXTS), fitted.predict(TEXTS))
+    np.testing.assert_array_equal(copied.transform(TEXTS), fitted.transform(TEXTS))
+    assert not hasattr(clone(fitted), "module_")
+
+
+def test_set_output(fitted):
+    out = (
+        pickle.loads(pickle.dumps(fitted))
+        .set_output(transform="pandas")
+        .transform(TEXTS)
+    )
+    assert out.shape == (len(TEXTS), 96)
+
+
+# Searches
+
+
+def scorers():
+    scorer = MultiTaskClassifier.task_scorer
+    return {"word": scorer("word", "f1_macro"), "mood": scorer("mood", "roc_auc")}
+
+
+def test_a_grid_with_scorers_of_label_sets():
+    grid = {
+        "estimator__pooling": ["attention", "mean"],
+        "task_weights": [None, {"word": 2.0}, "uncertainty"],
+    }
+    search = GridSearchCV(
+        model(),
+        grid,
+        scoring=scorers(),
+        refit="word",
+        cv=KFold(2, shuffle=True, random_state=0),
+        error_score="raise",
+        n_jobs=2,
+    )
+    search.fit(TEXTS, Y)
+    assert np.isfinite(search.cv_results_["mean_test_mood"]).all()
+    assert search.predict(TEXTS).columns.tolist() == list(Y)
+
+
+def test_a_search_with_missing_str_labels_needs_a_splitter():
+    y = with_missing(Y, "word", [True, True, True, False] * 8)
+    search = GridSearchCV(
+        model(),
+        {"estimator__max_epochs": [1, 2]},
+        cv=KFold(2, shuffle=True, random_state=0),
+        error_score="raise",
+    )
+    assert search.fit(TEXTS, y).best_score_ > 0
+    with pytest.raises((TypeError, ValueError)):
+        search.set_params(cv=2).fit(TEXTS, y)
+
+
+def test_a_scorer_of_a_pipeline():
+    pipeline = make_pipeline(
+        FunctionTransformer(lambda X: [x.lower() for x in X]), model()
+    )
+    scores = cross_validate(
+        pipeline,
+        np.array(TEXTS),
+        Y,
+        scoring=scorers(),
+        cv=KFold(2, shuffle=True, random_state=0),
+        error_score="raise",
+    )
+    assert np.isfinite(scores["test_mood"]).all()
+
+
+def test_a_scorer_counts_labels_that_were_never_trained():
+    y = {"tags": [{mood} for mood in MOOD], "word": WORD}
+    clf = model(max_epochs=15).fit(TEXTS, y)
+    new = {"tags": [{mood, "new"} for mood in MOOD], "word": WORD}
+    scorer = MultiTaskClassifier.task_scorer("tags", "f1_macro")
+    known, unseen = scorer(clf, TEXTS, y), scorer(clf, TEXTS, new)
+    assert unseen == pytest.approx(known * 2 / 3)
+    assert clf.score(TEXTS, new) < clf.score(TEXTS, y)
+
+
+def test_a_scorer_finds_its_label_set_by_name_and_weighs(fitted):
+    scorer = MultiTaskClassifier.task_scorer("word", "accuracy")
+    y = with_missing(Y, "word", np.arange(len(TEXTS)) % 3 > 0)
+    view, there = fitted.task("word"), y["word"].notna().to_numpy()
+    texts, weights = np.array(TEXTS), np.linspace(1, 5, len(TEXTS)) ** 2
+    assert scorer(fitted, TEXTS, y) == view.score(texts[there], y["word"][there])
+    assert scorer(fitted, TEXTS, y[["word", "thing", "mood"]]) == scorer(
+        fitted, TEXTS, y
+    )
+    assert scorer(fitted, TEXTS, y, sample_weight=weights) == pytest.approx(
+        view.score(texts[there], y["word"][there], sample_weight=weights[there])
+    )
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"word": None}, "'word' has no label"),
+        ({"word": "good"}, r"'word' has 1 class \('good'\)"),
+        ({"word": [{"a"}, "b"] * 16}, "single labels and collections"),
+        ({"word": [1, "b"] * 16}, "labels of different types"),
+        ({"word": [0.5, 1.5] * 16}, "continuous"),
+        ({"word": [b"a", b"b"] * 16}, "bytes"),
+        ({"word": [[0, 1], [1, 0]] * 16}, "lists of 0 and 1"),
+    ],
+    ids=str,
+)
+def test_label_sets_that_cannot_be_learned(change, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        model().fit(TEXTS, Y.assign(**change))
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "y is None"),
+        (MOOD, "no table of labels"),
+        (np.array(MOOD), "no table of labels"),
+        ({}, "no label set"),
+        ({"mood": MOOD[:-1]}, r"y\['mood'\] has 31 entries and X has 32"),
+        (Y.to_numpy()[:-1], "has 31 entries and X has 32"),
+        ([["a", "b"], ["a"]] * 16, "no table of labels"),
+        (Y[["mood", "mood"]], "label sets of the same name"),
+        ({1: MOOD, "1": MOOD}, "label sets of the same name"),
+        ({"mood": None}, r"y\['mood'\] is a NoneType"),
+        (np.zeros((32, 2, 2)), "no table of labels"),
+        ({"m": np.full((32, 2), 2)}, "other values than 0, 1"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_labels_that_are_no_table(y, message):
+    with pytest.raises(ValueError, match=message):
+        model().fit(TEXTS, y)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            {"task_weights": {"nothing": 1.0}},
+            "task_weights names the label set 'nothing'",
+        ),
+        ({"task_weights": {"word": 0.0}}, "task_weights has 0.0 for 'word'"),
+        ({"task_params": {"nothing": {}}}, "task_params names the label set 'nothing'"),
+        (
+            {"task_params": {"word": {"learning_rate": 1.0}}},
+            "expected a dict with keys among",
+        ),
+        ({"task_params": {"word": {"pooling": "sum"}}}, "'pooling' parameter"),
+        (
+            {"validation_task": "nothing"},
+            "validation_task names the label set 'nothing'",
+        ),
+        ({"task_sampling": "often"}, "'task_sampling' parameter"),
+        ({"estimator__pooling": "sum"}, "'pooling' parameter"),
+    ],
+    ids=str,
+)
+def test_parameters_that_are_refused(params, message):
+    with pytest.raises(ValueError, match=message):
+        model().set_params(**params).fit(TEXTS, Y)
+
+
+def test_only_our_classifier_is_a_template():
+    from sklearn.linear_model import LogisticRegression
+
+    others = (LogisticRegression(), make_pipeline(template()), LogisticRegression)
+    for other in others:
+        with pytest.raises(TypeError, match="instance of AttentionFineTune"):
+            MultiTaskClassifier(other).fit(TEXTS, Y)
+
+
+def test_validation_labels_of_other_label_sets():
+    with pytest.raises(ValueError, match="y_val has the label sets"):
+        model().fit(TEXTS, Y, X_val=TEXTS, y_val=Y[["mood"]])
+    with pytest.raises(ValueError, match=r"y_val\['mood'\] has the label 'new'"):
+        model().fit(TEXTS, Y, X_val=TEXTS[:2], y_val=Y[:2].assign(mood="new"))
+    with pytest.raises(ValueError, match="without y_val"):
+        model().fit(TEXTS, Y, X_val=TEXTS)
+
+
+def test_class_weights_of_a_multilabel_set():
+    y = {"tags": [{"a"}, {"b"}] * 16, "word": WORD}
+    with pytest.raises(ValueError, match="one class a text"):
+        model(class_weight="balanced").fit(TEXTS, y)
+    model(
+        {"task_params": {"tags": {"class_weight": None}}}, class_weight="balanced"
+    ).fit(TEXTS, y)
+
+
+def test_names_that_are_not_there(fitted):
+    with pytest.raises(ValueError, match="names the label set 'nothing'"):
+        fitted.task("nothing")
+    with pytest.raises(ValueError, match="names the label set 'nothing'"):
+        MultiTaskClassifier.task_scorer("nothing", "accuracy")(fitted, TEXTS, Y)
+
+
+def test_another_kind_of_labels_than_was_fitted(fitted):
+    tags = {"t": [{"a"}, {"b"}] * 16}
+    for y in ({"t": ["a", "b"] * 16}, {"t": np.eye(2)[[0, 1] * 16]}):
+        with pytest.raises(ValueError, match="another kind of label set"):
+            model().fit(TEXTS, tags, X_val=TEXTS, y_val=y)
+        with pytest.raises(ValueError, match="another kind of label set"):
+            model().fit(TEXTS, tags).score(TEXTS, y)
+    with pytest.raises(ValueError, match=r"\(sets\); expected labels of 4 classes"):
+        fitted.score(TEXTS, Y.assign(word=[{"a"}] * 32))
+
+
+def test_a_class_weight_for_another_label_set():
+    with pytest.raises(ValueError, match=r"not in the label set 'thing'.*task_params"):
+        model(class_weight={"glad": 2.0, "cross": 1.0}).fit(TEXTS, Y)
+
+
+def test_scorers_say_what_is_wrong(fitted):
+    scorer = MultiTaskClassifier.task_scorer
+    with pytest.raises(ValueError, match="nothing"):
+        scorer("word", "nothing")
+    with pytest.raises(NotFittedError):
+        scorer("word", "accuracy")(model(), TEXTS, Y)
+    with pytest.raises(TypeError, match="expected a fitted MultiTaskClassifier"):
+        scorer("word", "accuracy")(fitted.task("word"), TEXTS, Y)
+    with pytest.raises(ValueError, match="no label of 'word'"):
+        scorer("word", "accuracy")(fitted, TEXTS, Y.assign(word=None))
