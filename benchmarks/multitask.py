@@ -143,7 +143,7 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--models", nargs="+", help="shared, separate; default: both")
     parser.add_argument("--table", action="store_true")
-    parser.add_argument("part", nargs="*", choices=PARTS)
+    parser.add_argument("part", nargs="*", choices=[*PARTS, []], default=[])
     arguments = parser.parse_args()
     for part in arguments.part:
         for seed in tqdm(arguments.seeds, desc=part):
