@@ -143,8 +143,10 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--models", nargs="+", help="shared, separate; default: both")
     parser.add_argument("--table", action="store_true")
-    parser.add_argument("part", nargs="*", choices=[*PARTS, []], default=[])
+    parser.add_argument("part", nargs="*", help=", ".join(PARTS))
     arguments = parser.parse_args()
+    if not set(arguments.part) <= set(PARTS):
+        parser.error(f"part must be among {', '.join(PARTS)}")
     for part in arguments.part:
         for seed in tqdm(arguments.seeds, desc=part):
             for dataset, model, measure in PARTS[part](arguments.data, seed):

@@ -160,15 +160,18 @@ class Tasks:
             is_wanted = self.validation_task in (None, label_set.name)
             if is_wanted and validation.weights[:, task].any():
                 return
+        named = "" if self.validation_task is None else f" ({self.validation_task!r})"
         raise ValueError(
-            "No validation text has a label of what decides on early stopping "
-            f"({self.validation_task or 'any label set'}): pass X_val and y_val with "
-            "some, or raise validation_fraction."
+            "No validation text has a label of what decides on early stopping"
+            f"{named}: pass X_val and y_val with some, or raise validation_fraction."
         )
+
+    def merged(self, params):
+        """Return the parameters that hold for each label set."""
+        return [{**params, **own} for own in self.params]
 
     def specs(self, params):
         """Describe what each label set has of the module."""
-        merged = [params | own for own in self.params]
         return tuple(
             TaskSpec(
                 own["pooling"],
@@ -177,7 +180,7 @@ class Tasks:
                 own["dropout"],
                 label_set.multilabel,
             )
-            for label_set, own in zip(self.label_sets, merged, strict=True)
+            for label_set, own in zip(self.label_sets, self.merged(params), strict=True)
         )
 
     def loss(self, params):
@@ -186,9 +189,9 @@ class Tasks:
             label_set.name: TaskLoss(
                 n_outputs=len(label_set.classes),
                 multilabel=label_set.multilabel,
-                label_smoothing=(params | own)["label_smoothing"],
+                label_smoothing=own["label_smoothing"],
             )
-            for label_set, own in zip(self.label_sets, self.params, strict=True)
+            for label_set, own in zip(self.label_sets, self.merged(params), strict=True)
         }
         return ClassificationLoss(losses, self.weights)
 
@@ -215,7 +218,7 @@ def fit_classifier(params, tasks, data, validation, unlabeled=()):
         See ``_training.train``; the rows have a "stage".
     """
     seed = draw_seed(params["random_state"])
-    class_weights = [(params | own)["class_weight"] for own in tasks.params]
+    class_weights = [own["class_weight"] for own in tasks.merged(params)]
     data = weigh(data, tasks.label_sets, class_weights)
     if validation is None and params["early_stopping"]:
         fraction = params["validation_fraction"]

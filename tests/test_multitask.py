@@ -1,4 +1,6 @@
 import pickle
+from collections import ChainMap
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -253,6 +255,13 @@ def test_a_label_set_may_have_parameters_of_its_own():
     assert clf.task("word").transform(TEXTS).shape[1] == 32 * 3
 
 
+def test_parameters_of_label_sets_may_be_any_mapping():
+    own = MappingProxyType({"word": ChainMap({"pooling": "mean"})})
+    weights = MappingProxyType({"word": 2.0})
+    clf = model({"task_params": own, "task_weights": weights}).fit(TEXTS, Y)
+    assert clf.task("word").pooling == "mean"
+
+
 def test_early_stopping_on_the_mean_or_on_one():
     wrong = Y.assign(word=Y["word"].sample(frac=1, random_state=0).to_numpy())
     params = {"early_stopping": True, "n_iter_no_change": 2, "max_epochs": 9}
@@ -298,8 +307,16 @@ def test_a_class_is_never_taken_whole_for_validation():
 def test_validation_needs_a_label_of_what_decides():
     unlabelled = Y.assign(word=None)
     clf = model({"validation_task": "word"}, early_stopping=True)
-    with pytest.raises(ValueError, match="decides on early stopping"):
+    with pytest.raises(ValueError, match=r"decides on early stopping \('word'\)"):
         clf.fit(TEXTS, Y, X_val=TEXTS, y_val=unlabelled)
+    first = model({"validation_task": 0}, early_stopping=True)
+    with pytest.raises(ValueError, match=r"decides on early stopping \(0\)"):
+        first.fit(
+            TEXTS,
+            Y[["word", "mood"]].to_numpy(),
+            X_val=TEXTS,
+            y_val=unlabelled[["word", "mood"]].to_numpy(),
+        )
     clf = model(early_stopping=True).fit(TEXTS, Y, X_val=TEXTS, y_val=unlabelled)
     row = clf.history_[0]
     assert np.isnan(row["valid_accuracy_word"])
