@@ -1,5 +1,6 @@
 """Several label sets on one encoder, beside a model for each.
 
+python benchmarks/multitask.py --data DIRECTORY heads     # which head_learning_rate?
 python benchmarks/multitask.py --data DIRECTORY sets      # three sets, two labels each
 python benchmarks/multitask.py --data DIRECTORY missing   # 80 % of the fine labels gone
 python benchmarks/multitask.py --data DIRECTORY stacked   # two corpora, two epochs
@@ -16,12 +17,13 @@ import time
 import numpy as np
 import pandas as pd
 from _common import RESULTS, already, append, draw_rows, read_frame
+from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
 from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
 
 FILE = RESULTS / "multitask.jsonl"
-KEYS = ["part", "dataset", "model", "seed"]
+KEYS = ["part", "dataset", "model", "seed", "changed"]
 # Data set: the training rows drawn.
 SETS = {"trec": None, "massive_en": None, "clinc150": 5000}
 MAX_LENGTH = 128
@@ -34,19 +36,36 @@ def template(seed, **params):
     )
 
 
+HEAD_RATES = (1e-3, 3e-3, 5e-3)  # of "heads"
+# Of "missing-dev".
+MISSING_CHANGES = (
+    {"head_learning_rate": 5e-3, "weights": {"label_fine": 3}},
+    {"head_learning_rate": 5e-3},
+    {"head_learning_rate": 5e-3, "weights": {"label_fine": 3}, "max_epochs": 4},
+    {"head_learning_rate": 5e-3, "max_epochs": 4},
+)
+
+
 def rows_of(data, name, seed):
     """Return training rows and test rows, data frames of text and label columns."""
     test = read_frame(data, name, "test")
     return draw_rows(read_frame(data, name, "train"), SETS[name], seed), test
 
 
-def run_shared(train, test, seed, sampling="proportional", **params):
+def development_rows(data, name, seed):
+    """Split training data only: what is chosen, is chosen on this."""
+    train = read_frame(data, name, "train")
+    train, test = train_test_split(train, test_size=0.25, random_state=seed)
+    return draw_rows(train, SETS[name], seed), test
+
+
+def run_shared(train, test, seed, sampling="proportional", weights=None, **params):
     """Fit all label columns at once."""
     labels = train.columns.drop("text")
     start = time.perf_counter()
-    clf = MultiTaskClassifier(template(seed, **params), task_sampling=sampling).fit(
-        train["text"], train[labels]
-    )
+    clf = MultiTaskClassifier(
+        template(seed, **params), task_sampling=sampling, task_weights=weights
+    ).fit(train["text"], train[labels])
     fitted = time.perf_counter()
     predicted = clf.predict(test["text"])
     done = time.perf_counter()
@@ -86,23 +105,49 @@ def result(accuracy, fit_seconds, predict_seconds):
     }
 
 
+def heads(data, seed):
+    """Compare rates of the heads, on splits of training data."""
+    for rate in HEAD_RATES:
+        for name in SETS:
+            parts = development_rows(data, name, seed)
+            yield name, *both(*parts, seed, head_learning_rate=rate)
+
+
 def sets(data, seed):
     for name in SETS:
-        train, test = rows_of(data, name, seed)
-        yield name, "shared", lambda t=train, e=test: run_shared(t, e, seed)
-        yield name, "separate", lambda t=train, e=test: run_separate(t, e, seed)
+        yield name, *both(*rows_of(data, name, seed), seed)
 
 
-def missing(data, seed):
+def both(train, test, seed, **changed):
+    """Return the changed parameters, and the runs of both kinds of models."""
+    runs = {
+        "shared": lambda: run_shared(train, test, seed, **changed),
+        "separate": lambda: run_separate(train, test, seed, **changed),
+    }
+    return changed, runs
+
+
+def missing(data, seed, rows=rows_of, **changed):
     """Compare with the fine labels alone, at as many optimizer steps."""
-    train, test = rows_of(data, "trec", seed)
+    train, test = rows(data, "trec", seed)
     kept = np.random.RandomState(seed).rand(len(train)) < SHARE_LABELLED
     train["label_fine"] = train["label_fine"].where(kept)
     fine, fine_test = train[["text", "label_fine"]], test[["text", "label_fine"]]
-    shared = {"sampling": "uniform", "max_epochs": 8}
+    shared = {"sampling": "uniform", "max_epochs": 8, **changed}
     alone = {"max_epochs": round(shared["max_epochs"] / kept.mean())}
-    yield "trec", "shared", lambda: run_shared(train, test, seed, **shared)
-    yield "trec", "separate", lambda: run_separate(fine, fine_test, seed, **alone)
+    if "head_learning_rate" in changed:
+        alone["head_learning_rate"] = changed["head_learning_rate"]
+    runs = {
+        "shared": lambda: run_shared(train, test, seed, **shared),
+        "separate": lambda: run_separate(fine, fine_test, seed, **alone),
+    }
+    yield "trec", changed, runs
+
+
+def missing_dev(data, seed):
+    """Choose how to share in "missing", on a split of training data."""
+    for changed in MISSING_CHANGES:
+        yield from missing(data, seed, development_rows, **changed)
 
 
 def stacked(data, seed):
@@ -116,8 +161,7 @@ def stacked(data, seed):
         ]
         parts[part] = pd.concat(frames, ignore_index=True)
     train, test = parts["train"], parts["test"]
-    for model, run in (("shared", run_shared), ("separate", run_separate)):
-        yield "trec+ag_news", model, lambda r=run: r(train, test, seed, max_epochs=2)
+    yield "trec+ag_news", *both(train, test, seed, max_epochs=2)
 
 
 def table():
@@ -133,7 +177,13 @@ def table():
     print(groups["seed"].count().to_markdown())
 
 
-PARTS = {"sets": sets, "missing": missing, "stacked": stacked}
+PARTS = {
+    "heads": heads,
+    "sets": sets,
+    "missing-dev": missing_dev,
+    "missing": missing,
+    "stacked": stacked,
+}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
@@ -149,11 +199,13 @@ if __name__ == "__main__":
         parser.error(f"part must be among {', '.join(PARTS)}")
     for part in arguments.part:
         for seed in tqdm(arguments.seeds, desc=part):
-            for dataset, model, measure in PARTS[part](arguments.data, seed):
-                row = dict(zip(KEYS, (part, dataset, model, seed), strict=True))
-                if arguments.models and model not in arguments.models:
-                    continue
-                if json.dumps(list(row.values())) not in already(FILE, KEYS):
-                    append(FILE, {**row, **measure()})
+            for dataset, changed, runs in PARTS[part](arguments.data, seed):
+                for model, measure in runs.items():
+                    values = (part, dataset, model, seed, changed)
+                    row = dict(zip(KEYS, values, strict=True))
+                    if arguments.models and model not in arguments.models:
+                        continue
+                    if json.dumps(list(row.values())) not in already(FILE, KEYS):
+                        append(FILE, {**row, **measure()})
     if arguments.table:
         table()

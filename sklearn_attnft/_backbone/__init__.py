@@ -6,6 +6,7 @@ and grid-searching over parameters never pay for it.
 """
 
 from ._blocks import encoder_blocks, shares_blocks
+from ._digest import encoder_digest
 from ._find import DEFAULT_ENCODER, find_encoder
 from ._model import load_config, load_encoder, load_language_model, rebuild_encoder
 from ._process import GENERATOR_LOCK
@@ -16,6 +17,7 @@ __all__ = [
     "GENERATOR_LOCK",
     "TextTokenizer",
     "encoder_blocks",
+    "encoder_digest",
     "find_encoder",
     "load_config",
     "load_encoder",
