@@ -4,6 +4,7 @@
 from ._classifier import AttentionFineTuneClassifier
 from ._extractor import TransformerFeatureExtractor
 from ._multitask import MultiTaskClassifier
+from ._version import __version__
 
 __all__ = [
     "AttentionFineTuneClassifier",
@@ -11,4 +12,3 @@ __all__ = [
     "TransformerFeatureExtractor",
     "__version__",
 ]
-__version__ = "0.1.0.dev0"

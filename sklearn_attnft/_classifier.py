@@ -133,6 +133,22 @@ class AttentionFineTuneClassifier(
         carries two to three digits through the encoder: a fit takes another path than
         in float32, and probabilities differ in the third digit. Attention, head,
         losses and all weights are float32 either way.
+    micro_batch_size : int or None, default=None
+        Texts that are trained on at once, where the memory does not hold those of a
+        step: gradients of the parts are added up, so that the step stays one of
+        `batch_size` texts. None: all. If the memory is too small, ``fit`` says so and
+        starts anew with half of it.
+    checkpoint : str, path-like or None, default=None
+        Directory in which the state of ``fit`` is kept while it runs. The same ``fit``
+        on the same data goes on where the last one was killed, to the same weights;
+        one that is finished is not run again. Each combination of parameters and data
+        has a folder of its own, so the clones of a search share the directory. States
+        are some three times as large as the encoder, results as large: delete the
+        directory when all is done. What `callbacks` remember is not
+        kept.
+    checkpoint_minutes : float, default=10.0
+        Time between two states, in minutes; one is written at the end of each epoch
+        too.
     callbacks : list of skorch callbacks or None, default=None
         Added to the training loop; cloned before use. Training ends early only by a
         ``skorch.callbacks.EarlyStopping`` among them. Those that score, such as
@@ -258,6 +274,9 @@ class AttentionFineTuneClassifier(
         mask_probability=0.15,
         device="auto",
         precision="auto",
+        micro_batch_size=None,
+        checkpoint=None,
+        checkpoint_minutes=10.0,
         callbacks=None,
         random_state=None,
         verbose=0,
@@ -291,6 +310,9 @@ class AttentionFineTuneClassifier(
         self.mask_probability = mask_probability
         self.device = device
         self.precision = precision
+        self.micro_batch_size = micro_batch_size
+        self.checkpoint = checkpoint
+        self.checkpoint_minutes = checkpoint_minutes
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
@@ -329,6 +351,18 @@ class AttentionFineTuneClassifier(
             of different lengths, has missing values or fewer than two classes.
         TypeError
             If `X` holds anything else than str.
+        FloatingPointError
+            If the loss is not finite; the message says when and what to set.
+        MemoryError
+            If the memory does not hold a training step on one text.
+
+        Warns
+        -----
+        UserWarning
+            If texts are cut, micro-batches are halved, or `checkpoint` has an
+            unfinished fit that differs in one parameter.
+        ConvergenceWarning
+            If at the end one class is predicted for every training text.
         """
         texts = check_texts(X)
         y = check_labels(y, len(texts))

@@ -17,6 +17,9 @@ SHARED_CONSTRAINTS = {
     "long_texts": [StrOptions({"truncate", "window"})],
     "device": [str],
     "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+    "micro_batch_size": [Interval(Integral, 1, None, closed="left"), None],
+    "checkpoint": [str, os.PathLike, None],
+    "checkpoint_minutes": [Interval(Real, 0, None, closed="left")],
     "verbose": ["verbose"],
 }
 LM_CONSTRAINTS = {

@@ -61,6 +61,17 @@ class TransformerFeatureExtractor(
         (recent GPUs and x86 servers), else float32. bfloat16 is faster there, and
         carries two to three digits through the encoder; the features are float32
         either way.
+    micro_batch_size : int or None, default=None
+        Texts that are trained on at once, where the memory does not hold those of a
+        step: gradients of the parts are added up, so that the step stays one of
+        32 texts. None: all. If the memory is too small, ``fit`` says so and starts
+        anew with half of it.
+    checkpoint : str, path-like or None, default=None
+        Directory in which the state of ``fit`` is kept while `lm_epochs` run; see
+        :class:`AttentionFineTuneClassifier`.
+    checkpoint_minutes : float, default=10.0
+        Time between two states, in minutes; one is written at the end of each epoch
+        too.
     verbose : int, default=0
         Above 0, ``transform`` shows a progress bar.
 
@@ -116,6 +127,9 @@ class TransformerFeatureExtractor(
         random_state=None,
         device="auto",
         precision="auto",
+        micro_batch_size=None,
+        checkpoint=None,
+        checkpoint_minutes=10.0,
         verbose=0,
     ):
         self.encoder = encoder
@@ -129,6 +143,9 @@ class TransformerFeatureExtractor(
         self.random_state = random_state
         self.device = device
         self.precision = precision
+        self.micro_batch_size = micro_batch_size
+        self.checkpoint = checkpoint
+        self.checkpoint_minutes = checkpoint_minutes
         self.verbose = verbose
 
     def _validate_params(self):

@@ -10,11 +10,13 @@ from numbers import Integral
 import numpy as np
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from . import _backbone
 from ._batching import fraction_longer, tokenize
-from ._inference import resolve_device, resolve_dtype
+from ._checkpoint import Fingerprint, open_checkpoint
+from ._inference import is_out_of_memory, resolve_device, resolve_dtype
 from ._labelled import split, weigh
 from ._language_model import (
     JointLoss,
@@ -87,6 +89,16 @@ class Backbone:
         """Load the weights, from the checkpoint every time."""
         return _backbone.load_encoder(self.encoder, self.config)
 
+    def identify(self, params, data):
+        """Return the seed of a fit to `data`, and its Fingerprint if one is needed."""
+        seed = draw_seed(params["random_state"])
+        if params["checkpoint"] is None:
+            return seed, None
+        encoder = _backbone.encoder_digest(self.load_encoder(), self.tokenizer)
+        given = None if params["random_state"] is None else seed
+        fingerprint = Fingerprint.of(params, seed=given, encoder=encoder, data=data)
+        return fingerprint.seed if given is None else seed, fingerprint
+
     def load_language_model(self):
         """Load the weights with the language model's head, or None for it."""
         return _backbone.load_language_model(self.encoder, self.config)
@@ -116,10 +128,16 @@ def fit_features(params, texts):
     spec = backbone.spec(params["layers"], mixing="mean", tasks=tasks)
     longer = fraction_longer(texts, backbone.tokenizer)
     _warn_truncation(params, longer)
-    seed = draw_seed(params["random_state"])
-    machine = _machine(params, seed)
-    with isolated_generator(seed, machine["device"]):
-        encoder, _, history = _load(backbone, texts, params, machine, seed)
+    encoder, history = backbone.load_encoder(), []
+    if params["lm_epochs"]:
+        seed, fingerprint = backbone.identify(params, texts)
+
+        def adapted(params, machine):
+            encoder, _, history = _load(backbone, texts, params, machine, seed)
+            return encoder, history
+
+        params = {**params, "batch_size": LM_BATCH_SIZE}
+        encoder, history = _attempt(adapted, params, seed, fingerprint)
     module = TextModel.build(encoder, spec).eval().requires_grad_(False)
     return (module, spec, backbone.tokenizer, longer), history
 
@@ -217,39 +235,111 @@ def fit_classifier(params, tasks, data, validation, unlabeled=()):
     history : list of dict
         See ``_training.train``; the rows have a "stage".
     """
-    seed = draw_seed(params["random_state"])
     class_weights = [own["class_weight"] for own in tasks.merged(params)]
     data = weigh(data, tasks.label_sets, class_weights)
+    backbone = Backbone.load(params, params["encoder_dropout"])
+    spec = backbone.spec(
+        params["layers"], mixing="attention", tasks=tasks.specs(params)
+    )
+    everything = (tasks, data, validation, unlabeled)
+    seed, fingerprint = backbone.identify(params, everything)
     if validation is None and params["early_stopping"]:
         fraction = params["validation_fraction"]
         data, validation = split(data, tasks.label_sets, fraction, seed)
     if params["early_stopping"]:
         tasks.check_validation(validation)
-    backbone = Backbone.load(params, params["encoder_dropout"])
-    spec = backbone.spec(
-        params["layers"], mixing="attention", tasks=tasks.specs(params)
-    )
-    training, is_long = data.tokenized(backbone.tokenizer, sampling=tasks.sampling)
+    labelled, is_long = data.tokenized(backbone.tokenizer, sampling=tasks.sampling)
     _warn_truncation(params, is_long.mean())
     if validation is not None:
         validation, _ = validation.tokenized(backbone.tokenizer)
-    machine = _machine(params, seed)
-    with isolated_generator(seed, machine["device"]):
+
+    def trained(params, machine):
         texts = [*data.texts, *unlabeled]
         encoder, lm_head, history = _load(backbone, texts, params, machine, seed)
-        module = TextModel.build(encoder, spec)
+        module, training = TextModel.build(encoder, spec), labelled
         _freeze(module, params["trainable_layers"])
-        criterion = tasks.loss(params)
-        is_joint = params["lm_weight"] > 0
-        if is_joint:
+        criterion = classification = tasks.loss(params)
+        if params["lm_weight"] > 0:
             training = _joint_texts(training, texts, backbone, params)
             module = JointModel(module, lm_head)
             criterion = JointLoss(criterion, lm_weight=params["lm_weight"])
         recipe = _recipe(params, machine, tasks.monitor)
         rows = train(module, criterion, training, validation, recipe)
-    module = module.model if is_joint else module
-    history += [{"stage": "classifier", **row} for row in rows]
+        _warn_collapse(classification.collapsed(), tasks)
+        module = module.model if params["lm_weight"] > 0 else module
+        return module, history + [{"stage": "classifier", **row} for row in rows]
+
+    module, history = _attempt(trained, params, seed, fingerprint)
     return (module, spec, backbone.tokenizer, float(is_long.mean())), history
+
+
+def _attempt(run, params, seed, fingerprint):
+    """Train, with ever smaller micro-batches if the memory is too small.
+
+    Each attempt starts from the checkpoint, so that its result is the one that its
+    micro-batches give, whatever did not fit before.
+
+    Parameters
+    ----------
+    run : callable
+        From the parameters and what there is to know of the machine to a result.
+    params : dict
+    seed : int
+    fingerprint : Fingerprint or None
+
+    Returns
+    -------
+    object
+        What `run` returns.
+    """
+    size = min(params["micro_batch_size"] or np.inf, params["batch_size"])
+    device = resolve_device(params["device"])
+    while True:
+        checkpoint = open_checkpoint(params, fingerprint)
+        machine = _machine(params, device, seed, checkpoint)
+        try:
+            with isolated_generator(seed, device):
+                result = run(params, machine)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if size == 1:
+                raise MemoryError(
+                    f"The memory of {device} does not hold one text in training: set "
+                    f"max_length lower than {params['max_length']}, trainable_layers "
+                    "lower, or take a smaller encoder."
+                ) from error
+        else:
+            checkpoint.finish()
+            return result
+        # Out of the handler, where the error's frames hold what filled the memory.
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        size = size // 2
+        params = {**params, "micro_batch_size": size}
+        warnings.warn(
+            f"The memory of {device} is too small for the texts of a training step at "
+            f"once: the fit starts anew with micro_batch_size={size}, at the same "
+            "batch_size. Set micro_batch_size to that to save the attempt.",
+            UserWarning,
+            stacklevel=5,  # fit_..., fit, scikit-learn's wrapper of fit, the user
+        )
+
+
+def _warn_collapse(collapsed, tasks):
+    """Warn of label sets of which one class was predicted for every training text."""
+    for label_set in tasks.label_sets:
+        if label_set.name in collapsed:
+            label = label_set.classes.tolist()[collapsed[label_set.name]]
+            of = "" if label_set.name is None else f" of {label_set.name!r}"
+            warnings.warn(
+                f"In the last epoch every training text was predicted to be {label!r}"
+                f"{of}: the fit has collapsed, or was too short to learn anything. Set "
+                "learning_rate lower, max_epochs higher, or class_weight='balanced' if "
+                "that class is by far the most frequent.",
+                ConvergenceWarning,
+                stacklevel=7,  # trained, _attempt, fit_..., fit, its wrapper, the user
+            )
 
 
 def _warn_truncation(params, longer):
@@ -333,13 +423,14 @@ def _load(backbone, texts, params, machine, seed):
     return model.encoder, model.head, history
 
 
-def _machine(params, seed):
+def _machine(params, device, seed, checkpoint):
     """Return what training needs to know of the machine."""
-    device = resolve_device(params["device"])
     return {
         "device": device,
         "dtype": resolve_dtype(params["precision"], device),
         "generator": torch.Generator().manual_seed(seed),
+        "checkpoint": checkpoint,
+        "micro_batch_size": params["micro_batch_size"],
         "verbose": params["verbose"],
     }
 

@@ -87,6 +87,13 @@ def autocast(device, dtype):
     return torch.autocast(device.type, dtype=dtype)
 
 
+def is_out_of_memory(error):
+    """Tell whether an error says that a device has no memory left."""
+    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    # The CPU's allocator raises a plain RuntimeError.
+    return known or "DefaultCPUAllocator: can't allocate" in str(error)
+
+
 def run(forward, tokens, *, device, dtype, progress=None):
     """Run a module over tokens, longest texts first, and restore the order.
 

@@ -24,7 +24,7 @@ from ._batching import (
     tokenize,
 )
 from ._modules import in_float32
-from ._training import LabelledTexts, train
+from ._training import LabelledTexts, Step, micro_batches, train
 
 # Of the chosen tokens, 80 % become the mask, 10 % a random token, 10 % stay (Devlin et
 # al. 2019, section 3.1).
@@ -126,11 +126,15 @@ class MaskedTexts(Dataset):
     def _take(self, indices):
         return dataclasses.replace(self, tokens=self.tokens.take(indices))
 
-    def training_batches(self, batch_size, generator):
-        """Yield one epoch of (MaskedBatch, original ids) in random order."""
-        lengths = self.tokens.longest_windows
-        for indices in shuffled_batches(lengths, batch_size, generator):
-            yield self.masking(self.tokens.batch(indices), generator)
+    def training_steps(self, recipe):
+        """Yield the Steps of one epoch, of (MaskedBatch, original ids), at random."""
+        lengths, generator = self.tokens.longest_windows, recipe.generator
+        for indices in shuffled_batches(lengths, recipe.batch_size, generator):
+            parts = [
+                self.masking(self.tokens.batch(part), generator)
+                for part in micro_batches(indices, recipe.micro_batch_size)
+            ]
+            yield Step(parts, sum(len(originals) for _, originals in parts))
 
     def scoring_batches(self, budget):
         """Yield all texts as (MaskedBatch, original ids) of at most `budget` tokens."""
@@ -190,11 +194,17 @@ class MaskedLanguageModel(nn.Module):
 class MaskedCrossEntropy(nn.Module):
     """Mean over the chosen tokens, in float32; 0 if none was chosen."""
 
-    def forward(self, logits, originals):
-        """Logits (n_chosen, vocab_size), ids (n_chosen,) to a scalar."""
+    def forward(self, logits, originals, n_chosen=None):
+        """Logits (n_chosen, vocab_size), ids (n_chosen,) to a scalar.
+
+        Of a part of a batch in which `n_chosen` are, its part in the batch's loss.
+        """
         with in_float32(logits.device):
             total = F.cross_entropy(logits.float(), originals, reduction="sum")
-        return total / max(1, len(originals))
+        return total / max(1, n_chosen or len(originals))
+
+    def start_epoch(self):
+        """Do nothing: no epoch has anything of its own."""
 
     def measure(self, logits, originals):
         """Sum the losses of the tokens."""
@@ -271,22 +281,25 @@ class JointTexts(LabelledTexts):
 
     masking: Masking
 
-    def training_batches(self, batch_size, generator):
-        """Yield one epoch of (MaskedBatch, (labels, weights, original ids))."""
-        for indices, company in self._pairs(batch_size, generator):
-            batch, (labels, weights) = self._batch(np.concatenate([indices, company]))
-            # The loss is a mean over the batch; it shall be one over labelled texts.
-            weights = weights * (len(batch) / len(indices))
-            masked, originals = self.masking(batch, generator)
-            yield masked, (labels, weights, originals)
+    def training_steps(self, recipe):
+        """Yield the Steps of an epoch: (MaskedBatch, (labels, weights, originals))."""
+        for indices, company in self._pairs(recipe):
+            parts, n_chosen = [], 0
+            together = np.concatenate([indices, company])
+            for part in micro_batches(together, recipe.micro_batch_size):
+                batch, (labels, weights) = self._batch(part)
+                masked, originals = self.masking(batch, recipe.generator)
+                parts.append((masked, (labels, weights, originals)))
+                n_chosen += len(originals)
+            yield Step(parts, (len(indices), n_chosen))
 
-    def _pairs(self, batch_size, generator):
+    def _pairs(self, recipe):
         """Pair batches of labelled texts with company, in random order."""
-        lengths = self.tokens.longest_windows
-        labelled = self._epoch(batch_size, generator)
+        lengths, generator = self.tokens.longest_windows, recipe.generator
+        labelled = self._epoch(recipe)
         n_rest = len(lengths) - len(self)
         rest = torch.randperm(n_rest, generator=generator).numpy() + len(self)
-        rest = rest[: len(labelled) * batch_size]
+        rest = rest[: len(labelled) * recipe.batch_size]
         parts = np.array_split(rest[np.argsort(lengths[rest])], len(labelled))
         labelled.sort(key=lambda indices: lengths[indices].max())
         order = torch.randperm(len(labelled), generator=generator).tolist()
@@ -324,14 +337,19 @@ class JointLoss(nn.Module):
         self.masked = MaskedCrossEntropy()
         self.lm_weight = lm_weight
 
-    def forward(self, outputs, targets):
+    def forward(self, outputs, targets, counts=(None, None)):
         """Turn what a JointModel returns and JointTexts yield into a scalar."""
         if not isinstance(outputs, tuple):
             return self.classification(outputs, targets)
         logits, token_logits = outputs
         *targets, originals = targets
-        loss = self.classification(logits, targets)
-        return loss + self.lm_weight * self.masked(token_logits, originals)
+        n_texts, n_chosen = counts
+        loss = self.classification(logits, targets, n_texts)
+        return loss + self.lm_weight * self.masked(token_logits, originals, n_chosen)
+
+    def start_epoch(self):
+        """Forget what was predicted in the epoch before."""
+        self.classification.start_epoch()
 
     def measure(self, logits, targets):
         """Measure what the classification measures."""

@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+# Labelled texts, below which it says little that all are predicted to be of one class.
+ENOUGH = 32
+
 
 class TaskLoss(nn.Module):
     """The loss of one label set: cross entropy; multilabel: binary, mean over classes.
@@ -65,6 +68,8 @@ class ClassificationLoss(nn.Module):
             self.log_variances = nn.Parameter(torch.zeros(len(self.tasks)))
             task_weights = [1.0] * len(self.tasks)
         self.shares = [weight / sum(task_weights) for weight in task_weights]
+        for i, task in enumerate(self.tasks):
+            self.register_buffer(f"predicted_{i}", torch.zeros(task.n_outputs))
 
     def _parts(self, logits, targets):
         """Yield the loss, logits, labels and weights of each label set."""
@@ -72,18 +77,46 @@ class ClassificationLoss(nn.Module):
         parts = logits.split([task.n_outputs for task in self.tasks], dim=1)
         return zip(self.tasks, parts, labels, weights.unbind(1), strict=True)
 
-    def forward(self, logits, targets):
-        """Logits (n_texts, sum of n_outputs) and (labels, weights) to a scalar."""
+    def forward(self, logits, targets, n_texts=None):
+        """Logits (n_texts, sum of n_outputs) and (labels, weights) to a scalar.
+
+        Of a part of a batch of `n_texts`, its part in the batch's loss.
+        """
+        n_texts = n_texts or len(logits)
         losses = [
-            (task(part, labels) * weights).mean()
+            (task(part, labels) * weights).sum() / n_texts
             for task, part, labels, weights in self._parts(logits, targets)
         ]
         if self.log_variances is not None and self.training:
             # Of a label set that the batch says little of, s is moved little.
-            shares = targets[1].mean(dim=0)
+            shares = targets[1].sum(dim=0) / n_texts
             losses = torch.stack(losses) * torch.exp(-self.log_variances)
             losses = losses + shares * self.log_variances / 2
+        if self.training:
+            self._count(logits.detach(), targets)
         return sum(map(operator.mul, self.shares, losses))
+
+    def _count(self, logits, targets):
+        """Count what is predicted of the labelled texts."""
+        for i, parts in enumerate(self._parts(logits, targets)):
+            task, part, _, weights = parts
+            if not task.multilabel:
+                chosen = part.argmax(dim=1)
+                known = (weights > 0).float()
+                getattr(self, f"predicted_{i}").index_add_(0, chosen, known)
+
+    def start_epoch(self):
+        """Forget what was predicted in the epoch before."""
+        for buffer in self.buffers():
+            buffer.zero_()
+
+    def collapsed(self):
+        """Return from names of label sets to the one class that is predicted of all."""
+        found = {}
+        for name, counts in zip(self.names, self.buffers(), strict=True):
+            if counts.sum() >= ENOUGH and (counts > 0).sum() == 1:
+                found[name] = int(counts.argmax())
+        return found
 
     def measure(self, logits, targets):
         """Weigh the texts that are right, and all, in each label set."""

@@ -21,9 +21,9 @@ LAYERS = [
     ["_fitting", "_estimator", "_task_scorer"],
     ["_language_model", "_labelled", "_label_sets"],
     ["_training", "_persistence"],
-    ["_inference"],
+    ["_checkpoint", "_inference"],
     ["_validation_tasks"],
-    ["_modules", "_losses", "_batching", "_backbone", "_validation"],
+    ["_modules", "_losses", "_batching", "_backbone", "_validation", "_version"],
 ]
 APART = ["datasets", "estimator_checks"]
 DOORS = {

@@ -6,6 +6,7 @@ import tiny
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from recipes import recipe
 from sklearn.base import clone
 from sklearn.model_selection import cross_validate
 
@@ -88,9 +89,13 @@ def test_the_shares_of_masks(tokenizer):
 
 def test_masks_differ_between_epochs_but_not_between_scorings(tokenizer):
     data = masked_texts(X, tokenizer, masking(0.5), seed=0)
-    generator = torch.Generator().manual_seed(0)
+    repeated = recipe()
     epochs = [
-        [ids.tolist() for _, ids in data.training_batches(8, generator)]
+        [
+            ids.tolist()
+            for step in data.training_steps(repeated)
+            for _, ids in step.parts
+        ]
         for _ in range(2)
     ]
     assert epochs[0] != epochs[1]
@@ -206,15 +211,18 @@ def test_joint_batches_have_company(tokenizer, n_rest):
     labels = np.arange(7 + n_rest) % 2
     weights = np.pad(np.ones(7, dtype=np.float32), (0, n_rest))[:, None]
     data = JointTexts(tokens, (labels,), weights, np.ones(7), masking())
-    batches = list(data.training_batches(3, torch.Generator().manual_seed(0)))
-    assert len(batches) == 3
-    for batch, (labels, weights, originals) in batches:
-        n_labelled = int((weights > 0).sum())
-        assert len(batch) == len(labels[0]) <= 6
-        assert weights.mean() == pytest.approx(1)
-        assert weights.max() == pytest.approx(len(batch) / n_labelled)
-        assert len(originals) == batch.chosen.sum()
-    assert sum(len(batch) for batch, _ in batches) == 7 + min(n_rest, 9)
+    steps = list(data.training_steps(recipe(batch_size=3, micro_batch_size=4)))
+    assert len(steps) == 3
+    for step in steps:
+        assert len(step) <= 6
+        n_labelled, n_chosen = 0, 0
+        for batch, (labels, weights, originals) in step.parts:
+            assert len(batch) == len(labels[0]) <= 4
+            assert len(originals) == batch.chosen.sum() > 0
+            n_labelled += int((weights > 0).sum())
+            n_chosen += len(originals)
+        assert step.counts == (n_labelled, n_chosen)
+    assert sum(map(len, steps)) == 7 + min(n_rest, 9)
 
 
 def test_an_encoder_without_a_mask_token_is_refused(tokenizer, monkeypatch):

@@ -18,6 +18,9 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
 
+# Fits of one epoch, many of which learn to tell nothing apart yet.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
 TEXTS = [
     f"{mood} {thing} {rest}"
     for mood in ("good", "fine", "bad", "awful")

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from recipes import recipe
 
 from sklearn_attnft import AttentionFineTuneClassifier, _backbone
 from sklearn_attnft._batching import TokenizedTexts
@@ -17,21 +18,16 @@ from sklearn_attnft._losses import ClassificationLoss, TaskLoss
 from sklearn_attnft._modules import ModuleSpec, TaskSpec, TextModel
 from sklearn_attnft._training import (
     LabelledTexts,
-    Recipe,
     parameter_groups,
     warmup_then_decay,
 )
 
-
-def recipe(**kwargs):
-    values = dict.fromkeys(Recipe.__dataclass_fields__)
-    rates = {
-        "learning_rate": 1.0,
-        "head_learning_rate": 7.0,
-        "layer_decay": 0.5,
-        "weight_decay": 0.1,
-    }
-    return Recipe(**{**values, **rates, **kwargs})
+RATES = {
+    "learning_rate": 1.0,
+    "head_learning_rate": 7.0,
+    "layer_decay": 0.5,
+    "weight_decay": 0.1,
+}
 
 
 @pytest.fixture
@@ -52,7 +48,7 @@ def rates_by_name(module, groups):
 
 
 def test_deeper_layers_learn_slower_and_vectors_do_not_decay(module):
-    rates = rates_by_name(module, parameter_groups(module, recipe()))
+    rates = rates_by_name(module, parameter_groups(module, recipe(**RATES)))
     assert rates.keys() == dict(module.named_parameters()).keys()
     block = "encoder.encoder.layer.{}.intermediate.dense.{}"
     assert rates[block.format(1, "weight")] == (1.0, 0.1)
@@ -67,7 +63,7 @@ def test_deeper_layers_learn_slower_and_vectors_do_not_decay(module):
 
 def test_frozen_parameters_are_in_no_group(module):
     module.freeze([])
-    groups = parameter_groups(module, recipe(layer_decay=1.0))
+    groups = parameter_groups(module, recipe(**RATES | {"layer_decay": 1.0}))
     names = rates_by_name(module, groups)
     assert names
     assert not [name for name in names if name.startswith("encoder.")]
@@ -182,9 +178,10 @@ def test_texts_are_drawn_as_often_as_they_are_to_be(draws, seed):
     )
     weights = np.ones((len(draws), 1), dtype=np.float32)
     data = LabelledTexts(tokens, (np.zeros(len(draws), np.int64),), weights, draws)
-    generator = torch.Generator().manual_seed(seed)
-    batches = data.training_batches(4, generator)
-    drawn = torch.cat([batch.input_ids[:, 0] for batch, _ in batches]).numpy()
+    steps = data.training_steps(recipe(seed, micro_batch_size=3))
+    parts = [batch for step in steps for batch, _ in step.parts]
+    assert max(map(len, parts)) <= 3
+    drawn = torch.cat([batch.input_ids[:, 0] for batch in parts]).numpy()
     counts = np.bincount(drawn, minlength=len(draws))
     assert counts.sum() == len(draws)
     assert (counts >= np.floor(draws - 1e-9)).all()

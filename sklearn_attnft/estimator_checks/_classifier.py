@@ -3,6 +3,8 @@
 """What a classifier's methods say, and that they say the same."""
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._testing import ignore_warnings
 
 from ._data import RAGGED, contradiction, corpus
 from ._tools import (
@@ -211,6 +213,7 @@ def check_learns(estimator):
         )
 
 
+@ignore_warnings(category=ConvergenceWarning)  # one class is what is wanted
 def check_class_weight_moves_predictions(estimator):
     """Where texts have both labels, the class of the heavy weight is predicted."""
     X, y = contradiction(estimator)

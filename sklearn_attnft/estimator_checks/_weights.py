@@ -3,6 +3,8 @@
 """What `sample_weight` means: how often a row is there."""
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._testing import ignore_warnings
 
 from ._data import contradiction, corpus, first_column, uneven_weights
 from ._tools import (
@@ -45,6 +47,7 @@ def check_weights_matter(estimator):
     )
 
 
+@ignore_warnings(category=ConvergenceWarning)  # one label is what is wanted
 def check_weights_decide(estimator):
     """Where texts have both labels, the label of the heavy rows is predicted."""
     X, y = contradiction(estimator)

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The one door to skorch: the training loop, and the texts that it runs over."""
+
+from ._loop import Recipe, train
+from ._rates import parameter_groups, warmup_then_decay
+from ._texts import LabelledTexts, Step, micro_batches
+
+__all__ = [
+    "LabelledTexts",
+    "Recipe",
+    "Step",
+    "micro_batches",
+    "parameter_groups",
+    "train",
+    "warmup_then_decay",
+]

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How fast what is trained learns: groups of parameters, and the schedule."""
+
+from .._backbone import encoder_blocks
+
+
+def parameter_groups(module, recipe):
+    """Group the trainable parameters by learning rate and weight decay.
+
+    A block at depth d below the top learns at ``learning_rate * layer_decay ** d``,
+    the embeddings one step below the lowest block (Howard and Ruder 2018, section
+    3.2); vectors (biases, norms) are not decayed.
+
+    Returns
+    -------
+    list of dict
+        For a torch optimizer.
+    """
+    encoder = module.encoder
+    in_encoder = {id(p) for p in encoder.parameters()}
+    depths = {}
+    if recipe.layer_decay != 1.0:
+        blocks = encoder_blocks(encoder)
+        depths = {id(p): len(blocks) for p in encoder.parameters()}
+        for i, block in enumerate(blocks):
+            depths |= {id(p): len(blocks) - 1 - i for p in block.parameters()}
+    groups = {}
+    for parameter in module.parameters():
+        if not parameter.requires_grad:
+            continue
+        rate = recipe.head_learning_rate
+        if id(parameter) in in_encoder:
+            depth = depths.get(id(parameter), 0)
+            rate = recipe.learning_rate * recipe.layer_decay**depth
+        decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
+    ]
+
+
+def warmup_then_decay(step, *, n_warmup, n_steps):
+    """Return the factor on the learning rate: up to 1, then linearly down to 0."""
+    if step < n_warmup:
+        return (step + 1) / n_warmup
+    return max(0.0, (n_steps - step) / max(1, n_steps - n_warmup))

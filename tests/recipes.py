@@ -1,0 +1,11 @@
+"""A recipe of which a test says only what it needs."""
+
+import torch
+
+from sklearn_attnft._training import Recipe
+
+
+def recipe(seed=0, **kwargs):
+    values = dict.fromkeys(Recipe.__dataclass_fields__)
+    given = {"generator": torch.Generator().manual_seed(seed), "batch_size": 4}
+    return Recipe(**{**values, **given, **kwargs})

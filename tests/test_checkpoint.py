@@ -1,0 +1,373 @@
+"""A fit that was killed goes on to the same weights, or says why it does not."""
+
+import itertools
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    MultiTaskClassifier,
+    TransformerFeatureExtractor,
+)
+from sklearn_attnft._checkpoint import Fingerprint, replaced
+from sklearn_attnft._training import _loop
+
+X = ["good day", "bad dog", "lovely night", "awful rain", "good man " * 9, "sad"] * 4
+Y = ["good", "bad"] * 12
+
+
+class Killed(BaseException):
+    """Nothing in the package catches it."""
+
+
+@pytest.fixture
+def kill(monkeypatch):
+    """Return a function that lets so many training steps happen, and no more."""
+    original = _loop._Net.train_step
+
+    def after(n_steps):
+        counter = itertools.count()
+
+        def train_step(self, batch, **kwargs):
+            if next(counter) == n_steps:
+                raise Killed
+            return original(self, batch, **kwargs)
+
+        monkeypatch.setattr(_loop._Net, "train_step", train_step)
+
+    return after
+
+
+def weights(estimator):
+    return {name: w.numpy() for name, w in estimator.module_.state_dict().items()}
+
+
+def assert_same_fit(one, other):
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    for name, weight in ours.items():
+        np.testing.assert_array_equal(weight, theirs[name], err_msg=name)
+    for row, expected in zip(one.history_, other.history_, strict=True):
+        assert {**row, "dur": 0} == {**expected, "dur": 0}
+
+
+PARAMETERS = [
+    {"dropout": 0.3, "encoder_dropout": 0.2},
+    {"lm_epochs": 2},
+    {"lm_epochs": 1, "lm_weight": 0.5, "dropout": 0.2},
+    {"early_stopping": True, "validation_fraction": 0.3, "n_iter_no_change": 1},
+    {"gradual_unfreezing": True, "head": "lstm", "layer_decay": 0.9},
+    {"micro_batch_size": 3, "dropout": 0.3, "class_weight": {"good": 2.0, "bad": 1.0}},
+    {"trainable_layers": 0, "pooling": "max"},
+]
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS)
+@pytest.mark.parametrize("minutes", [0.0, 10.0])  # a state at each step, each epoch
+def test_a_fit_goes_on_where_it_was_killed(parameters, minutes, small, kill, tmp_path):
+    clf = AttentionFineTuneClassifier(**{**small, **parameters})
+    expected = clf.fit(X, Y)
+    kept = {"checkpoint": tmp_path, "checkpoint_minutes": minutes}
+    clf = AttentionFineTuneClassifier(**{**small, **parameters, **kept})
+    kills = 0
+    for n_steps in (0, 1, 2, 5, 1, 4, 3, 7):
+        # Without states between epochs of three steps, it has to get through one.
+        kill(n_steps if minutes == 0 else n_steps + 3)
+        try:
+            clf.fit(X, Y)
+        except Killed:
+            kills += 1
+            assert not hasattr(clf, "module_")
+            continue
+        break
+    assert kills >= (2 if minutes == 0 else 1)
+    kill(math.inf)
+    assert_same_fit(clf.fit(X, Y), expected)
+
+
+def test_several_label_sets_go_on(small, kill, tmp_path):
+    y = [["a", "x"], ["b", None], ["a", "y"], ["b", "x"], ["a", "y"], ["b", "x"]] * 4
+    template = AttentionFineTuneClassifier(**small, dropout=0.2)
+    expected = MultiTaskClassifier(template, task_weights="uncertainty").fit(X, y)
+    template.set_params(checkpoint=tmp_path, checkpoint_minutes=0)
+    clf = MultiTaskClassifier(template, task_weights="uncertainty")
+    for n_steps in (2, 3):
+        kill(n_steps)
+        with pytest.raises(Killed):
+            clf.fit(X, y)
+    kill(math.inf)
+    assert_same_fit(clf.fit(X, y), expected)
+
+
+def test_an_extractor_goes_on(small, kill, tmp_path):
+    parameters = {"max_length": 32, "lm_epochs": 3, "random_state": 0}
+    texts = [f"{text} number {i}" for i, text in enumerate(X * 4)]
+    extractor = TransformerFeatureExtractor(small["encoder"], **parameters)
+    expected = extractor.fit(texts)
+    kept = {"checkpoint": tmp_path, "checkpoint_minutes": 0}
+    extractor = TransformerFeatureExtractor(small["encoder"], **parameters, **kept)
+    for n_steps in (1, 2, 3):
+        kill(n_steps)
+        with pytest.raises(Killed):
+            extractor.fit(texts)
+    kill(math.inf)
+    assert_same_fit(extractor.fit(texts), expected)
+
+
+def test_a_finished_fit_is_not_run_again(small, kill, tmp_path):
+    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path, lm_epochs=1)
+    expected = clf.fit(X, Y).predict_proba(X)
+    kill(0)
+    np.testing.assert_array_equal(clf.fit(X, Y).predict_proba(X), expected)
+    # Nothing but the result is kept: it is as large as the weights.
+    (state,) = tmp_path.glob("*/state.pt")
+    assert state.stat().st_size < 1.5 * sum(w.nbytes for w in weights(clf).values())
+
+
+def test_the_candidates_of_a_search_share_the_directory(small, kill, tmp_path):
+    grid = {"pooling": ["mean", "max"], "learning_rate": [1e-3, 2e-3]}
+
+    def search(**kept):
+        clf = AttentionFineTuneClassifier(**small, **kept)
+        return GridSearchCV(clf, grid, cv=2, refit=False, error_score="raise")
+
+    expected = search().fit(X, Y).cv_results_["mean_test_score"]
+    kill(14)
+    with pytest.raises(Killed):
+        search(checkpoint=tmp_path).fit(X, Y)
+    kill(math.inf)
+    with warnings.catch_warnings():
+        # The fit that was killed differs in one parameter from its neighbour.
+        warnings.filterwarnings("ignore", message="checkpoint has an unfinished fit")
+        found = search(checkpoint=tmp_path).fit(X, Y).cv_results_["mean_test_score"]
+    np.testing.assert_array_equal(found, expected)
+    assert len(list(tmp_path.iterdir())) == 4  # both folds hold the same texts
+    kill(0)
+    search(checkpoint=tmp_path).fit(X, Y)
+
+
+def test_without_a_random_state_a_fit_goes_on_too(small, kill, tmp_path):
+    parameters = {**small, "random_state": None, "dropout": 0.3}
+    clf = AttentionFineTuneClassifier(
+        **parameters, checkpoint=tmp_path / "a", checkpoint_minutes=0
+    )
+    kill(4)
+    with pytest.raises(Killed):
+        clf.fit(X, Y)
+    kill(5)  # of nine
+    clf.fit(X, Y)
+    kill(math.inf)
+    other = clf.set_params(checkpoint=tmp_path / "b")
+    first, second = weights(clf), weights(other.fit(X, Y))
+    for name, weight in first.items():
+        np.testing.assert_array_equal(second[name], weight)
+
+
+def test_a_random_state_instance_is_known_by_its_draw(small, kill, tmp_path):
+    def fit():
+        parameters = {**small, "random_state": np.random.RandomState(3)}
+        clf = AttentionFineTuneClassifier(**parameters, checkpoint=tmp_path)
+        return clf.fit(X, Y)
+
+    first = fit()
+    kill(0)
+    assert_same_fit(fit(), first)
+
+
+def test_a_fit_that_nearly_matches_is_named_and_not_continued(small, kill, tmp_path):
+    kept = {"checkpoint": tmp_path, "checkpoint_minutes": 0}
+    clf = AttentionFineTuneClassifier(**small, **kept)
+    kill(4)
+    with pytest.raises(Killed):
+        clf.fit(X, Y)
+    (folder,) = tmp_path.iterdir()
+    claim_by_another_process(folder)
+    kill(math.inf)
+    clf.set_params(dropout=0.25)
+    message = (
+        r"unfinished fit of the same data with dropout=0\.1, which is dropout=0\.25"
+    )
+    with pytest.warns(UserWarning, match=message) as caught:
+        clf.fit(X, Y)
+    assert str(folder) in str(caught[0].message)
+    assert caught[0].filename == __file__
+    expected = AttentionFineTuneClassifier(**small, dropout=0.25).fit(X, Y)
+    assert_same_fit(clf, expected)
+    # Two parameters, or other data: nothing that one could have meant.
+    clf.set_params(dropout=0.3, max_epochs=2).fit(X, Y)
+    clf.set_params(dropout=0.1, max_epochs=3).fit(X[:-2], Y[:-2])
+
+
+def claim_by_another_process(folder):
+    """Note that the fit was of a process that is dead, as after a kill."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    described = json.loads((folder / "fit.json").read_text())
+    (folder / "fit.json").write_text(json.dumps({**described, "process": dead.pid}))
+
+
+def test_a_running_neighbour_is_no_loss(small, kill, tmp_path):
+    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path)
+    clf.set_params(checkpoint_minutes=0)
+    kill(4)
+    with pytest.raises(Killed):
+        clf.fit(X, Y)
+    (folder,) = tmp_path.iterdir()
+    described = json.loads((folder / "fit.json").read_text())
+    living = {**described, "process": os.getppid()}
+    (folder / "fit.json").write_text(json.dumps(living))
+    kill(math.inf)
+    clf.set_params(dropout=0.25).fit(X, Y)
+
+
+def test_what_changes_nothing_does_not_matter(small, tmp_path, kill):
+    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path).fit(X, Y)
+    kill(0)
+    same = {"learning_rate": np.float64(1e-3), "checkpoint_minutes": 3, "device": "cpu"}
+    clf.set_params(**same).fit(np.array(X, dtype=object), np.array(Y))
+    kill(math.inf)
+    clf.fit(X[::-1], Y[::-1])
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_state_that_cannot_be_read_is_named(small, tmp_path):
+    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path).fit(X, Y)
+    (state,) = tmp_path.glob("*/state.pt")
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"state\.pt cannot be read .* delete it"):
+        clf.fit(X, Y)
+
+
+def test_a_state_runs_no_code(small, tmp_path):
+    import pickle
+
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "it-ran"),))
+
+    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path / "c").fit(X, Y)
+    (state,) = tmp_path.glob("c/*/state.pt")
+    state.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(ValueError, match="cannot be read"):
+        clf.fit(X, Y)
+    assert not (tmp_path / "it-ran").exists()
+
+
+def test_a_directory_that_is_none(small, tmp_path):
+    path = tmp_path / "file"
+    path.write_text("")
+    clf = AttentionFineTuneClassifier(**small, checkpoint=path)
+    with pytest.raises(OSError, match="file"):
+        clf.fit(X, Y)
+
+
+def test_a_full_disk_ends_nothing(small, tmp_path, monkeypatch):
+    def save(state, file):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", save)
+    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path)
+    with pytest.warns(UserWarning, match=r"could not be written .*No space left"):
+        clf.fit(X, Y)
+    assert_same_fit(clf, AttentionFineTuneClassifier(**small).fit(X, Y))
+    (folder,) = tmp_path.iterdir()
+    assert [path.name for path in folder.iterdir()] == ["fit.json"]
+
+
+def test_weights_that_went_wrong_are_not_kept(small, tmp_path):
+    kept = {"checkpoint": tmp_path, "checkpoint_minutes": 0}
+    wrong = {"learning_rate": 1e37, "warmup_fraction": 0.9, "max_grad_norm": None}
+    clf = AttentionFineTuneClassifier(**{**small, **wrong, **kept})
+    with pytest.raises(FloatingPointError, match=r"last good state is in .*") as caught:
+        clf.fit(X, Y)
+    (path,) = tmp_path.glob("*/state.pt")
+    assert str(path.parent) in str(caught.value)
+    state = torch.load(path, weights_only=True)
+    assert all(weight.isfinite().all() for weight in state["module"].values())
+
+
+@given(st.binary(max_size=20), st.binary(max_size=20), st.booleans())
+def test_a_file_is_replaced_whole_or_not_at_all(before, after, is_killed):
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "file"
+        path.write_bytes(before)
+        try:
+            with replaced(path) as file:
+                file.write(after)
+                if is_killed:
+                    raise Killed
+        except Killed:
+            pass
+        assert path.read_bytes() == (before if is_killed else after)
+        assert list(Path(directory).iterdir()) == [path]
+
+
+texts = st.lists(st.text(max_size=4), max_size=4)
+
+
+@given(texts, texts, st.floats(0, 1), st.floats(0, 1))
+def test_fingerprints_are_the_same_for_the_same(one, other, rate, other_rate):
+    def of(data, rate):
+        params = {"learning_rate": rate, "verbose": rate}
+        return Fingerprint.of(params, seed=0, encoder="e", data=data)
+
+    assert (of(one, rate).data == of(other, rate).data) == (one == other)
+    assert (of(one, rate).name == of(one, other_rate).name) == (rate == other_rate)
+    differing = [] if rate == other_rate else ["learning_rate"]
+    assert of(one, rate).differences(of(one, other_rate)) == differing
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from sklearn_attnft import AttentionFineTuneClassifier
+from test_checkpoint import X, Y, weights
+parameters = dict(encoder=sys.argv[1], max_length=32, max_epochs=6, batch_size=8,
+                  dropout=0.3, lm_epochs=2, random_state=0, checkpoint_minutes=0,
+                  head_learning_rate=1e-2)
+print("begin", flush=True)
+clf = AttentionFineTuneClassifier(**parameters, checkpoint=sys.argv[2] or None)
+np.savez(sys.argv[3], **weights(clf.fit(X, Y)))
+"""
+
+
+def start(encoder, directory, output):
+    """Start a fit in a process of its own; wait until it begins."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    command = [sys.executable, "-c", SCRIPT, encoder, str(directory), str(output)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"begin\n"
+    return process
+
+
+def test_sigkill_loses_nothing(tiny_encoder, tmp_path):
+    reference, output = tmp_path / "reference.npz", tmp_path / "output.npz"
+    assert start(tiny_encoder, "", reference).wait() == 0
+    for delay in (0.3, 0.6):
+        process = start(tiny_encoder, tmp_path / "c", output)
+        try:
+            process.wait(timeout=delay)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    assert start(tiny_encoder, tmp_path / "c", output).wait() == 0
+    with np.load(reference) as expected, np.load(output) as found:
+        for name in expected.files:
+            np.testing.assert_array_equal(found[name], expected[name])

@@ -1,0 +1,245 @@
+"""Fits that meet too little memory, numbers that go wrong, or a person at the keys."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+import weakref
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    MultiTaskClassifier,
+    TransformerFeatureExtractor,
+    _inference,
+)
+from sklearn_attnft._training import _loop
+
+X = ["good day", "bad dog", "lovely night", "awful rain", "good man " * 9, "sad"] * 4
+Y = ["good", "bad"] * 12
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Return a function that simulates a device with room for so many texts."""
+    original = _loop._Net.infer
+
+    def of(n_texts, error=torch.OutOfMemoryError("CUDA out of memory.")):
+        def infer(self, batch):
+            if len(batch.input_ids) > n_texts and self.module_.training:
+                raise error
+            return original(self, batch)
+
+        monkeypatch.setattr(_loop._Net, "infer", infer)
+
+    return of
+
+
+def states(estimator):
+    return {name: w.clone() for name, w in estimator.module_.state_dict().items()}
+
+
+def assert_close(one, other, **tolerance):
+    ours, theirs = states(one), states(other)
+    for name, weight in ours.items():
+        torch.testing.assert_close(weight, theirs[name], msg=name, **tolerance)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"lm_epochs": 1}, {"lm_weight": 0.3}, {"long_texts": "window"}],
+)
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_parts_of_a_step_are_the_step(parameters, size, small):
+    # With one word in two masked, masks differ with the parts: the sums cannot.
+    parameters = {**small, "dropout": 0.0, "max_length": 10, "max_epochs": 1}
+    texts = [text[:40] for text in X]
+    whole = AttentionFineTuneClassifier(**parameters).fit(texts, Y)
+    parts = AttentionFineTuneClassifier(**parameters, micro_batch_size=size)
+    assert_close(parts.fit(texts, Y), whole, rtol=1e-4, atol=1e-5)
+    assert parts.history_[0]["train_loss"] == pytest.approx(
+        whole.history_[0]["train_loss"], rel=1e-5
+    )
+
+
+def test_parts_of_a_step_of_several_label_sets(small):
+    y = [["a", "x"], ["b", None], ["a", "y"], ["b", "x"], [None, "y"], ["b", "x"]] * 4
+    fits = []
+    for size in (None, 3):
+        template = AttentionFineTuneClassifier(
+            **small, dropout=0, micro_batch_size=size
+        )
+        clf = MultiTaskClassifier(template, task_weights="uncertainty")
+        fits.append(clf.fit(X, y))
+    assert_close(*fits, rtol=1e-3, atol=1e-4)
+
+
+ERRORS = [
+    torch.OutOfMemoryError("CUDA out of memory."),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("parameters", [{}, {"lm_epochs": 1, "lm_weight": 0.5}])
+def test_too_little_memory_halves_the_micro_batch(parameters, error, small, narrow):
+    parameters = {**small, **parameters, "encoder_dropout": 0.2}
+    narrow(2, error)
+    clf = AttentionFineTuneClassifier(**parameters)
+    with pytest.warns(UserWarning, match="micro_batch_size") as caught:
+        clf.fit(X, Y)
+    sizes = [str(w.message).split("Set ")[0][-40:] for w in caught]
+    assert len(sizes) == 2, sizes  # 8, 4, 2
+    assert "micro_batch_size=2" in str(caught[-1].message)
+    assert caught[0].filename == __file__
+    assert clf.get_params()["micro_batch_size"] is None
+    expected = AttentionFineTuneClassifier(**parameters, micro_batch_size=2).fit(X, Y)
+    assert_close(clf, expected, rtol=0, atol=0)
+
+
+def test_an_extractor_with_too_little_memory(narrow):
+    parameters = {"max_length": 32, "lm_epochs": 1, "random_state": 0}
+    narrow(16)
+    extractor = TransformerFeatureExtractor(tiny.ENCODER, **parameters)
+    with pytest.warns(UserWarning, match="micro_batch_size=16"):
+        extractor.fit(X * 2)
+    extractor = extractor.fit(X * 2) if False else extractor
+    expected = TransformerFeatureExtractor(
+        tiny.ENCODER, **parameters, micro_batch_size=16
+    )
+    assert_close(extractor, expected.fit(X * 2), rtol=0, atol=0)
+
+
+def test_no_memory_for_one_text_says_what_to_set(small, narrow):
+    narrow(0)
+    clf = AttentionFineTuneClassifier(**small, micro_batch_size=1)
+    with pytest.raises(
+        MemoryError, match=r"one text in training: set max_length lower"
+    ):
+        clf.fit(X, Y)
+    assert not hasattr(clf, "module_")
+
+
+def test_another_error_is_not_taken_for_too_little_memory(small, narrow):
+    narrow(2, RuntimeError("shapes do not match"))
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        AttentionFineTuneClassifier(**small).fit(X, Y)
+
+
+@pytest.mark.parametrize("max_grad_norm", [1.0, None])
+def test_a_loss_that_is_not_finite_stops_the_fit(max_grad_norm, small):
+    wrong = {"learning_rate": 1e36, "head_learning_rate": 1e36, "warmup_fraction": 0.0}
+    clf = AttentionFineTuneClassifier(**{**small, **wrong}, max_grad_norm=max_grad_norm)
+    message = r"The loss is \S+ at step [2-9] of 9 \(learning rate [1-9.]+e\+3\d\)"
+    with pytest.raises(FloatingPointError, match=message) as caught:
+        clf.fit(X, Y)
+    assert "set learning_rate" in str(caught.value)
+    assert not hasattr(clf, "module_")
+
+
+def test_a_collapsed_fit_warns(small):
+    y = ["rare"] + ["common"] * 39
+    clf = AttentionFineTuneClassifier(**{**small, "max_epochs": 1})
+    with pytest.warns(ConvergenceWarning, match="predicted to be 'common'") as caught:
+        clf.fit(["good day"] * 40, y)
+    assert caught[0].filename == __file__
+    template = clf.set_params(random_state=1)
+    multitask = MultiTaskClassifier(template)
+    columns = {"mood": y, "word": ["a", "b"] * 20}
+    texts = ["good day", "bad dog"] * 20
+    with pytest.warns(ConvergenceWarning, match="'common' of 'mood'"):
+        multitask.fit(texts, columns)
+
+
+def test_a_fit_of_few_texts_does_not_warn(small):
+    AttentionFineTuneClassifier(**small).fit(["good day"] * 20, ["a"] + ["b"] * 19)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"lm_epochs": 1}])
+def test_ctrl_c_leaves_the_estimator_as_it_was(parameters, small, monkeypatch):
+    clf = AttentionFineTuneClassifier(**{**small, **parameters}).fit(X, Y)
+    before = dict(vars(clf))
+    expected = clf.predict_proba(X)
+    modules = []
+    original = _loop._Net.train_step
+
+    def interrupted(self, batch, **kwargs):
+        modules.append(weakref.ref(self.module_))
+        if len(modules) == 2:
+            raise KeyboardInterrupt
+        return original(self, batch, **kwargs)
+
+    monkeypatch.setattr(_loop._Net, "train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X[:12], Y[:12])
+    assert vars(clf) == before
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
+    gc.collect()
+    assert modules[0]() is None  # what was being trained is gone
+
+
+SEARCH = """
+import sys
+from sklearn.model_selection import GridSearchCV
+from sklearn_attnft import AttentionFineTuneClassifier
+from test_faults import X, Y
+clf = AttentionFineTuneClassifier(sys.argv[1], max_length=32, max_epochs=500)
+search = GridSearchCV(clf, {"dropout": [0.1, 0.2, 0.3, 0.4]}, cv=2, n_jobs=2)
+print("begin", flush=True)
+search.fit(X, Y)
+"""
+
+
+def test_ctrl_c_ends_a_search(tiny_encoder):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    process = subprocess.Popen(
+        [sys.executable, "-c", SEARCH, tiny_encoder],
+        env={**environment, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # a group of its own, as a terminal gives it
+    )
+    with process:
+        assert process.stdout.readline() == b"begin\n"
+        time.sleep(8)  # the workers are up, and train for longer than this
+        assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert b"KeyboardInterrupt" in errors
+
+
+def test_a_failed_fit_in_a_search_is_scored_as_failed(small):
+    clf = AttentionFineTuneClassifier(**small)
+    grid = {"max_length": [32, 10_000]}
+    search = GridSearchCV(clf, grid, cv=2, error_score=np.nan)
+    with pytest.warns(UserWarning) as caught:
+        search.fit(X, Y)
+    assert any("max_length=10000 is more than" in str(w.message) for w in caught)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True]
+
+
+def test_prediction_in_smaller_batches_where_memory_is_short(small, monkeypatch):
+    clf = AttentionFineTuneClassifier(**small).fit(X, Y)
+    expected = clf.predict_proba(X)
+    forward = clf.module_.forward
+
+    def short(input_ids, *args):
+        if len(input_ids) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(input_ids, *args)
+
+    monkeypatch.setattr(clf.module_, "forward", short)
+    np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=1e-5)
+    monkeypatch.setattr(_inference, "tokens_per_batch", lambda device: 1)
+    np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=1e-5)
