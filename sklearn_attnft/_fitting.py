@@ -12,7 +12,7 @@ import torch
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from . import _backbone
+from . import _backbone, _frozen
 from ._batching import fraction_longer, tokenize
 from ._inference import resolve_device, resolve_dtype
 from ._labelled import split, weigh
@@ -114,6 +114,7 @@ def fit_features(params, texts):
     backbone = Backbone.load(params)
     tasks = (TaskSpec(params["pooling"]),)
     spec = backbone.spec(params["layers"], mixing="mean", tasks=tasks)
+    _frozen.check_cache(params)
     longer = fraction_longer(texts, backbone.tokenizer)
     _warn_truncation(params, longer)
     seed = draw_seed(params["random_state"])
@@ -246,7 +247,8 @@ def fit_classifier(params, tasks, data, validation, unlabeled=()):
             module = JointModel(module, lm_head)
             criterion = JointLoss(criterion, lm_weight=params["lm_weight"])
         recipe = _recipe(params, machine, tasks.monitor)
-        rows = train(module, criterion, training, validation, recipe)
+        trained = _frozen.with_states(module, backbone.tokenizer, machine, params)
+        rows = train(trained, criterion, training, validation, recipe)
     module = module.model if is_joint else module
     history += [{"stage": "classifier", **row} for row in rows]
     return (module, spec, backbone.tokenizer, float(is_long.mean())), history
