@@ -49,12 +49,14 @@ CLASSIFIERS = [
         encoder_dropout=0.1,
         class_weight="balanced",
     ),
+    AttentionFineTuneClassifier(**SMALL, trainable_layers=0, cache="memory"),
 ]
 EXTRACTORS = [
     TransformerFeatureExtractor(tiny.ENCODER, max_length=32),
     TransformerFeatureExtractor(
         tiny.ENCODER, max_length=32, long_texts="window", layers="all", pooling="concat"
     ),
+    TransformerFeatureExtractor(tiny.ENCODER, max_length=32, cache="memory"),
 ]
 
 

@@ -165,9 +165,9 @@ class DirectoryStore:
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"cache={self._path!r} cannot be written to ({error}). Nothing that was "
-                "stored or fitted is lost: pass a directory with write permission and "
-                "room, or cache='memory' or None",
+                f"cache={self._path!r} cannot be written to ({error}). Nothing that "
+                "was stored or fitted is lost: pass a directory with write permission "
+                "and room, or cache='memory' or None",
             ) from error
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 # Of what is stored, and of how it comes about: to be raised when either changes.
 FORMAT = 1
-# Values that are claimed and computed at once, if so many are missing; large enough for
-# full batches, small enough to leave something to others and to lose little when killed.
+# Values that are claimed and computed at once, if so many are missing: enough for full
+# batches, and few enough to leave something to others and to lose little when killed.
 PIECE = 1024
 # Versions of what the values depend on, beside this package's own.
 ENGINES = ("tokenizers", "torch", "transformers")
