@@ -87,11 +87,11 @@ class TextEstimator(BaseEstimator):
         Returns
         -------
         info : namedtuple
-            As of ``functools.lru_cache``. "hits" and "misses" are what was found and
-            what was computed by this object in this process since it was fitted or
-            unpickled: a clone begins at 0. "maxsize" is `cache_size`; "currsize" the
-            bytes that are stored now, by all who share the cache (a directory is listed
-            for it). All are 0 with ``cache=None``.
+            As of ``functools.lru_cache``. "hits" and "misses" are the look-ups of this
+            object in this process that found something, and those that had to compute
+            it, from its last ``fit`` (or unpickling) on: a clone begins at 0. "maxsize"
+            is `cache_size`; "currsize" the bytes that are stored now, by all who share
+            the cache (a directory is listed for it). All are 0 with ``cache=None``.
         """
         params = self._settings.get_params(deep=False)
         return _frozen.cache_info(getattr(self, "module_", None), params)

@@ -628,9 +628,8 @@ def test_a_fit_on_cached_states_is_the_fit(parameters, small, cache):
     texts = [*TEXTS[:12], "the sun and the rain are fun , the wind is not", ""]
     parameters = {**small, **FROZEN, "dropout": 0.1, **parameters}
     y = ["a", "b"] * 7
-    plain = AttentionFineTuneClassifier(**parameters).fit(
-        texts, y, X_val=X, y_val=y[:6]
-    )
+    validation = {"X_val": X, "y_val": y[: len(X)]}
+    plain = AttentionFineTuneClassifier(**parameters).fit(texts, y, **validation)
     expected = plain.predict_proba(texts)
     for _ in range(2):  # first computed, then looked up
         clf = AttentionFineTuneClassifier(**parameters, cache=cache)

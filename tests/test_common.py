@@ -49,7 +49,9 @@ CLASSIFIERS = [
         encoder_dropout=0.1,
         class_weight="balanced",
     ),
-    AttentionFineTuneClassifier(**SMALL, trainable_layers=0, cache="memory"),
+    AttentionFineTuneClassifier(  # of random states the head has to learn more
+        **{**SMALL, "head_learning_rate": 1e-1}, trainable_layers=0, cache="memory"
+    ),
 ]
 EXTRACTORS = [
     TransformerFeatureExtractor(tiny.ENCODER, max_length=32),
