@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from . import _inference, _persistence
+from . import _frozen, _inference, _persistence
 from ._validation import check_texts
 
 SHARED_CONSTRAINTS = {
@@ -17,6 +17,8 @@ SHARED_CONSTRAINTS = {
     "long_texts": [StrOptions({"truncate", "window"})],
     "device": [str],
     "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+    "cache": [str, os.PathLike, None],
+    "cache_size": [Interval(Integral, 1, None, closed="left")],
     "micro_batch_size": [Interval(Integral, 1, None, closed="left"), None],
     "checkpoint": [str, os.PathLike, None],
     "checkpoint_minutes": [Interval(Real, 0, None, closed="left")],
@@ -61,15 +63,41 @@ class TextEstimator(BaseEstimator):
         texts = check_texts(X)
         settings = self._settings
         device = _inference.resolve_device(settings.device)
-        module = _inference.on_device(self.module_, device)
+        _inference.on_device(self.module_, device)
+        machine = {
+            "device": device,
+            "dtype": _inference.resolve_dtype(settings.precision, device),
+        }
+        module, cache = self._recall(machine)
         return _inference.predict(
             module if part is None else getattr(module, part),
             texts,
             tokenizer=self._tokenizer,
-            device=device,
-            dtype=_inference.resolve_dtype(settings.precision, device),
             verbose=settings.verbose,
+            cache=cache,
+            **machine,
         )
+
+    def _recall(self, machine):
+        """Return the module to run, and the cache of its outputs if there is one."""
+        params = self._settings.get_params(deep=False)
+        module = _frozen.with_states(self.module_, self._tokenizer, machine, params)
+        return module, None
+
+    def cache_info(self):
+        """Say what the cache was good for.
+
+        Returns
+        -------
+        info : namedtuple
+            As of ``functools.lru_cache``. "hits" and "misses" are the look-ups of this
+            object in this process that found something, and those that had to compute
+            it, from its last ``fit`` (or unpickling) on: a clone begins at 0. "maxsize"
+            is `cache_size`; "currsize" the bytes that are stored now, by all who share
+            the cache (a directory is listed for it). All are 0 with ``cache=None``.
+        """
+        params = self._settings.get_params(deep=False)
+        return _frozen.cache_info(getattr(self, "module_", None), params)
 
     @property
     def _n_features_out(self):

@@ -4,6 +4,7 @@
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 
+from . import _frozen
 from ._backbone import DEFAULT_ENCODER
 from ._estimator import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
 from ._fitting import fit_features
@@ -61,6 +62,17 @@ class TransformerFeatureExtractor(
         (recent GPUs and x86 servers), else float32. bfloat16 is faster there, and
         carries two to three digits through the encoder; the features are float32
         either way.
+    cache : "memory", str, path-like or None, default=None
+        Where features are kept, so that a text is encoded once: in a grid search, in
+        other folds, clones and candidates, in the next ``transform``. "memory" is
+        shared by the estimators of a process, and gone with it (each worker of
+        ``n_jobs=2`` has its own); a directory by all processes and machines that see
+        it, for as long as it is there. A relative path starts at the working directory
+        of each call. What changes the features (encoder, options, precision, versions)
+        is part of what they are looked up by.
+    cache_size : int, default=10737418240
+        Bytes that the cache may take; 10 GiB. What was not used for longest is dropped,
+        and computed again when it is needed.
     micro_batch_size : int or None, default=None
         Texts that are trained on at once, where the memory does not hold those of a
         step: gradients of the parts are added up, so that the step stays one of
@@ -127,6 +139,8 @@ class TransformerFeatureExtractor(
         random_state=None,
         device="auto",
         precision="auto",
+        cache=None,
+        cache_size=10737418240,
         micro_batch_size=None,
         checkpoint=None,
         checkpoint_minutes=10.0,
@@ -143,6 +157,8 @@ class TransformerFeatureExtractor(
         self.random_state = random_state
         self.device = device
         self.precision = precision
+        self.cache = cache
+        self.cache_size = cache_size
         self.micro_batch_size = micro_batch_size
         self.checkpoint = checkpoint
         self.checkpoint_minutes = checkpoint_minutes
@@ -202,6 +218,12 @@ class TransformerFeatureExtractor(
             hidden size, three times that with ``pooling="concat"``.
         """
         return self._run(X)
+
+    def _recall(self, machine):
+        params = self.get_params(deep=False)
+        return self.module_, _frozen.features_cache(
+            self.module_, self._spec, self._tokenizer, machine, params
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

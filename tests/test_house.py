@@ -21,15 +21,24 @@ LAYERS = [
     ["_fitting", "_estimator", "_task_scorer"],
     ["_language_model", "_labelled", "_label_sets"],
     ["_training", "_persistence"],
-    ["_checkpoint", "_inference"],
+    ["_checkpoint", "_frozen", "_inference"],
     ["_validation_tasks"],
-    ["_modules", "_losses", "_batching", "_backbone", "_validation", "_version"],
+    [
+        "_modules",
+        "_losses",
+        "_batching",
+        "_backbone",
+        "_cache",
+        "_validation",
+    ],
+    ["_version"],
 ]
 APART = ["datasets", "estimator_checks"]
 DOORS = {
     "skorch": "_training",
     "transformers": "_backbone",
     "tokenizers": "_backbone",
+    "filelock": "_cache",
 }
 PUBLIC = [getattr(sklearn_attnft, n) for n in sklearn_attnft.__all__ if n[0] != "_"]
 FUNCTIONS = [getattr(datasets, name) for name in datasets.__all__] + [

@@ -6,7 +6,7 @@ and grid-searching over parameters never pay for it.
 """
 
 from ._blocks import encoder_blocks, shares_blocks
-from ._digest import encoder_digest
+from ._digest import encoder_architecture, encoder_digest
 from ._find import DEFAULT_ENCODER, find_encoder
 from ._model import load_config, load_encoder, load_language_model, rebuild_encoder
 from ._process import GENERATOR_LOCK
@@ -16,6 +16,7 @@ __all__ = [
     "DEFAULT_ENCODER",
     "GENERATOR_LOCK",
     "TextTokenizer",
+    "encoder_architecture",
     "encoder_blocks",
     "encoder_digest",
     "find_encoder",

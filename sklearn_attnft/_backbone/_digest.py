@@ -2,8 +2,11 @@
 """Which encoder it is, by content: whatever its name, its files and their format."""
 
 import hashlib
+import json
 
 import torch
+
+from ._model import ATTENTION_DROPOUTS, HIDDEN_DROPOUTS
 
 
 def encoder_digest(encoder, tokenizer):
@@ -25,3 +28,18 @@ def encoder_digest(encoder, tokenizer):
         flat = weight.detach().cpu().contiguous().reshape(-1)
         digest.update(flat.view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def encoder_architecture(encoder):
+    """Return what an encoder's weights do not say of how it computes.
+
+    Returns
+    -------
+    dict
+        Its configuration as JSON has it, without its name, who wrote it, and dropout,
+        which an encoder in evaluation mode has not.
+    """
+    config = json.loads(encoder.config.to_json_string(use_diff=False))
+    beside = {"_name_or_path", "transformers_version"}
+    beside.update(ATTENTION_DROPOUTS, HIDDEN_DROPOUTS)
+    return {name: value for name, value in config.items() if name not in beside}

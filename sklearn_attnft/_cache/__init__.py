@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Values that were computed once, looked up by content, in memory or on disk.
+
+Knows nothing of texts and encoders: contents are bytes, values are float32.
+"""
+
+from ._fetch import PIECE, Cache, Counts, namespace
+from ._stores import open_store
+
+__all__ = ["PIECE", "Cache", "Counts", "namespace", "open_store"]

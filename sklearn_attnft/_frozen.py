@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a frozen encoder makes of texts, from the cache.
+
+An extractor's features are kept whole, by text. A classifier on a frozen encoder learns
+from the states of tokens, so these are kept, by the tokens of each window.
+"""
+
+import dataclasses
+import threading
+import weakref
+from collections import namedtuple
+
+import numpy as np
+import torch
+
+from . import _backbone, _cache
+from ._modules import TextModel
+
+CacheInfo = namedtuple("CacheInfo", ["hits", "misses", "maxsize", "currsize"])
+
+
+@dataclasses.dataclass
+class _Use:
+    """What is known of a fitted module beside its weights: neither pickled nor cloned.
+
+    `digest` is of its encoder, computed when first needed.
+    """
+
+    counts: _cache.Counts = dataclasses.field(default_factory=_cache.Counts)
+    digest: str | None = None
+
+
+_USES = weakref.WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def _use_of(module):
+    with _LOCK:
+        return _USES.setdefault(module, _Use())
+
+
+def check_cache(params):
+    """Raise an OSError if the cache that the parameters name cannot be written to."""
+    if params["cache"] is not None:
+        _cache.open_store(params["cache"]).prepare()
+
+
+def cache_info(module, params):
+    """Count the uses that a module, or None, made of the cache the parameters name."""
+    if params["cache"] is None:
+        return CacheInfo(0, 0, 0, 0)
+    counts = _Use().counts if module is None else _use_of(module).counts
+    size = _cache.open_store(params["cache"]).size()
+    return CacheInfo(counts.hits, counts.misses, params["cache_size"], size)
+
+
+def features_cache(module, spec, tokenizer, machine, params):
+    """Return the cache of a module's outputs by text; None: there is to be none."""
+    return _open(
+        module,
+        tokenizer,
+        machine,
+        params,
+        features=dataclasses.asdict(spec),
+        max_length=tokenizer.max_length,
+        long_texts=tokenizer.long_texts,
+    )
+
+
+def with_states(module, tokenizer, machine, params):
+    """Return a classifier whose states are looked up, or `module` if they change.
+
+    They do not if the encoder is as its checkpoint has it.
+    """
+    is_frozen = params["trainable_layers"] == 0
+    if not is_frozen or params["lm_epochs"] or params["lm_weight"]:
+        return module
+    cache = _open(module, tokenizer, machine, params, states=list(module.layers))
+    return module if cache is None else _Recalling(module, cache)
+
+
+def _open(module, tokenizer, machine, params, **options):
+    """Open the cache of what a module's encoder and the options determine."""
+    if params["cache"] is None:
+        return None
+    check_cache(params)
+    use = _use_of(module)
+    use.digest = use.digest or _backbone.encoder_digest(module.encoder, tokenizer)
+    return _cache.Cache(
+        _cache.open_store(params["cache"]),
+        params["cache_size"],
+        _cache.namespace(
+            encoder=use.digest,
+            architecture=_backbone.encoder_architecture(module.encoder),
+            device=machine["device"].type,
+            dtype=str(machine["dtype"]),
+            **options,
+        ),
+        use.counts,
+    )
+
+
+class _Recalling(TextModel):
+    """A model that shares all weights with another, and looks its states up."""
+
+    def __init__(self, model, cache):
+        super().__init__(model.encoder, model.layers, model.tasks)
+        self.freeze([])
+        self.cache = cache
+
+    def encode(self, input_ids, attention_mask):
+        """Return the states of the attended layers; 0 where there is padding."""
+        lengths = attention_mask.sum(dim=1).tolist()
+
+        def compute(rows):
+            longest = max(lengths[row] for row in rows)
+            with torch.no_grad():
+                states, _ = TextModel.encode(
+                    self, input_ids[rows, :longest], attention_mask[rows, :longest]
+                )
+            states = torch.stack([state.float() for state in states], dim=1)
+            states = states.cpu().numpy()  # (n_rows, n_layers, n_tokens, n_features)
+            return [
+                of_row[:, : lengths[row]]
+                for row, of_row in zip(rows, states, strict=True)
+            ]
+
+        ids = input_ids.cpu().numpy().astype("<i8", copy=False)
+        contents = [row[:n].tobytes() for row, n in zip(ids, lengths, strict=True)]
+        n_layers, n_features = len(self.layers), self.encoder.config.hidden_size
+        states = np.zeros((n_layers, *ids.shape, n_features), dtype=np.float32)
+        values = self.cache.fetch(contents, compute)
+        for row, (n, value) in enumerate(zip(lengths, values, strict=True)):
+            states[:, row, :n] = value.reshape(n_layers, n, n_features)
+        return list(torch.from_numpy(states).to(input_ids.device)), None
