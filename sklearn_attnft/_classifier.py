@@ -133,6 +133,17 @@ class AttentionFineTuneClassifier(
         carries two to three digits through the encoder: a fit takes another path than
         in float32, and probabilities differ in the third digit. Attention, head,
         losses and all weights are float32 either way.
+    weights : {"full", "delta"}, default="full"
+        What a pickle holds. "full" is all: it loads without network and without the
+        encoder's files. "delta" is what differs from the encoder's checkpoint, to the
+        bit, beside the checkpoint's name and sha256: a small file where most of the
+        encoder is as it was (`trainable_layers=0`), but the checkpoint is read when
+        it is pickled and when it is loaded, and has to be the same. :meth:`save` always
+        writes all.
+    allow_pickle : bool, default=False
+        Whether the encoder's weights may be read from ``pytorch_model.bin``, where
+        there is no ``model.safetensors``. That is a pickle, which can run code when it
+        is read: True only for encoders whose makers you trust.
     callbacks : list of skorch callbacks or None, default=None
         Added to the training loop; cloned before use. Training ends early only by a
         ``skorch.callbacks.EarlyStopping`` among them. Those that score, such as
@@ -157,6 +168,8 @@ class AttentionFineTuneClassifier(
         "valid_perplexity" on a part of the texts that is held out.
     n_iter_ : int
         Epochs of the classifier that were run.
+    n_samples_fit_ : int
+        Number of texts given to ``fit``.
     truncated_fraction_ : float
         Share of the training texts that are longer than `max_length` tokens and were
         cut; 0 with ``long_texts="window"``.
@@ -258,6 +271,8 @@ class AttentionFineTuneClassifier(
         mask_probability=0.15,
         device="auto",
         precision="auto",
+        weights="full",
+        allow_pickle=False,
         callbacks=None,
         random_state=None,
         verbose=0,
@@ -291,6 +306,8 @@ class AttentionFineTuneClassifier(
         self.mask_probability = mask_probability
         self.device = device
         self.precision = precision
+        self.weights = weights
+        self.allow_pickle = allow_pickle
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
@@ -345,6 +362,7 @@ class AttentionFineTuneClassifier(
         )
         self._keep(*fitted)
         self.classes_ = classes
+        self.n_samples_fit_ = len(texts)
         self.history_ = history
         self.n_iter_ = sum(row["stage"] == "classifier" for row in history)
         return self

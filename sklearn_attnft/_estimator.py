@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from . import _inference, _persistence
+from . import _backbone, _inference, _persistence
 from ._validation import check_texts
 
 SHARED_CONSTRAINTS = {
@@ -17,6 +17,8 @@ SHARED_CONSTRAINTS = {
     "long_texts": [StrOptions({"truncate", "window"})],
     "device": [str],
     "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+    "weights": [StrOptions({"full", "delta"})],
+    "allow_pickle": ["boolean"],
     "verbose": ["verbose"],
 }
 LM_CONSTRAINTS = {
@@ -51,6 +53,11 @@ class TextEstimator(BaseEstimator):
         self.truncated_fraction_ = longer if is_cut else 0.0
         self._spec = spec
         self._tokenizer = tokenizer
+        # As they were at this fit, whatever set_params makes of them.
+        self._checkpoint = {
+            "encoder": _backbone.remember(self._settings.encoder),
+            "allow_pickle": bool(self._settings.allow_pickle),
+        }
 
     def _run(self, X, part=None):
         """Run the fitted module, or the named part of it, over checked texts."""
@@ -75,8 +82,10 @@ class TextEstimator(BaseEstimator):
     def __getstate__(self):
         state = super().__getstate__().copy()
         if "module_" in state:
+            fitted = [state.pop(name) for name in ("module_", "_spec", "_tokenizer")]
+            is_delta = self._settings.weights == "delta"
             state["_packed"] = _persistence.pack(
-                state.pop("module_"), state.pop("_spec"), state.pop("_tokenizer")
+                *fitted, self._checkpoint if is_delta else None
             )
         return state
 

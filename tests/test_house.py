@@ -23,7 +23,7 @@ LAYERS = [
     ["_training", "_persistence"],
     ["_inference"],
     ["_validation_tasks"],
-    ["_modules", "_losses", "_batching", "_backbone", "_validation"],
+    ["_modules", "_losses", "_batching", "_backbone", "_validation", "_weight_files"],
 ]
 APART = ["datasets", "estimator_checks"]
 DOORS = {
