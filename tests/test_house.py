@@ -19,11 +19,12 @@ LAYERS = [
     ["__init__"],
     ["_classifier", "_extractor", "_multitask"],
     ["_fitting", "_estimator", "_task_scorer"],
-    ["_language_model", "_labelled", "_label_sets"],
+    ["_language_model", "_labelled", "_label_sets", "_saving"],
     ["_training", "_persistence"],
     ["_inference"],
     ["_validation_tasks"],
-    ["_modules", "_losses", "_batching", "_backbone", "_validation", "_weight_files"],
+    ["_modules", "_losses", "_batching", "_backbone", "_validation"],
+    ["_artefact", "_card", "_codec", "_weight_files"],
 ]
 APART = ["datasets", "estimator_checks"]
 DOORS = {

@@ -52,7 +52,7 @@ def encoder_skeleton(config_json):
         return without_pooler(_skeleton(_read(config_json)))
     except Exception as error:  # whatever transformers makes of a broken one
         raise ValueError(
-            f"its configuration describes no encoder ({type(error).__name__}: "
+            f"config.json describes no encoder ({type(error).__name__}: "
             f"{error!s:.200})"
         ) from error
 
