@@ -26,10 +26,13 @@ FILES = (
 )
 LONGEST_MANIFEST = 2**26  # bytes
 # Names of files that some reader of models would execute.
+# fmt: off
 SUFFIXES = (
-    ".pkl .pickle .joblib .dill .bin .pt .pth .ckpt .npy .npz .h5 .keras .msgpack "
-    ".skops .onnx .py .pyc .pyd .so .dll .dylib .sh .bat .exe .jar .zip .whl"
-).split()
+    ".pkl", ".pickle", ".joblib", ".dill", ".skops", ".npy", ".npz", ".bin", ".pt",
+    ".pth", ".ckpt", ".h5", ".keras", ".msgpack", ".onnx", ".py", ".pyc", ".pyd", ".so",
+    ".dll", ".dylib", ".sh", ".bat", ".exe", ".jar", ".zip", ".whl",
+)
+# fmt: on
 
 
 def write(path, manifest, files, card, *, overwrite):

@@ -165,7 +165,7 @@ class TextEstimator(BaseEstimator):
 
 
 def _classes(base=TextEstimator):
-    """Return the estimators by name: those that are imported, never by a file's word."""
+    """Return the estimators by name: those that are imported already."""
     classes = {each.__name__: each for each in base.__subclasses__()}
     for each in base.__subclasses__():
         classes = _classes(each) | classes

@@ -68,8 +68,8 @@ def encoder_license(encoder):
     if not readme.is_file():
         return None
     text = readme.read_text(encoding="utf-8", errors="replace")
-    front = re.match(r"---\n(.*?)\n---", text, flags=re.DOTALL)
-    found = re.search(r"^license: *([\w.-]+) *$", front[1] if front else "", re.MULTILINE)
+    front = re.match(r"---\n.*?\n---", text, flags=re.DOTALL)
+    found = re.search(r"(?m)^license: *([\w.-]+) *$", front[0] if front else "")
     return found[1] if found else None
 
 

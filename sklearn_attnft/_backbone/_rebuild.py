@@ -52,8 +52,7 @@ def encoder_skeleton(config_json):
         return without_pooler(_skeleton(_read(config_json)))
     except Exception as error:  # whatever transformers makes of a broken one
         raise ValueError(
-            f"config.json describes no encoder ({type(error).__name__}: "
-            f"{error!s:.200})"
+            f"config.json describes no encoder ({type(error).__name__}: {error!s:.200})"
         ) from error
 
 
@@ -80,11 +79,11 @@ def _read(config_json):
     from transformers import AutoConfig
 
     config = json.loads(config_json)
+    config = {name: value for name, value in config.items() if name not in NOT_KEPT}
     for name, value in config.items():
         most = MOST_PARTS if re.search("layer|head|group|expert|block", name) else MOST
         if type(value) is int and value > most and "theta" not in name:
             raise ValueError(f"{name}={value} is more than any encoder has")
-    config = {name: value for name, value in config.items() if name not in NOT_KEPT}
     return AutoConfig.for_model(**config)
 
 
