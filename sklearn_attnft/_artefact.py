@@ -77,7 +77,7 @@ def write(path, manifest, files, card, *, overwrite):
             _write_through(new / name, data)
         _sync(new)
         if path.exists():
-            path.rename(old)
+            path.rename(old)  # for a moment there is neither: no rename swaps the two
         try:
             new.rename(path)
         except BaseException:

@@ -19,7 +19,7 @@ def model_card(*, name, encoder, licence, label_sets, n_samples, history, versio
     licence : str or None
         Of the encoder, as its makers name it.
     label_sets : dict
-        From title to list of labels; empty: features only.
+        From name, None if there is but one, to list of labels; empty: features only.
     n_samples : int
     history : list of dict
     versions : dict
@@ -43,8 +43,8 @@ def model_card(*, name, encoder, licence, label_sets, n_samples, history, versio
     lines += ["", f"# {name} on {_code(shown)}", ""]
     lines += [f"- Encoder: {_code(shown)}" + (", a local directory" * is_local)]
     lines += [
-        f"- {title}: {len(labels)} ({_listed(labels)})"
-        for title, labels in label_sets.items()
+        f"- Labels{title}: {len(labels)} ({_listed(labels)})"
+        for title, labels in zip(_titles(label_sets), label_sets.values(), strict=True)
     ]
     lines += [f"- Training texts: {n_samples}"]
     lines += [f"- Epochs: {len(history)}", "", *_table(history)]
@@ -82,6 +82,10 @@ def _code(text):
     return f"`{' '.join(str(text).replace('`', ' ').split())}`"
 
 
+def _titles(label_sets):
+    return ["" if name is None else f" of {_code(name)}" for name in label_sets]
+
+
 def _listed(labels):
     more = ", ..." if len(labels) > MOST_LABELS else ""
     return ", ".join(map(_code, labels[:MOST_LABELS])) + more
@@ -94,7 +98,7 @@ def _table(history):
     scores = [key for row in history for key in row if key.startswith(("train", "val"))]
     columns = ["stage", "epoch", *dict.fromkeys(scores)]
     rows = [[_cell(row.get(column, "")) for column in columns] for row in history]
-    titles = [column.replace("|", " ") for column in columns]
+    titles = [" ".join(column.replace("|", " ").split()) for column in columns]
     rows = [titles, ["---"] * len(columns), *rows]
     return [*("| " + " | ".join(row) + " |" for row in rows), ""]
 

@@ -177,8 +177,8 @@ def _wanted(checkpoint, settings):
         raise ValueError(f"{wanted}: {error}") from error
     if found != digest:
         raise ValueError(
-            f"{wanted}; {_backbone.find_encoder(name)} has another, of sha256 {found}. "
-            f"Put back the files of then ({_backbone.cure(name)} brings those of now), "
-            "or pickle with weights='full'."
+            f"{wanted}; found another, of sha256 {found}, in "
+            f"{_backbone.find_encoder(name)}. Bring the one it was fitted from: "
+            f"{_backbone.cure(name)}"
         )
     return weights, json

@@ -126,9 +126,9 @@ def _card(estimator, versions):
     label_sets = {}
     if "task_names_" in fitted:
         pairs = zip(estimator.task_names_, estimator.classes_, strict=True)
-        label_sets = {f"Labels of {name!s}": list(labels) for name, labels in pairs}
+        label_sets = {name: labels.tolist() for name, labels in pairs}
     elif "classes_" in fitted:
-        label_sets = {"Labels": list(estimator.classes_)}
+        label_sets = {None: estimator.classes_.tolist()}
     encoder = estimator._checkpoint["encoder"]
     return model_card(
         name=type(estimator).__name__,

