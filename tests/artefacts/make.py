@@ -19,6 +19,8 @@ TEXTS = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 50]
 
 def fitted(encoder):
     """Fit an estimator of each kind; return them by name."""
+    from sklearn.base import clone
+
     from sklearn_attnft import (
         AttentionFineTuneClassifier,
         MultiTaskClassifier,
@@ -36,7 +38,7 @@ def fitted(encoder):
         precision="float32",
         random_state=0,
     )
-    several = MultiTaskClassifier(classifier, task_params={3: {"head": "mlp"}})
+    several = MultiTaskClassifier(clone(classifier), task_params={3: {"head": "mlp"}})
     features = TransformerFeatureExtractor(encoder, max_length=16, long_texts="window")
     return {
         "classifier": classifier.fit(TEXTS, labels),
