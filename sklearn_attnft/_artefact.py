@@ -24,7 +24,7 @@ FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
 )
-LONGEST_MANIFEST = 2**26  # bytes
+LONGEST_JSON = 2**28  # bytes
 # Names of files that some reader of models would execute.
 # fmt: off
 SUFFIXES = (
@@ -103,14 +103,16 @@ def _check_replaceable(path, overwrite):
             f"{path} exists already; pass another path, or overwrite=True to replace "
             "what save wrote there before."
         )
-    names = {each.name for each in path.iterdir()} if path.is_dir() else set()
-    others = sorted(names - {*FILES, CARD, MANIFEST})
-    if MANIFEST not in names or others:
-        what = f"it holds {', '.join(others[:3])}" if others else "it is no such"
+    try:
+        _manifest(path)
+        others = {each.name for each in path.iterdir()} - {*FILES, CARD, MANIFEST}
+        if others:
+            raise ValueError(f"It holds {', '.join(sorted(others)[:3])} as well.")
+    except ValueError as error:
         raise FileExistsError(
-            f"{path} exists and overwrite=True replaces only a directory that save "
-            f"wrote, with nothing else in it ({what}); pass another path, or remove it."
-        )
+            f"{path} exists, and overwrite=True replaces only a directory that save "
+            f"wrote, with nothing else in it; pass another path, or remove it. {error}"
+        ) from error
 
 
 def _write_through(path, data):
@@ -171,10 +173,10 @@ def _manifest(path):
             "directory itself; a pickle is loaded with joblib or pickle."
         )
     with _regular(path / MANIFEST) as file:
-        data = file.read(LONGEST_MANIFEST + 1)
+        data = file.read(LONGEST_JSON + 1)
     try:
-        if len(data) > LONGEST_MANIFEST:
-            raise ValueError(f"it has more than {LONGEST_MANIFEST} bytes")
+        if len(data) > LONGEST_JSON:
+            raise ValueError(f"it has more than {LONGEST_JSON} bytes")
         manifest = json.loads(data)
         if manifest["format"] != FORMAT or type(manifest["schema"]) is not int:
             raise ValueError("it is of another format")
@@ -234,6 +236,11 @@ def _check_content(file, path, size, sha256):
         raise ValueError(
             f"{path} has {found} bytes where {MANIFEST} says {size}: it was cut off or "
             "exchanged. Copy the directory again."
+        )
+    if path.suffix == ".json" and size > LONGEST_JSON:
+        raise ValueError(
+            f"{path} has {size} bytes; {LONGEST_JSON} are the most that are read of a "
+            "configuration or a vocabulary."
         )
     if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
         raise ValueError(

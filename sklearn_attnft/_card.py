@@ -5,6 +5,34 @@ import json
 import os
 
 MOST_LABELS = 50  # that are listed
+TEMPLATE = """\
+---
+{front}
+---
+
+# {name} on {encoder}
+
+{facts}
+
+{table}## How to load
+
+```python
+from sklearn_attnft import {name}
+
+model = {name}.load(directory)
+```
+
+No code in this directory is run, and there is no pickle in it. The encoder alone is
+opened by `transformers.AutoModel` and `AutoTokenizer`.
+
+## Versions
+
+{versions}
+
+## Licence
+
+{licence}
+"""
 
 
 def model_card(*, name, encoder, licence, label_sets, n_samples, history, versions):
@@ -29,61 +57,41 @@ def model_card(*, name, encoder, licence, label_sets, n_samples, history, versio
     str
     """
     is_local = os.path.isabs(encoder)
-    shown = os.path.basename(encoder) if is_local else encoder
+    shown = _code(os.path.basename(encoder) if is_local else encoder)
     task = "text-classification" if label_sets else "feature-extraction"
     front = {
         "library_name": "sklearn_attnft",
-        **({} if is_local else {"base_model": encoder}),
-        **({"license": licence} if licence else {}),
+        "base_model": None if is_local else encoder,
+        "license": licence,
         "pipeline_tag": task,
         "tags": ["sklearn_attnft", "scikit-learn", "transformers", task],
     }
-    # JSON is YAML.
-    lines = ["---", *(f"{key}: {_json(value)}" for key, value in front.items()), "---"]
-    lines += ["", f"# {name} on {_code(shown)}", ""]
-    lines += [f"- Encoder: {_code(shown)}" + (", a local directory" * is_local)]
-    lines += [
-        f"- Labels{title}: {len(labels)} ({_listed(labels)})"
-        for title, labels in zip(_titles(label_sets), label_sets.values(), strict=True)
-    ]
-    lines += [f"- Training texts: {n_samples}"]
-    lines += [f"- Epochs: {len(history)}", "", *_table(history)]
-    lines += [
-        "## How to load",
-        "",
-        "```python",
-        f"from sklearn_attnft import {name}",
-        "",
-        f"model = {name}.load(directory)",
-        "```",
-        "",
-        "No code in this directory is run, and there is no pickle in it. The encoder "
-        "alone is opened by `transformers.AutoModel` and `AutoTokenizer`.",
-        "",
-        "## Versions",
-        "",
-        ", ".join(f"{package} {version}" for package, version in versions.items()),
-        "",
-        "## Licence",
-        "",
-        f"The encoder is under {licence}, as its makers say."
+    facts = [f"Encoder: {shown}" + (", a local directory" if is_local else "")]
+    for of, labels in label_sets.items():
+        title = "Labels" if of is None else f"Labels of {_code(of)}"
+        facts.append(f"{title}: {len(labels)} ({_listed(labels)})")
+    facts += [f"Training texts: {n_samples}", f"Epochs: {len(history)}"]
+    return TEMPLATE.format(
+        # JSON is YAML.
+        front="\n".join(f"{k}: {json.dumps(v)}" for k, v in front.items() if v),
+        name=name,
+        encoder=shown,
+        facts="\n".join(f"- {fact}" for fact in facts),
+        table=_table(history),
+        versions=", ".join(f"{package} {v}" for package, v in versions.items()),
+        licence=f"The encoder is under {licence}, as its makers say."
         if licence
         else "The encoder's own files name no licence that could be read: look it up.",
-    ]
-    return "\n".join([*lines, ""])
+    )
 
 
-def _json(value):
-    return json.dumps(value, ensure_ascii=False)
+def _line(text):
+    """Return any text as one line, without what would end a cell or code."""
+    return " ".join(str(text).replace("`", " ").replace("|", " ").split())
 
 
 def _code(text):
-    """Show any text as code on one line."""
-    return f"`{' '.join(str(text).replace('`', ' ').split())}`"
-
-
-def _titles(label_sets):
-    return ["" if name is None else f" of {_code(name)}" for name in label_sets]
+    return f"`{_line(text)}`"
 
 
 def _listed(labels):
@@ -92,15 +100,14 @@ def _listed(labels):
 
 
 def _table(history):
-    """Show what each epoch scored."""
+    """Show what each epoch scored; nothing if there was none."""
     if not history:
-        return []
+        return ""
     scores = [key for row in history for key in row if key.startswith(("train", "val"))]
     columns = ["stage", "epoch", *dict.fromkeys(scores)]
     rows = [[_cell(row.get(column, "")) for column in columns] for row in history]
-    titles = [" ".join(column.replace("|", " ").split()) for column in columns]
-    rows = [titles, ["---"] * len(columns), *rows]
-    return [*("| " + " | ".join(row) + " |" for row in rows), ""]
+    rows = [map(_line, columns), ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows) + "\n"
 
 
 def _cell(value):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -55,6 +55,7 @@ def same(a, b):
     return repr(a) == repr(b) if isinstance(a, float) else a == b
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_what_is_decoded_is_what_was_encoded(value):
     written = json.dumps(encode(value), allow_nan=False)

@@ -219,17 +219,19 @@ def test_what_exists_is_not_overwritten(clf, saved):
     assert list(saved.parent.iterdir()) == [saved]
 
 
-@pytest.mark.parametrize("kind", ["file", "other directory", "with something more"])
-def test_only_what_save_wrote_is_overwritten(kind, clf, saved, tmp_path):
-    path = saved if kind == "with something more" else tmp_path / "other"
-    if kind == "file":
-        path.write_text("mine")
-    else:
-        path.mkdir(exist_ok=True)
-        (path / "mine.txt").write_text("mine")
+@pytest.mark.parametrize(
+    "name", ["model", "model/mine.txt", "other/mine.txt", "other/estimator.json"]
+)
+def test_only_what_save_wrote_is_overwritten(name, clf, saved, tmp_path):
+    mine = tmp_path / name
+    if name == "model":
+        shutil.rmtree(saved)
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("{}")
+    path = tmp_path / name.split("/")[0]
     with pytest.raises(FileExistsError, match="only a directory that save wrote"):
         clf.save(path, overwrite=True)
-    assert path.is_file() or (path / "mine.txt").read_text() == "mine"
+    assert mine.read_text() == "{}"
 
 
 def test_a_failed_save_leaves_what_was(clf, saved, monkeypatch):
@@ -452,6 +454,16 @@ def test_spec_of_a_giant(saved):
     refused(saved, r"heads\.safetensors does not hold the weights")
 
 
+def test_a_giant_vocabulary(saved, monkeypatch):
+    monkeypatch.setattr(_artefact, "LONGEST_JSON", 9_000)
+    AttentionFineTuneClassifier.load(saved)
+    (saved / "tokenizer.json").write_bytes(b" " * 10_000)
+    rewrite(saved)
+    refused(saved, r"tokenizer\.json has 10000 bytes; 9000 are the most")
+    monkeypatch.setattr(_artefact, "LONGEST_JSON", 90)
+    refused(saved, r"estimator\.json was not written by save.* more than 90 bytes")
+
+
 def test_a_deep_manifest(saved):
     (saved / MANIFEST).write_text("[" * 100_000)
     refused(saved, r"estimator\.json was not written by save")
@@ -473,6 +485,17 @@ def test_another_class_says_which(saved):
 def test_a_newer_schema_says_so(saved):
     rewrite(saved, schema=_persistence.SCHEMA + 1)
     refused(saved, r"newer sklearn_attnft.* upgrade")
+
+
+def test_an_older_schema_is_migrated(clf, saved, monkeypatch):
+    def to_1(packed):
+        spec = {**packed["spec"], "mixing": "attention"}
+        return {**packed, "schema": 1, "spec": spec}
+
+    monkeypatch.setattr(_persistence, "MIGRATIONS", {0: to_1})
+    module = json.loads((saved / MANIFEST).read_text())["module"]
+    rewrite(saved, schema=0, module={**module, "mixing": "of old"})
+    assert_alike(AttentionFineTuneClassifier.load(saved), clf)
 
 
 def test_the_global_random_state_is_left(saved):
