@@ -16,10 +16,15 @@ from safetensors.torch import load
 
 # What safetensors calls the types that modules have, and their bytes.
 TYPES = {
+    torch.float16: ("F16", 2),
+    torch.bfloat16: ("BF16", 2),
     torch.float32: ("F32", 4),
     torch.float64: ("F64", 8),
-    torch.int64: ("I64", 8),
+    torch.uint8: ("U8", 1),
+    torch.int8: ("I8", 1),
+    torch.int16: ("I16", 2),
     torch.int32: ("I32", 4),
+    torch.int64: ("I64", 8),
     torch.bool: ("BOOL", 1),
 }
 LONGEST_HEADER = 2**24  # bytes
@@ -33,7 +38,7 @@ def layout_of(state_dict):
     }
 
 
-def read_weights(stored, layout, there=()):
+def read_weights(stored, layout, there=None):
     """Read weights that have this layout.
 
     Parameters
@@ -41,7 +46,7 @@ def read_weights(stored, layout, there=()):
     stored : bytes or binary file
     layout : dict
         See :func:`layout_of`.
-    there : dict
+    there : dict or None
         From name to tensor: what need not be stored.
 
     Returns
@@ -57,13 +62,9 @@ def read_weights(stored, layout, there=()):
     file = io.BytesIO(stored) if isinstance(stored, bytes) else stored
     name = os.path.basename(getattr(file, "name", "the pickle"))
     declared = _header(file, name)
-    wrong = [each for each, what in declared.items() if layout.get(each) != what]
-    wrong += [
-        each
-        for each, what in layout.items()
-        if each not in declared
-        and (each not in there or layout_of({each: there[each]})[each] != what)
-    ]
+    have = {**layout_of(there or {}), **declared}
+    wanted = {**dict.fromkeys(declared), **layout}
+    wrong = [each for each, what in wanted.items() if have.get(each) != what]
     if wrong:
         raise ValueError(
             f"{name} does not hold the weights that its configuration calls for ("

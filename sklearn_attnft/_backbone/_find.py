@@ -59,12 +59,12 @@ def encoder_license(encoder):
     from huggingface_hub import try_to_load_from_cache
 
     try:
-        source = find_encoder(encoder)
-    except ValueError:  # it was a directory
+        readme = Path(find_encoder(encoder), "README.md")
+        if not readme.parent.is_dir():
+            cached = try_to_load_from_cache(readme.parent.as_posix(), readme.name)
+            readme = Path(cached if isinstance(cached, str) else readme)
+    except ValueError:  # it was a directory, or is no name
         return None
-    readme = Path(source) / "README.md"
-    if not Path(source).is_dir():
-        readme = Path(try_to_load_from_cache(source, "README.md") or readme)
     if not readme.is_file():
         return None
     text = readme.read_text(encoding="utf-8", errors="replace")
