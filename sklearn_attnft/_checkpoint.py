@@ -24,6 +24,7 @@ from ._version import __version__
 
 # What changes nothing of the fitted model.
 _IRRELEVANT = {
+    "allow_pickle",
     "cache",
     "cache_size",
     "checkpoint",

@@ -159,6 +159,17 @@ class AttentionFineTuneClassifier(
     checkpoint_minutes : float, default=10.0
         Time between two states, in minutes; one is written at the end of each epoch
         too.
+    weights : {"full", "delta"}, default="full"
+        What a pickle holds. "full" is all: it loads without network and without the
+        encoder's files. "delta" is what differs from the encoder's checkpoint, to the
+        bit, beside the checkpoint's name and sha256: a small file where most of the
+        encoder is as it was (`trainable_layers=0`), but the checkpoint is read when
+        it is pickled and when it is loaded, and has to be the same. :meth:`save` always
+        writes all.
+    allow_pickle : bool, default=False
+        Whether the encoder's weights may be read from ``pytorch_model.bin``, where
+        there is no ``model.safetensors``. That is a pickle, which can run code when it
+        is read: True only for encoders whose makers you trust.
     callbacks : list of skorch callbacks or None, default=None
         Added to the training loop; cloned before use. Training ends early only by a
         ``skorch.callbacks.EarlyStopping`` among them. Those that score, such as
@@ -183,6 +194,8 @@ class AttentionFineTuneClassifier(
         "valid_perplexity" on a part of the texts that is held out.
     n_iter_ : int
         Epochs of the classifier that were run.
+    n_samples_fit_ : int
+        Number of texts given to ``fit``.
     truncated_fraction_ : float
         Share of the training texts that are longer than `max_length` tokens and were
         cut; 0 with ``long_texts="window"``.
@@ -289,6 +302,8 @@ class AttentionFineTuneClassifier(
         micro_batch_size=None,
         checkpoint=None,
         checkpoint_minutes=10.0,
+        weights="full",
+        allow_pickle=False,
         callbacks=None,
         random_state=None,
         verbose=0,
@@ -327,6 +342,8 @@ class AttentionFineTuneClassifier(
         self.micro_batch_size = micro_batch_size
         self.checkpoint = checkpoint
         self.checkpoint_minutes = checkpoint_minutes
+        self.weights = weights
+        self.allow_pickle = allow_pickle
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
@@ -393,6 +410,7 @@ class AttentionFineTuneClassifier(
         )
         self._keep(*fitted)
         self.classes_ = classes
+        self.n_samples_fit_ = len(texts)
         self.history_ = history
         self.n_iter_ = sum(row["stage"] == "classifier" for row in history)
         return self

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from . import _frozen, _inference, _persistence
+from . import _backbone, _frozen, _inference, _persistence, _saving
 from ._validation import check_texts
 
 SHARED_CONSTRAINTS = {
@@ -22,6 +22,8 @@ SHARED_CONSTRAINTS = {
     "micro_batch_size": [Interval(Integral, 1, None, closed="left"), None],
     "checkpoint": [str, os.PathLike, None],
     "checkpoint_minutes": [Interval(Real, 0, None, closed="left")],
+    "weights": [StrOptions({"full", "delta"})],
+    "allow_pickle": ["boolean"],
     "verbose": ["verbose"],
 }
 LM_CONSTRAINTS = {
@@ -56,6 +58,11 @@ class TextEstimator(BaseEstimator):
         self.truncated_fraction_ = longer if is_cut else 0.0
         self._spec = spec
         self._tokenizer = tokenizer
+        # As they were at this fit, whatever set_params makes of them.
+        self._checkpoint = {
+            "encoder": _backbone.remember(self._settings.encoder),
+            "allow_pickle": bool(self._settings.allow_pickle),
+        }
 
     def _run(self, X, part=None):
         """Run the fitted module, or the named part of it, over checked texts."""
@@ -103,11 +110,79 @@ class TextEstimator(BaseEstimator):
     def _n_features_out(self):
         return self._spec.n_features
 
+    def save(self, path, *, overwrite=False):
+        """Write the fitted estimator to a directory without a pickle.
+
+        The directory is a Hugging Face model directory at the same time: the encoder
+        in it is opened by ``transformers.AutoModel``, its tokenizer by
+        ``AutoTokenizer``, and both by ``encoder=path`` of a new estimator. It holds
+        all weights, whatever the parameter `weights` says. ``estimator.json`` says the
+        rest for people to read, README.md is a model card. The parameter `encoder`
+        is in it as it is, so a local directory tells its path.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Of a directory that does not exist. It appears when all is written.
+        overwrite : bool, default=False
+            Whether to replace a directory that ``save`` wrote before.
+
+        Returns
+        -------
+        path : pathlib.Path
+            Absolute.
+
+        Raises
+        ------
+        FileExistsError
+            If `path` exists, and is not to be replaced or not of ``save``.
+        ValueError
+            If labels or names of label sets are of a type that JSON cannot hold.
+        sklearn.exceptions.NotFittedError
+            If it is not fitted.
+
+        Warns
+        -----
+        UserWarning
+            If a parameter is an object, such as a callback or a ``RandomState``: it
+            has its default when it is loaded.
+        """
+        check_is_fitted(self, "module_")
+        return _saving.save(self, path, _classes(), overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path):
+        """Read an estimator that :meth:`save` wrote.
+
+        Needs no network and not the encoder that was fine-tuned. Nothing in the
+        directory is executed; what does not fit together is refused before memory is
+        taken for it.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Of the directory.
+
+        Returns
+        -------
+        estimator : estimator of this class, fitted
+
+        Raises
+        ------
+        ValueError
+            If it is no directory that ``save`` wrote for this class, a newer version
+            of the package wrote it, or a file is missing, damaged, exchanged, or of a
+            kind that could be executed.
+        """
+        return _saving.load(cls, path, _classes())
+
     def __getstate__(self):
         state = super().__getstate__().copy()
         if "module_" in state:
+            fitted = [state.pop(name) for name in ("module_", "_spec", "_tokenizer")]
+            is_delta = self._settings.weights == "delta"
             state["_packed"] = _persistence.pack(
-                state.pop("module_"), state.pop("_spec"), state.pop("_tokenizer")
+                *fitted, self._checkpoint if is_delta else None
             )
         return state
 
@@ -118,3 +193,11 @@ class TextEstimator(BaseEstimator):
             fitted = _persistence.unpack(packed)
             state["module_"], state["_spec"], state["_tokenizer"] = fitted
         super().__setstate__(state)
+
+
+def _classes(base=TextEstimator):
+    """Return the estimators by name: those that are imported already."""
+    classes = {each.__name__: each for each in base.__subclasses__()}
+    for each in base.__subclasses__():
+        classes = _classes(each) | classes
+    return classes

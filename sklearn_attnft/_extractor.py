@@ -84,6 +84,17 @@ class TransformerFeatureExtractor(
     checkpoint_minutes : float, default=10.0
         Time between two states, in minutes; one is written at the end of each epoch
         too.
+    weights : {"full", "delta"}, default="full"
+        What a pickle holds. "full" is all: it loads without network and without the
+        encoder's files. "delta" is what differs from the encoder's checkpoint, to the
+        bit, beside the checkpoint's name and sha256: a small file where most of the
+        encoder is as it was (all of it without `lm_epochs`), but the checkpoint is
+        read when it is pickled and when it is loaded, and has to be the same.
+        :meth:`save` always writes all.
+    allow_pickle : bool, default=False
+        Whether the encoder's weights may be read from ``pytorch_model.bin``, where
+        there is no ``model.safetensors``. That is a pickle, which can run code when it
+        is read: True only for encoders whose makers you trust.
     verbose : int, default=0
         Above 0, ``transform`` shows a progress bar.
 
@@ -94,6 +105,8 @@ class TransformerFeatureExtractor(
     truncated_fraction_ : float
         Share of the texts given to ``fit`` that are longer than `max_length` tokens
         and are cut; 0 with ``long_texts="window"``.
+    n_samples_fit_ : int
+        Number of texts given to ``fit``.
     history_ : list of dict
         For each epoch of the language model: "stage", "epoch", "dur" (seconds),
         "train_loss", and "valid_loss" and "valid_perplexity" on a part of the texts
@@ -144,6 +157,8 @@ class TransformerFeatureExtractor(
         micro_batch_size=None,
         checkpoint=None,
         checkpoint_minutes=10.0,
+        weights="full",
+        allow_pickle=False,
         verbose=0,
     ):
         self.encoder = encoder
@@ -162,6 +177,8 @@ class TransformerFeatureExtractor(
         self.micro_batch_size = micro_batch_size
         self.checkpoint = checkpoint
         self.checkpoint_minutes = checkpoint_minutes
+        self.weights = weights
+        self.allow_pickle = allow_pickle
         self.verbose = verbose
 
     def _validate_params(self):
@@ -198,8 +215,10 @@ class TransformerFeatureExtractor(
         TypeError
             If `X` holds anything else than str.
         """
-        fitted, history = fit_features(self.get_params(deep=False), check_texts(X))
+        texts = check_texts(X)
+        fitted, history = fit_features(self.get_params(deep=False), texts)
         self._keep(*fitted)
+        self.n_samples_fit_ = len(texts)
         self.history_ = history
         return self
 

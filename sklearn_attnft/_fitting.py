@@ -65,6 +65,7 @@ class Backbone:
     encoder: str
     config: object
     tokenizer: _backbone.TextTokenizer
+    allow_pickle: bool = False
 
     @classmethod
     def load(cls, params, encoder_dropout=0.0):
@@ -78,7 +79,7 @@ class Backbone:
             max_length=params["max_length"],
             long_texts=params["long_texts"],
         )
-        return cls(params["encoder"], config, tokenizer)
+        return cls(params["encoder"], config, tokenizer, params["allow_pickle"])
 
     def spec(self, layers, *, mixing, tasks):
         """Describe the module to build on this backbone."""
@@ -87,7 +88,9 @@ class Backbone:
 
     def load_encoder(self):
         """Load the weights, from the checkpoint every time."""
-        return _backbone.load_encoder(self.encoder, self.config)
+        return _backbone.load_encoder(
+            self.encoder, self.config, allow_pickle=self.allow_pickle
+        )
 
     def identify(self, params, data):
         """Return the seed of a fit to `data`, and its Fingerprint if one is needed."""
@@ -101,7 +104,9 @@ class Backbone:
 
     def load_language_model(self):
         """Load the weights with the language model's head, or None for it."""
-        return _backbone.load_language_model(self.encoder, self.config)
+        return _backbone.load_language_model(
+            self.encoder, self.config, allow_pickle=self.allow_pickle
+        )
 
     def masking(self, probability):
         """Say how this encoder's texts are masked."""

@@ -76,6 +76,8 @@ class MultiTaskClassifier(
         "valid_accuracy_NAME" of one.
     n_iter_ : int
         Epochs of the classifier that were run.
+    n_samples_fit_ : int
+        Number of texts given to ``fit``.
     truncated_fraction_ : float
         Share of the training texts that were cut.
 
@@ -189,6 +191,7 @@ class MultiTaskClassifier(
         of_task = {label_set.name: label_set for label_set in label_sets}
         self.task_names_ = list(columns)
         self.classes_ = [of_task[name].classes for name in columns]
+        self.n_samples_fit_ = len(texts)
         self.history_ = history
         self.n_iter_ = sum(row["stage"] == "classifier" for row in history)
         self._label_sets = [vars(of_task[name]) for name in columns]
@@ -392,6 +395,8 @@ class MultiTaskClassifier(
         view.classes_ = self.classes_[self.task_names_.index(name)]
         view.history_ = list(self.history_)
         view.n_iter_ = self.n_iter_
+        view.n_samples_fit_ = self.n_samples_fit_
+        view._checkpoint = self._checkpoint
         return view
 
     @staticmethod

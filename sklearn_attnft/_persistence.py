@@ -2,18 +2,32 @@
 """What is kept of a fitted estimator: JSON and safetensors bytes, no live object."""
 
 import dataclasses
+import warnings
 
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import save
 
-from ._backbone import TextTokenizer, rebuild_encoder
+from . import _backbone
+from ._backbone import TextTokenizer
 from ._modules import ModuleSpec, TaskSpec, TextModel
+from ._weight_files import layout_of, read_weights
 
 SCHEMA = 1
+# From a schema to the function that turns what was packed in it into the next one.
+MIGRATIONS = {}
 
 
-def pack(module, spec, tokenizer):
+def pack(module, spec, tokenizer, checkpoint=None):
     """Turn a fitted module and its tokenizer into plain data.
+
+    Parameters
+    ----------
+    module : TextModel
+    spec : ModuleSpec
+    tokenizer : TextTokenizer
+    checkpoint : dict or None
+        "encoder" and "allow_pickle" as the fit had them: leave out what the checkpoint
+        has as well, as it is now. None: pack all.
 
     Returns
     -------
@@ -21,27 +35,78 @@ def pack(module, spec, tokenizer):
         Of str, int, dict and bytes; the weights are float32 safetensors, whatever
         device they were on.
     """
-    weights = {
-        name: tensor.detach().cpu().contiguous()
-        for name, tensor in module.state_dict().items()
-    }
-    return {
+    weights = module.state_dict()
+    encoder = _take(weights, "encoder.")
+    packed = {
         "schema": SCHEMA,
         "spec": dataclasses.asdict(spec),
-        "config": module.encoder.config.to_json_string(use_diff=False),
-        "tokenizer": {
-            "json": tokenizer.json,
-            "pad_id": tokenizer.pad_id,
-            "mask_id": tokenizer.mask_id,
-            "max_length": tokenizer.max_length,
-            "long_texts": tokenizer.long_texts,
-        },
-        "weights": save(weights),
+        "config": _backbone.encoder_config(module.encoder),
+        "tokenizer": {"json": tokenizer.json, **tokenizer.settings},
+        "checkpoint": {},
     }
+    found = _load_again(checkpoint, tokenizer.settings)
+    if found is not None:
+        there, json, digest = found
+        packed["checkpoint"] = {**checkpoint, "sha256": digest}
+        if json == tokenizer.json:
+            packed["tokenizer"]["json"] = None
+        encoder = {
+            name: weight
+            for name, weight in encoder.items()
+            if name not in there or not _backbone.same_bits(weight, there[name])
+        }
+    heads = {n: w for n, w in weights.items() if not n.startswith("encoder.")}
+    return packed | {"encoder": _to_bytes(encoder), "heads": _to_bytes(heads)}
+
+
+def _take(weights, prefix):
+    """Take the weights under a prefix, without it."""
+    chosen = [name for name in weights if name.startswith(prefix)]
+    return {name.removeprefix(prefix): weights[name] for name in chosen}
+
+
+def _to_bytes(weights):
+    weights = {name: w.detach().cpu().contiguous() for name, w in weights.items()}
+    return save(weights, metadata={"format": "pt"})
+
+
+def _load_again(checkpoint, settings):
+    """Load a checkpoint to leave it out; None, with a warning, if it is gone."""
+    if checkpoint is None:
+        return None
+    try:
+        return _load_checkpoint(checkpoint, settings)
+    except ValueError as error:
+        warnings.warn(
+            f"weights='delta', but the encoder cannot be read again, so the pickle "
+            f"holds all weights: {error}",
+            UserWarning,
+            stacklevel=4,  # pack, __getstate__, pickle
+        )
+        return None
+
+
+def _load_checkpoint(checkpoint, settings):
+    """Return weights, tokenizer (JSON) and digest of a checkpoint."""
+    name = checkpoint["encoder"]
+    config = _backbone.load_config(name)
+    lengths = {key: settings[key] for key in ("max_length", "long_texts")}
+    tokenizer = _backbone.load_tokenizer(name, config, **lengths)
+    encoder = _backbone.load_encoder(
+        name, config, allow_pickle=checkpoint["allow_pickle"]
+    )
+    digest = _backbone.encoder_digest(encoder, tokenizer)
+    return encoder.state_dict(), tokenizer.json, digest
 
 
 def unpack(packed):
     """Rebuild what :func:`pack` was given, on the CPU, in evaluation mode.
+
+    Parameters
+    ----------
+    packed : dict
+        Of any schema up to this one's. "encoder" and "heads" are bytes or open files;
+        nothing of them is read before it is known to fit.
 
     Returns
     -------
@@ -52,25 +117,68 @@ def unpack(packed):
     Raises
     ------
     ValueError
-        If a newer version of this package wrote it.
+        If a newer version of this package wrote it, the checkpoint that it builds on
+        is not there or another, or its parts do not fit together.
     """
-    if packed["schema"] > SCHEMA:
-        raise ValueError(
-            f"This estimator was stored in schema {packed['schema']} by a newer "
-            f"sklearn_attnft; this one reads up to {SCHEMA}: upgrade the package."
-        )
-    spec = ModuleSpec(**packed["spec"])
-    tasks = tuple(TaskSpec(**task) for task in spec.tasks)
-    spec = dataclasses.replace(spec, layers=tuple(spec.layers), tasks=tasks)
-    weights = load(packed["weights"])
-    of_encoder = {
-        name.removeprefix("encoder."): weight
-        for name, weight in weights.items()
-        if name.startswith("encoder.")
-    }
-    encoder = rebuild_encoder(packed["config"], of_encoder)
+    packed = migrated(packed)
+    spec = _spec(packed["spec"])
     # Without memory and without a draw from torch's generator, which is the user's.
+    skeleton = _backbone.encoder_skeleton(packed["config"])
     with torch.device("meta"):
-        module = TextModel.build(encoder, spec)
-    module.load_state_dict(weights, assign=True)
-    return module.eval(), spec, TextTokenizer(**packed["tokenizer"])
+        module = TextModel.build(skeleton, spec)
+    layout = layout_of(module.state_dict())
+    of_encoder = _take(layout, "encoder.")
+    of_heads = {n: what for n, what in layout.items() if not n.startswith("encoder.")}
+    there, tokenizer = {}, dict(packed["tokenizer"])
+    if packed["checkpoint"]:
+        there, json = _wanted(packed["checkpoint"], tokenizer)
+        tokenizer["json"] = tokenizer["json"] or json
+    encoder = read_weights(packed["encoder"], of_encoder, there)
+    heads = read_weights(packed["heads"], of_heads)
+    module.encoder = _backbone.rebuild_encoder(packed["config"], encoder)
+    weights = {f"encoder.{name}": weight for name, weight in encoder.items()}
+    module.load_state_dict({**weights, **heads}, assign=True)
+    return module.eval(), spec, TextTokenizer(**tokenizer)
+
+
+def migrated(packed):
+    """Bring what an older version packed to this version's schema."""
+    check_schema(packed["schema"])
+    while packed["schema"] < SCHEMA:
+        packed = MIGRATIONS[packed["schema"]](packed)
+    return packed
+
+
+def check_schema(schema):
+    """Refuse what a newer version of this package wrote."""
+    if schema > SCHEMA:
+        raise ValueError(
+            f"This estimator was stored in schema {schema} by a newer sklearn_attnft; "
+            f"this one reads up to {SCHEMA}: upgrade the package."
+        )
+
+
+def _spec(stored):
+    spec = ModuleSpec(**stored)
+    tasks = tuple(TaskSpec(**task) for task in spec.tasks)
+    return dataclasses.replace(spec, layers=tuple(spec.layers), tasks=tasks)
+
+
+def _wanted(checkpoint, settings):
+    """Load the checkpoint that a pickle builds on; refuse any other."""
+    name, digest = checkpoint["encoder"], checkpoint["sha256"]
+    wanted = (
+        f"This estimator was pickled with weights='delta' and needs the encoder "
+        f"{name!r} of sha256 {digest}"
+    )
+    try:
+        weights, json, found = _load_checkpoint(checkpoint, settings)
+    except ValueError as error:
+        raise ValueError(f"{wanted}: {error}") from error
+    if found != digest:
+        raise ValueError(
+            f"{wanted}; found another, of sha256 {found}, in "
+            f"{_backbone.find_encoder(name)}. Bring the one it was fitted from: "
+            f"{_backbone.cure(name)}"
+        )
+    return weights, json

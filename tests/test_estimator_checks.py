@@ -736,6 +736,18 @@ class PickleRounds(Words):
         return state
 
 
+@caught_by("check_save_load")
+class SaveForgetsTheOrder(Words):
+    def save(self, path):
+        path.write_text(" ".join(self.vocabulary_[::-1]))
+
+    @classmethod
+    def load(cls, path):
+        loaded = cls()
+        loaded.vocabulary_ = path.read_text().split()
+        return loaded
+
+
 @caught_by("check_pickle_unfitted")
 class PickleForgetsParameters(Bayes):
     def __getstate__(self):

@@ -109,6 +109,26 @@ def test_it_fits_and_moves(encoder, parameters):
     np.testing.assert_array_equal(loaded.predict_proba(X), proba)
 
 
+def test_it_is_saved_as_transformers_reads_it(encoder, tmp_path):
+    from transformers import AutoModel, AutoTokenizer
+
+    clf = classifier(encoder, trainable_layers=0, weights="delta").fit(X, Y)
+    proba = clf.predict_proba(X)
+    path = clf.save(tmp_path / "model")
+    loaded = AttentionFineTuneClassifier.load(path)
+    np.testing.assert_array_equal(loaded.predict_proba(X), proba)
+    opened = AutoModel.from_pretrained(path).state_dict()
+    for name, weight in clf.module_.encoder.state_dict().items():
+        assert torch.equal(opened[name], weight), name
+    ids = AutoTokenizer.from_pretrained(encoder)(X)["input_ids"]
+    assert AutoTokenizer.from_pretrained(path)(X)["input_ids"] == ids
+    again = classifier(str(path), trainable_layers=0).fit(X, Y)
+    np.testing.assert_array_equal(again.predict_proba(X), proba)
+    dumped = pickle.dumps(clf)
+    assert len(dumped) < 0.3 * len(pickle.dumps(again))
+    np.testing.assert_array_equal(pickle.loads(dumped).predict_proba(X), proba)
+
+
 def test_dropout_inside_the_encoder_is_ours(encoder):
     plain = classifier(encoder).fit(X, Y).predict_proba(X)
     same = classifier(encoder, encoder_dropout=0.0).fit(X, Y).predict_proba(X)

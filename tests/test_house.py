@@ -19,19 +19,12 @@ LAYERS = [
     ["__init__"],
     ["_classifier", "_extractor", "_multitask"],
     ["_fitting", "_estimator", "_task_scorer"],
-    ["_language_model", "_labelled", "_label_sets"],
+    ["_language_model", "_labelled", "_label_sets", "_saving"],
     ["_training", "_persistence"],
     ["_checkpoint", "_frozen", "_inference"],
     ["_validation_tasks"],
-    [
-        "_modules",
-        "_losses",
-        "_batching",
-        "_backbone",
-        "_cache",
-        "_validation",
-    ],
-    ["_version"],
+    ["_modules", "_losses", "_batching", "_backbone", "_cache", "_validation"],
+    ["_artefact", "_card", "_codec", "_version", "_weight_files"],
 ]
 APART = ["datasets", "estimator_checks"]
 DOORS = {

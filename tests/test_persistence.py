@@ -1,17 +1,30 @@
+import copy
+import json
 import os
 import pickle
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
+import skops.io
 import tiny
+import torch
+from safetensors.torch import load_file
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
-from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    MultiTaskClassifier,
+    TransformerFeatureExtractor,
+    _backbone,
+    _persistence,
+)
 from sklearn_attnft.datasets import load_support_tickets
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 50] * 3
@@ -76,7 +89,17 @@ def test_the_real_encoder_is_stored_once(tmp_path):
     dumped = tmp_path / "model.joblib"
     joblib.dump(clf, dumped)
     weights = sum(p.numel() * p.element_size() for p in clf.module_.parameters())
-    assert weights <= dumped.stat().st_size <= 1.05 * weights
+    tokenizer = len(clf._tokenizer.json.encode())
+    assert weights <= dumped.stat().st_size <= 1.02 * (weights + tokenizer)
+    moved = outputs_of_a_new_process(clf, tmp_path, X[:5])
+    np.testing.assert_array_equal(moved, clf.predict_proba(X[:5]))
+
+
+def test_the_difference_to_the_real_encoder_is_small(tmp_path):
+    clf = AttentionFineTuneClassifier(
+        trainable_layers=0, weights="delta", max_epochs=1, random_state=0
+    ).fit(X[:5], Y[:5])
+    assert len(pickle.dumps(clf)) < 1_000_000
     moved = outputs_of_a_new_process(clf, tmp_path, X[:5])
     np.testing.assert_array_equal(moved, clf.predict_proba(X[:5]))
 
@@ -94,6 +117,186 @@ def test_the_best_of_a_grid_moves_to_a_new_process(tmp_path):
     assert best.score(texts[300:], topics[300:]) > 0.5
     moved = outputs_of_a_new_process(best, tmp_path, texts[300:400])
     np.testing.assert_array_equal(moved, best.predict_proba(texts[300:400]))
+
+
+@pytest.fixture
+def delta(small, passing_encoder):
+    """Parameters of a classifier that is pickled as a difference."""
+    encoder = str(passing_encoder)
+    return {**small, "max_length": 60, "encoder": encoder, "weights": "delta"}
+
+
+@pytest.mark.parametrize("trainable_layers", [0, 1, "all"])
+def test_a_difference_moves_to_a_new_process(trainable_layers, delta, tmp_path):
+    delta |= {"trainable_layers": trainable_layers}
+    clf = AttentionFineTuneClassifier(**delta).fit(X, Y)
+    full = len(pickle.dumps(copy.copy(clf).set_params(weights="full")))
+    size = len(pickle.dumps(clf))
+    assert size < {0: 0.1, 1: 0.6, "all": 1}[trainable_layers] * full
+    moved = outputs_of_a_new_process(clf, tmp_path)
+    np.testing.assert_array_equal(moved, clf.predict_proba(X))
+
+
+def test_a_template_says_how_several_label_sets_are_pickled(delta):
+    delta |= {"trainable_layers": 0}
+    clf = MultiTaskClassifier(AttentionFineTuneClassifier(**delta))
+    clf.fit(X, {"a": Y, "b": Y[::-1]})
+    dumped = pickle.dumps(clf)
+    assert len(dumped) < 0.2 * len(
+        pickle.dumps(clf.set_params(estimator__weights="full"))
+    )
+    loaded = pickle.loads(dumped)
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    view = pickle.loads(pickle.dumps(loaded.task("b").set_params(weights="delta")))
+    np.testing.assert_array_equal(view.predict_proba(X), clf.predict_proba(X)[1])
+
+
+def test_the_encoder_of_the_fit_counts_from_wherever_it_is_loaded(
+    delta, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    delta |= {"encoder": "passing", "trainable_layers": 0}
+    clf = AttentionFineTuneClassifier(**delta).fit(X, Y)
+    clf.set_params(encoder="another", max_length=8)
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path / "else")
+    dumped = pickle.dumps(clf)
+    assert len(dumped) < 20_000
+    loaded = pickle.loads(dumped)
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    assert loaded.encoder == "another"
+
+
+@pytest.mark.parametrize("changed", ["weights", "words", "shapes"])
+def test_a_checkpoint_that_changed_since_the_fit(changed, delta, passing_encoder):
+    delta |= {"trainable_layers": 0}
+    clf = AttentionFineTuneClassifier(**delta).fit(X, Y)
+    before = pickle.dumps(clf)
+    if changed == "shapes":
+        tiny.save_tiny_encoder(str(passing_encoder), words=tiny.WORDS[:50])
+    elif changed == "weights":
+        tiny.save_tiny_encoder(str(passing_encoder), seed=1)
+    else:
+        tiny.save_tiny_encoder(str(passing_encoder), words=tiny.WORDS[::-1])
+    loaded = pickle.loads(pickle.dumps(clf))  # by the checkpoint as it is now
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    with pytest.raises(ValueError, match=r"of sha256 \w{64}; found another, .*: copy"):
+        pickle.loads(before)
+
+
+def test_a_checkpoint_that_is_gone(delta, passing_encoder):
+    clf = AttentionFineTuneClassifier(**delta).fit(X, Y)
+    dumped = pickle.dumps(clf)
+    shutil.rmtree(passing_encoder)
+    with pytest.raises(
+        ValueError, match=r"needs the encoder .*/passing.* sha256 \w{64}"
+    ):
+        pickle.loads(dumped)
+    with pytest.warns(UserWarning, match="the pickle holds all weights"):
+        dumped = pickle.dumps(clf)
+    loaded = pickle.loads(dumped)
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
+def test_bits_decide(tiny_encoder):
+    same = _backbone.same_bits
+    assert not same(torch.tensor([0.0]), torch.tensor([-0.0]))
+    assert not same(torch.tensor([0.0]), torch.tensor([0.0, 0.0]))
+    assert not same(torch.tensor([1], dtype=torch.int32), torch.tensor([1]))
+    assert same(torch.tensor([float("nan")]), torch.tensor([float("nan")]))
+
+
+@pytest.mark.parametrize("weights", ["full", "delta"])
+def test_loading_leaves_the_global_random_state(weights, delta):
+    clf = AttentionFineTuneClassifier(**delta).set_params(weights=weights).fit(X, Y)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    pickle.loads(pickle.dumps(clf))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_weights_that_are_no_match_are_refused(small):
+    state = AttentionFineTuneClassifier(**small).fit(X[:4], Y[:4]).__getstate__()
+    state["_packed"]["encoder"] = state["_packed"]["heads"]
+    with pytest.raises(ValueError, match="the pickle does not hold the weights"):
+        AttentionFineTuneClassifier().__setstate__(state)
+
+
+def test_an_older_schema_is_migrated(small, monkeypatch):
+    clf = AttentionFineTuneClassifier(**small).fit(X[:4], Y[:4])
+    packed = clf.__getstate__()["_packed"]
+    older = {**packed, "schema": -1, "specification": packed["spec"]}
+    del older["spec"]
+
+    def to_0(packed):
+        return {**packed, "schema": 0, "tokenizer": packed["tokenizer"]}
+
+    def to_1(packed):
+        packed = {**packed, "schema": 1, "spec": packed["specification"]}
+        del packed["specification"]
+        return packed
+
+    monkeypatch.setattr(_persistence, "MIGRATIONS", {-1: to_0, 0: to_1})
+    state = {**clf.__getstate__(), "_packed": older}
+    loaded = AttentionFineTuneClassifier.__new__(AttentionFineTuneClassifier)
+    loaded.__setstate__(state)
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
+@pytest.fixture
+def pickled_encoder(passing_encoder):
+    """Directory of an encoder that has its weights in a pickle only."""
+    safe = passing_encoder / "model.safetensors"
+    torch.save(load_file(safe), passing_encoder / "pytorch_model.bin")
+    safe.unlink()
+    return str(passing_encoder)
+
+
+@pytest.mark.parametrize("lm_epochs", [0, 1])
+def test_an_encoder_in_a_pickle_is_read_only_by_name(lm_epochs, small, pickled_encoder):
+    small |= {"lm_epochs": lm_epochs, "weights": "delta", "max_length": 60}
+    expected = AttentionFineTuneClassifier(**small).fit(X, Y).predict_proba(X)
+    clf = AttentionFineTuneClassifier(**small | {"encoder": pickled_encoder})
+    with pytest.raises(ValueError, match=r"only, a pickle.*allow_pickle=True"):
+        clf.fit(X, Y)
+    clf.set_params(allow_pickle=True).fit(X, Y)
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
+    loaded = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
+
+
+def test_no_pickle_by_way_of_the_configuration(pickled_encoder):
+    config = Path(pickled_encoder) / "config.json"
+    named = {"transformers_weights": "adapter_model.bin"}
+    config.write_text(json.dumps(json.loads(config.read_text()) | named))
+    weights = Path(pickled_encoder) / "pytorch_model.bin"
+    shutil.copy(weights, weights.with_name("adapter_model.bin"))
+    with pytest.raises(ValueError, match="allow_pickle=True"):
+        TransformerFeatureExtractor(pickled_encoder, max_length=60).fit(X)
+
+
+SKOPS_TRUSTED = [
+    "sklearn_attnft._classifier.AttentionFineTuneClassifier",
+    "sklearn_attnft._extractor.TransformerFeatureExtractor",
+    "sklearn_attnft._multitask.MultiTaskClassifier",
+]
+
+
+def test_skops_stores_pipelines(small):
+    classifier = AttentionFineTuneClassifier(**small | {"max_length": 60})
+    extractor = TransformerFeatureExtractor(tiny.ENCODER, max_length=60)
+    for model, y in (
+        (make_pipeline("passthrough", classifier), Y),
+        (make_pipeline(extractor, LogisticRegression()), Y),
+        (make_pipeline(MultiTaskClassifier(classifier)), {"a": Y, "b": Y[::-1]}),
+    ):
+        model.fit(X, y)
+        dumped = skops.io.dumps(model)
+        untrusted = skops.io.get_untrusted_types(data=dumped)
+        assert set(untrusted) <= set(SKOPS_TRUSTED)
+        loaded = skops.io.loads(dumped, trusted=untrusted)
+        outputs, expected = loaded.predict_proba(X), model.predict_proba(X)
+        np.testing.assert_array_equal(np.stack(outputs), np.stack(expected))
 
 
 def test_what_is_pickled_is_plain_data(small):

@@ -6,24 +6,31 @@ and grid-searching over parameters never pay for it.
 """
 
 from ._blocks import encoder_blocks, shares_blocks
-from ._digest import encoder_architecture, encoder_digest
-from ._find import DEFAULT_ENCODER, find_encoder
-from ._model import load_config, load_encoder, load_language_model, rebuild_encoder
+from ._digest import encoder_architecture, encoder_digest, same_bits
+from ._find import DEFAULT_ENCODER, cure, encoder_license, find_encoder, remember
+from ._model import load_config, load_encoder, load_language_model
 from ._process import GENERATOR_LOCK
+from ._rebuild import encoder_config, encoder_skeleton, rebuild_encoder
 from ._tokenizer import TextTokenizer, load_tokenizer
 
 __all__ = [
     "DEFAULT_ENCODER",
     "GENERATOR_LOCK",
     "TextTokenizer",
+    "cure",
     "encoder_architecture",
     "encoder_blocks",
+    "encoder_config",
     "encoder_digest",
+    "encoder_license",
+    "encoder_skeleton",
     "find_encoder",
     "load_config",
     "load_encoder",
     "load_language_model",
     "load_tokenizer",
     "rebuild_encoder",
+    "remember",
+    "same_bits",
     "shares_blocks",
 ]

@@ -25,8 +25,7 @@ def encoder_digest(encoder, tokenizer):
     digest = hashlib.sha256(tokenizer.json.encode())
     for name, weight in sorted(encoder.state_dict().items()):
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-        flat = weight.detach().cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy())
+        digest.update(_as_bytes(weight).numpy())
     return digest.hexdigest()
 
 
@@ -43,3 +42,14 @@ def encoder_architecture(encoder):
     beside = {"_name_or_path", "transformers_version"}
     beside.update(ATTENTION_DROPOUTS, HIDDEN_DROPOUTS)
     return {name: value for name, value in config.items() if name not in beside}
+
+
+def same_bits(weight, other):
+    """Tell whether two tensors are the same to the bit: -0.0 is not 0.0, NaN is NaN."""
+    alike = weight.dtype == other.dtype and weight.shape == other.shape
+    return alike and torch.equal(_as_bytes(weight), _as_bytes(other))
+
+
+def _as_bytes(weight):
+    """Look at a tensor as bytes (n_bytes,), on the CPU."""
+    return weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8)

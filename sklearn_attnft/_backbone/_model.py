@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Configurations and weights of encoders, and of their masked-LM heads."""
 
-import json
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -68,8 +68,10 @@ def _refuse_decoder(config, encoder):
     )
 
 
-def load_encoder(encoder, config):
+def load_encoder(encoder, config, *, allow_pickle=False):
     """Load the encoder's weights in float32, on the CPU, without a pooling layer.
+
+    They are read from safetensors only, unless `allow_pickle`.
 
     Returns
     -------
@@ -78,17 +80,20 @@ def load_encoder(encoder, config):
     """
     from transformers import AutoModel
 
-    model, _ = _load_weights(AutoModel, encoder, config)
-    return _without_pooler(model)
+    model, _ = _load_weights(AutoModel, encoder, config, allow_pickle)
+    return without_pooler(model)
 
 
-def _load_weights(auto_class, encoder, config):
+def _load_weights(auto_class, encoder, config, allow_pickle):
     """Load a model; return it and the names of the weights that the checkpoint lacks.
 
     Those of the encoder itself must be there, but for its pooling layer, which is
     dropped: what is missing is drawn at random, and would be so in silence.
     """
     source = find_encoder(encoder)
+    if vars(config).get("transformers_weights") == "adapter_model.bin":
+        # The one pickle that transformers reads because a config.json names it.
+        del config.transformers_weights
     try:
         with generator_as_it_was(), quiet():
             model, report = auto_class.from_pretrained(
@@ -96,9 +101,12 @@ def _load_weights(auto_class, encoder, config):
                 config=config,
                 dtype="float32",
                 trust_remote_code=False,
+                use_safetensors=None if allow_pickle else True,
                 output_loading_info=True,
             )
     except OSError as error:
+        if not allow_pickle:
+            _refuse_pickle(encoder, source, error)
         raise ValueError(not_found(encoder, source)) from error
     except Exception as error:  # a broken file: whatever its reader raises
         raise ValueError(
@@ -121,7 +129,20 @@ def _load_weights(auto_class, encoder, config):
     return model, missing
 
 
-def load_language_model(encoder, config):
+def _refuse_pickle(encoder, source, error):
+    """Say so where an encoder was found, but its weights in a pickle only."""
+    is_there = any(Path(source).glob("pytorch_model*.bin*"))
+    if is_there or "use_safetensors" in str(error):  # the latter is the hub's
+        raise ValueError(
+            f"encoder={str(encoder)!r} has its weights in pytorch_model.bin only, a "
+            "pickle, which can run code when it is read; expected model.safetensors. "
+            "Save it again as safetensors (transformers: "
+            "AutoModel.from_pretrained(...).save_pretrained(...)), or, if you trust "
+            "who made it, set allow_pickle=True."
+        ) from error
+
+
+def load_language_model(encoder, config, *, allow_pickle=False):
     """Load the encoder's weights and, if the checkpoint has it, its masked-LM head.
 
     Returns
@@ -134,10 +155,10 @@ def load_language_model(encoder, config):
     """
     from transformers import AutoModelForMaskedLM
 
-    model, missing = _load_weights(AutoModelForMaskedLM, encoder, config)
+    model, missing = _load_weights(AutoModelForMaskedLM, encoder, config, allow_pickle)
     prefix = f"{model.base_model_prefix}."
     lacks_head = any(not key.startswith(prefix) for key in missing)
-    base = _without_pooler(model.base_model)
+    base = without_pooler(model.base_model)
     return base, None if lacks_head else _PretrainedHead(model)
 
 
@@ -170,30 +191,8 @@ class _GivenStates(nn.Module):
         return BaseModelOutput(last_hidden_state=self.states)
 
 
-def rebuild_encoder(config_json, state_dict):
-    """Make an encoder from its configuration (JSON) and weights, without any file."""
-    from transformers import MODEL_MAPPING, AutoConfig
-
-    config = AutoConfig.for_model(**json.loads(config_json))
-    model_class = MODEL_MAPPING[type(config)]
-    with torch.device("meta"):
-        skeleton = model_class(config)
-    # A weight that is not given would be drawn, from a generator that a fit in another
-    # thread may be using; the pooling layer, which is dropped, is given as zeros.
-    drawn = {
-        name: torch.zeros(weight.shape)
-        for name, weight in skeleton.state_dict().items()
-        if name not in state_dict
-    }
-    with quiet():
-        model = model_class.from_pretrained(
-            None, config=config, state_dict={**drawn, **state_dict}
-        )
-    return _without_pooler(model)
-
-
-def _without_pooler(model):
-    # BERT's pooler is not part of the method; unused, it would only be stored.
+def without_pooler(model):
+    """Drop the pooler, which is no part of the method and would only be stored."""
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
     return model.eval()

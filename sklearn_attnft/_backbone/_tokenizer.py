@@ -27,6 +27,8 @@ class TextTokenizer:
         Tokens that the encoder is to read at once, special ones included.
     long_texts : {"truncate", "window"}
         How longer texts are to be cut.
+    config : dict
+        The ``tokenizer_config.json`` that makes transformers open it.
 
     Attributes
     ----------
@@ -34,7 +36,7 @@ class TextTokenizer:
         Special tokens that go before and after a text.
     """
 
-    def __init__(self, json, *, pad_id, mask_id, max_length, long_texts):
+    def __init__(self, json, *, pad_id, mask_id, max_length, long_texts, config):
         from tokenizers import Tokenizer
 
         self.json = json
@@ -42,6 +44,7 @@ class TextTokenizer:
         self.mask_id = mask_id
         self.max_length = max_length
         self.long_texts = long_texts
+        self.config = config
         self._tokenizer = Tokenizer.from_str(json)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
@@ -51,6 +54,12 @@ class TextTokenizer:
         text = [i for i, m in enumerate(example.special_tokens_mask) if not m]
         self.prefix = example.ids[: text[0]]
         self.suffix = example.ids[text[-1] + 1 :]
+
+    @property
+    def settings(self):
+        """The arguments that make such a tokenizer, but for the json."""
+        names = ("pad_id", "mask_id", "max_length", "long_texts", "config")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def room(self):
@@ -116,6 +125,15 @@ def load_tokenizer(encoder, config, *, max_length, long_texts):
         mask_id=tokenizer.mask_token_id,
         max_length=max_length,
         long_texts=long_texts,
+        config={
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": n_positions,
+            **{
+                name: str(token)
+                for name, token in tokenizer.special_tokens_map.items()
+                if not isinstance(token, list)
+            },
+        },
     )
 
 

@@ -60,6 +60,18 @@ def check_joblib(estimator):
     _assert_survives(estimator, copying, "A file of joblib")
 
 
+def check_save_load(estimator):
+    """What ``save`` writes is what ``load`` of the class reads, and holds all."""
+
+    def copying(fitted):
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "estimator"
+            fitted.save(path)
+            return type(fitted).load(path)
+
+    _assert_survives(estimator, copying, "What save writes")
+
+
 def check_deepcopy(estimator):
     """A deep copy of a fitted estimator predicts the same and is independent."""
     _assert_survives(estimator, copy.deepcopy, "A deep copy")
@@ -87,3 +99,5 @@ def applicable(traits):
         yield check_joblib
         yield check_deepcopy
         yield check_pickle_unfitted
+        if {"save", "load"} <= traits.methods:
+            yield check_save_load

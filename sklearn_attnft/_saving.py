@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""An estimator as a directory: what is packed, its parameters, its fitted attributes.
+
+``load`` runs nothing that the directory names: classes are looked up among those that
+are there, and values are data.
+"""
+
+import contextlib
+import inspect
+import platform
+import warnings
+from importlib import metadata
+
+from . import _artefact, _backbone, _persistence
+from ._card import model_card
+from ._codec import TAG, decode, encode
+
+# The fitted attributes that a directory holds beside the module and its tokenizer.
+FITTED = (
+    "classes_",
+    "history_",
+    "n_iter_",
+    "n_samples_fit_",
+    "task_names_",
+    "truncated_fraction_",
+    "_checkpoint",
+    "_container",
+    "_label_sets",
+    "_sklearn_output_config",
+)
+PACKED = ("module_", "_spec", "_tokenizer")
+PACKAGES = (
+    "sklearn_attnft",
+    "numpy",
+    "safetensors",
+    "scikit-learn",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+
+def save(estimator, path, classes, *, overwrite):
+    """Write a fitted estimator to a directory; return its path.
+
+    Parameters
+    ----------
+    estimator : estimator
+    path : str or path-like
+    classes : dict
+        From name to class: what a parameter may be an instance of.
+    overwrite : bool
+    """
+    packed = _persistence.pack(*(getattr(estimator, name) for name in PACKED))
+    tokenizer = packed["tokenizer"]
+    manifest = {
+        "schema": packed["schema"],
+        **_describe(estimator, classes),
+        "fitted": _fitted(estimator),
+        "module": encode(packed["spec"]),
+        "tokenizer": encode({k: v for k, v in tokenizer.items() if k != "json"}),
+        "versions": _versions(),
+    }
+    files = {
+        "config.json": packed["config"].encode(),
+        "model.safetensors": packed["encoder"],
+        "heads.safetensors": packed["heads"],
+        "tokenizer.json": tokenizer["json"].encode(),
+        "tokenizer_config.json": _artefact.to_json(tokenizer["config"]),
+    }
+    card = _card(estimator, manifest["versions"])
+    return _artefact.write(path, manifest, files, card, overwrite=overwrite)
+
+
+def _describe(estimator, classes):
+    """Describe an unfitted estimator: its class by name, and its parameters."""
+    defaults = inspect.signature(type(estimator)).parameters
+    parameters = {}
+    for name, value in estimator.get_params(deep=False).items():
+        try:
+            if type(value) in classes.values():
+                described = _describe(value, classes)
+                parameters[name] = {TAG: "estimator", **described}
+            else:
+                parameters[name] = encode(value)
+        except TypeError as error:
+            default = defaults[name].default
+            if default is inspect.Parameter.empty:
+                raise ValueError(f"{name} cannot be saved: {error}.") from error
+            _warn_left_out(f"The parameter {name}", error, f"loads as {default!r}")
+    return {"class": type(estimator).__name__, "parameters": parameters}
+
+
+def _fitted(estimator):
+    """Encode the fitted attributes."""
+    attributes = set(vars(estimator)) - {*estimator.get_params(deep=False), *PACKED}
+    for name in sorted(attributes - set(FITTED)):
+        _warn_left_out(f"The attribute {name}", "it is not of fit", "is not saved")
+    try:
+        return {n: encode(vars(estimator)[n]) for n in FITTED if n in attributes}
+    except TypeError as error:
+        raise ValueError(
+            f"This estimator cannot be saved: {error}. Name label sets and labels by "
+            "str, int or bool, or use joblib.dump."
+        ) from error
+
+
+def _warn_left_out(what, why, consequence):
+    warnings.warn(
+        f"{what} {consequence}: {why}.",
+        UserWarning,
+        stacklevel=5,  # _describe or _fitted, save, the method, the user
+    )
+
+
+def _versions():
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
+
+
+def _card(estimator, versions):
+    fitted = vars(estimator)
+    label_sets = {}
+    if "task_names_" in fitted:
+        pairs = zip(estimator.task_names_, estimator.classes_, strict=True)
+        label_sets = {name: labels.tolist() for name, labels in pairs}
+    elif "classes_" in fitted:
+        label_sets = {None: estimator.classes_.tolist()}
+    encoder = estimator._checkpoint["encoder"]
+    return model_card(
+        name=type(estimator).__name__,
+        encoder=encoder,
+        licence=_backbone.encoder_license(encoder),
+        label_sets=label_sets,
+        n_samples=estimator.n_samples_fit_,
+        history=estimator.history_,
+        versions=versions,
+    )
+
+
+def load(cls, path, classes):
+    """Read an estimator of class `cls` from a directory.
+
+    Parameters
+    ----------
+    cls : type
+    path : str or path-like
+    classes : dict
+        From name to class: what a parameter may be an instance of.
+
+    Returns
+    -------
+    estimator
+    """
+
+    def check(manifest):
+        _persistence.check_schema(manifest["schema"])
+        name = manifest.get("class")
+        if name != cls.__name__:
+            raise ValueError(
+                f"{path} holds a {name!s:.80}, not a {cls.__name__}: load it with "
+                f"{name!s:.80}.load."
+            )
+
+    with _artefact.opened(path, check) as (manifest, files):
+        with _blaming(f"{path}: {_artefact.MANIFEST}"):
+            estimator = _build(cls, manifest["parameters"], classes)
+            vars(estimator).update(_decode_fitted(manifest["fitted"]))
+            spec, tokenizer = decode(manifest["module"]), decode(manifest["tokenizer"])
+        with _blaming(path):
+            tokenizer["json"] = files["tokenizer.json"].read().decode()
+            packed = {
+                "schema": manifest["schema"],
+                "spec": spec,
+                "config": files["config.json"].read().decode(),
+                "tokenizer": tokenizer,
+                "checkpoint": {},
+                "encoder": files["model.safetensors"],
+                "heads": files["heads.safetensors"],
+            }
+            fitted = _persistence.unpack(packed)
+            vars(estimator).update(zip(PACKED, fitted, strict=True))
+    return estimator
+
+
+def _decode_fitted(fitted):
+    if not set(fitted) <= set(FITTED):
+        raise ValueError(f"fit sets no {sorted(set(fitted) - set(FITTED))!r:.100}")
+    return {name: decode(value) for name, value in fitted.items()}
+
+
+def _build(cls, parameters, classes):
+    """Build an unfitted estimator of a class, which may have another as parameter."""
+    values = {}
+    for name, value in parameters.items():
+        if isinstance(value, dict) and value.get(TAG) == "estimator":
+            values[name] = _build(classes[value["class"]], value["parameters"], classes)
+        else:
+            values[name] = decode(value)
+    return cls(**values)
+
+
+@contextlib.contextmanager
+def _blaming(what):
+    """Say what it is that no estimator can be made of."""
+    try:
+        yield
+    except Exception as error:  # whatever values of any kind make others raise
+        raise ValueError(
+            f"{what} cannot be loaded ({type(error).__name__}: {error!s:.400})"
+        ) from error

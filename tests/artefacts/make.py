@@ -1,0 +1,82 @@
+"""Write one artefact of the present schema: ``python tests/artefacts/make.py``.
+
+It is written once, by the version that introduces the schema, and then kept: later
+versions have to load it (``test_frozen.py``). The encoder is that of ``tiny.py`` with
+half its width.
+"""
+
+import json
+import pickle
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+TEXTS = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 50]
+
+
+def fitted(encoder):
+    """Fit an estimator of each kind; return them by name."""
+    from sklearn.base import clone
+
+    from sklearn_attnft import (
+        AttentionFineTuneClassifier,
+        MultiTaskClassifier,
+        TransformerFeatureExtractor,
+    )
+
+    labels = np.array(["good", "bad", "good", "bad", "bad", "good"])
+    classifier = AttentionFineTuneClassifier(
+        encoder,
+        max_length=16,
+        long_texts="window",
+        max_epochs=5,
+        learning_rate=1e-2,
+        head_learning_rate=1e-2,
+        precision="float32",
+        random_state=0,
+    )
+    several = MultiTaskClassifier(clone(classifier), task_params={3: {"head": "mlp"}})
+    features = TransformerFeatureExtractor(encoder, max_length=16, long_texts="window")
+    return {
+        "classifier": classifier.fit(TEXTS, labels),
+        "multitask": several.fit(TEXTS, {"a": labels, 3: [{1}, {2}, None] * 2}),
+        "extractor": features.set_params(precision="float32").fit(TEXTS),
+    }
+
+
+def output(estimator):
+    """Return what has to come out again, as lists."""
+    if not hasattr(estimator, "predict_proba"):
+        return estimator.transform(TEXTS).tolist()
+    probabilities = estimator.predict_proba(TEXTS)
+    several = isinstance(probabilities, list)
+    return [each.tolist() for each in (probabilities if several else [probabilities])]
+
+
+def main():
+    """Write the directory of this schema, which must not exist."""
+    sys.path.insert(0, str(HERE.parent))
+    import tiny
+
+    from sklearn_attnft._persistence import SCHEMA
+
+    directory = HERE / f"schema-{SCHEMA}"
+    directory.mkdir()
+    tiny.HIDDEN_SIZE = 16
+    with tempfile.TemporaryDirectory() as temporary:
+        estimators = fitted(tiny.save_tiny_encoder(temporary))
+    for name, estimator in estimators.items():
+        # Not the directory of the machine that it was made on.
+        getattr(estimator, "estimator", estimator).encoder = "tiny"
+        estimator._checkpoint["encoder"] = "tiny"
+        (directory / f"{name}.pickle").write_bytes(pickle.dumps(estimator))
+        estimator.save(directory / name)
+    outputs = {name: output(estimator) for name, estimator in estimators.items()}
+    (directory / "outputs.json").write_text(json.dumps(outputs))
+
+
+if __name__ == "__main__":
+    main()

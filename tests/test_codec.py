@@ -1,0 +1,90 @@
+"""Values in JSON and back: as they were, to the type."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from sklearn_attnft._codec import decode, encode
+
+DTYPES = st.one_of(
+    npst.boolean_dtypes(),
+    npst.integer_dtypes(endianness="?"),
+    npst.unsigned_integer_dtypes(),
+    npst.floating_dtypes(sizes=(16, 32, 64), endianness="?"),
+    npst.unicode_string_dtypes(max_len=5),
+)
+SCALARS = DTYPES.flatmap(lambda dtype: npst.arrays(dtype, (1,))).map(lambda a: a[0])
+KEYS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.text(), st.floats(), SCALARS
+)
+ARRAYS = DTYPES.flatmap(lambda dtype: npst.arrays(dtype, npst.array_shapes(min_side=0)))
+OBJECTS = st.lists(KEYS).map(lambda cells: np.array([*cells, None], dtype=object))
+VALUES = st.recursive(
+    st.one_of(KEYS, ARRAYS, OBJECTS, st.just(Path("a") / "b")),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.lists(inner, max_size=4).map(tuple),
+        st.dictionaries(st.one_of(st.text(), st.just("!")), inner, max_size=4),
+        st.dictionaries(st.one_of(KEYS, st.tuples(KEYS, KEYS)), inner, max_size=4),
+        st.sets(st.one_of(st.integers(), st.text())),
+        st.frozensets(st.one_of(st.integers(), st.text())),
+    ),
+    max_leaves=10,
+)
+
+
+def same(a, b):
+    """Tell whether two values are equal, with the types of all that is in them."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return same(list(a.items()), list(b.items()))
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, np.ndarray) and a.dtype == object:
+        return a.shape == b.shape and same(a.tolist(), b.tolist())
+    if isinstance(a, (np.ndarray, np.generic)):
+        # NaN is NaN, whatever its bits; -0.0 is not 0.0.
+        alike = a.dtype == b.dtype and a.shape == b.shape
+        return alike and same(a.tolist(), b.tolist())
+    return repr(a) == repr(b) if isinstance(a, float) else a == b
+
+
+@settings(deadline=None)
+@given(VALUES)
+def test_what_is_decoded_is_what_was_encoded(value):
+    written = json.dumps(encode(value), allow_nan=False)
+    assert same(decode(json.loads(written)), value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), np.random.RandomState(0), np.datetime64("2026-01-01"), 1j, [len], b"a"],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_json_cannot_hold_is_refused(value):
+    with pytest.raises(TypeError, match="cannot be written as JSON"):
+        encode(value)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"!": "object", "of": "os.system"},
+        {"!": "array", "dtype": "V8", "shape": [1], "of": ["x"]},
+        {"!": "array", "dtype": "<U999999999", "shape": [1], "of": ["x"]},
+        {"!": "array", "dtype": "<f8", "shape": [10**12], "of": [1.0]},
+        {"!": "array", "dtype": "<f8,<f8", "shape": [1], "of": [1.0]},
+        {"!": "scalar", "dtype": "<i8"},
+        {"!": "dict", "of": [[[], 1]]},
+        {"!": []},
+    ],
+)
+def test_what_was_never_encoded_is_refused(written):
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        decode(written)

@@ -1,0 +1,515 @@
+"""A directory without a pickle: whole, checked, and opened by transformers."""
+
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn.exceptions import NotFittedError
+from transformers import AutoModel, AutoTokenizer
+
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    MultiTaskClassifier,
+    TransformerFeatureExtractor,
+    _artefact,
+    _persistence,
+)
+from sklearn_attnft._artefact import CARD, FILES, MANIFEST
+
+X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 5] * 3
+Y = np.array(["good", "bad", "good", "bad", "bad", "good"] * 3)
+
+
+@pytest.fixture(scope="module")
+def clf(tiny_encoder):
+    clf = AttentionFineTuneClassifier(
+        tiny_encoder, max_length=32, max_epochs=1, head_learning_rate=0.01
+    )
+    return clf.set_params(random_state=0).fit(X, Y)
+
+
+@pytest.fixture
+def saved(clf, tmp_path):
+    return clf.save(tmp_path / "model")
+
+
+def assert_alike(loaded, original):
+    assert type(loaded) is type(original)
+    assert set(vars(loaded)) == set(vars(original))
+    assert repr(loaded) == repr(original)
+    assert loaded.history_ == original.history_
+    for method in ("predict_proba", "transform", "predict"):
+        if hasattr(original, method):
+            ours, theirs = getattr(loaded, method)(X), getattr(original, method)(X)
+            assert type(ours) is type(theirs)
+            if isinstance(ours, dict):
+                ours, theirs = list(ours.values()), list(theirs.values())
+            if not isinstance(ours, list):
+                ours, theirs = [ours], [theirs]
+            for our, their in zip(ours, theirs, strict=True):
+                np.testing.assert_array_equal(our, their)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        Y,
+        Y == "good",
+        np.where(Y == "good", 7, -3),
+        Y.astype(object),
+        (Y == "good").astype(np.uint8),
+    ],
+    ids=["str", "bool", "int", "object", "uint8"],
+)
+def test_labels_of_every_type(labels, small, tmp_path):
+    clf = AttentionFineTuneClassifier(**small, class_weight={}).fit(X, labels)
+    weights = dict.fromkeys(clf.classes_, 1.0)  # keys of numpy's types
+    clf.set_params(class_weight=weights, layers=(0, -1), encoder=Path(tiny.ENCODER))
+    loaded = AttentionFineTuneClassifier.load(clf.save(tmp_path / "model"))
+    assert_alike(loaded, clf)
+    assert loaded.classes_.dtype == clf.classes_.dtype
+    assert loaded.get_params() == clf.get_params()
+    assert [type(key) for key in loaded.class_weight] == [type(key) for key in weights]
+    assert loaded.n_samples_fit_ == len(X)
+    assert_alike(pickle.loads(pickle.dumps(loaded)), clf)
+
+
+@pytest.mark.parametrize("weights", ["full", "delta"])
+def test_an_extractor(weights, tmp_path):
+    extractor = TransformerFeatureExtractor(
+        tiny.ENCODER, max_length=32, weights=weights
+    )
+    extractor.set_output(transform="pandas").fit(X)
+    loaded = TransformerFeatureExtractor.load(extractor.save(tmp_path / "model"))
+    assert_alike(loaded, extractor)
+    assert isinstance(loaded.transform(X), pd.DataFrame)
+
+
+Y_OF_TASKS = {
+    "mapping": {"a": Y, 3: [{1}, {2}] * 9, "m": np.eye(18)[:, :3]},
+    "pandas": pd.DataFrame({"a": Y, ("b", 1): Y == "good", 7: [1, 2] * 9}),
+    "array": np.array([Y, Y[::-1]]).T,
+}
+
+
+@pytest.mark.parametrize("container", Y_OF_TASKS)
+def test_several_label_sets(container, small, tmp_path):
+    y = Y_OF_TASKS[container]
+    clf = MultiTaskClassifier(AttentionFineTuneClassifier(**small)).fit(X, y)
+    first = clf.task_names_[0]
+    clf.set_params(task_weights={first: 2.0}, task_params={first: {"head": "mlp"}})
+    loaded = MultiTaskClassifier.load(clf.save(tmp_path / "model"))
+    assert_alike(loaded, clf)
+    assert loaded.task_names_ == clf.task_names_
+    assert type(loaded.estimator) is AttentionFineTuneClassifier
+    view = loaded.task(first)
+    again = AttentionFineTuneClassifier.load(view.save(tmp_path / "view"))
+    assert_alike(again, view)
+
+
+def test_names_that_json_cannot_hold(small, tmp_path):
+    y = {pd.Timestamp("2026-01-01"): Y, "b": Y}
+    clf = MultiTaskClassifier(AttentionFineTuneClassifier(**small)).fit(X, y)
+    with pytest.raises(ValueError, match=r"Timestamp.*cannot be written as JSON"):
+        clf.save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_parameter_that_cannot_be_held_is_named(clf, tmp_path):
+    clf = pickle.loads(pickle.dumps(clf))
+    clf.set_params(random_state=np.random.RandomState(0))
+    with pytest.warns(UserWarning, match=r"random_state loads as None.*RandomState"):
+        path = clf.save(tmp_path / "model")
+    assert AttentionFineTuneClassifier.load(path).random_state is None
+
+
+def test_an_attribute_of_the_user_is_left_out(clf, tmp_path):
+    clf = pickle.loads(pickle.dumps(clf))
+    clf.note = "mine"
+    with pytest.warns(UserWarning, match="attribute note is not saved"):
+        path = clf.save(tmp_path / "model")
+    assert not hasattr(AttentionFineTuneClassifier.load(path), "note")
+
+
+def test_what_is_not_fitted_is_not_saved(tmp_path):
+    with pytest.raises(NotFittedError):
+        AttentionFineTuneClassifier().save(tmp_path / "model")
+
+
+# What transformers makes of it
+
+
+def test_transformers_opens_the_directory(clf, saved):
+    tokenizer = AutoTokenizer.from_pretrained(saved)
+    original = AutoTokenizer.from_pretrained(tiny.ENCODER)
+    assert tokenizer(X)["input_ids"] == original(X)["input_ids"]
+    assert tokenizer.special_tokens_map == original.special_tokens_map
+    assert tokenizer.model_max_length == original.model_max_length
+    ours = clf.module_.encoder.state_dict()
+    theirs = AutoModel.from_pretrained(saved).state_dict()
+    assert {name.split(".")[0] for name in set(theirs) - set(ours)} == {"pooler"}
+    assert all(torch.equal(theirs[name], weight) for name, weight in ours.items())
+
+
+def test_a_new_estimator_starts_at_the_saved_encoder(clf, saved):
+    new = TransformerFeatureExtractor(saved, max_length=32).fit(X)
+    ours, theirs = new.module_.encoder, clf.module_.encoder
+    for name, weight in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], weight)
+    assert new._tokenizer.json == clf._tokenizer.json
+
+
+def test_nothing_else_is_written(clf, saved):
+    assert {each.name for each in saved.iterdir()} == {*FILES, CARD, MANIFEST}
+    assert list(saved.parent.iterdir()) == [saved]
+    assert "name_or_path" not in (saved / "config.json").read_text()
+    manifest = json.loads((saved / MANIFEST).read_text())
+    assert manifest["class"] == "AttentionFineTuneClassifier"
+    assert manifest["fitted"]["classes_"]["of"] == ["bad", "good"]
+    assert manifest["versions"]["torch"]
+    for name in FILES:
+        assert manifest["files"][name]["size"] == (saved / name).stat().st_size
+
+
+def test_the_card(clf, saved, small, tmp_path):
+    card = (saved / CARD).read_text()
+    assert card.startswith('---\nlibrary_name: "sklearn_attnft"\n')
+    assert tiny.ENCODER not in card
+    assert "- Labels: 2 (`bad`, `good`)\n- Training texts: 18\n- Epochs: 1\n" in card
+    assert "name no licence" in card
+    (saved / CARD).write_text("edited")  # is for people
+    AttentionFineTuneClassifier.load(saved)
+    encoder = Path(tiny.save_tiny_encoder(str(tmp_path / "encoder")))
+    (encoder / CARD).write_text("---\nlanguage: en\nlicense: mit\n---\nlicense: no\n")
+    small |= {"encoder": str(encoder)}
+    clf = AttentionFineTuneClassifier(**small).fit(X, Y, X_val=X, y_val=Y)
+    card = (clf.save(tmp_path / "another") / CARD).read_text()
+    assert '\nlicense: "mit"\n' in card
+    assert "under mit" in card
+    assert "valid_accuracy" in card
+
+
+def test_the_card_of_the_default_encoder_names_it(tmp_path):
+    extractor = TransformerFeatureExtractor().fit(X)
+    card = (extractor.save(tmp_path / "model") / CARD).read_text()
+    assert 'base_model: "sentence-transformers/all-MiniLM-L6-v2"\n' in card
+    assert 'license: "apache-2.0"\n' in card
+
+
+# Whole or not at all
+
+
+def test_what_exists_is_not_overwritten(clf, saved):
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        clf.save(saved)
+    before = (saved / MANIFEST).stat().st_ino
+    assert clf.save(saved, overwrite=True) == saved
+    assert (saved / MANIFEST).stat().st_ino != before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+@pytest.mark.parametrize(
+    "name", ["model", "model/mine.txt", "other/mine.txt", "other/estimator.json"]
+)
+def test_only_what_save_wrote_is_overwritten(name, clf, saved, tmp_path):
+    mine = tmp_path / name
+    if name == "model":
+        shutil.rmtree(saved)
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("{}")
+    path = tmp_path / name.split("/")[0]
+    with pytest.raises(FileExistsError, match="only a directory that save wrote"):
+        clf.save(path, overwrite=True)
+    assert mine.read_text() == "{}"
+
+
+def test_a_failed_save_leaves_what_was(clf, saved, monkeypatch):
+    monkeypatch.setattr(_artefact, "_sync", lambda directory: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        clf.save(saved, overwrite=True)
+    monkeypatch.undo()
+    assert_alike(AttentionFineTuneClassifier.load(saved), clf)
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+KILLED = """
+import os, pickle, signal, sys
+from sklearn_attnft import _artefact
+kept = _artefact._write_through
+def write_through(path, data):
+    kept(path, data)
+    if path.name == sys.argv[3]:
+        os.kill(os.getpid(), signal.SIGKILL)
+_artefact._write_through = write_through
+with open(sys.argv[1], "rb") as file:
+    pickle.load(file).save(sys.argv[2])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+def test_a_killed_save_leaves_nothing_at_its_path(clf, tmp_path):
+    (tmp_path / "clf.pickle").write_bytes(pickle.dumps(clf))
+    path = tmp_path / "models" / "model"
+    command = [sys.executable, "-c", KILLED, tmp_path / "clf.pickle", path, MANIFEST]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert not path.exists()
+    clf.save(path)
+    assert_alike(AttentionFineTuneClassifier.load(path), clf)
+
+
+# What is not to be trusted
+
+
+def rewrite(directory, **changes):
+    """Change the manifest; the sums of files that a test changed become right."""
+    path = directory / MANIFEST
+    manifest = {**json.loads(path.read_text()), **changes}
+    for name in FILES:
+        if (directory / name).is_file() and name in manifest["files"]:
+            data = (directory / name).read_bytes()
+            sha256 = _artefact.hashlib.sha256(data).hexdigest()
+            manifest["files"][name] = {"size": len(data), "sha256": sha256}
+    path.write_text(json.dumps(manifest))
+
+
+def refused(directory, match):
+    with pytest.raises(ValueError, match=match):
+        AttentionFineTuneClassifier.load(directory)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (os.mkdir, (os.environ["BOMB"],))
+
+
+@pytest.fixture
+def bomb(tmp_path, monkeypatch):
+    """A pickle that makes a directory when it is read."""
+    monkeypatch.setenv("BOMB", str(tmp_path / "executed"))
+    yield pickle.dumps(Bomb())
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["a.pkl", "b/c.joblib", "pytorch_model.bin", "x.PT", "modeling_bert.py"]
+)
+def test_a_file_that_could_be_executed(name, saved, bomb):
+    (saved / name).parent.mkdir(exist_ok=True)
+    (saved / name).write_bytes(bomb)
+    refused(saved, "could be a pickle or code")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_pickle_in_place_of_a_file(name, saved, bomb):
+    (saved / name).write_bytes(bomb)
+    refused(saved, f"{name} has .* bytes where estimator.json says")
+    rewrite(saved)
+    if name != "tokenizer_config.json":  # which load does not read
+        refused(saved, "cannot be loaded")
+
+
+def test_a_pickle_in_place_of_the_manifest(saved, bomb):
+    (saved / MANIFEST).write_bytes(bomb)
+    refused(saved, r"estimator\.json was not written by save")
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "more.json", "README.md"])
+def test_a_name_that_is_none_of_the_fixed_ones(name, saved):
+    files = json.loads((saved / MANIFEST).read_text())["files"]
+    rewrite(saved, files={**files, name: files["config.json"]})
+    refused(saved, "lists other files than save writes")
+    rewrite(saved, files={**files, "config.json": {"path": name}})
+    rewrite(saved, files={name: files["config.json"]})
+    refused(saved, "lists other files than save writes")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_missing_or_cut_off_or_exchanged(name, saved, tmp_path):
+    data = (saved / name).read_bytes()
+    (saved / name).write_bytes(data[:-1])
+    refused(saved, f"{name} has {len(data) - 1} bytes where")
+    (saved / name).write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    refused(saved, f"{name} has another sha256")
+    (saved / name).unlink()
+    refused(saved, f"{name} cannot be opened")
+    (saved / name).mkdir()
+    refused(saved, f"{name} is no regular file")
+    (saved / name).rmdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(saved / name)
+        refused(saved, f"{name} is no regular file")
+        (saved / name).unlink()
+    # A link to a regular file is how the hub's cache keeps files.
+    (tmp_path / "blob").write_bytes(data)
+    (saved / name).symlink_to(tmp_path / "blob")
+    AttentionFineTuneClassifier.load(saved)
+
+
+def header_of(tensors, more=b""):
+    header = json.dumps(tensors).encode()
+    return len(header).to_bytes(8, "little") + header + more
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "heads.safetensors"])
+def test_a_huge_tensor(name, saved):
+    path = saved / name
+    whole = path.read_bytes()
+    n = int.from_bytes(whole[:8], "little")
+    declared = json.loads(whole[8 : 8 + n])
+    first = next(each for each in declared if each != "__metadata__")
+    huge = {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}
+    for tensors in ({first: huge}, {**declared, first: huge}, {**declared, "x": huge}):
+        path.write_bytes(header_of(tensors, whole[8 + n :]))
+        rewrite(saved)
+        refused(saved, f"{name} is no whole file of safetensors")
+    for length in (2**63, 10**9, 0):
+        path.write_bytes(length.to_bytes(8, "little") + whole[8:])
+        rewrite(saved)
+        refused(saved, f"{name} is no whole file of safetensors")
+
+
+def test_weights_that_do_not_fit_the_configuration(saved):
+    path = saved / "model.safetensors"
+    weights = load_file(path)
+    name = next(iter(weights))
+    for changed in (
+        {n: w for n, w in weights.items() if n != name},
+        weights | {name: torch.zeros(3)},
+        weights | {name: weights[name].double()},
+        weights | {"more": torch.zeros(3)},
+    ):
+        save_file(changed, path)
+        rewrite(saved)
+        refused(saved, r"model\.safetensors does not hold the weights")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"vocab_size": 2**40},
+        {"vocab_size": 2**24},
+        {"num_hidden_layers": 10**9},
+        {"num_attention_heads": 10**9},
+        {"hidden_size": 2**22, "intermediate_size": 2**22},
+        {"num_hidden_layers": -1},
+        {"model_type": "no such"},
+        {"hidden_size": "32"},
+    ],
+)
+def test_a_configuration_of_a_giant_or_of_nothing(changes, saved):
+    path = saved / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    rewrite(saved)
+    refused(saved, "config.json describes no encoder|does not hold the weights")
+
+
+def test_what_a_configuration_cannot_ask_for(clf, saved):
+    path = saved / "config.json"
+    changes = {
+        "attn_implementation": "someone/kernels",
+        "auto_map": {"AutoModel": "modeling_bert.Model"},
+        "quantization_config": {"quant_method": "bitsandbytes"},
+        "num_labels": 10**9,
+    }
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    rewrite(saved)
+    assert_alike(AttentionFineTuneClassifier.load(saved), clf)
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("parameters", {"no_such": 1}),
+        ("parameters", {"encoder": {"!": "estimator", "class": "os.system"}}),
+        ("parameters", []),
+        ("fitted", {"__class__": "x"}),
+        ("fitted", {"predict": "x"}),
+        ("module", {"hidden_size": 32}),
+        ("module", {"hidden_size": 32, "layers": [0], "mixing": "attention"}),
+        ("tokenizer", {"!": "object"}),
+        ("tokenizer", {"pad_id": 0}),
+    ],
+)
+def test_a_manifest_of_something_else(where, value, saved):
+    rewrite(saved, **{where: value})
+    refused(saved, "cannot be loaded")
+
+
+def test_spec_of_a_giant(saved):
+    manifest = json.loads((saved / MANIFEST).read_text())
+    task = manifest["module"]["tasks"]["of"][0]
+    task["n_outputs"] = 2**40
+    rewrite(saved, module=manifest["module"])
+    refused(saved, r"heads\.safetensors does not hold the weights")
+
+
+def test_a_giant_vocabulary(saved, monkeypatch):
+    monkeypatch.setattr(_artefact, "LONGEST_JSON", 9_000)
+    AttentionFineTuneClassifier.load(saved)
+    (saved / "tokenizer.json").write_bytes(b" " * 10_000)
+    rewrite(saved)
+    refused(saved, r"tokenizer\.json has 10000 bytes; 9000 are the most")
+    monkeypatch.setattr(_artefact, "LONGEST_JSON", 90)
+    refused(saved, r"estimator\.json was not written by save.* more than 90 bytes")
+
+
+def test_a_deep_manifest(saved):
+    (saved / MANIFEST).write_text("[" * 100_000)
+    refused(saved, r"estimator\.json was not written by save")
+
+
+def test_what_is_no_such_directory(saved, tmp_path):
+    refused(tmp_path, r"no directory that save wrote.*estimator\.json")
+    refused(saved / MANIFEST, "no directory that save wrote")
+    refused(tmp_path / "nowhere", "no directory that save wrote")
+    rewrite(saved, format="another")
+    refused(saved, r"estimator\.json was not written by save")
+
+
+def test_another_class_says_which(saved):
+    with pytest.raises(ValueError, match=r"with AttentionFineTuneClassifier\.load"):
+        MultiTaskClassifier.load(saved)
+
+
+def test_a_newer_schema_says_so(saved):
+    rewrite(saved, schema=_persistence.SCHEMA + 1)
+    refused(saved, r"newer sklearn_attnft.* upgrade")
+
+
+def test_an_older_schema_is_migrated(clf, saved, monkeypatch):
+    def to_1(packed):
+        spec = {**packed["spec"], "mixing": "attention"}
+        return {**packed, "schema": 1, "spec": spec}
+
+    monkeypatch.setattr(_persistence, "MIGRATIONS", {0: to_1})
+    module = json.loads((saved / MANIFEST).read_text())["module"]
+    rewrite(saved, schema=0, module={**module, "mixing": "of old"})
+    assert_alike(AttentionFineTuneClassifier.load(saved), clf)
+
+
+def test_the_global_random_state_is_left(saved):
+    torch.manual_seed(1)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    AttentionFineTuneClassifier.load(saved)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()
+
+
+def test_loading_needs_no_encoder(small, tmp_path):
+    encoder = shutil.copytree(tiny.ENCODER, tmp_path / "encoder")
+    small |= {"encoder": str(encoder), "weights": "delta"}
+    clf = AttentionFineTuneClassifier(**small).fit(X, Y)
+    path = clf.save(tmp_path / "model")
+    shutil.rmtree(encoder)
+    assert_alike(AttentionFineTuneClassifier.load(path), clf)
