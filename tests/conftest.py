@@ -6,6 +6,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
 
 import pytest
 import tiny
+from hypothesis import settings
+
+# No deadline: how long an example takes says more of the machine than of the code.
+settings.register_profile("default", deadline=None)
+settings.register_profile("many", deadline=None)
+settings.load_profile("default")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,291 @@
+"""What happens when things go wrong: kills at random moments, threads, sizes, times.
+
+python benchmarks/faults.py [fit save overwrite cache threads load ...] [--kills 60]
+
+Children are forked, killed with SIGKILL at a random moment, and what they leave behind
+is read: a fit goes on to the same weights, a reader sees a whole artefact or none. The
+encoder is a random one of two small layers; "threads" and "load" take the default one.
+One JSON line a part is added to results/faults.jsonl; ``--table`` prints the last of
+each.
+"""
+
+import argparse
+import os
+import pickle
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # children are forked
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import numpy as np
+import pandas as pd
+import psutil
+import tiny
+from _common import RESULTS, append
+
+from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+from sklearn_attnft.datasets import load_support_tickets
+
+FILE = RESULTS / "faults.jsonl"
+TEXTS, LABELS = load_support_tickets(subset="train", return_X_y=True)
+SMALL = {"encoder": tiny.ENCODER, "max_length": 64, "random_state": 0}
+
+
+def run_in_child(work, delay=None):
+    """Fork; kill the child after `delay` seconds; tell whether it was killed."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    if delay is not None:
+        time.sleep(delay)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return True
+    if status:
+        raise RuntimeError("a child failed")
+    return False
+
+
+def duration(work):
+    """Time one run in a child."""
+    start = time.perf_counter()
+    run_in_child(work)
+    return time.perf_counter() - start
+
+
+def same(one, other):
+    return all(np.array_equal(one[name], other[name]) for name in one.keys() | other)
+
+
+def fit(kills, directory):
+    """Kill fits (language model, then classifier), often several times, and resume."""
+    output = directory / "weights.pickle"
+
+    def work(checkpoint=None):
+        clf = AttentionFineTuneClassifier(
+            **SMALL, max_epochs=3, dropout=0.3, lm_epochs=1, checkpoint=checkpoint
+        )
+        clf.set_params(checkpoint_minutes=0.002).fit(TEXTS[:200], LABELS[:200])
+        state = clf.module_.state_dict()
+        output.write_bytes(pickle.dumps({n: w.numpy() for n, w in state.items()}))
+
+    run_in_child(work)
+    expected = pickle.loads(output.read_bytes())
+    seconds = duration(lambda: work(directory / "timed"))
+    killed = resumed = equal = 0
+    while killed < kills:
+        checkpoint = directory / f"checkpoint-{resumed}"
+        for _ in range(random.randint(1, 3)):
+            delay = random.uniform(0, seconds)
+            killed += run_in_child(lambda c=checkpoint: work(c), delay)
+        output.unlink()
+        run_in_child(lambda c=checkpoint: work(c))
+        equal += same(pickle.loads(output.read_bytes()), expected)
+        resumed += 1
+        shutil.rmtree(checkpoint)
+    return {"kills": killed, "checked": resumed, "whole_or_equal": equal}
+
+
+def save(kills, directory, overwrite=False):
+    """Kill writers of a saved model; read what is there."""
+    clf = AttentionFineTuneClassifier(**SMALL, max_epochs=1)
+    clf.fit(TEXTS[:50], LABELS[:50])
+    expected = clf.predict_proba(TEXTS[:20])
+    path = directory / "model"
+
+    def work():
+        clf.save(path, overwrite=overwrite)
+
+    seconds = duration(work)
+    killed = whole = absent = 0
+    while killed < kills:
+        if not overwrite and path.exists():
+            shutil.rmtree(path)
+        if not run_in_child(work, random.uniform(0, 1.5 * seconds)):
+            continue
+        killed += 1
+        if path.exists():
+            loaded = AttentionFineTuneClassifier.load(path)
+            whole += np.array_equal(loaded.predict_proba(TEXTS[:20]), expected)
+        else:
+            absent += 1
+    counts = {"kills": killed, "checked": killed, "whole_or_equal": whole + absent}
+    return {**counts, "nothing_there": absent}
+
+
+def overwrite(kills, directory):
+    """Kill writers that replace a saved model."""
+    return save(kills, directory, overwrite=True)
+
+
+def cache(kills, directory):
+    """Kill writers of the feature cache; read through it and compare."""
+    plain = TransformerFeatureExtractor(**SMALL).fit(TEXTS)
+    expected = plain.transform(TEXTS)
+
+    def extractor(path):
+        return TransformerFeatureExtractor(**SMALL, cache=path).fit(TEXTS)
+
+    seconds = duration(lambda: extractor(directory / "timed").transform(TEXTS))
+    killed = checked = equal = 0
+    while killed < kills:
+        path = directory / f"cache-{checked}"
+        for _ in range(random.randint(1, 3)):
+            work = extractor(path)
+            delay = random.uniform(0, seconds)
+            killed += run_in_child(lambda w=work: w.transform(TEXTS), delay)
+        found = extractor(path).transform(TEXTS)
+        equal += np.allclose(found, expected, rtol=0, atol=1e-5)
+        checked += 1
+        shutil.rmtree(path)
+    return {"kills": killed, "checked": checked, "whole_or_equal": equal}
+
+
+def threads(kills, directory, n_threads=8, n_calls=500):
+    """Call predict_proba in threads, as a web service does, and one after another."""
+    clf = AttentionFineTuneClassifier(
+        max_epochs=1, trainable_layers=0, random_state=0
+    ).fit(TEXTS[:100], LABELS[:100])
+    texts = [[text] for text in TEXTS[:n_calls]]
+    expected = [clf.predict_proba(text) for text in texts]
+    process = psutil.Process()
+
+    def serial():
+        for _ in range(n_threads):
+            for text in texts:
+                clf.predict_proba(text)
+
+    wrong = []
+
+    def call():
+        for text, probabilities in zip(texts, expected, strict=True):
+            if not np.array_equal(clf.predict_proba(text), probabilities):
+                wrong.append(text)
+
+    def parallel():
+        workers = [threading.Thread(target=call) for _ in range(n_threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+
+    seconds = {"serial": [], "threads": []}
+    memory = []
+    for _ in range(2):
+        for name, run in (("serial", serial), ("threads", parallel)):
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+            memory.append(process.memory_info().rss / 2**20)
+    n_total = n_threads * len(texts)
+    return {
+        "calls": 2 * n_total,
+        "different_from_serial": len(wrong),
+        "serial_per_second": [round(n_total / s, 1) for s in seconds["serial"]],
+        "threads_per_second": [round(n_total / s, 1) for s in seconds["threads"]],
+        "resident_mib": [round(m) for m in memory],
+    }
+
+
+def load(kills, directory, repeats=7):
+    """Load a pickle, or a directory, and predict; beside transformers' encoder."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    text = TEXTS[0]
+    sizes, paths = {}, {}
+    for weights in ("full", "delta"):
+        clf = AttentionFineTuneClassifier(
+            max_epochs=1, trainable_layers=0, random_state=0, weights=weights
+        ).fit(TEXTS[:60], LABELS[:60])
+        paths[weights] = directory / f"{weights}.pickle"
+        paths[weights].write_bytes(pickle.dumps(clf))
+        sizes[weights] = paths[weights].stat().st_size
+    n_bytes = sum(w.nbytes for w in clf.module_.state_dict().values())
+    paths["directory"] = clf.save(directory / "saved")
+
+    def ours(name):
+        if name == "directory":
+            model = AttentionFineTuneClassifier.load(paths[name])
+        else:
+            model = pickle.loads(paths[name].read_bytes())
+        model.predict_proba([text])
+
+    def theirs():
+        model = AutoModel.from_pretrained(paths["directory"])
+        tokenizer = AutoTokenizer.from_pretrained(paths["directory"])
+        with torch.inference_mode():
+            model(**tokenizer(text, return_tensors="pt"))
+
+    runs = {name: lambda name=name: ours(name) for name in paths}
+    runs["transformers"] = theirs
+    seconds = {name: [] for name in runs}
+    for repeat in range(repeats + 1):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            if repeat:  # the first imports
+                seconds[name].append(time.perf_counter() - start)
+    medians = {name: round(float(np.median(s)), 3) for name, s in seconds.items()}
+    return {
+        "weights_bytes": n_bytes,
+        "pickle_bytes": sizes,
+        "full_pickle_to_weights": round(sizes["full"] / n_bytes, 4),
+        "median_seconds": medians,
+        "full_to_transformers": round(medians["full"] / medians["transformers"], 2),
+    }
+
+
+PARTS = {
+    "fit": fit,
+    "save": save,
+    "overwrite": overwrite,
+    "cache": cache,
+    "threads": threads,
+    "load": load,
+}
+
+
+def table():
+    rows = pd.read_json(FILE, lines=True).groupby("part", sort=False).last()
+    for part, row in rows.iterrows():
+        print(part, {name: row[name] for name in row.index if row[name] is not None})
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", nargs="*", help=", ".join(PARTS))
+    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    if not set(arguments.part) <= set(PARTS):
+        parser.error(f"part must be among {', '.join(PARTS)}")
+    random.seed(arguments.seed)
+    warnings.filterwarnings("ignore", message=".*longer than max_length")
+    with tempfile.TemporaryDirectory() as temporary:
+        tiny.save_tiny_encoder()
+        for part in arguments.part:
+            directory = Path(temporary) / part
+            directory.mkdir()
+            append(FILE, {"part": part, **PARTS[part](arguments.kills, directory)})
+        shutil.rmtree(tiny.ENCODER)
+    if arguments.table:
+        table()

@@ -1,0 +1,205 @@
+"""Whatever is passed, it is computed or refused in a sentence of ours.
+
+More examples than in the daily run: ``pytest tests/test_any_input.py
+--hypothesis-profile=many`` (5,000 of texts, 2,000 of parameters and labels).
+"""
+
+import multiprocessing
+import threading
+import traceback
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from joblib import Parallel, delayed
+
+from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+
+X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 50] * 3
+Y = ["good", "bad", "good", "bad", "bad", "good"] * 3
+IS_MANY = settings.get_current_profile_name() == "many"
+
+
+@pytest.fixture(scope="module")
+def clf():
+    return AttentionFineTuneClassifier(
+        tiny.ENCODER, max_length=64, max_epochs=1, random_state=0
+    ).fit(X, Y)
+
+
+# Letters of any script, controls, lone surrogates, joiners, and what looks special.
+odd_ones = st.sampled_from("\x00\u200d\u202e\ud800\udfff\ufeff\U0001f600")
+characters = st.characters() | odd_ones
+pieces = characters | st.sampled_from(["[SEP]", "[MASK]", "[PAD]", "##", " ", "good"])
+any_texts = st.lists(st.lists(pieces, max_size=30).map("".join), min_size=1, max_size=5)
+
+
+@settings(max_examples=5000 if IS_MANY else 60)
+@given(any_texts)
+def test_any_text_has_probabilities_alone_and_in_company(clf, texts):
+    probabilities = clf.predict_proba(texts)
+    assert np.isfinite(probabilities).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-12)
+    for text, row in zip(texts, probabilities, strict=True):
+        np.testing.assert_allclose(clf.predict_proba([text])[0], row, atol=1e-5)
+
+
+def test_special_tokens_of_a_user_are_plain_text(clf):
+    # Were they read as special tokens, "[PAD]" would be as good as nothing.
+    for token in ("[PAD]", "[SEP]", "[MASK]", "[CLS]"):
+        spaced = clf.predict_proba([f"good {token} day"])
+        assert not np.allclose(spaced, clf.predict_proba(["good day"]), atol=1e-4)
+
+
+def test_a_megabyte_in_one_text_and_many_twins(clf):
+    long = "good bad " * 110_000
+    assert np.isfinite(clf.predict_proba([long, "good"])).all()
+    read = []
+    clf.module_.encoder.register_forward_hook(
+        lambda module, args, kwargs, output: read.append(len(kwargs["input_ids"])),
+        with_kwargs=True,
+    )
+    texts = [f"good day {i % 50_000}" for i in range(100_000)]
+    probabilities = clf.predict_proba(texts)
+    np.testing.assert_array_equal(probabilities[:50_000], probabilities[50_000:])
+    assert sum(read) == 50_000
+
+
+labels = st.one_of(
+    st.text(max_size=3),
+    st.integers(-5, 5),
+    st.booleans(),
+    st.floats(allow_nan=True),
+    st.none(),
+    st.just(pd.NA),
+    st.lists(st.integers(0, 2), max_size=2),
+    st.binary(max_size=2),
+)
+columns = st.one_of(
+    st.lists(labels, max_size=12),
+    st.lists(st.sampled_from(["a", "b", "c"]), min_size=8, max_size=8),
+    st.lists(st.integers(0, 3), min_size=8, max_size=8),
+)
+odd = st.one_of(st.none(), st.integers(-3, 100), st.floats(), st.text(max_size=5))
+VALUES = {
+    "max_length": st.integers(3, 64),
+    "long_texts": st.sampled_from(["truncate", "window"]),
+    "layers": st.sampled_from(["all", "last"]) | st.lists(st.integers(-4, 3)),
+    "pooling": st.sampled_from(["attention", "mean", "cls", "max", "concat"]),
+    "head": st.sampled_from(["linear", "mlp", "lstm"]),
+    "dropout": st.floats(0, 0.9),
+    "encoder_dropout": st.floats(0, 0.9),
+    "trainable_layers": st.integers(0, 3) | st.just("all") | st.floats(0.1, 1),
+    "gradual_unfreezing": st.booleans(),
+    "learning_rate": st.floats(1e-6, 1),
+    "layer_decay": st.floats(0.1, 1),
+    "weight_decay": st.floats(0, 1),
+    "warmup_fraction": st.floats(0, 1),
+    "max_grad_norm": st.floats(0.1, 2) | st.none(),
+    "label_smoothing": st.floats(0, 0.9),
+    "batch_size": st.integers(1, 9),
+    "micro_batch_size": st.integers(1, 9) | st.none(),
+    "class_weight": st.just("balanced")
+    | st.dictionaries(st.integers(0, 3), st.floats(0, 2), max_size=3),
+    "early_stopping": st.booleans(),
+    "validation_fraction": st.floats(0.1, 0.9),
+    "lm_epochs": st.integers(0, 1),
+    "lm_weight": st.floats(0, 1),
+    "mask_probability": st.floats(0.01, 0.99),
+    "precision": st.just("float32"),
+    "device": st.sampled_from(["cpu", "auto", "cuda:7"]),
+    "cache": st.just("memory"),
+    "weights": st.sampled_from(["full", "delta"]),
+    "random_state": st.integers(0, 9) | st.none(),
+}
+sensible = st.fixed_dictionaries({}, optional=VALUES)
+mistakes = st.dictionaries(st.sampled_from(sorted(VALUES)), odd, max_size=1)
+
+
+@settings(
+    max_examples=2000 if IS_MANY else 60,
+    suppress_health_check=list(HealthCheck),
+)
+@given(sensible, mistakes, columns, st.none() | st.lists(st.floats(), max_size=9))
+def test_any_parameters_and_labels_fit_or_are_refused(params, mistake, y, weights):
+    texts = X[: len(y)] or ["good"]
+    params = {"max_length": 16, "encoder": tiny.ENCODER, **params, **mistake}
+    if mistake.keys() & {"lm_epochs"} and mistake["lm_epochs"] in range(2, 101):
+        params["lm_epochs"] = 1  # a hundred is no mistake, but takes its time
+    clf = AttentionFineTuneClassifier(**params, max_epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        refusal = refusal_of(clf, texts, y, weights)
+        if refusal is None:
+            probabilities = clf.predict_proba(texts)
+            np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-12)
+            return
+    where = traceback.extract_tb(refusal.__traceback__)[-1].filename
+    assert "sklearn" in where, f"{where}: {refusal!r}"
+    assert len(str(refusal)) > 20
+    assert not hasattr(clf, "module_")
+
+
+def refusal_of(clf, texts, y, weights):
+    """Fit; return the error that says why not, of the kinds that may be."""
+    try:
+        clf.fit(texts, y, sample_weight=weights)
+    except (ValueError, TypeError, FloatingPointError) as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("n_threads", [8])
+def test_one_classifier_in_many_threads(clf, n_threads):
+    texts = [f"good day number {i} {'rain ' * (i % 30)}" for i in range(40)]
+    expected = [clf.predict_proba([text]) for text in texts]
+    start = threading.Barrier(n_threads)
+
+    def call(_):
+        start.wait()
+        return [clf.predict_proba([text]) for text in texts]
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        for found in pool.map(call, range(n_threads)):
+            np.testing.assert_array_equal(found, expected)
+
+
+def predictions(model, texts):
+    if hasattr(model, "predict_proba"):
+        return model.predict_proba(texts)
+    return model.transform(texts)
+
+
+def _in_child(model, texts, connection):
+    connection.send(predictions(model, texts))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_that_are_forked_or_spawned(clf, method):
+    expected = clf.predict_proba(X)
+    context = multiprocessing.get_context(method)
+    ours, theirs = context.Pipe()
+    with warnings.catch_warnings():
+        # Python warns of forks where there are threads; what we ask is that it works.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = context.Process(target=_in_child, args=(clf, X, theirs))
+        child.start()
+    assert ours.poll(60)
+    np.testing.assert_allclose(ours.recv(), expected, atol=1e-6)
+    child.join(60)
+    assert child.exitcode == 0
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_workers_of_joblib(clf, backend):
+    extractor = TransformerFeatureExtractor(tiny.ENCODER, max_length=64).fit(X)
+    for model in (clf, extractor):
+        expected = predictions(model, X)
+        run = Parallel(n_jobs=2, backend=backend)
+        for found in run(delayed(predictions)(model, X) for _ in range(4)):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
