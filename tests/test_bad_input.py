@@ -38,9 +38,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("texts", "error", "message"), TEXTS)
-def test_texts(texts, error, message, small):
-    with pytest.raises(error, match=message):
-        AttentionFineTuneClassifier(**small).fit(texts, Y)
+def test_texts(texts, error, message):
     extractor = TransformerFeatureExtractor(tiny.ENCODER, max_length=32).fit(X)
     with pytest.raises(error, match=message):
         extractor.transform(texts)
@@ -60,12 +58,6 @@ LABELS = [
 ]
 
 
-@pytest.mark.parametrize(("labels", "message"), LABELS)
-def test_labels(labels, message, small):
-    with pytest.raises(ValueError, match=message):
-        AttentionFineTuneClassifier(**small).fit(X, labels)
-
-
 WEIGHTS = [
     ([1.0, 2.0], "sample_weight has 2 entries and X has 4"),
     ([1, -1, 1, 1], r"sample_weight has negative values \(smallest: -1\)"),
@@ -76,12 +68,6 @@ WEIGHTS = [
 ]
 
 
-@pytest.mark.parametrize(("weights", "message"), WEIGHTS)
-def test_weights(weights, message, small):
-    with pytest.raises(ValueError, match=message):
-        AttentionFineTuneClassifier(**small).fit(X, Y, sample_weight=weights)
-
-
 VALIDATION = [
     ({"X_val": X}, "X_val was passed without y_val"),
     ({"y_val": Y}, "y_val was passed without X_val"),
@@ -89,12 +75,6 @@ VALIDATION = [
     ({"X_val": "good", "y_val": ["a"]}, "X_val is one str"),
     ({"X_val": X, "y_val": ["zzz"] * 4}, "y_val has the label 'zzz'"),
 ]
-
-
-@pytest.mark.parametrize(("passed", "message"), VALIDATION)
-def test_validation_texts(passed, message, small):
-    with pytest.raises(ValueError, match=message):
-        AttentionFineTuneClassifier(**small).fit(X, Y, **passed)
 
 
 PARAMETERS = [
@@ -119,14 +99,33 @@ PARAMETERS = [
     ({"device": "tpu9"}, "device='tpu9' is not a device"),
     ({"device": "cuda:99"}, "device='cuda:99' was asked for, but this machine has"),
     ({"encoder": 3}, "'encoder' parameter"),
+    ({"weights": "half"}, "'weights' parameter"),
+    ({"micro_batch_size": 0}, "'micro_batch_size' parameter"),
+    ({"checkpoint_minutes": -1}, "'checkpoint_minutes' parameter"),
+    ({"checkpoint": 3}, "'checkpoint' parameter"),
+    ({"cache": 3}, "'cache' parameter"),
+    ({"cache_size": 0}, "'cache_size' parameter"),
 ]
 
 
-@pytest.mark.parametrize(("parameters", "message"), PARAMETERS)
-def test_parameters(parameters, message, small):
-    clf = AttentionFineTuneClassifier(**{**small, **parameters})
-    with pytest.raises((ValueError, TypeError), match=message):
-        clf.fit(X, Y)
+MISTAKES = [
+    *(({"X": texts}, error, message) for texts, error, message in TEXTS),
+    *(({"y": labels}, ValueError, message) for labels, message in LABELS),
+    *(
+        ({"sample_weight": weights}, ValueError, message)
+        for weights, message in WEIGHTS
+    ),
+    *((passed, ValueError, message) for passed, message in VALIDATION),
+    *(({"params": p}, (ValueError, TypeError), message) for p, message in PARAMETERS),
+]
+
+
+@pytest.mark.parametrize(("passed", "error", "message"), MISTAKES)
+def test_a_mistake_ends_in_a_sentence(passed, error, message, small):
+    passed = {"X": X, "y": Y, **passed}
+    clf = AttentionFineTuneClassifier(**small | passed.pop("params", {}))
+    with pytest.raises(error, match=message):
+        clf.fit(**passed)
     assert not hasattr(clf, "module_")
 
 

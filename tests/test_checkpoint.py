@@ -1,5 +1,6 @@
 """A fit that was killed goes on to the same weights, or says why it does not."""
 
+import contextlib
 import itertools
 import json
 import math
@@ -7,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -333,41 +335,49 @@ def test_fingerprints_are_the_same_for_the_same(one, other, rate, other_rate):
     assert of(one, rate).differences(of(one, other_rate)) == differing
 
 
+PARAMETERS_OF_A_LONG_FIT = {
+    "max_length": 32,
+    "max_epochs": 6,
+    "batch_size": 8,
+    "dropout": 0.3,
+    "lm_epochs": 2,
+    "random_state": 0,
+    "checkpoint_minutes": 0,
+}
 SCRIPT = """
 import sys
 import numpy as np
 from sklearn_attnft import AttentionFineTuneClassifier
-from test_checkpoint import X, Y, weights
-parameters = dict(encoder=sys.argv[1], max_length=32, max_epochs=6, batch_size=8,
-                  dropout=0.3, lm_epochs=2, random_state=0, checkpoint_minutes=0,
-                  head_learning_rate=1e-2)
+from test_checkpoint import PARAMETERS_OF_A_LONG_FIT, X, Y, weights
+clf = AttentionFineTuneClassifier(sys.argv[1], **PARAMETERS_OF_A_LONG_FIT)
 print("begin", flush=True)
-clf = AttentionFineTuneClassifier(**parameters, checkpoint=sys.argv[2] or None)
-np.savez(sys.argv[3], **weights(clf.fit(X, Y)))
+np.savez(sys.argv[3], **weights(clf.set_params(checkpoint=sys.argv[2]).fit(X, Y)))
 """
 
 
-def start(encoder, directory, output):
-    """Start a fit in a process of its own; wait until it begins."""
+@contextlib.contextmanager
+def fit_in_a_process(encoder, directory, output):
+    """Start a fit in a process of its own, and wait until it begins."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     command = [sys.executable, "-c", SCRIPT, encoder, str(directory), str(output)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
-    assert process.stdout.readline() == b"begin\n"
-    return process
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"begin\n"
+        yield process
 
 
 def test_sigkill_loses_nothing(tiny_encoder, tmp_path):
-    reference, output = tmp_path / "reference.npz", tmp_path / "output.npz"
-    assert start(tiny_encoder, "", reference).wait() == 0
-    for delay in (0.3, 0.6):
-        process = start(tiny_encoder, tmp_path / "c", output)
-        try:
-            process.wait(timeout=delay)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-    assert start(tiny_encoder, tmp_path / "c", output).wait() == 0
-    with np.load(reference) as expected, np.load(output) as found:
-        for name in expected.files:
+    clf = AttentionFineTuneClassifier(tiny_encoder, **PARAMETERS_OF_A_LONG_FIT)
+    expected = weights(clf.fit(X, Y))
+    directory, output = tmp_path / "checkpoint", tmp_path / "output.npz"
+    with fit_in_a_process(tiny_encoder, directory, output) as process:
+        while not list(directory.glob("*/state.pt")):
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    with fit_in_a_process(tiny_encoder, directory, output) as process:
+        assert process.wait() == 0
+    with np.load(output) as found:
+        assert set(found.files) == expected.keys()
+        for name in found.files:
             np.testing.assert_array_equal(found[name], expected[name])
