@@ -10,6 +10,7 @@ from torch import nn
 
 POOLINGS = ("attention", "mean", "cls", "max", "concat")
 HEADS = ("linear", "mlp", "lstm")
+MIXINGS = ("attention", "mean")
 
 
 @dataclass(frozen=True)

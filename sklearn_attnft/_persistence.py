@@ -9,7 +9,7 @@ from safetensors.torch import save
 
 from . import _backbone
 from ._backbone import TextTokenizer
-from ._modules import ModuleSpec, TaskSpec, TextModel
+from ._modules import HEADS, MIXINGS, POOLINGS, ModuleSpec, TaskSpec, TextModel
 from ._weight_files import layout_of, read_weights
 
 SCHEMA = 1
@@ -121,9 +121,9 @@ def unpack(packed):
         is not there or another, or its parts do not fit together.
     """
     packed = migrated(packed)
-    spec = _spec(packed["spec"])
     # Without memory and without a draw from torch's generator, which is the user's.
     skeleton = _backbone.encoder_skeleton(packed["config"])
+    spec = _spec(packed["spec"], skeleton.config.num_hidden_layers)
     with torch.device("meta"):
         module = TextModel.build(skeleton, spec)
     layout = layout_of(module.state_dict())
@@ -158,9 +158,14 @@ def check_schema(schema):
         )
 
 
-def _spec(stored):
+def _spec(stored, n_layers):
+    """Rebuild what describes the module; refuse what describes none."""
     spec = ModuleSpec(**stored)
     tasks = tuple(TaskSpec(**task) for task in spec.tasks)
+    known = all(t.pooling in POOLINGS and t.head in (None, *HEADS) for t in tasks)
+    known &= spec.mixing in MIXINGS and set(spec.layers) <= set(range(n_layers + 1))
+    if not known or not spec.layers:
+        raise ValueError(f"{stored!r:.300} describes no module of this package.")
     return dataclasses.replace(spec, layers=tuple(spec.layers), tasks=tasks)
 
 

@@ -446,6 +446,23 @@ def test_a_manifest_of_something_else(where, value, saved):
     refused(saved, "cannot be loaded")
 
 
+@pytest.mark.parametrize(
+    ("where", "name", "value"),
+    [
+        ("task", "pooling", "median"),
+        ("task", "head", "tree"),
+        ("spec", "mixing", "sum"),
+        ("spec", "layers", {"!": "tuple", "of": [0, 7]}),
+        ("spec", "layers", {"!": "tuple", "of": []}),
+    ],
+)
+def test_a_spec_of_no_module_of_ours(where, name, value, saved):
+    spec = json.loads((saved / MANIFEST).read_text())["module"]
+    (spec if where == "spec" else spec["tasks"]["of"][0])[name] = value
+    rewrite(saved, module=spec)
+    refused(saved, "describes no module of this package")
+
+
 def test_spec_of_a_giant(saved):
     manifest = json.loads((saved / MANIFEST).read_text())
     task = manifest["module"]["tasks"]["of"][0]
