@@ -411,7 +411,8 @@ def test_a_configuration_of_a_giant_or_of_nothing(changes, saved):
     path = saved / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     rewrite(saved)
-    refused(saved, "config.json describes no encoder|does not hold the weights")
+    sentences = "config.json describes no encoder|does not hold the weights"
+    refused(saved, f"{sentences}|describes no module")
 
 
 def test_what_a_configuration_cannot_ask_for(clf, saved):
