@@ -68,6 +68,7 @@ class TextEstimator(BaseEstimator):
         """Run the fitted module, or the named part of it, over checked texts."""
         check_is_fitted(self, "module_")
         texts = check_texts(X)
+        _inference.survive_fork()
         settings = self._settings
         device = _inference.resolve_device(settings.device)
         _inference.on_device(self.module_, device)

@@ -16,7 +16,12 @@ from sklearn.utils import check_random_state
 from . import _backbone, _frozen
 from ._batching import fraction_longer, tokenize
 from ._checkpoint import Fingerprint, open_checkpoint
-from ._inference import is_out_of_memory, resolve_device, resolve_dtype
+from ._inference import (
+    is_out_of_memory,
+    resolve_device,
+    resolve_dtype,
+    survive_fork,
+)
 from ._labelled import split, weigh
 from ._language_model import (
     JointLoss,
@@ -70,6 +75,7 @@ class Backbone:
     @classmethod
     def load(cls, params, encoder_dropout=0.0):
         """Read configuration and tokenizer as the estimator's parameters say."""
+        survive_fork()
         config = _backbone.load_config(
             params["encoder"], encoder_dropout=encoder_dropout
         )

@@ -3,6 +3,7 @@
 
 import contextlib
 import functools
+import os
 
 import numpy as np
 import torch
@@ -13,6 +14,22 @@ from ._batching import chunks, sorted_batches, tokenize
 # Padded tokens of a prediction batch. On the CPU more is not faster (the products are
 # large enough and the activations leave the caches); a GPU wants larger pieces.
 TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
+
+
+# The process that imported this: a forked child has another number.
+_process = os.getpid()
+
+
+def survive_fork():
+    """Compute in one thread from now on, if this process was forked.
+
+    The threads of OpenMP's pool are not there in a child, which would wait for them
+    for ever (a limit of GNU's OpenMP, which torch is built with).
+    """
+    global _process
+    if os.getpid() != _process:
+        torch.set_num_threads(1)
+        _process = os.getpid()
 
 
 def tokens_per_batch(device):

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joblib import Parallel, delayed
@@ -179,15 +180,29 @@ def _in_child(model, texts, connection):
     connection.send(predictions(model, texts))
 
 
+@pytest.fixture
+def two_threads():
+    """Let torch compute in two threads, and see that they are there."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.rand(2000, 2000).exp()
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_workers_that_are_forked_or_spawned(clf, method):
-    expected = clf.predict_proba(X)
+def test_workers_that_are_forked_or_spawned(clf, method, two_threads):
+    # Large enough to be shared out: a forked child has no second thread to wait for.
+    texts = X * 20 + [f"{text} {i}" for i, text in enumerate(X * 20)]
+    expected = clf.predict_proba(texts)
     context = multiprocessing.get_context(method)
     ours, theirs = context.Pipe()
     with warnings.catch_warnings():
         # Python warns of forks where there are threads; what we ask is that it works.
         warnings.simplefilter("ignore", DeprecationWarning)
-        child = context.Process(target=_in_child, args=(clf, X, theirs))
+        child = context.Process(
+            target=_in_child, args=(clf, texts, theirs), daemon=True
+        )
         child.start()
     assert ours.poll(60)
     np.testing.assert_allclose(ours.recv(), expected, atol=1e-6)
