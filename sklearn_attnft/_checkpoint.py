@@ -25,7 +25,6 @@ from ._version import __version__
 # What changes nothing of the fitted model.
 _IRRELEVANT = {
     "allow_pickle",
-    "cache",
     "cache_size",
     "checkpoint",
     "checkpoint_minutes",
@@ -35,6 +34,10 @@ _IRRELEVANT = {
     "verbose",
     "weights",
 }
+
+
+# Of what a folder says of itself.
+_KEYS = {"parameters", "data", "finished", "process"}
 
 
 @dataclass(frozen=True)
@@ -61,20 +64,23 @@ class Fingerprint:
         params : dict
         seed : int or None
             None: drawn anew by each fit.
-        encoder : str
-            Digest of the checkpoint.
-        data : object
-            Of dataclasses, tuples, dicts, arrays and plain values.
+        encoder, data : object
+            What is trained, and on what: dataclasses, tuples, dicts, arrays and plain
+            values.
         """
         kept = {
             name: _as_text(value)
             for name, value in params.items()
             if name not in _IRRELEVANT
         }
-        own = {"encoder": encoder, "random_state": str(seed), "version": __version__}
-        digest = hashlib.sha256()
-        _feed(digest, data)
-        return cls({**kept, **own}, digest.hexdigest())
+        own = {
+            # Where it is says nothing, but its states are those of another company.
+            "cache": _as_text(params.get("cache") is not None),
+            "encoder": _digest(encoder),
+            "random_state": str(seed),
+            "version": __version__,
+        }
+        return cls({**kept, **own}, _digest(data))
 
     @property
     def name(self):
@@ -103,8 +109,25 @@ def _as_text(value):
         return "{" + ", ".join(f"{k}: {v}" for k, v in items) + "}"
     if isinstance(value, (list, tuple, np.ndarray)):
         return "[" + ", ".join(map(_as_text, value)) + "]"
-    plain = value is None or isinstance(value, (bool, int, float, str, os.PathLike))
-    return repr(value) if plain else type(value).__qualname__  # a callback
+    if value is None or isinstance(value, (bool, int, float, str, os.PathLike)):
+        return repr(value)
+    if isinstance(value, type) or callable(value):
+        name = f"{value.__module__}.{getattr(value, '__qualname__', '<')}"
+        if "<" not in name:  # a lambda, or a function in a function
+            return name
+    if hasattr(value, "get_params") and not isinstance(value, type):
+        return _as_text(type(value)) + _as_text(value.get_params(deep=False))
+    raise ValueError(
+        f"checkpoint cannot tell {value!r:.80} from others of its kind, so it would "
+        "not know which fit to go on with: set checkpoint=None, or pass a class or "
+        "function of a module, or an object with get_params."
+    )
+
+
+def _digest(value):
+    digest = hashlib.sha256()
+    _feed(digest, value)
+    return digest.hexdigest()
 
 
 def _feed(digest, value):
@@ -120,13 +143,14 @@ def _feed(digest, value):
             digest, {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         )
     elif isinstance(value, dict):
-        _feed(digest, [part for item in value.items() for part in item])
+        items = sorted(value.items(), key=lambda item: repr(item[0]))
+        _feed(digest, [part for item in items for part in item])
     elif isinstance(value, (list, tuple, np.ndarray)):
         digest.update(b"list %d " % len(value))
         for part in value:
             _feed(digest, part)
     else:
-        _feed(digest, repr(value))
+        _feed(digest, f"{type(value).__name__} {value!r}")
 
 
 class Checkpoint:
@@ -148,6 +172,7 @@ class Checkpoint:
         self._stage = -1
         self._rows = []  # of the stages that are over
         self._written = time.monotonic()
+        self._is_whole = True  # what was written last is there
 
     @property
     def is_kept(self):
@@ -189,17 +214,27 @@ class Checkpoint:
         if not all(weight.isfinite().all() for weight in state["module"].values()):
             return
         state = {**state, "stage": self._stage, "earlier": self._rows}
+        with self._forgiving(), replaced(self.folder / "state.pt") as file:
+            torch.save(state, file)
+        self._written = time.monotonic()
+
+    @contextlib.contextmanager
+    def _forgiving(self):
+        """Let the fit go on if the disk does not take it."""
+        self._is_whole = False
         try:
-            with replaced(self.folder / "state.pt") as file:
-                torch.save(state, file)
-        except OSError as error:
+            yield
+            self._is_whole = True
+        except (
+            OSError,
+            RuntimeError,
+        ) as error:  # the latter is torch's, of a full disk
             warnings.warn(
                 f"The state of the fit could not be written to {self.folder} "
                 f"({error}); the fit goes on, and the state from before is kept.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=4,
             )
-        self._written = time.monotonic()
 
     def end_stage(self, rows):
         """Remember the history of a stage that is over."""
@@ -207,8 +242,10 @@ class Checkpoint:
 
     def finish(self):
         """Note that the fit is over: its result stays, and is no loss to anyone."""
-        if self.is_kept:
-            _describe(self.folder, {**_description(self.folder), "finished": True})
+        known = _description(self.folder) if self.is_kept and self._is_whole else None
+        if known is not None:
+            with self._forgiving():
+                _describe(self.folder, {**known, "finished": True})
 
     def describe(self):
         """Say where the last state is, for an error's message."""
@@ -238,6 +275,7 @@ def open_checkpoint(params, fingerprint):
     fingerprint = dataclasses.replace(fingerprint, parameters=parameters)
     folder = Path(params["checkpoint"]).absolute() / fingerprint.name
     folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
     known = _description(folder)
     if known is None:
         _warn_of_near(folder, fingerprint)
@@ -256,7 +294,8 @@ def _warn_of_near(folder, fingerprint):
             continue
         near = Fingerprint(known["parameters"], known["data"])
         differing = fingerprint.differences(near)
-        if len(differing) == 1:
+        # Micro-batches that were too large are no fit to go back to.
+        if len(differing) == 1 and differing != ["micro_batch_size"]:
             (name,) = differing
             warnings.warn(
                 f"checkpoint has an unfinished fit of the same data with {name}="
@@ -272,6 +311,8 @@ def _is_alive(process):
     """Tell whether a process of this machine runs: another candidate of a grid."""
     if process == os.getpid():
         return False
+    if os.name == "nt":  # where 0 is no probe, but Ctrl-C
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -284,7 +325,18 @@ def _is_alive(process):
 def _description(folder):
     """Read what a folder is of; None if it is nothing of ours."""
     with contextlib.suppress(OSError, ValueError):
-        return json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+        known = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+        if isinstance(known, dict) and known.keys() >= _KEYS:
+            return known
+    return None
+
+
+def _sweep(folder):
+    """Delete what writers that were killed have left half-way."""
+    for path in folder.glob("*.tmp"):
+        process = path.name.split(".")[-3]
+        if not (process.isdigit() and _is_alive(int(process))):
+            path.unlink(missing_ok=True)
 
 
 def _describe(folder, description):
@@ -295,7 +347,8 @@ def _describe(folder, description):
 @contextlib.contextmanager
 def replaced(path):
     """Open a file to write that takes the place of `path` when all is on the disk."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+    prefix = f"{path.name}.{os.getpid()}."
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".tmp")
     try:
         with open(handle, "wb") as file:
             yield file

@@ -103,7 +103,16 @@ class Backbone:
         seed = draw_seed(params["random_state"])
         if params["checkpoint"] is None:
             return seed, None
-        encoder = _backbone.encoder_digest(self.load_encoder(), self.tokenizer)
+        if params["lm_epochs"] or params.get("lm_weight"):
+            encoder, head = self.load_language_model()
+        else:
+            encoder, head = self.load_encoder(), None
+        weights = {} if head is None else head.state_dict()
+        encoder = (
+            _backbone.encoder_digest(encoder, self.tokenizer),
+            _backbone.encoder_architecture(encoder),
+            {name: weight.numpy() for name, weight in weights.items()},
+        )
         given = None if params["random_state"] is None else seed
         fingerprint = Fingerprint.of(params, seed=given, encoder=encoder, data=data)
         return fingerprint.seed if given is None else seed, fingerprint
@@ -140,15 +149,16 @@ def fit_features(params, texts):
     _frozen.check_cache(params)
     longer = fraction_longer(texts, backbone.tokenizer)
     _warn_truncation(params, longer)
-    encoder, history = backbone.load_encoder(), []
-    if params["lm_epochs"]:
-        seed, fingerprint = backbone.identify(params, texts)
+    if not params["lm_epochs"]:
+        encoder, history = backbone.load_encoder(), []
+    else:
+        of_stage = {n: params[n] for n in params if n not in ("layers", "pooling")}
+        seed, fingerprint = backbone.identify(of_stage, texts)
 
         def adapted(params, machine):
             encoder, _, history = _load(backbone, texts, params, machine, seed)
             return encoder, history
 
-        params = {**params, "batch_size": LM_BATCH_SIZE}
         encoder, history = _attempt(adapted, params, seed, fingerprint)
     module = TextModel.build(encoder, spec).eval().requires_grad_(False)
     return (module, spec, backbone.tokenizer, longer), history
@@ -305,7 +315,7 @@ def _attempt(run, params, seed, fingerprint):
     object
         What `run` returns.
     """
-    size = min(params["micro_batch_size"] or np.inf, params["batch_size"])
+    size = params["micro_batch_size"] or _largest_step(params)
     device = resolve_device(params["device"])
     while True:
         checkpoint = open_checkpoint(params, fingerprint)
@@ -328,7 +338,7 @@ def _attempt(run, params, seed, fingerprint):
         # Out of the handler, where the error's frames hold what filled the memory.
         if device.type == "cuda":
             torch.cuda.empty_cache()
-        size = size // 2
+        size = min(size, _largest_step(params)) // 2
         params = {**params, "micro_batch_size": size}
         warnings.warn(
             f"The memory of {device} is too small for the texts of a training step at "
@@ -337,6 +347,15 @@ def _attempt(run, params, seed, fingerprint):
             UserWarning,
             stacklevel=5,  # fit_..., fit, scikit-learn's wrapper of fit, the user
         )
+
+
+def _largest_step(params):
+    """Return how many texts or windows are in a step, at the most, of any stage."""
+    size = params.get("batch_size", 0)
+    if params.get("lm_weight"):
+        size = 2 * size  # and their company
+    is_lm = params["lm_epochs"] or params.get("lm_weight")
+    return max(size, LM_BATCH_SIZE) if is_lm else size
 
 
 def _warn_collapse(collapsed, tasks):

@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
@@ -243,6 +247,122 @@ def test_what_changes_nothing_does_not_matter(small, tmp_path, kill):
     kill(math.inf)
     clf.fit(X[::-1], Y[::-1])
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def stop_after(patience):
+    return EarlyStopping("train_loss", patience=patience, threshold=1.0)
+
+
+def test_callbacks_are_told_apart_by_their_parameters(small, tmp_path):
+    clf = AttentionFineTuneClassifier(**small | {"max_epochs": 5}, checkpoint=tmp_path)
+    epochs = [
+        clf.set_params(callbacks=[stop_after(n)]).fit(X, Y).n_iter_ for n in (1, 3)
+    ]
+    assert epochs == [2, 4]
+    clf.set_params(callbacks=[EpochTimer(), LRScheduler(policy=lambda net: None)])
+    with pytest.raises(
+        ValueError, match=r"checkpoint cannot tell .* set checkpoint=None"
+    ):
+        clf.fit(X, Y)
+
+
+class Norms(Callback):
+    """Records what is not plain data."""
+
+    def on_batch_end(self, net, **kwargs):
+        net.history.record_batch("norm", np.float64(1.0))
+        net.history.record_batch("object", object())
+
+
+def test_what_callbacks_record_does_not_spoil_the_state(small, kill, tmp_path):
+    clf = AttentionFineTuneClassifier(**small, callbacks=[Norms()], checkpoint=tmp_path)
+    kill(4)
+    with pytest.raises(Killed):
+        clf.fit(X, Y)
+    kill(math.inf)
+    plain = AttentionFineTuneClassifier(**small).fit(X, Y)
+    found, expected = weights(clf.fit(X, Y)), weights(plain)
+    for name, weight in expected.items():
+        np.testing.assert_array_equal(found[name], weight)
+
+
+def test_an_encoder_of_the_same_weights_may_be_another(small, tmp_path):
+    encoder = tmp_path / "encoder"
+    shutil.copytree(tiny.ENCODER, encoder)
+    parameters = {**small, "encoder": encoder, "checkpoint": tmp_path / "c"}
+    clf = AttentionFineTuneClassifier(**parameters).fit(X, Y)
+    config = json.loads((encoder / "config.json").read_text())
+    config["num_attention_heads"] = 4
+    (encoder / "config.json").write_text(json.dumps(config))
+    found = clf.fit(X, Y).predict_proba(X)
+    fresh = clf.set_params(checkpoint=None).fit(X, Y).predict_proba(X)
+    np.testing.assert_array_equal(found, fresh)
+
+
+def test_the_adapted_encoder_serves_every_pooling(kill, tmp_path):
+    extractor = TransformerFeatureExtractor(
+        tiny.ENCODER, max_length=32, lm_epochs=1, random_state=0, checkpoint=tmp_path
+    ).fit(X)
+    kill(0)
+    extractor.set_params(pooling="max", layers="all").fit(X)
+
+
+def test_a_collapse_is_said_of_a_finished_fit_too(small, tmp_path):
+    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path)
+    for _ in range(2):
+        with pytest.warns(ConvergenceWarning):
+            clf.fit(["good day"] * 40, ["rare"] + ["common"] * 39)
+
+
+def test_what_a_killed_writer_left_is_swept(small, kill, tmp_path):
+    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path)
+    kill(4)
+    with pytest.raises(Killed):
+        clf.fit(X, Y)
+    (folder,) = tmp_path.iterdir()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (folder / f"state.pt.{dead.pid}.abc.tmp").write_bytes(b"half")
+    kill(math.inf)
+    clf.fit(X, Y)
+    assert {path.name for path in folder.iterdir()} == {"fit.json", "state.pt"}
+
+
+def test_a_folder_of_something_else_is_left_alone(small, tmp_path):
+    for i, content in enumerate(['{"a": 1}', "[]", "not JSON"]):
+        folder = tmp_path / f"mine{i}"
+        folder.mkdir()
+        (folder / "fit.json").write_text(content)
+    AttentionFineTuneClassifier(**small, checkpoint=tmp_path).fit(X, Y)
+
+
+def test_a_directory_that_goes_away_ends_nothing(small, tmp_path):
+    class Vandal(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            shutil.rmtree(tmp_path / "c", ignore_errors=True)
+
+    monkey = {**small, "checkpoint": tmp_path / "c", "callbacks": [Vandal()]}
+    Vandal.__qualname__ = "Vandal"  # as if it were of a module
+    clf = AttentionFineTuneClassifier(**monkey)
+    with pytest.warns(UserWarning, match="could not be written"):
+        clf.fit(X, Y)
+    assert clf.n_iter_ == 3
+
+
+def test_halved_micro_batches_are_no_fit_to_go_back_to(small, monkeypatch, tmp_path):
+    original = _loop._Net.infer
+    calls = itertools.count()
+
+    def infer(self, batch):
+        if len(batch.input_ids) > 4 and next(calls) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return original(self, batch)
+
+    monkeypatch.setattr(_loop._Net, "infer", infer)
+    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path)
+    with pytest.warns(UserWarning, match="micro_batch_size=4") as caught:
+        clf.fit(X, Y)
+    assert len(caught) == 1
 
 
 def test_a_state_that_cannot_be_read_is_named(small, tmp_path):

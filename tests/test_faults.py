@@ -106,7 +106,8 @@ def test_too_little_memory_halves_the_micro_batch(parameters, error, small, narr
     with pytest.warns(UserWarning, match="micro_batch_size") as caught:
         clf.fit(X, Y)
     sizes = [str(w.message).split("Set ")[0][-40:] for w in caught]
-    assert len(sizes) == 2, sizes  # 8, 4, 2
+    # From 8 texts, or from the 32 windows of the language model's stage.
+    assert len(sizes) == (4 if "lm_epochs" in parameters else 2), sizes
     assert "micro_batch_size=2" in str(caught[-1].message)
     assert caught[0].filename == __file__
     assert clf.get_params()["micro_batch_size"] is None
@@ -124,6 +125,29 @@ def test_an_extractor_with_too_little_memory(narrow):
         tiny.ENCODER, **parameters, micro_batch_size=16
     )
     assert_close(extractor, expected.fit(X * 2), rtol=0, atol=0)
+
+
+def test_the_windows_of_the_language_model_are_halved_too(small, narrow):
+    narrow(8)
+    clf = AttentionFineTuneClassifier(**small | {"batch_size": 1}, lm_epochs=1)
+    with pytest.warns(UserWarning, match="micro_batch_size=") as caught:
+        clf.fit(X * 2, Y * 2)
+    assert len(caught) == 2  # 32, 16, 8
+
+
+def test_too_little_memory_to_validate(small, monkeypatch):
+    original = _loop._Net.infer
+
+    def infer(self, batch):
+        if len(batch.input_ids) > 4:
+            raise OUT_OF_MEMORY
+        return original(self, batch)
+
+    monkeypatch.setattr(_loop._Net, "infer", infer)
+    clf = AttentionFineTuneClassifier(**small)
+    with pytest.warns(UserWarning, match="micro_batch_size=4"):
+        clf.fit(X, Y, X_val=["good day"] * 20, y_val=["good"] * 20)
+    assert clf.history_[-1]["valid_accuracy"] == 1.0
 
 
 def test_no_memory_for_one_text_says_what_to_set(small, narrow):
@@ -150,6 +174,18 @@ def test_a_loss_that_is_not_finite_stops_the_fit(max_grad_norm, small):
     with pytest.raises(FloatingPointError, match=message) as caught:
         clf.fit(X, Y)
     assert "set learning_rate" in str(caught.value)
+    assert not hasattr(clf, "module_")
+
+
+def test_weights_that_are_not_finite_after_the_last_step(small):
+    wrong = {"learning_rate": 1e38, "head_learning_rate": 1e38, "warmup_fraction": 0.0}
+    clf = AttentionFineTuneClassifier(
+        **{**small, **wrong, "batch_size": 24, "max_epochs": 1}, max_grad_norm=None
+    )
+    with pytest.raises(
+        FloatingPointError, match=r"weights are not finite .* step 1 of"
+    ):
+        clf.fit(X, Y)
     assert not hasattr(clf, "module_")
 
 

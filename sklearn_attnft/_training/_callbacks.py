@@ -154,8 +154,8 @@ class Checkpointing(Callback):
             "schedule": callbacks["schedule"].lr_scheduler_.state_dict(),
             **random_state(net.recipe),
             "generator": self.generator_,  # as it was when the epoch began
-            "epochs": [_plain(row) for row in epochs],
-            "steps": [_plain(step) for step in steps],
+            "epochs": _plain(list(epochs)),
+            "steps": _plain(steps),
         }
         if "early_stopping" in callbacks:
             stopping = _plain(vars(callbacks["early_stopping"]))
@@ -179,12 +179,16 @@ def set_random_state(recipe, state):
         torch.cuda.set_rng_state(state["cuda"], recipe.device)
 
 
-def _plain(row):
-    """Return a row of the history without numpy's numbers, which are not plain data."""
-    return {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in row.items()
-    }
+def _plain(value):
+    """Make plain data of what callbacks keep, which a state is to be read as."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    is_plain = value is None or isinstance(value, (int, float, str, torch.Tensor))
+    return value if is_plain else None
 
 
 class ProgressBar(Callback):

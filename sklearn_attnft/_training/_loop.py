@@ -96,6 +96,7 @@ def train(module, criterion, training, validation, recipe):
     if saved is not None and "rows" in saved:  # the stage was trained to its end
         if "module" in saved:
             module.load_state_dict(saved["module"])
+            criterion.load_state_dict(saved["criterion"])
             set_random_state(recipe, saved)
         module.eval()
         return saved["rows"]
@@ -108,12 +109,15 @@ def train(module, criterion, training, validation, recipe):
         saved=saved,
         train_split=predefined_split(validation) if validation is not None else None,
     )
+    del saved  # as large as three encoders
     net.fit(training, None)
+    if not all(p.isfinite().all() for p in module.parameters() if p.requires_grad):
+        net.stop("The weights are not finite after the last")
     module.eval().zero_grad(set_to_none=True)  # gradients are as large as the weights
     rows = [_plain(row) for row in net.history]
     if recipe.checkpoint.is_kept:
-        state = {"module": module.state_dict(), **random_state(recipe)}
-        recipe.checkpoint.write({**state, "rows": rows})
+        state = {"module": module.state_dict(), "criterion": criterion.state_dict()}
+        recipe.checkpoint.write({**state, **random_state(recipe), "rows": rows})
     recipe.checkpoint.end_stage(rows)
     return rows
 
@@ -185,20 +189,19 @@ class _Net(NeuralNet):
             loss.backward()
             total = total + loss.detach()
         if not math.isfinite(total):
-            self._stop_at(total)
+            self.stop(f"The loss is {float(total)} at")
         return {"loss": total, "y_pred": outputs}
 
-    def _stop_at(self, loss):
+    def stop(self, what):
         """Say where the numbers went wrong, before the optimizer spreads it."""
-        # All epochs but this one are whole.
         done = sum(len(row["batches"]) for row in self.history)
         rate = max(group["lr"] for group in self.optimizer_.param_groups)
         kept = self.recipe.checkpoint.describe()
         raise FloatingPointError(
-            f"The loss is {float(loss)} at step {done} of {self.n_steps} (learning "
-            f"rate {rate:.2g}), so training was stopped: set learning_rate and "
-            "head_learning_rate lower (a third), max_grad_norm=1.0 if it is another, "
-            f"and precision='float32' if that is not enough.{kept}"
+            f"{what} step {done} of {self.n_steps} (learning rate {rate:.2g}), so "
+            "training was stopped: set learning_rate and head_learning_rate lower (a "
+            "third), max_grad_norm=1.0 if it is another, and precision='float32' if "
+            f"that is not enough.{kept}"
         )
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
@@ -256,7 +259,11 @@ class _Batches:
     def __iter__(self):
         recipe = self.recipe
         if not self.training:
-            return self.dataset.scoring_batches(tokens_per_batch(recipe.device))
+            budget = tokens_per_batch(recipe.device)
+            if recipe.micro_batch_size is not None:  # the memory may be small
+                longest = int(self.dataset.tokens.longest_windows.max())
+                budget = min(budget, recipe.micro_batch_size * longest)
+            return self.dataset.scoring_batches(budget)
         n_skipped, self.n_skipped = self.n_skipped, 0
         steps = self.dataset.training_steps(recipe)
         return ((step, None) for step in itertools.islice(steps, n_skipped, None))
