@@ -8,6 +8,7 @@ from torch import nn
 
 from ._find import DEFAULT_ENCODER, find_encoder, not_found, refuse_own_code
 from ._process import generator_as_it_was, quiet
+from ._weights import PickleError, weights_directory
 
 # Names that transformers' configurations give to their dropout probabilities.
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout")
@@ -90,6 +91,8 @@ def _load_weights(auto_class, encoder, config, allow_pickle):
     Those of the encoder itself must be there, but for its pooling layer, which is
     dropped: what is missing is drawn at random, and would be so in silence.
     """
+    from huggingface_hub.errors import EntryNotFoundError
+
     source = find_encoder(encoder)
     if vars(config).get("transformers_weights") == "adapter_model.bin":
         # The one pickle that transformers reads because a config.json names it.
@@ -97,16 +100,21 @@ def _load_weights(auto_class, encoder, config, allow_pickle):
     try:
         with generator_as_it_was(), quiet():
             model, report = auto_class.from_pretrained(
-                source,
+                weights_directory(source, config, allow_pickle=allow_pickle),
                 config=config,
                 dtype="float32",
                 trust_remote_code=False,
                 use_safetensors=None if allow_pickle else True,
                 output_loading_info=True,
             )
-    except OSError as error:
-        if not allow_pickle:
-            _refuse_pickle(encoder, source, error)
+    except PickleError as error:
+        raise ValueError(
+            f"encoder={str(encoder)!r} {error}, which can run code when it is read; "
+            "expected model.safetensors. Save it again as safetensors (transformers: "
+            "AutoModel.from_pretrained(...).save_pretrained(...)), or, if you trust "
+            "who made it, set allow_pickle=True."
+        ) from error
+    except (OSError, EntryNotFoundError) as error:
         raise ValueError(not_found(encoder, source)) from error
     except Exception as error:  # a broken file: whatever its reader raises
         raise ValueError(
@@ -127,19 +135,6 @@ def _load_weights(auto_class, encoder, config, allow_pickle):
             f"{', '.join(sorted(wrong)[:3])}, ...). Save it again with save_pretrained."
         )
     return model, missing
-
-
-def _refuse_pickle(encoder, source, error):
-    """Say so where an encoder was found, but its weights in a pickle only."""
-    is_there = any(Path(source).glob("pytorch_model*.bin*"))
-    if is_there or "use_safetensors" in str(error):  # the latter is the hub's
-        raise ValueError(
-            f"encoder={str(encoder)!r} has its weights in pytorch_model.bin only, a "
-            "pickle, which can run code when it is read; expected model.safetensors. "
-            "Save it again as safetensors (transformers: "
-            "AutoModel.from_pretrained(...).save_pretrained(...)), or, if you trust "
-            "who made it, set allow_pickle=True."
-        ) from error
 
 
 def load_language_model(encoder, config, *, allow_pickle=False):
