@@ -1,6 +1,7 @@
 """A directory without a pickle: whole, checked, and opened by transformers."""
 
 import json
+import math
 import os
 import pickle
 import shutil
@@ -23,6 +24,7 @@ from sklearn_attnft import (
     MultiTaskClassifier,
     TransformerFeatureExtractor,
     _artefact,
+    _backbone,
     _persistence,
 )
 from sklearn_attnft._artefact import CARD, FILES, MANIFEST
@@ -413,6 +415,44 @@ def test_a_configuration_of_a_giant_or_of_nothing(changes, saved):
     rewrite(saved)
     sentences = "config.json describes no encoder|does not hold the weights"
     refused(saved, f"{sentences}|describes no module")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"model_type": "clip"}, "is not one encoder of text"),
+        ({"model_type": "gpt2"}, "is a decoder-only model"),
+        ({"model_type": "bart"}, "has a decoder"),
+        ({"text_config": {"num_hidden_layers": 1500}}, "num_hidden_layers=1500 is more"),
+        ({"layer_types": [{"sizes": [0, 2**40]}]}, "sizes=1099511627776 is more"),
+        ({"layer_types": ["attention"] * 1500}, "layer_types=1500 is more"),
+    ],
+)
+def test_what_is_no_encoder_is_not_built(changes, sentence, saved):
+    path = saved / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    rewrite(saved)
+    refused(saved, f"config.json describes no encoder.*{sentence}")
+
+
+@pytest.mark.parametrize("model_type", ["bert", "layoutlm"])
+def test_a_giant_pooler_is_not_made(model_type, monkeypatch):
+    config = json.loads(_backbone.encoder_config(AutoModel.from_pretrained(tiny.ENCODER)))
+    config |= {"model_type": model_type, "num_hidden_layers": 0, "hidden_size": 2**14}
+    config |= {"vocab_size": 9, "num_attention_heads": 1, "max_position_embeddings": 9}
+    config |= {"max_2d_position_embeddings": 9}
+    config = json.dumps(config)
+    empty = _backbone.encoder_skeleton(config).state_dict()
+    weights = {name: torch.zeros(each.shape) for name, each in empty.items()}
+    if model_type == "layoutlm":  # which is never without
+        with pytest.raises(ValueError, match="bytes beside its weights"):
+            _backbone.rebuild_encoder(config, weights)
+        return
+    made, zeros = [], torch.zeros
+    monkeypatch.setattr(torch, "zeros", lambda *a, **k: made.append(a) or zeros(*a, **k))
+    model = _backbone.rebuild_encoder(config, weights)
+    assert model.state_dict().keys() == weights.keys()
+    assert max(math.prod(*shape) for shape in made) < 2**20
 
 
 def test_what_a_configuration_cannot_ask_for(clf, saved):

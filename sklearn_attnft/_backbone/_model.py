@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Configurations and weights of encoders, and of their masked-LM heads."""
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
@@ -20,6 +18,7 @@ HIDDEN_DROPOUTS = (
     "embedding_dropout",
     "mlp_dropout",
 )
+SIZES = ("hidden_size", "num_hidden_layers")  # that every encoder of text has
 
 
 def load_config(encoder, *, encoder_dropout=0.0):
@@ -37,7 +36,7 @@ def load_config(encoder, *, encoder_dropout=0.0):
     except Exception as error:  # transformers raises whatever the file made it raise
         refuse_own_code(encoder, error)
         raise ValueError(not_found(encoder, source)) from error
-    _refuse_decoder(config, encoder)
+    refuse_decoder(config, encoder)
     for name in ATTENTION_DROPOUTS:
         if hasattr(config, name):
             setattr(config, name, 0.0)
@@ -47,18 +46,21 @@ def load_config(encoder, *, encoder_dropout=0.0):
     return config
 
 
-def _refuse_decoder(config, encoder):
+def refuse_decoder(config, encoder):
     """Refuse what is no encoder of text, by the registry's own lists."""
     from transformers.models.auto import modeling_auto
 
     kind = config.model_type
     masked = kind in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
     causal = kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    if config.is_encoder_decoder or getattr(config, "is_decoder", False):
+    # Of the family, whatever a file says of itself.
+    is_pair = getattr(type(config), "is_encoder_decoder", False)
+    has_parts = "text_config" in getattr(type(config), "sub_configs", ())
+    if is_pair or config.is_encoder_decoder or getattr(config, "is_decoder", False):
         what = "has a decoder"
     elif causal and not masked:
         what = "is a decoder-only model"
-    elif not (hasattr(config, "hidden_size") and hasattr(config, "num_hidden_layers")):
+    elif has_parts or not all(hasattr(config, size) for size in SIZES):
         what = "is not one encoder of text"
     else:
         return
