@@ -13,7 +13,7 @@ from importlib import metadata
 
 from . import _artefact, _backbone, _persistence
 from ._card import model_card
-from ._codec import TAG, decode, encode
+from ._codec import TAG, Room, decode, encode
 
 # The fitted attributes that a directory holds beside the module and its tokenizer.
 FITTED = (
@@ -167,9 +167,11 @@ def load(cls, path, classes):
 
     with _artefact.opened(path, check) as (manifest, files):
         with _blaming(f"{path}: {_artefact.MANIFEST}"):
-            estimator = _build(cls, manifest["parameters"], classes)
-            vars(estimator).update(_decode_fitted(manifest["fitted"]))
-            spec, tokenizer = decode(manifest["module"]), decode(manifest["tokenizer"])
+            room = Room()
+            estimator = _build(cls, manifest["parameters"], classes, room)
+            vars(estimator).update(_decode_fitted(manifest["fitted"], room))
+            spec = decode(manifest["module"], room)
+            tokenizer = decode(manifest["tokenizer"], room)
         with _blaming(path):
             tokenizer["json"] = files["tokenizer.json"].read().decode()
             packed = {
@@ -186,20 +188,21 @@ def load(cls, path, classes):
     return estimator
 
 
-def _decode_fitted(fitted):
+def _decode_fitted(fitted, room):
     if not set(fitted) <= set(FITTED):
         raise ValueError(f"fit sets no {sorted(set(fitted) - set(FITTED))!r:.100}")
-    return {name: decode(value) for name, value in fitted.items()}
+    return {name: decode(value, room) for name, value in fitted.items()}
 
 
-def _build(cls, parameters, classes):
+def _build(cls, parameters, classes, room):
     """Build an unfitted estimator of a class, which may have another as parameter."""
     values = {}
     for name, value in parameters.items():
         if isinstance(value, dict) and value.get(TAG) == "estimator":
-            values[name] = _build(classes[value["class"]], value["parameters"], classes)
+            of = classes[value["class"]]
+            values[name] = _build(of, value["parameters"], classes, room)
         else:
-            values[name] = decode(value)
+            values[name] = decode(value, room)
     return cls(**values)
 
 

@@ -311,6 +311,7 @@ def hub(tmp_path, monkeypatch):
 
     home = tmp_path / "home" / "hub"
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home))
+
     def fail(*args, **kwargs):
         raise AssertionError("a third party was asked to convert")
 

@@ -25,6 +25,7 @@ from sklearn_attnft import (
     TransformerFeatureExtractor,
     _artefact,
     _backbone,
+    _codec,
     _persistence,
 )
 from sklearn_attnft._artefact import CARD, FILES, MANIFEST
@@ -219,6 +220,55 @@ def test_what_exists_is_not_overwritten(clf, saved):
     assert clf.save(saved, overwrite=True) == saved
     assert (saved / MANIFEST).stat().st_ino != before
     assert list(saved.parent.iterdir()) == [saved]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("kind", ["file", "directory", "filled", "link"])
+def test_what_appears_meanwhile_is_not_replaced(
+    kind, overwrite, clf, tmp_path, monkeypatch
+):
+    path = tmp_path / "model"
+    sync = _artefact._sync
+
+    def meanwhile(directory):
+        if not os.path.lexists(path):
+            if kind == "file":
+                path.write_text("mine")
+            elif kind == "link":
+                path.symlink_to(tmp_path / "nowhere")
+            else:
+                path.mkdir()
+                if kind == "filled":
+                    (path / "mine.txt").write_text("mine")
+        sync(directory)
+
+    monkeypatch.setattr(_artefact, "_sync", meanwhile)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        clf.save(path, overwrite=overwrite)
+    assert list(tmp_path.iterdir()) == [path]
+    assert kind != "file" or path.read_text() == "mine"
+    assert kind != "filled" or (path / "mine.txt").read_text() == "mine"
+    assert kind != "directory" or not list(path.iterdir())
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_appears_in_the_last_moment_stays(
+    overwrite, clf, saved, tmp_path, monkeypatch
+):
+    path = saved if overwrite else tmp_path / "another"
+    rename = Path.rename
+
+    def late(self, target):
+        if self.suffix == ".new":
+            target.mkdir()
+            (target / "mine.txt").write_text("mine")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    with pytest.raises(FileExistsError, match="written by another"):
+        clf.save(path, overwrite=overwrite)
+    assert [each.name for each in path.iterdir()] == ["mine.txt"]
+    assert not list(tmp_path.glob(".*.new"))
 
 
 @pytest.mark.parametrize(
@@ -423,7 +473,10 @@ def test_a_configuration_of_a_giant_or_of_nothing(changes, saved):
         ({"model_type": "clip"}, "is not one encoder of text"),
         ({"model_type": "gpt2"}, "is a decoder-only model"),
         ({"model_type": "bart"}, "has a decoder"),
-        ({"text_config": {"num_hidden_layers": 1500}}, "num_hidden_layers=1500 is more"),
+        (
+            {"text_config": {"num_hidden_layers": 1500}},
+            "num_hidden_layers=1500 is more",
+        ),
         ({"layer_types": [{"sizes": [0, 2**40]}]}, "sizes=1099511627776 is more"),
         ({"layer_types": ["attention"] * 1500}, "layer_types=1500 is more"),
     ],
@@ -437,7 +490,9 @@ def test_what_is_no_encoder_is_not_built(changes, sentence, saved):
 
 @pytest.mark.parametrize("model_type", ["bert", "layoutlm"])
 def test_a_giant_pooler_is_not_made(model_type, monkeypatch):
-    config = json.loads(_backbone.encoder_config(AutoModel.from_pretrained(tiny.ENCODER)))
+    config = json.loads(
+        _backbone.encoder_config(AutoModel.from_pretrained(tiny.ENCODER))
+    )
     config |= {"model_type": model_type, "num_hidden_layers": 0, "hidden_size": 2**14}
     config |= {"vocab_size": 9, "num_attention_heads": 1, "max_position_embeddings": 9}
     config |= {"max_2d_position_embeddings": 9}
@@ -449,7 +504,9 @@ def test_a_giant_pooler_is_not_made(model_type, monkeypatch):
             _backbone.rebuild_encoder(config, weights)
         return
     made, zeros = [], torch.zeros
-    monkeypatch.setattr(torch, "zeros", lambda *a, **k: made.append(a) or zeros(*a, **k))
+    monkeypatch.setattr(
+        torch, "zeros", lambda *a, **k: made.append(a) or zeros(*a, **k)
+    )
     model = _backbone.rebuild_encoder(config, weights)
     assert model.state_dict().keys() == weights.keys()
     assert max(math.prod(*shape) for shape in made) < 2**20
@@ -510,6 +567,23 @@ def test_spec_of_a_giant(saved):
     task["n_outputs"] = 2**40
     rewrite(saved, module=manifest["module"])
     refused(saved, r"heads\.safetensors does not hold the weights")
+
+
+def test_strings_wider_than_they_are(saved):
+    wide = {"!": "array", "dtype": "<U67108864", "shape": [1], "of": ["a"]}
+    parameters = json.loads((saved / MANIFEST).read_text())["parameters"]
+    rewrite(saved, parameters={**parameters, "class_weight": {"a": wide}})
+    refused(saved, "cells of type <U67108864 are wider")
+
+
+def test_strings_wider_than_the_file(saved, monkeypatch):
+    monkeypatch.setattr(_codec, "MOST_BYTES", 10_000)
+    wide = {"!": "array", "dtype": "<U1000", "shape": [2], "of": ["a" * 1000, ""]}
+    parameters = json.loads((saved / MANIFEST).read_text())["parameters"]
+    rewrite(saved, parameters={**parameters, "class_weight": {"a": wide}})
+    AttentionFineTuneClassifier.load(saved)
+    rewrite(saved, fitted={"classes_": wide})
+    refused(saved, "arrays of more than 10000 bytes")
 
 
 def test_a_giant_vocabulary(saved, monkeypatch):
