@@ -16,6 +16,7 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file, save_file
+from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 from transformers import AutoModel, AutoTokenizer
 
@@ -29,6 +30,7 @@ from sklearn_attnft import (
     _persistence,
 )
 from sklearn_attnft._artefact import CARD, FILES, MANIFEST
+from sklearn_attnft._codec import encode
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 5] * 3
 Y = np.array(["good", "bad", "good", "bad", "bad", "good"] * 3)
@@ -148,6 +150,85 @@ def test_an_attribute_of_the_user_is_left_out(clf, tmp_path):
 def test_what_is_not_fitted_is_not_saved(tmp_path):
     with pytest.raises(NotFittedError):
         AttentionFineTuneClassifier().save(tmp_path / "model")
+
+
+def test_what_a_machine_may_do_is_not_loaded(small, tmp_path):
+    small |= {"weights": "delta", "allow_pickle": True, "cache": "memory"}
+    small |= {"checkpoint": str(tmp_path / "checkpoint")}
+    template = AttentionFineTuneClassifier(**small)
+    several = MultiTaskClassifier(template).fit(X, {"a": Y, "b": Y})
+    path = several.save(tmp_path / "several")
+    manifest = json.loads((path / MANIFEST).read_text())
+    described = manifest["parameters"]["estimator"]["parameters"]
+    assert not {"allow_pickle", "cache", "checkpoint"} & set(described)
+    described |= {"allow_pickle": True, "cache": "/", "checkpoint": "/"}
+    manifest["fitted"]["_checkpoint"] = {"encoder": tiny.ENCODER, "allow_pickle": True}
+    rewrite(path, parameters=manifest["parameters"], fitted=manifest["fitted"])
+    loaded = MultiTaskClassifier.load(path)
+    for each in (loaded.estimator, loaded.task("a")):
+        assert (each.allow_pickle, each.cache, each.checkpoint) == (False, None, None)
+    assert loaded._checkpoint == {"encoder": tiny.ENCODER, "allow_pickle": False}
+    assert several.estimator.cache == "memory"
+    path = several.task("a").save(tmp_path / "one")
+    parameters = json.loads((path / MANIFEST).read_text())["parameters"]
+    rewrite(path, parameters={**parameters, "allow_pickle": True, "cache": "/"})
+    loaded = AttentionFineTuneClassifier.load(path)
+    assert (loaded.allow_pickle, loaded.cache) == (False, None)
+
+
+def requests_of(estimator):
+    return estimator.get_metadata_routing().fit.requests
+
+
+def test_metadata_requests_are_kept(small, tmp_path):
+    with config_context(enable_metadata_routing=True):
+        clf = AttentionFineTuneClassifier(**small)
+        clf.set_fit_request(sample_weight=True, X_val="texts", y_val=False)
+        several = MultiTaskClassifier(clf).set_fit_request(X_unlabeled=True)
+        several.set_score_request(sample_weight=True)
+        several.fit(X, {"a": Y})
+    loaded = MultiTaskClassifier.load(several.save(tmp_path / "several"))
+    assert requests_of(loaded) == requests_of(several)
+    assert requests_of(loaded)["X_unlabeled"] is True
+    assert loaded.get_metadata_routing().score.requests == {"sample_weight": True}
+    assert requests_of(loaded.estimator) == requests_of(clf)
+    assert requests_of(clf)["X_val"] == "texts"
+    view = several.task("a")
+    again = AttentionFineTuneClassifier.load(view.save(tmp_path / "view"))
+    assert_alike(again, view)
+    assert requests_of(again) == requests_of(clf)
+    assert requests_of(pickle.loads(pickle.dumps(again))) == requests_of(clf)
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [
+        {"fit": {"owner": True}},
+        {"__class__": {"owner": True}},
+        {"owner": {"max_epochs": True}},
+        {"fit": {"sample_weight": 1}},
+        {"fit": {"sample_weight": "no name"}},
+        {"fit": {"sample_weight": ["x"]}},
+        {"fit": None},
+        [],
+    ],
+)
+def test_requests_of_something_else(requests, saved):
+    rewrite(saved, requests=requests)
+    refused(saved, "cannot be loaded")
+
+
+def test_labels_that_are_half_a_character(small, tmp_path):
+    labels = np.where(Y == "good", "\ud800", "b\udfff|")
+    clf = AttentionFineTuneClassifier(**small).fit(X, labels)
+    path = clf.save(tmp_path / "model")
+    assert_alike(AttentionFineTuneClassifier.load(path), clf)
+    assert "`b\ufffd`, `\ufffd`" in (path / CARD).read_text()
+    several = MultiTaskClassifier(AttentionFineTuneClassifier(**small))
+    several.fit(X, {"\ud800": labels})
+    path = several.save(tmp_path / "several")
+    assert_alike(MultiTaskClassifier.load(path), several)
+    assert "Labels of `\ufffd`" in (path / CARD).read_text()
 
 
 # What transformers makes of it
@@ -582,8 +663,134 @@ def test_strings_wider_than_the_file(saved, monkeypatch):
     parameters = json.loads((saved / MANIFEST).read_text())["parameters"]
     rewrite(saved, parameters={**parameters, "class_weight": {"a": wide}})
     AttentionFineTuneClassifier.load(saved)
-    rewrite(saved, fitted={"classes_": wide})
+    fitted = json.loads((saved / MANIFEST).read_text())["fitted"]
+    rewrite(saved, fitted={**fitted, "classes_": wide})
     refused(saved, "arrays of more than 10000 bytes")
+
+
+def array(*labels):
+    return encode(np.array(labels))
+
+
+@pytest.mark.parametrize(
+    ("where", "changes"),
+    [
+        ("parameters", {"batch_size": "x"}),
+        ("parameters", {"callbacks": "x"}),
+        ("parameters", {"pooling": "median"}),
+        ("fitted", {"classes_": array("bad")}),
+        ("fitted", {"classes_": array("a", "b", "c")}),
+        ("fitted", {"classes_": array(["a", "b"])}),
+        ("fitted", {"classes_": ["bad", "good"]}),
+        ("fitted", {"_checkpoint": {}}),
+        ("module", {"hidden_size": 8}),
+    ],
+)
+def test_what_does_not_fit_the_heads(where, changes, saved):
+    manifest = json.loads((saved / MANIFEST).read_text())
+    rewrite(saved, **{where: manifest[where] | changes})
+    refused(saved, "cannot be loaded")
+
+
+@pytest.mark.parametrize("name", ["classes_", "history_", "_checkpoint"])
+def test_what_fit_always_sets(name, saved):
+    fitted = json.loads((saved / MANIFEST).read_text())["fitted"]
+    del fitted[name]
+    rewrite(saved, fitted=fitted)
+    refused(saved, "cannot be loaded")
+
+
+def test_heads_that_classify_nothing(saved):
+    module = json.loads((saved / MANIFEST).read_text())["module"]
+    module["tasks"]["of"][0]["head"] = None
+    heads = load_file(saved / "heads.safetensors")
+    heads = {name: w for name, w in heads.items() if "classify" not in name}
+    save_file(heads, saved / "heads.safetensors")
+    rewrite(saved, module=module)
+    refused(saved, "The labels do not belong to the weights")
+
+
+@pytest.fixture(scope="module")
+def several(tiny_encoder, tmp_path_factory):
+    clf = AttentionFineTuneClassifier(tiny_encoder, max_length=32, max_epochs=1)
+    y = {"b": Y, "a": np.array([*"xyz"] * 6), "m": [{1}, {2}] * 9}
+    return MultiTaskClassifier(clf).fit(X, y)
+
+
+def cut(fitted):
+    fitted["classes_"][0] = array("bad")
+    fitted["_label_sets"][0]["classes"] = array("bad")
+
+
+def rename(fitted):
+    fitted["_label_sets"][0]["name"] = "c"
+
+
+def exchange(fitted):
+    fitted["task_names_"] = ["a", "b", "m"]
+
+
+def exchange_all(fitted):
+    fitted["task_names_"] = ["a", "b", "m"]
+    for kept, name in zip(fitted["_label_sets"], "abm", strict=True):
+        kept["name"] = name
+
+
+def other_labels(fitted):
+    fitted["classes_"][0] = array("x", "y")
+
+
+def other_kind(fitted):
+    fitted["_label_sets"][2]["kind"] = "labels"
+
+
+def one_less(fitted):
+    for name in ("task_names_", "_label_sets", "classes_"):
+        fitted[name].pop()
+
+
+def twice(fitted):
+    for name in ("task_names_", "_label_sets", "classes_"):
+        fitted[name].append(fitted[name][0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [cut, rename, exchange, exchange_all, other_labels, other_kind, one_less, twice],
+)
+def test_label_sets_that_do_not_fit_the_heads(change, several, tmp_path):
+    path = several.save(tmp_path / "model")
+    assert_alike(MultiTaskClassifier.load(path), several)
+    fitted = json.loads((path / MANIFEST).read_text())["fitted"]
+    change(fitted)
+    rewrite(path, fitted=fitted)
+    with pytest.raises(ValueError, match=r"cannot be loaded.*label"):
+        MultiTaskClassifier.load(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task_params": {"a": {"cache": "/"}}},
+        {"task_weights": {"c": 1.0}},
+        {"validation_task": "c"},
+        {"task_sampling": "x"},
+        {"estimator": None},
+    ],
+)
+def test_parameters_that_do_not_fit_the_label_sets(changes, several, tmp_path):
+    path = several.save(tmp_path / "model")
+    parameters = json.loads((path / MANIFEST).read_text())["parameters"]
+    rewrite(path, parameters=parameters | changes)
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        MultiTaskClassifier.load(path)
+
+
+def test_what_could_not_be_loaded_is_not_saved(clf, tmp_path):
+    clf = pickle.loads(pickle.dumps(clf)).set_params(batch_size="x")
+    with pytest.raises(ValueError, match="'batch_size' parameter"):
+        clf.save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_giant_vocabulary(saved, monkeypatch):
