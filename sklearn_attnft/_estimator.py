@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the estimators share: tags, fitted state and its pickle. No parameters."""
 
+import inspect
 import os
 from numbers import Integral, Real
 
@@ -209,7 +210,10 @@ class TextEstimator(BaseEstimator):
         return state
 
     def __setstate__(self, state):
-        state = dict(state)
+        # What is newer than the pickle is as if nothing was said of it.
+        parameters = inspect.signature(type(self)).parameters.values()
+        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        state = {**defaults, **state}
         packed = state.pop("_packed", None)
         if packed is not None:
             fitted = _persistence.unpack(packed)
