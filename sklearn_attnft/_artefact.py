@@ -76,11 +76,16 @@ def write(path, manifest, files, card, *, overwrite):
         for name, data in files.items():
             _write_through(new / name, data)
         _sync(new)
-        if path.exists():
+        if os.path.lexists(path):  # again: it may have come meanwhile
+            _check_replaceable(path, overwrite)
             path.rename(old)  # for a moment there is neither: no rename swaps the two
         try:
             new.rename(path)
-        except BaseException:
+        except BaseException as error:
+            if os.path.lexists(path):  # it came in that moment
+                raise FileExistsError(
+                    f"{path} was written by another; pass another path."
+                ) from error
             if old.exists():
                 old.rename(path)
             raise

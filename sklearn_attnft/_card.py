@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 
 MOST_LABELS = 50  # that are listed
 TEMPLATE = """\
@@ -87,7 +88,9 @@ def model_card(*, name, encoder, licence, label_sets, n_samples, history, versio
 
 def _line(text):
     """Return any text as one line, without what would end a cell or code."""
-    return " ".join(str(text).replace("`", " ").replace("|", " ").split())
+    # Half a surrogate pair is no character: JSON can hold it, a file cannot.
+    text = re.sub("[\ud800-\udfff]", "\ufffd", str(text))
+    return " ".join(text.replace("`", " ").replace("|", " ").split())
 
 
 def _code(text):

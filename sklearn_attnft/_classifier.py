@@ -420,6 +420,9 @@ class AttentionFineTuneClassifier(
         multilabel = self._spec.tasks[0].multilabel  # a view of a MultiTaskClassifier
         return LabelSet(None, self.classes_, "matrix" if multilabel else "labels")
 
+    def _labels_of_heads(self):
+        return [(*self.classes_.shape, self._spec.tasks[0].multilabel)]
+
     def _logits(self, X):
         """Logits, float64, shape (n_samples, n_classes)."""
         return self._run(X).astype(np.float64)

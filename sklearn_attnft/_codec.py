@@ -2,7 +2,8 @@
 """Python and numpy values in JSON, exactly: what is decoded has the types of before.
 
 What JSON has is itself. Anything else is an object with the key "!", which says what it
-is; a dict that has this key, or keys that are not str, is written as pairs.
+is; a dict that has this key, or keys that are not str, is written as pairs. An array of
+str comes back as wide as its longest: more width would be memory that is not written.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 TAG = "!"
-MOST_BYTES = 2**30  # of a decoded array
+MOST_BYTES = 2**30  # of all arrays that are decoded with one Room
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|U\d{1,9}|O)")
 
 
@@ -56,6 +57,8 @@ def _tagged(kind, of, **more):
 def _encode_numpy(value):
     """Encode an array or a scalar, which is an array without dimensions."""
     array = np.asarray(value)
+    if array.dtype.kind == "U":
+        array = array.astype(f"{array.dtype.str[0]}U{_width(array.reshape(-1))}")
     if not _DTYPE.fullmatch(array.dtype.str):
         raise TypeError(f"numbers of type {array.dtype} cannot be written as JSON")
     cells = [encode(cell) for cell in array.reshape(-1).tolist()]
@@ -64,50 +67,82 @@ def _encode_numpy(value):
     return _tagged("array", cells, dtype=array.dtype.str, shape=list(array.shape))
 
 
-def decode(value):
+class Room:
+    """Memory that arrays may still take: a few bytes can ask for much of it."""
+
+    def __init__(self):
+        self.left = MOST_BYTES
+
+    def take(self, n_bytes):
+        """Take memory; refuse what is too much."""
+        self.left -= n_bytes
+        if self.left < 0:
+            raise ValueError(f"arrays of more than {MOST_BYTES} bytes are too large")
+
+
+def decode(value, room=None):
     """Turn back what :func:`encode` made.
+
+    Parameters
+    ----------
+    value : object
+        As ``json.loads`` gives it.
+    room : Room or None
+        For all values of one file; None: the value is alone.
 
     Raises
     ------
     ValueError, TypeError, KeyError
         If it made no such thing.
     """
+    room = Room() if room is None else room
     if isinstance(value, list):
-        return [decode(each) for each in value]
+        return [decode(each, room) for each in value]
     if not isinstance(value, dict):
         return value
     if TAG not in value:
-        return {key: decode(each) for key, each in value.items()}
+        return {key: decode(each, room) for key, each in value.items()}
     kind = value[TAG]
     if kind not in _DECODERS:
         raise ValueError(f"{kind!r:.80} is no kind of value")
-    return _DECODERS[kind](value)
+    return _DECODERS[kind](value, room)
 
 
-def _cells(value):
-    return [decode(each) for each in value["of"]]
+def _cells(value, room):
+    return [decode(each, room) for each in value["of"]]
 
 
-def _decode_array(value):
-    cells = value["of"] if value[TAG] == "array" else [value["of"]]
+def _pairs(value, room):
+    return {decode(key, room): decode(each, room) for key, each in value["of"]}
+
+
+def _decode_array(value, room):
+    of = value["of"] if value[TAG] == "array" else [value["of"]]
     if not _DTYPE.fullmatch(value["dtype"]):
         raise ValueError(f"{value['dtype']!r:.80} is no type of labels or numbers")
     dtype = np.dtype(value["dtype"])
-    if dtype.itemsize * len(cells) > MOST_BYTES:
-        raise ValueError(f"{len(cells)} cells of type {dtype} are too large")
+    cells = [decode(cell, room) for cell in of]
+    if dtype.kind == "U" and dtype.itemsize > 4 * _width(cells):
+        raise ValueError(f"cells of type {dtype} are wider than the longest of them")
+    room.take(dtype.itemsize * len(cells))
     array = np.empty(len(cells), dtype=dtype)
     for i, cell in enumerate(cells):
-        array[i] = decode(cell)
+        array[i] = cell
     return array.reshape(value["shape"]) if value[TAG] == "array" else array[0]
 
 
+def _width(cells):
+    """Return the characters of the longest str; numpy has none of less than one."""
+    return max(map(len, cells), default=1) or 1
+
+
 _DECODERS = {
-    "float": lambda value: float(value["of"]),
-    "tuple": lambda value: tuple(_cells(value)),
-    "set": lambda value: set(_cells(value)),
-    "frozenset": lambda value: frozenset(_cells(value)),
-    "dict": lambda value: {decode(key): decode(each) for key, each in value["of"]},
-    "path": lambda value: Path(value["of"]),
+    "float": lambda value, room: float(value["of"]),
+    "tuple": lambda value, room: tuple(_cells(value, room)),
+    "set": lambda value, room: set(_cells(value, room)),
+    "frozenset": lambda value, room: frozenset(_cells(value, room)),
+    "dict": _pairs,
+    "path": lambda value, room: Path(value["of"]),
     "array": _decode_array,
     "scalar": _decode_array,
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the estimators share: tags, fitted state and its pickle. No parameters."""
 
+import inspect
 import os
 from numbers import Integral, Real
 
@@ -64,6 +65,22 @@ class TextEstimator(BaseEstimator):
             "allow_pickle": bool(self._settings.allow_pickle),
         }
 
+    def _check_whole(self):
+        """Refuse parameters out of their range, and labels that the heads have not."""
+        self._validate_params()
+        tasks = [task for task in self._spec.tasks if task.head is not None]
+        heads = [(task.n_outputs, task.multilabel) for task in tasks]
+        labels = self._labels_of_heads()
+        if heads != labels:
+            raise ValueError(
+                "The labels do not belong to the weights: they are of (number, several "
+                f"a text) {labels!r:.200}, the heads of {heads!r:.200}."
+            )
+
+    def _labels_of_heads(self):
+        """Return for each head the number of labels, and if a text has several."""
+        return []
+
     def _run(self, X, part=None):
         """Run the fitted module, or the named part of it, over checked texts."""
         check_is_fitted(self, "module_")
@@ -119,7 +136,8 @@ class TextEstimator(BaseEstimator):
         ``AutoTokenizer``, and both by ``encoder=path`` of a new estimator. It holds
         all weights, whatever the parameter `weights` says. ``estimator.json`` says the
         rest for people to read, README.md is a model card. The parameter `encoder`
-        is in it as it is, so a local directory tells its path.
+        is in it as it is, so a local directory tells its path. `allow_pickle`, `cache`
+        and `checkpoint` are left out: they are of this machine.
 
         Parameters
         ----------
@@ -138,7 +156,8 @@ class TextEstimator(BaseEstimator):
         FileExistsError
             If `path` exists, and is not to be replaced or not of ``save``.
         ValueError
-            If labels or names of label sets are of a type that JSON cannot hold.
+            If labels or names of label sets are of a type that JSON cannot hold, or a
+            parameter is out of its range.
         sklearn.exceptions.NotFittedError
             If it is not fitted.
 
@@ -149,6 +168,7 @@ class TextEstimator(BaseEstimator):
             has its default when it is loaded.
         """
         check_is_fitted(self, "module_")
+        self._check_whole()
         return _saving.save(self, path, _classes(), overwrite=overwrite)
 
     @classmethod
@@ -157,7 +177,9 @@ class TextEstimator(BaseEstimator):
 
         Needs no network and not the encoder that was fine-tuned. Nothing in the
         directory is executed; what does not fit together is refused before memory is
-        taken for it.
+        taken for it. `allow_pickle`, `cache` and `checkpoint` have their defaults, so
+        that a directory decides neither what is executed nor what is written later.
+        Its `encoder` is what a next ``fit`` starts from.
 
         Parameters
         ----------
@@ -188,7 +210,10 @@ class TextEstimator(BaseEstimator):
         return state
 
     def __setstate__(self, state):
-        state = dict(state)
+        # What is newer than the pickle is as if nothing was said of it.
+        parameters = inspect.signature(type(self)).parameters.values()
+        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        state = {**defaults, **state}
         packed = state.pop("_packed", None)
         if packed is not None:
             fitted = _persistence.unpack(packed)

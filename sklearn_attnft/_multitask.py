@@ -240,6 +240,23 @@ class MultiTaskClassifier(
             self.validation_task,
         )
 
+    def _check_whole(self):
+        self._check_template()
+        super()._check_whole()
+        self._tasks([LabelSet(**kept) for kept in self._label_sets])
+
+    def _labels_of_heads(self):
+        of = {kept["name"]: LabelSet(**kept) for kept in self._label_sets}
+        names = list(self.task_names_)
+        pairs = zip(of.values(), self.classes_, strict=True)
+        if list(of) != names or not all(np.array_equal(a.classes, b) for a, b in pairs):
+            raise ValueError(
+                f"The label sets are {list(of)!r:.200}, task_names_ {names!r:.200} or "
+                "classes_ are others."
+            )
+        in_order = [of[name] for name in _in_order(names)]
+        return [(*each.classes.shape, each.multilabel) for each in in_order]
+
     def _of_tasks(self, values, sizes):
         """Cut (n_samples, sum of sizes) into label sets, in the order of y's columns.
 

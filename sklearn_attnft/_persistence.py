@@ -13,7 +13,9 @@ from ._modules import HEADS, MIXINGS, POOLINGS, ModuleSpec, TaskSpec, TextModel
 from ._weight_files import layout_of, read_weights
 
 SCHEMA = 1
-# From a schema to the function that turns what was packed in it into the next one.
+# From a schema to the function that turns what was packed in it into the next one. It
+# may change all that pack returns, and nothing beside it: parameters and fitted
+# attributes, which a directory and a pickle keep apart from it, keep their names.
 MIGRATIONS = {}
 
 

@@ -13,7 +13,7 @@ from importlib import metadata
 
 from . import _artefact, _backbone, _persistence
 from ._card import model_card
-from ._codec import TAG, decode, encode
+from ._codec import TAG, Room, decode, encode
 
 # The fitted attributes that a directory holds beside the module and its tokenizer.
 FITTED = (
@@ -28,7 +28,12 @@ FITTED = (
     "_label_sets",
     "_sklearn_output_config",
 )
+NEEDED = {"history_", "n_samples_fit_", "truncated_fraction_", "_checkpoint"}
+# Parameters that say what is read and written on a machine: its user's to choose, not
+# those of who made a directory.
+NOT_KEPT = ("allow_pickle", "cache", "checkpoint")
 PACKED = ("module_", "_spec", "_tokenizer")
+REQUESTS = "_metadata_request"  # where scikit-learn keeps what set_fit_request set
 PACKAGES = (
     "sklearn_attnft",
     "numpy",
@@ -73,10 +78,12 @@ def save(estimator, path, classes, *, overwrite):
 
 
 def _describe(estimator, classes):
-    """Describe an unfitted estimator: its class by name, and its parameters."""
+    """Describe an unfitted estimator: class by name, parameters, metadata requests."""
     defaults = inspect.signature(type(estimator)).parameters
     parameters = {}
     for name, value in estimator.get_params(deep=False).items():
+        if name in NOT_KEPT:
+            continue
         try:
             if type(value) in classes.values():
                 described = _describe(value, classes)
@@ -88,12 +95,16 @@ def _describe(estimator, classes):
             if default is inspect.Parameter.empty:
                 raise ValueError(f"{name} cannot be saved: {error}.") from error
             _warn_left_out(f"The parameter {name}", error, f"loads as {default!r}")
-    return {"class": type(estimator).__name__, "parameters": parameters}
+    described = {"class": type(estimator).__name__, "parameters": parameters}
+    if REQUESTS in vars(estimator):
+        described["requests"] = encode(estimator._get_metadata_request()._serialize())
+    return described
 
 
 def _fitted(estimator):
     """Encode the fitted attributes."""
-    attributes = set(vars(estimator)) - {*estimator.get_params(deep=False), *PACKED}
+    elsewhere = {*estimator.get_params(deep=False), *PACKED, REQUESTS}
+    attributes = set(vars(estimator)) - elsewhere
     for name in sorted(attributes - set(FITTED)):
         _warn_left_out(f"The attribute {name}", "it is not of fit", "is not saved")
     try:
@@ -167,9 +178,11 @@ def load(cls, path, classes):
 
     with _artefact.opened(path, check) as (manifest, files):
         with _blaming(f"{path}: {_artefact.MANIFEST}"):
-            estimator = _build(cls, manifest["parameters"], classes)
-            vars(estimator).update(_decode_fitted(manifest["fitted"]))
-            spec, tokenizer = decode(manifest["module"]), decode(manifest["tokenizer"])
+            room = Room()
+            estimator = _build(cls, manifest, classes, room)
+            vars(estimator).update(_decode_fitted(manifest["fitted"], room))
+            spec = decode(manifest["module"], room)
+            tokenizer = decode(manifest["tokenizer"], room)
         with _blaming(path):
             tokenizer["json"] = files["tokenizer.json"].read().decode()
             packed = {
@@ -183,24 +196,50 @@ def load(cls, path, classes):
             }
             fitted = _persistence.unpack(packed)
             vars(estimator).update(zip(PACKED, fitted, strict=True))
+            estimator._check_whole()
     return estimator
 
 
-def _decode_fitted(fitted):
-    if not set(fitted) <= set(FITTED):
-        raise ValueError(f"fit sets no {sorted(set(fitted) - set(FITTED))!r:.100}")
-    return {name: decode(value) for name, value in fitted.items()}
+def _decode_fitted(fitted, room):
+    names = set(fitted)
+    if not NEEDED <= names <= set(FITTED):
+        wrong = sorted(names - set(FITTED) | NEEDED - names)
+        raise ValueError(f"fit sets no others and all of its own: {wrong!r:.100}")
+    fitted = {name: decode(value, room) for name, value in fitted.items()}
+    # A pickle with weights="delta" reads it again.
+    encoder = str(fitted["_checkpoint"]["encoder"])
+    return fitted | {"_checkpoint": {"encoder": encoder, "allow_pickle": False}}
 
 
-def _build(cls, parameters, classes):
+def _build(cls, described, classes, room):
     """Build an unfitted estimator of a class, which may have another as parameter."""
     values = {}
-    for name, value in parameters.items():
+    for name, value in described["parameters"].items():
         if isinstance(value, dict) and value.get(TAG) == "estimator":
-            values[name] = _build(classes[value["class"]], value["parameters"], classes)
-        else:
-            values[name] = decode(value)
-    return cls(**values)
+            values[name] = _build(classes[value["class"]], value, classes, room)
+        elif name not in NOT_KEPT:
+            values[name] = decode(value, room)
+    estimator = cls(**values)
+    if "requests" in described:
+        _request(estimator, decode(described["requests"], room))
+    return estimator
+
+
+def _request(estimator, requests):
+    """Set which metadata each method requests: None, a bool, or another name of it."""
+    routing = estimator._get_metadata_request()
+    own = routing._serialize()
+    for method, of_method in requests.items():
+        for name, alias in of_method.items():
+            known = name in own[method] and (
+                alias is None or type(alias) in (bool, str)
+            )
+            if not known:
+                raise ValueError(
+                    f"{method} cannot request {name!r:.80} as {alias!r:.80}"
+                )
+            getattr(routing, method).add_request(param=name, alias=alias)
+    setattr(estimator, REQUESTS, routing)
 
 
 @contextlib.contextmanager

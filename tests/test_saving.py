@@ -1,6 +1,7 @@
 """A directory without a pickle: whole, checked, and opened by transformers."""
 
 import json
+import math
 import os
 import pickle
 import shutil
@@ -15,6 +16,7 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file, save_file
+from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 from transformers import AutoModel, AutoTokenizer
 
@@ -23,9 +25,12 @@ from sklearn_attnft import (
     MultiTaskClassifier,
     TransformerFeatureExtractor,
     _artefact,
+    _backbone,
+    _codec,
     _persistence,
 )
 from sklearn_attnft._artefact import CARD, FILES, MANIFEST
+from sklearn_attnft._codec import encode
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 5] * 3
 Y = np.array(["good", "bad", "good", "bad", "bad", "good"] * 3)
@@ -147,6 +152,85 @@ def test_what_is_not_fitted_is_not_saved(tmp_path):
         AttentionFineTuneClassifier().save(tmp_path / "model")
 
 
+def test_what_a_machine_may_do_is_not_loaded(small, tmp_path):
+    small |= {"weights": "delta", "allow_pickle": True, "cache": "memory"}
+    small |= {"checkpoint": str(tmp_path / "checkpoint")}
+    template = AttentionFineTuneClassifier(**small)
+    several = MultiTaskClassifier(template).fit(X, {"a": Y, "b": Y})
+    path = several.save(tmp_path / "several")
+    manifest = json.loads((path / MANIFEST).read_text())
+    described = manifest["parameters"]["estimator"]["parameters"]
+    assert not {"allow_pickle", "cache", "checkpoint"} & set(described)
+    described |= {"allow_pickle": True, "cache": "/", "checkpoint": "/"}
+    manifest["fitted"]["_checkpoint"] = {"encoder": tiny.ENCODER, "allow_pickle": True}
+    rewrite(path, parameters=manifest["parameters"], fitted=manifest["fitted"])
+    loaded = MultiTaskClassifier.load(path)
+    for each in (loaded.estimator, loaded.task("a")):
+        assert (each.allow_pickle, each.cache, each.checkpoint) == (False, None, None)
+    assert loaded._checkpoint == {"encoder": tiny.ENCODER, "allow_pickle": False}
+    assert several.estimator.cache == "memory"
+    path = several.task("a").save(tmp_path / "one")
+    parameters = json.loads((path / MANIFEST).read_text())["parameters"]
+    rewrite(path, parameters={**parameters, "allow_pickle": True, "cache": "/"})
+    loaded = AttentionFineTuneClassifier.load(path)
+    assert (loaded.allow_pickle, loaded.cache) == (False, None)
+
+
+def requests_of(estimator):
+    return estimator.get_metadata_routing().fit.requests
+
+
+def test_metadata_requests_are_kept(small, tmp_path):
+    with config_context(enable_metadata_routing=True):
+        clf = AttentionFineTuneClassifier(**small)
+        clf.set_fit_request(sample_weight=True, X_val="texts", y_val=False)
+        several = MultiTaskClassifier(clf).set_fit_request(X_unlabeled=True)
+        several.set_score_request(sample_weight=True)
+        several.fit(X, {"a": Y})
+    loaded = MultiTaskClassifier.load(several.save(tmp_path / "several"))
+    assert requests_of(loaded) == requests_of(several)
+    assert requests_of(loaded)["X_unlabeled"] is True
+    assert loaded.get_metadata_routing().score.requests == {"sample_weight": True}
+    assert requests_of(loaded.estimator) == requests_of(clf)
+    assert requests_of(clf)["X_val"] == "texts"
+    view = several.task("a")
+    again = AttentionFineTuneClassifier.load(view.save(tmp_path / "view"))
+    assert_alike(again, view)
+    assert requests_of(again) == requests_of(clf)
+    assert requests_of(pickle.loads(pickle.dumps(again))) == requests_of(clf)
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [
+        {"fit": {"owner": True}},
+        {"__class__": {"owner": True}},
+        {"owner": {"max_epochs": True}},
+        {"fit": {"sample_weight": 1}},
+        {"fit": {"sample_weight": "no name"}},
+        {"fit": {"sample_weight": ["x"]}},
+        {"fit": None},
+        [],
+    ],
+)
+def test_requests_of_something_else(requests, saved):
+    rewrite(saved, requests=requests)
+    refused(saved, "cannot be loaded")
+
+
+def test_labels_that_are_half_a_character(small, tmp_path):
+    labels = np.where(Y == "good", "\ud800", "b\udfff|")
+    clf = AttentionFineTuneClassifier(**small).fit(X, labels)
+    path = clf.save(tmp_path / "model")
+    assert_alike(AttentionFineTuneClassifier.load(path), clf)
+    assert "`b\ufffd`, `\ufffd`" in (path / CARD).read_text()
+    several = MultiTaskClassifier(AttentionFineTuneClassifier(**small))
+    several.fit(X, {"\ud800": labels})
+    path = several.save(tmp_path / "several")
+    assert_alike(MultiTaskClassifier.load(path), several)
+    assert "Labels of `\ufffd`" in (path / CARD).read_text()
+
+
 # What transformers makes of it
 
 
@@ -217,6 +301,55 @@ def test_what_exists_is_not_overwritten(clf, saved):
     assert clf.save(saved, overwrite=True) == saved
     assert (saved / MANIFEST).stat().st_ino != before
     assert list(saved.parent.iterdir()) == [saved]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("kind", ["file", "directory", "filled", "link"])
+def test_what_appears_meanwhile_is_not_replaced(
+    kind, overwrite, clf, tmp_path, monkeypatch
+):
+    path = tmp_path / "model"
+    sync = _artefact._sync
+
+    def meanwhile(directory):
+        if not os.path.lexists(path):
+            if kind == "file":
+                path.write_text("mine")
+            elif kind == "link":
+                path.symlink_to(tmp_path / "nowhere")
+            else:
+                path.mkdir()
+                if kind == "filled":
+                    (path / "mine.txt").write_text("mine")
+        sync(directory)
+
+    monkeypatch.setattr(_artefact, "_sync", meanwhile)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        clf.save(path, overwrite=overwrite)
+    assert list(tmp_path.iterdir()) == [path]
+    assert kind != "file" or path.read_text() == "mine"
+    assert kind != "filled" or (path / "mine.txt").read_text() == "mine"
+    assert kind != "directory" or not list(path.iterdir())
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_appears_in_the_last_moment_stays(
+    overwrite, clf, saved, tmp_path, monkeypatch
+):
+    path = saved if overwrite else tmp_path / "another"
+    rename = Path.rename
+
+    def late(self, target):
+        if self.suffix == ".new":
+            target.mkdir()
+            (target / "mine.txt").write_text("mine")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    with pytest.raises(FileExistsError, match="written by another"):
+        clf.save(path, overwrite=overwrite)
+    assert [each.name for each in path.iterdir()] == ["mine.txt"]
+    assert not list(tmp_path.glob(".*.new"))
 
 
 @pytest.mark.parametrize(
@@ -415,6 +548,51 @@ def test_a_configuration_of_a_giant_or_of_nothing(changes, saved):
     refused(saved, f"{sentences}|describes no module")
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"model_type": "clip"}, "is not one encoder of text"),
+        ({"model_type": "gpt2"}, "is a decoder-only model"),
+        ({"model_type": "bart"}, "has a decoder"),
+        (
+            {"text_config": {"num_hidden_layers": 1500}},
+            "num_hidden_layers=1500 is more",
+        ),
+        ({"layer_types": [{"sizes": [0, 2**40]}]}, "sizes=1099511627776 is more"),
+        ({"layer_types": ["attention"] * 1500}, "layer_types=1500 is more"),
+    ],
+)
+def test_what_is_no_encoder_is_not_built(changes, sentence, saved):
+    path = saved / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    rewrite(saved)
+    refused(saved, f"config.json describes no encoder.*{sentence}")
+
+
+@pytest.mark.parametrize("model_type", ["bert", "layoutlm"])
+def test_a_giant_pooler_is_not_made(model_type, monkeypatch):
+    config = json.loads(
+        _backbone.encoder_config(AutoModel.from_pretrained(tiny.ENCODER))
+    )
+    config |= {"model_type": model_type, "num_hidden_layers": 0, "hidden_size": 2**14}
+    config |= {"vocab_size": 9, "num_attention_heads": 1, "max_position_embeddings": 9}
+    config |= {"max_2d_position_embeddings": 9}
+    config = json.dumps(config)
+    empty = _backbone.encoder_skeleton(config).state_dict()
+    weights = {name: torch.zeros(each.shape) for name, each in empty.items()}
+    if model_type == "layoutlm":  # which is never without
+        with pytest.raises(ValueError, match="bytes beside its weights"):
+            _backbone.rebuild_encoder(config, weights)
+        return
+    made, zeros = [], torch.zeros
+    monkeypatch.setattr(
+        torch, "zeros", lambda *a, **k: made.append(a) or zeros(*a, **k)
+    )
+    model = _backbone.rebuild_encoder(config, weights)
+    assert model.state_dict().keys() == weights.keys()
+    assert max(math.prod(*shape) for shape in made) < 2**20
+
+
 def test_what_a_configuration_cannot_ask_for(clf, saved):
     path = saved / "config.json"
     changes = {
@@ -470,6 +648,149 @@ def test_spec_of_a_giant(saved):
     task["n_outputs"] = 2**40
     rewrite(saved, module=manifest["module"])
     refused(saved, r"heads\.safetensors does not hold the weights")
+
+
+def test_strings_wider_than_they_are(saved):
+    wide = {"!": "array", "dtype": "<U67108864", "shape": [1], "of": ["a"]}
+    parameters = json.loads((saved / MANIFEST).read_text())["parameters"]
+    rewrite(saved, parameters={**parameters, "class_weight": {"a": wide}})
+    refused(saved, "cells of type <U67108864 are wider")
+
+
+def test_strings_wider_than_the_file(saved, monkeypatch):
+    monkeypatch.setattr(_codec, "MOST_BYTES", 10_000)
+    wide = {"!": "array", "dtype": "<U1000", "shape": [2], "of": ["a" * 1000, ""]}
+    parameters = json.loads((saved / MANIFEST).read_text())["parameters"]
+    rewrite(saved, parameters={**parameters, "class_weight": {"a": wide}})
+    AttentionFineTuneClassifier.load(saved)
+    fitted = json.loads((saved / MANIFEST).read_text())["fitted"]
+    rewrite(saved, fitted={**fitted, "classes_": wide})
+    refused(saved, "arrays of more than 10000 bytes")
+
+
+def array(*labels):
+    return encode(np.array(labels))
+
+
+@pytest.mark.parametrize(
+    ("where", "changes"),
+    [
+        ("parameters", {"batch_size": "x"}),
+        ("parameters", {"callbacks": "x"}),
+        ("parameters", {"pooling": "median"}),
+        ("fitted", {"classes_": array("bad")}),
+        ("fitted", {"classes_": array("a", "b", "c")}),
+        ("fitted", {"classes_": array(["a", "b"])}),
+        ("fitted", {"classes_": ["bad", "good"]}),
+        ("fitted", {"_checkpoint": {}}),
+        ("module", {"hidden_size": 8}),
+    ],
+)
+def test_what_does_not_fit_the_heads(where, changes, saved):
+    manifest = json.loads((saved / MANIFEST).read_text())
+    rewrite(saved, **{where: manifest[where] | changes})
+    refused(saved, "cannot be loaded")
+
+
+@pytest.mark.parametrize("name", ["classes_", "history_", "_checkpoint"])
+def test_what_fit_always_sets(name, saved):
+    fitted = json.loads((saved / MANIFEST).read_text())["fitted"]
+    del fitted[name]
+    rewrite(saved, fitted=fitted)
+    refused(saved, "cannot be loaded")
+
+
+def test_heads_that_classify_nothing(saved):
+    module = json.loads((saved / MANIFEST).read_text())["module"]
+    module["tasks"]["of"][0]["head"] = None
+    heads = load_file(saved / "heads.safetensors")
+    heads = {name: w for name, w in heads.items() if "classify" not in name}
+    save_file(heads, saved / "heads.safetensors")
+    rewrite(saved, module=module)
+    refused(saved, "The labels do not belong to the weights")
+
+
+@pytest.fixture(scope="module")
+def several(tiny_encoder, tmp_path_factory):
+    clf = AttentionFineTuneClassifier(tiny_encoder, max_length=32, max_epochs=1)
+    y = {"b": Y, "a": np.array([*"xyz"] * 6), "m": [{1}, {2}] * 9}
+    return MultiTaskClassifier(clf).fit(X, y)
+
+
+def cut(fitted):
+    fitted["classes_"][0] = array("bad")
+    fitted["_label_sets"][0]["classes"] = array("bad")
+
+
+def rename(fitted):
+    fitted["_label_sets"][0]["name"] = "c"
+
+
+def exchange(fitted):
+    fitted["task_names_"] = ["a", "b", "m"]
+
+
+def exchange_all(fitted):
+    fitted["task_names_"] = ["a", "b", "m"]
+    for kept, name in zip(fitted["_label_sets"], "abm", strict=True):
+        kept["name"] = name
+
+
+def other_labels(fitted):
+    fitted["classes_"][0] = array("x", "y")
+
+
+def other_kind(fitted):
+    fitted["_label_sets"][2]["kind"] = "labels"
+
+
+def one_less(fitted):
+    for name in ("task_names_", "_label_sets", "classes_"):
+        fitted[name].pop()
+
+
+def twice(fitted):
+    for name in ("task_names_", "_label_sets", "classes_"):
+        fitted[name].append(fitted[name][0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [cut, rename, exchange, exchange_all, other_labels, other_kind, one_less, twice],
+)
+def test_label_sets_that_do_not_fit_the_heads(change, several, tmp_path):
+    path = several.save(tmp_path / "model")
+    assert_alike(MultiTaskClassifier.load(path), several)
+    fitted = json.loads((path / MANIFEST).read_text())["fitted"]
+    change(fitted)
+    rewrite(path, fitted=fitted)
+    with pytest.raises(ValueError, match=r"cannot be loaded.*label"):
+        MultiTaskClassifier.load(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task_params": {"a": {"cache": "/"}}},
+        {"task_weights": {"c": 1.0}},
+        {"validation_task": "c"},
+        {"task_sampling": "x"},
+        {"estimator": None},
+    ],
+)
+def test_parameters_that_do_not_fit_the_label_sets(changes, several, tmp_path):
+    path = several.save(tmp_path / "model")
+    parameters = json.loads((path / MANIFEST).read_text())["parameters"]
+    rewrite(path, parameters=parameters | changes)
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        MultiTaskClassifier.load(path)
+
+
+def test_what_could_not_be_loaded_is_not_saved(clf, tmp_path):
+    clf = pickle.loads(pickle.dumps(clf)).set_params(batch_size="x")
+    with pytest.raises(ValueError, match="'batch_size' parameter"):
+        clf.save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_giant_vocabulary(saved, monkeypatch):

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Configurations and weights of encoders, and of their masked-LM heads."""
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
 from ._find import DEFAULT_ENCODER, find_encoder, not_found, refuse_own_code
 from ._process import generator_as_it_was, quiet
+from ._weights import PickleError, weights_directory
 
 # Names that transformers' configurations give to their dropout probabilities.
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout")
@@ -19,6 +18,7 @@ HIDDEN_DROPOUTS = (
     "embedding_dropout",
     "mlp_dropout",
 )
+SIZES = ("hidden_size", "num_hidden_layers")  # that every encoder of text has
 
 
 def load_config(encoder, *, encoder_dropout=0.0):
@@ -36,7 +36,7 @@ def load_config(encoder, *, encoder_dropout=0.0):
     except Exception as error:  # transformers raises whatever the file made it raise
         refuse_own_code(encoder, error)
         raise ValueError(not_found(encoder, source)) from error
-    _refuse_decoder(config, encoder)
+    refuse_decoder(config, encoder)
     for name in ATTENTION_DROPOUTS:
         if hasattr(config, name):
             setattr(config, name, 0.0)
@@ -46,18 +46,21 @@ def load_config(encoder, *, encoder_dropout=0.0):
     return config
 
 
-def _refuse_decoder(config, encoder):
+def refuse_decoder(config, encoder):
     """Refuse what is no encoder of text, by the registry's own lists."""
     from transformers.models.auto import modeling_auto
 
     kind = config.model_type
     masked = kind in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
     causal = kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    if config.is_encoder_decoder or getattr(config, "is_decoder", False):
+    # Of the family, whatever a file says of itself.
+    is_pair = getattr(type(config), "is_encoder_decoder", False)
+    has_parts = "text_config" in getattr(type(config), "sub_configs", ())
+    if is_pair or config.is_encoder_decoder or getattr(config, "is_decoder", False):
         what = "has a decoder"
     elif causal and not masked:
         what = "is a decoder-only model"
-    elif not (hasattr(config, "hidden_size") and hasattr(config, "num_hidden_layers")):
+    elif has_parts or not all(hasattr(config, size) for size in SIZES):
         what = "is not one encoder of text"
     else:
         return
@@ -90,6 +93,8 @@ def _load_weights(auto_class, encoder, config, allow_pickle):
     Those of the encoder itself must be there, but for its pooling layer, which is
     dropped: what is missing is drawn at random, and would be so in silence.
     """
+    from huggingface_hub.errors import EntryNotFoundError
+
     source = find_encoder(encoder)
     if vars(config).get("transformers_weights") == "adapter_model.bin":
         # The one pickle that transformers reads because a config.json names it.
@@ -97,16 +102,21 @@ def _load_weights(auto_class, encoder, config, allow_pickle):
     try:
         with generator_as_it_was(), quiet():
             model, report = auto_class.from_pretrained(
-                source,
+                weights_directory(source, config, allow_pickle=allow_pickle),
                 config=config,
                 dtype="float32",
                 trust_remote_code=False,
                 use_safetensors=None if allow_pickle else True,
                 output_loading_info=True,
             )
-    except OSError as error:
-        if not allow_pickle:
-            _refuse_pickle(encoder, source, error)
+    except PickleError as error:
+        raise ValueError(
+            f"encoder={str(encoder)!r} {error}, which can run code when it is read; "
+            "expected model.safetensors. Save it again as safetensors (transformers: "
+            "AutoModel.from_pretrained(...).save_pretrained(...)), or, if you trust "
+            "who made it, set allow_pickle=True."
+        ) from error
+    except (OSError, EntryNotFoundError) as error:
         raise ValueError(not_found(encoder, source)) from error
     except Exception as error:  # a broken file: whatever its reader raises
         raise ValueError(
@@ -127,19 +137,6 @@ def _load_weights(auto_class, encoder, config, allow_pickle):
             f"{', '.join(sorted(wrong)[:3])}, ...). Save it again with save_pretrained."
         )
     return model, missing
-
-
-def _refuse_pickle(encoder, source, error):
-    """Say so where an encoder was found, but its weights in a pickle only."""
-    is_there = any(Path(source).glob("pytorch_model*.bin*"))
-    if is_there or "use_safetensors" in str(error):  # the latter is the hub's
-        raise ValueError(
-            f"encoder={str(encoder)!r} has its weights in pytorch_model.bin only, a "
-            "pickle, which can run code when it is read; expected model.safetensors. "
-            "Save it again as safetensors (transformers: "
-            "AutoModel.from_pretrained(...).save_pretrained(...)), or, if you trust "
-            "who made it, set allow_pickle=True."
-        ) from error
 
 
 def load_language_model(encoder, config, *, allow_pickle=False):
