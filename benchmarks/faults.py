@@ -223,7 +223,8 @@ def load(kills, directory, repeats=7):
         if name == "directory":
             model = AttentionFineTuneClassifier.load(paths[name])
         else:
-            model = pickle.loads(paths[name].read_bytes())
+            with paths[name].open("rb") as file:
+                model = pickle.load(file)
         model.predict_proba([text])
 
     def theirs():

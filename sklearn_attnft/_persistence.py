@@ -137,7 +137,6 @@ def unpack(packed):
         tokenizer["json"] = tokenizer["json"] or json
     encoder = read_weights(packed["encoder"], of_encoder, there)
     heads = read_weights(packed["heads"], of_heads)
-    module.encoder = _backbone.rebuild_encoder(packed["config"], encoder)
     weights = {f"encoder.{name}": weight for name, weight in encoder.items()}
     module.load_state_dict({**weights, **heads}, assign=True)
     return module.eval(), spec, TextTokenizer(**tokenizer)

@@ -10,7 +10,7 @@ from ._digest import encoder_architecture, encoder_digest, same_bits
 from ._find import DEFAULT_ENCODER, cure, encoder_license, find_encoder, remember
 from ._model import load_config, load_encoder, load_language_model
 from ._process import GENERATOR_LOCK
-from ._rebuild import encoder_config, encoder_skeleton, rebuild_encoder
+from ._rebuild import encoder_config, encoder_skeleton
 from ._tokenizer import TextTokenizer, load_tokenizer
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "load_encoder",
     "load_language_model",
     "load_tokenizer",
-    "rebuild_encoder",
     "remember",
     "same_bits",
     "shares_blocks",

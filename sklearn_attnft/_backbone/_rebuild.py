@@ -6,9 +6,9 @@ import json
 import re
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from ._model import refuse_decoder, without_pooler
-from ._process import quiet
 
 # What a config.json may hold beside the architecture: where it came from, labels of a
 # head that is not here, and what would make transformers fetch or run something else.
@@ -43,7 +43,10 @@ def encoder_config(encoder):
 
 
 def encoder_skeleton(config_json):
-    """Build an encoder on torch's meta device: shapes without memory.
+    """Build an encoder whose weights take no memory: they are to be assigned.
+
+    Buffers that are computed (positions, frequencies) are there. Nothing is drawn from
+    torch's generator, which is the user's.
 
     Raises
     ------
@@ -51,52 +54,27 @@ def encoder_skeleton(config_json):
         If it is no configuration of an encoder, or of one beyond all measure.
     """
     try:
-        return without_pooler(_skeleton(_read(config_json)))
+        with _WithoutWeights():
+            return without_pooler(_build(_read(config_json)))
     except Exception as error:  # whatever transformers makes of a broken one
         raise ValueError(
             f"config.json describes no encoder ({type(error).__name__}: {error!s:.200})"
         ) from error
 
 
-def rebuild_encoder(config_json, state_dict):
-    """Make an encoder from its configuration and all of its weights.
+class _WithoutWeights(TorchFunctionMode):
+    """What modules leave empty, or draw, is made on the meta device; nothing else is.
 
-    Raises
-    ------
-    ValueError
-        If it calls for more memory beside the weights than they take.
+    ``torch.device("meta")`` would take the computed buffers away as well.
     """
-    config = _read(config_json)
-    skeleton = _skeleton(config)
-    beside = {
-        name: tensor
-        for name, tensor in [*skeleton.named_parameters(), *skeleton.named_buffers()]
-        if name not in state_dict
-    }
-    if _n_bytes(beside) > _n_bytes(state_dict):
-        raise ValueError(
-            f"config.json describes an encoder that takes {_n_bytes(beside)} bytes "
-            f"beside its weights, which are {_n_bytes(state_dict)}: no encoder does."
-        )
-    # A weight that is not given would be drawn, from a generator that a fit in another
-    # thread may be using. So is the pooling layer, where it cannot be left out.
-    drawn = {
-        name: torch.zeros(weight.shape)
-        for name, weight in skeleton.state_dict().items()
-        if name not in state_dict
-    }
-    with quiet():
-        model = type(skeleton).from_pretrained(
-            None,
-            config=config,
-            state_dict={**drawn, **state_dict},
-            **_no_pooler(type(skeleton)),
-        )
-    return without_pooler(model)
 
-
-def _n_bytes(tensors):
-    return sum(tensor.nbytes for tensor in tensors.values())
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func in (torch.Tensor.uniform_, torch.Tensor.normal_) and args[0].is_meta:
+            return args[0]
+        if func in (torch.empty, torch.rand, torch.randn, torch.normal):
+            kwargs = {**kwargs, "device": "meta"}
+        return func(*args, **kwargs)
 
 
 def _read(config_json):
@@ -126,15 +104,10 @@ def _refuse_giant(name, value):
         raise ValueError(f"{name}={value} is more than any encoder has")
 
 
-def _skeleton(config):
+def _build(config):
+    """Build the encoder, without its pooling layer if the class can leave it out."""
     from transformers import MODEL_MAPPING
 
     model = MODEL_MAPPING[type(config)]
-    with torch.device("meta"):
-        return model(config, **_no_pooler(model))
-
-
-def _no_pooler(model):
-    """Return the argument that leaves the pooling layer out, if a class has it."""
     has_it = "add_pooling_layer" in inspect.signature(model).parameters
-    return {"add_pooling_layer": False} if has_it else {}
+    return model(config, **({"add_pooling_layer": False} if has_it else {}))
