@@ -162,7 +162,7 @@ def table():
     rows = rows.join(pd.json_normalize(rows["accuracy"].tolist())).drop(
         columns="accuracy"
     )
-    groups = rows.groupby(KEYS[:3])
+    groups = rows.groupby([*KEYS[:3], rows["changed"].map(json.dumps)])
     shown = (
         groups.mean(numeric_only=True).drop(columns="seed").dropna(axis=1, how="all")
     )
