@@ -129,12 +129,18 @@ def delta(small, passing_encoder):
 
 
 @pytest.mark.parametrize("trainable_layers", [0, 1, "all"])
-def test_a_difference_moves_to_a_new_process(trainable_layers, delta, tmp_path):
+def test_a_difference_is_as_small_as_what_was_trained(trainable_layers, delta):
     delta |= {"trainable_layers": trainable_layers}
     clf = AttentionFineTuneClassifier(**delta).fit(X, Y)
     full = len(pickle.dumps(copy.copy(clf).set_params(weights="full")))
     size = len(pickle.dumps(clf))
     assert size < {0: 0.1, 1: 0.6, "all": 1}[trainable_layers] * full
+    loaded = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
+def test_a_difference_moves_to_a_new_process(delta, tmp_path):
+    clf = AttentionFineTuneClassifier(**delta | {"trainable_layers": 1}).fit(X, Y)
     moved = outputs_of_a_new_process(clf, tmp_path)
     np.testing.assert_array_equal(moved, clf.predict_proba(X))
 
