@@ -14,10 +14,11 @@ from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
 from ._backbone import DEFAULT_ENCODER
 from ._estimator import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
-from ._fitting import Tasks, fit_classifier
+from ._fitting import fit_classifier
 from ._label_sets import LabelSet
 from ._labelled import LabelledData
 from ._modules import HEADS, POOLINGS
+from ._tasks import Tasks
 from ._validation import (
     check_labels,
     check_texts,

@@ -16,10 +16,11 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ._estimator import TextEstimator
-from ._fitting import Tasks, fit_classifier
+from ._fitting import fit_classifier
 from ._label_sets import LabelSet
 from ._labelled import LabelledData
 from ._task_scorer import TaskScorer
+from ._tasks import Tasks
 from ._validation import check_texts, check_validation_pair, check_weights
 from ._validation_tasks import check_label_sets, check_task, check_task_weights
 

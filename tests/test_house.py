@@ -19,7 +19,7 @@ LAYERS = [
     ["__init__"],
     ["_classifier", "_extractor", "_multitask"],
     ["_fitting", "_estimator", "_task_scorer"],
-    ["_language_model", "_labelled", "_label_sets", "_saving"],
+    ["_language_model", "_labelled", "_label_sets", "_saving", "_tasks"],
     ["_training", "_persistence"],
     ["_checkpoint", "_frozen", "_inference"],
     ["_validation_tasks"],
