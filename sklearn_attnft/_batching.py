@@ -83,6 +83,11 @@ class TokenizedTexts:
         lengths = np.diff(self.window_starts)
         return np.maximum.reduceat(lengths, self.text_starts[:-1])
 
+    @property
+    def n_tokens(self):
+        """Tokens of each text, in all its windows, shape (n_texts,)."""
+        return np.diff(self.window_starts[self.text_starts])
+
     def take(self, indices):
         """Return some of the texts, each of which must be one window."""
         starts = self.window_starts[indices]

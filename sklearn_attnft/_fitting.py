@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 
 from . import _backbone, _frozen
 from ._batching import fraction_longer, tokenize
+from ._boundary import with_kept_states
 from ._checkpoint import Fingerprint, open_checkpoint
 from ._inference import (
     is_out_of_memory,
@@ -214,6 +215,11 @@ def fit_classifier(params, tasks, data, validation, unlabeled=()):
             criterion = JointLoss(criterion, lm_weight=params["lm_weight"])
         recipe = _recipe(params, machine, tasks.monitor)
         running = _frozen.with_states(module, backbone.tokenizer, machine, params)
+        if running is module and not params["lm_weight"]:  # whose texts are masked
+            corpora = [
+                part.tokens for part in (labelled, validation) if part is not None
+            ]
+            running = with_kept_states(module, corpora, recipe)
         rows = train(running, criterion, training, validation, recipe)
         _warn_collapse(classification.collapsed(), tasks)
         module = module.model if params["lm_weight"] > 0 else module

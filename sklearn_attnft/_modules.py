@@ -264,6 +264,8 @@ class TextModel(nn.Module):
     encoder : torch.nn.Module
     layers : tuple of int
     tasks : torch.nn.ModuleList of TaskHead
+    trainable_blocks : tuple of torch.nn.Module or None
+        What of the encoder is not frozen; None: all, or all but its table.
     """
 
     def __init__(self, encoder, layers, tasks):
@@ -271,7 +273,7 @@ class TextModel(nn.Module):
         self.encoder = encoder
         self.layers = layers
         self.tasks = nn.ModuleList(tasks)
-        self._trainable_blocks = None  # all of the encoder
+        self.trainable_blocks = None
 
     @classmethod
     def build(cls, encoder, spec):
@@ -334,14 +336,14 @@ class TextModel(nn.Module):
         for block in trainable_blocks:
             block.requires_grad_(True)
         # A tuple, so that the blocks are not registered a second time.
-        self._trainable_blocks = tuple(trainable_blocks)
+        self.trainable_blocks = tuple(trainable_blocks)
 
     def train(self, mode=True):
         """Set the mode; what is frozen stays in evaluation mode, free of dropout."""
         super().train(mode)
-        if self._trainable_blocks is not None:
+        if self.trainable_blocks is not None:
             self.encoder.eval()
-            for block in self._trainable_blocks:
+            for block in self.trainable_blocks:
                 block.train(mode)
         return self
 

@@ -20,6 +20,7 @@ LAYERS = [
     ["_classifier", "_extractor", "_multitask"],
     ["_fitting", "_estimator", "_task_scorer"],
     ["_language_model", "_labelled", "_label_sets", "_saving", "_tasks"],
+    ["_boundary"],
     ["_training", "_persistence"],
     ["_checkpoint", "_frozen", "_inference"],
     ["_validation_tasks"],

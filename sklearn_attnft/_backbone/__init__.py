@@ -9,6 +9,7 @@ from ._blocks import encoder_blocks, shares_blocks
 from ._digest import encoder_architecture, encoder_digest, same_bits
 from ._find import DEFAULT_ENCODER, cure, encoder_license, find_encoder, remember
 from ._model import load_config, load_encoder, load_language_model
+from ._partial import cut_encoder
 from ._process import GENERATOR_LOCK
 from ._rebuild import encoder_config, encoder_skeleton
 from ._tokenizer import TextTokenizer, load_tokenizer
@@ -18,6 +19,7 @@ __all__ = [
     "GENERATOR_LOCK",
     "TextTokenizer",
     "cure",
+    "cut_encoder",
     "encoder_architecture",
     "encoder_blocks",
     "encoder_config",

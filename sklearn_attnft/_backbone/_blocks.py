@@ -11,7 +11,7 @@ def encoder_blocks(encoder):
     Families that keep the parts of a block in lists of their own (XLM) have several;
     those that share one block between the layers (ALBERT) have none.
     """
-    lists = _block_lists(encoder)
+    lists = list(block_lists(encoder).values())
     if not lists:
         raise ValueError(
             f"The encoder (model type {encoder.config.model_type!r}) has no list of "
@@ -26,19 +26,19 @@ def encoder_blocks(encoder):
 
 def shares_blocks(encoder):
     """Tell whether the layers of an encoder share their weights, as ALBERT's do."""
-    return not _block_lists(encoder)
+    return not block_lists(encoder)
 
 
-def _block_lists(encoder):
+def block_lists(encoder):
+    """Return the lists that the encoder's blocks, or their parts, are in, by name."""
     n_layers = encoder.config.num_hidden_layers
     lists = {
         name: module
         for name, module in encoder.named_modules()
         if isinstance(module, nn.ModuleList) and len(module) == n_layers
     }
-    outermost = [
-        name
-        for name in lists
+    return {
+        name: blocks
+        for name, blocks in lists.items()
         if not any(name.startswith(f"{other}.") for other in lists)
-    ]
-    return [lists[name] for name in outermost]
+    }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The one door to skorch: the training loop, and the texts that it runs over."""
 
-from ._loop import Recipe, train
+from ._loop import Recipe, scoring_budget, train
 from ._rates import parameter_groups, warmup_then_decay
 from ._texts import LabelledTexts, Step, micro_batches
 
@@ -11,6 +11,7 @@ __all__ = [
     "Step",
     "micro_batches",
     "parameter_groups",
+    "scoring_budget",
     "train",
     "warmup_then_decay",
 ]

@@ -243,6 +243,15 @@ def _has_stopped(callback):
     return isinstance(callback, EarlyStopping) and callback.misses_ >= callback.patience
 
 
+def scoring_budget(tokens, recipe):
+    """Return how many tokens a batch may have that no gradient is computed of."""
+    budget = tokens_per_batch(recipe.device)
+    if recipe.micro_batch_size is not None:  # the memory may be small
+        longest = int(tokens.longest_windows.max())
+        budget = min(budget, recipe.micro_batch_size * longest)
+    return budget
+
+
 class _Batches:
     """A loader: every iteration is one epoch of ``(inputs, targets)``.
 
@@ -259,10 +268,7 @@ class _Batches:
     def __iter__(self):
         recipe = self.recipe
         if not self.training:
-            budget = tokens_per_batch(recipe.device)
-            if recipe.micro_batch_size is not None:  # the memory may be small
-                longest = int(self.dataset.tokens.longest_windows.max())
-                budget = min(budget, recipe.micro_batch_size * longest)
+            budget = scoring_budget(self.dataset.tokens, recipe)
             return self.dataset.scoring_batches(budget)
         n_skipped, self.n_skipped = self.n_skipped, 0
         steps = self.dataset.training_steps(recipe)

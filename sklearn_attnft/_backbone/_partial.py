@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs some of an encoder's blocks: those below given states, or those above."""
+
+import copy
+
+import torch
+from torch import nn
+
+from ._blocks import block_lists
+
+
+def cut_encoder(encoder, n_lower):
+    """Cut an encoder in two, above its `n_lower` lowest blocks.
+
+    Returns
+    -------
+    CutEncoder or None
+        None: what this family does between its blocks is more than to hand states on.
+    """
+    lists = block_lists(encoder)
+    if len(lists) != 1:
+        return None
+    cut = CutEncoder(encoder, *lists, n_lower)
+    try:
+        return cut if cut.is_exact() else None
+    except Exception:  # what a family's own code makes of stand-ins is its own
+        return None
+
+
+class CutEncoder:
+    """An encoder cut in two between its blocks; its weights are those of the whole.
+
+    Every family has its own way from tokens to the first block and of calling the
+    blocks (masks, positions), so its own code is run, with stand-ins for the blocks:
+    those that are not wanted let the states through.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+    name : str
+        Of the list of its blocks.
+    n_lower : int
+        Blocks below the cut.
+    """
+
+    def __init__(self, encoder, name, n_lower):
+        self.n_blocks = encoder.config.num_hidden_layers
+        self.n_lower = n_lower
+        self._wanted = range(self.n_blocks)
+        self._given = None
+        self._inputs = {}  # of the blocks: hidden states by their number
+        self._rest = None  # of the tuple that blocks return, if it is one
+        self._encoder = _with_another(encoder, name.split("."), self._stand_in)
+
+    def _stand_in(self, blocks):
+        return nn.ModuleList(_StandIn(self, i, block) for i, block in enumerate(blocks))
+
+    def lower(self, input_ids, attention_mask):
+        """Return the hidden states up to the cut: the inputs of ``n_lower + 1`` blocks.
+
+        Parameters
+        ----------
+        input_ids, attention_mask : tensor of int64, shape (n_windows, n_tokens)
+
+        Returns
+        -------
+        list of tensor, each (n_windows, n_tokens, n_features)
+        """
+        inputs, _ = self._run(input_ids, attention_mask, range(self.n_lower))
+        return [inputs[i] for i in range(self.n_lower + 1)]
+
+    def upper(self, input_ids, attention_mask, states):
+        """Return the hidden states above the cut, from those at it.
+
+        Parameters
+        ----------
+        input_ids, attention_mask : tensor of int64, shape (n_windows, n_tokens)
+        states : tensor, shape (n_windows, n_tokens, n_features)
+
+        Returns
+        -------
+        list of tensor, each (n_windows, n_tokens, n_features)
+        """
+        wanted = range(self.n_lower, self.n_blocks)
+        inputs, last = self._run(input_ids, attention_mask, wanted, states)
+        return [inputs[i] for i in wanted[1:]] + [last]
+
+    def _run(self, input_ids, attention_mask, wanted, given=None):
+        self._wanted, self._given = wanted, given
+        try:
+            output = self._encoder(input_ids=input_ids, attention_mask=attention_mask)
+            return dict(self._inputs), output.last_hidden_state
+        finally:
+            self._given = None
+            self._inputs.clear()
+
+    def step(self, i, block, states, args, kwargs):
+        """Do what block `i` is to do now."""
+        self._inputs[i] = states
+        if i in self._wanted:
+            output = block(states, *args, **kwargs)
+            self._rest = output[1:] if isinstance(output, tuple) else None
+            return output
+        if i < self._wanted.start:
+            states = self._given
+        return states if self._rest is None else (states, *self._rest)
+
+    def is_exact(self):
+        """Tell whether the two parts, one after the other, give what the whole does."""
+        ids = torch.arange(1, 5)[None]
+        ids, mask = ids.to(self._encoder.device), torch.ones_like(ids)
+        with torch.no_grad():
+            inputs, last = self._run(ids, mask, range(self.n_blocks))
+            lower = self.lower(ids, mask)
+            upper = self.upper(ids, mask, lower[-1])
+        rest = [each for each in self._rest or () if each is not None]
+        if rest or last.shape[:2] != lower[-1].shape[:2]:
+            return False
+        parts = [*lower, *upper]
+        whole = [*(inputs[i] for i in range(self.n_blocks)), last]
+        return all(map(torch.equal, parts, whole))
+
+
+class _StandIn(nn.Module):
+    """Stands where a block was, and asks its owner what to do."""
+
+    def __init__(self, owner, index, block):
+        super().__init__()
+        self._owner, self._index = owner, index
+        self.block = block
+
+    def __getattr__(self, name):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:  # what the family's code asks its blocks for
+            return getattr(super().__getattr__("block"), name)
+
+    def forward(self, states, *args, **kwargs):
+        return self._owner.step(self._index, self.block, states, args, kwargs)
+
+
+def _with_another(module, path, change):
+    """Return a copy of a module that shares all but the one at `path`, changed."""
+    if not path:
+        return change(module)
+    twin = copy.copy(module)
+    part = _with_another(getattr(module, path[0]), path[1:], change)
+    twin.__dict__["_modules"] = {**module._modules, path[0]: part}
+    return twin

@@ -1,0 +1,178 @@
+"""The frozen blocks run once a fit, and the fit is the same."""
+
+import numpy as np
+import pytest
+import test_families
+import tiny
+import torch
+from test_families import FAMILIES
+
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    MultiTaskClassifier,
+    _backbone,
+    _boundary,
+)
+from sklearn_attnft._backbone._partial import CutEncoder
+
+X = ["good day", "bad dog", "a lovely night", "awful rain", "", "good " * 40, "bad"] * 3
+Y = ["good", "bad", "good", "bad", "bad", "good", "bad"] * 3
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory):
+    """Directory of a tiny encoder of four blocks."""
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    directory = tmp_path_factory.mktemp("deep")
+    config = AutoConfig.from_pretrained(tiny.ENCODER, num_hidden_layers=4)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        AutoModel.from_config(config).save_pretrained(directory)
+    AutoTokenizer.from_pretrained(tiny.ENCODER).save_pretrained(directory)
+    return str(directory)
+
+
+def classifier(encoder, **params):
+    params = {"trainable_layers": 2, "max_epochs": 3, "batch_size": 8, **params}
+    return AttentionFineTuneClassifier(
+        encoder,
+        max_length=32,
+        learning_rate=1e-3,
+        head_learning_rate=1e-2,
+        long_texts="window",
+        random_state=0,
+        **params,
+    )
+
+
+@pytest.fixture
+def windows_read(monkeypatch):
+    """Rows that each block of the encoders loaded from now on has read."""
+    read = {}
+    load = _backbone.load_encoder
+
+    def counting(*args, **kwargs):
+        encoder = load(*args, **kwargs)
+        for i, block in enumerate(_backbone.encoder_blocks(encoder)):
+
+            def count(block, args, output, i=i):
+                read[i] = read.get(i, 0) + len(args[0])
+
+            block.register_forward_hook(count)
+        return encoder
+
+    monkeypatch.setattr(_backbone, "load_encoder", counting)
+    # Which reads a row to see how blocks can be cut.
+    monkeypatch.setattr(CutEncoder, "is_exact", lambda cut: True)
+    return read
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"layers": [0, 2, 3]},
+        {"layers": "last", "pooling": "mean", "dropout": 0.5},
+        {"layers": [1]},
+        {"trainable_layers": 0},
+        {"trainable_layers": 0, "layers": "last", "head": "lstm"},
+        {"micro_batch_size": 3},
+        {"early_stopping": True, "validation_fraction": 0.3},
+        {"gradual_unfreezing": True},
+        {"encoder_dropout": 0.2},
+        {"lm_epochs": 1},
+    ],
+    ids=str,
+)
+def test_a_fit_is_the_same(deep, params, monkeypatch):
+    kept = classifier(deep, **params).fit(X, Y)
+    monkeypatch.setattr(_boundary, "LIMIT", 0)
+    plain = classifier(deep, **params).fit(X, Y)
+    np.testing.assert_allclose(
+        kept.predict_proba(X), plain.predict_proba(X), rtol=1e-4, atol=1e-5
+    )
+    for ours, theirs in zip(kept.history_, plain.history_, strict=True):
+        assert ours["train_loss"] == pytest.approx(theirs["train_loss"], rel=1e-4)
+
+
+def test_several_label_sets_are_the_same(deep, monkeypatch):
+    Y2 = np.column_stack([Y, [len(text) > 8 for text in X]]).astype(object)
+    kept = MultiTaskClassifier(classifier(deep)).fit(X, Y2)
+    monkeypatch.setattr(_boundary, "LIMIT", 0)
+    plain = MultiTaskClassifier(classifier(deep)).fit(X, Y2)
+    for ours, theirs in zip(kept.predict_proba(X), plain.predict_proba(X), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_trained", [0, 1, 2, 3])
+def test_frozen_blocks_read_every_window_once(deep, windows_read, n_trained):
+    classifier(deep, trainable_layers=n_trained).fit(X, Y, X_val=X[:7], y_val=Y[:7])
+    n_windows = len(X) + 3  # three texts are two windows
+    validated = 7 + 1
+    frozen, trained = range(4 - n_trained), range(4 - n_trained, 4)
+    assert {windows_read[i] for i in frozen} == {n_windows + validated}
+    every_epoch = 3 * (n_windows + validated)
+    assert {windows_read[i] for i in trained} <= {every_epoch}
+
+
+def test_the_longest_are_kept_and_the_others_computed(deep, windows_read, monkeypatch):
+    # Of three layers; the longest text, there thrice, is windows of 32 and 19 tokens.
+    n_bytes = 4 * 3 * tiny.HIDDEN_SIZE * 3 * (32 + 19)
+    monkeypatch.setattr(_boundary, "LIMIT", n_bytes)
+    monkeypatch.setattr("sklearn_attnft._inference.TOKENS_PER_BATCH", {"cpu": 1})
+    clf = classifier(deep, batch_size=1).fit(X, Y)
+    n_others = len(X) - 3
+    assert windows_read[0] == 3 * 2 + 3 * n_others
+    monkeypatch.setattr(_boundary, "LIMIT", 0)
+    plain = classifier(deep, batch_size=1).fit(X, Y)
+    np.testing.assert_allclose(
+        clf.predict_proba(X), plain.predict_proba(X), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_nothing_is_kept_without_a_use(deep, monkeypatch):
+    monkeypatch.setattr(_boundary, "_keep", None)  # not to be called
+    classifier(deep, max_epochs=1).fit(X, Y)
+    classifier(deep, trainable_layers="blocks").fit(X, Y)
+    classifier(deep, trainable_layers=4).fit(X, Y)
+    classifier(deep, lm_weight=0.1).fit(X, Y)
+
+
+@pytest.mark.parametrize("family", set(FAMILIES) - {"albert"})
+def test_every_family_is_cut_exactly(family, tmp_path):
+    from transformers import AutoModel
+
+    encoder = AutoModel.from_pretrained(
+        test_families.save(family, tmp_path, AutoModel)
+    ).eval()
+    names = list(encoder.state_dict())
+    cut = _backbone.cut_encoder(encoder, 1)
+    ids = torch.tensor([[2, 7, 8, 9, 3], [2, 5, 6, 3, 0]])
+    mask = (ids > 0).long()
+    with torch.no_grad():
+        whole = encoder(ids, attention_mask=mask, output_hidden_states=True)
+        lower = cut.lower(ids, mask)
+        upper = cut.upper(ids, mask, lower[-1])
+    assert len(lower) == 2
+    for ours, theirs in zip([*lower, *upper], whole.hidden_states, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    assert list(encoder.state_dict()) == names  # the stand-ins are not its own
+
+
+def test_who_does_more_between_blocks_is_not_cut(tmp_path, monkeypatch):
+    from transformers import AutoModel
+
+    shared = test_families.save("albert", tmp_path, AutoModel)
+    assert _backbone.cut_encoder(AutoModel.from_pretrained(shared), 1) is None
+    encoder = AutoModel.from_pretrained(tiny.ENCODER).eval()
+    assert _backbone.cut_encoder(encoder, 1) is not None
+    blocks = encoder.encoder.layer
+
+    def forward(states, *args, **kwargs):
+        for block in blocks:
+            states = 2 * block(states, *args, **kwargs)
+        return {"last_hidden_state": states}
+
+    encoder.encoder.forward = forward  # of the whole, whoever asks for a part
+    assert _backbone.cut_encoder(encoder, 1) is None
