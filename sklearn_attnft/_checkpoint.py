@@ -163,6 +163,8 @@ class Checkpoint:
     folder : Path or None
     minutes : float
         Between two states that are written inside an epoch.
+    stages : list of list of dict
+        Histories of the stages that are over.
     """
 
     def __init__(self, folder=None, *, minutes=0.0):
@@ -170,7 +172,7 @@ class Checkpoint:
         self.minutes = minutes
         self._saved = _load(folder / "state.pt") if folder is not None else None
         self._stage = -1
-        self._rows = []  # of the stages that are over
+        self.stages = []
         self._written = time.monotonic()
         self._is_whole = True  # what was written last is there
 
@@ -178,6 +180,11 @@ class Checkpoint:
     def is_kept(self):
         """Whether states are written at all."""
         return self.folder is not None
+
+    @property
+    def is_resuming(self):
+        """Whether a state was found that training is yet to reach."""
+        return self._saved is not None
 
     def next_stage(self):
         """Begin a stage; return what is known of it.
@@ -213,7 +220,7 @@ class Checkpoint:
         """
         if not all(weight.isfinite().all() for weight in state["module"].values()):
             return
-        state = {**state, "stage": self._stage, "earlier": self._rows}
+        state = {**state, "stage": self._stage, "earlier": self.stages}
         with self._forgiving(), replaced(self.folder / "state.pt") as file:
             torch.save(state, file)
         self._written = time.monotonic()
@@ -238,7 +245,7 @@ class Checkpoint:
 
     def end_stage(self, rows):
         """Remember the history of a stage that is over."""
-        self._rows.append(rows)
+        self.stages.append(rows)
 
     def finish(self):
         """Note that the fit is over: its result stays, and is no loss to anyone."""

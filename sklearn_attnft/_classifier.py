@@ -136,12 +136,14 @@ class AttentionFineTuneClassifier(
         in float32, and probabilities differ in the third digit. Attention, head,
         losses and all weights are float32 either way.
     cache : "memory", str, path-like or None, default=None
-        Where the token states of a frozen encoder are kept: with
-        ``trainable_layers=0`` and no language model, a text is encoded once in all
-        epochs, folds and candidates, and in predictions. Otherwise it is not used.
-        Each text takes ``4 * layers * tokens * hidden size`` bytes: 1.4 MB for 128
-        tokens of the default encoder. Where it may be is said at
-        :class:`TransformerFeatureExtractor`.
+        Where is kept what candidates of a search share. With a language model
+        (`lm_epochs`, `lm_weight`) and a fixed `random_state`: the adapted encoder, so
+        that each fold's is trained once, and by one process if several want it; 43 MB
+        for the default encoder. With ``trainable_layers=0`` and no language model: the
+        token states, so that a text is encoded once in all epochs, folds and
+        candidates, and in predictions; ``4 * layers * tokens * hidden size`` bytes a
+        text, 1.4 MB for 128 tokens of the default encoder. Otherwise it is not used.
+        Where it may be is said at :class:`TransformerFeatureExtractor`.
     cache_size : int, default=10737418240
         Bytes that the cache may take; 10 GiB. What was not used for longest is dropped,
         and computed again when it is needed.

@@ -64,7 +64,8 @@ class TransformerFeatureExtractor(
         either way.
     cache : "memory", str, path-like or None, default=None
         Where features are kept, so that a text is encoded once: in a grid search, in
-        other folds, clones and candidates, in the next ``transform``. "memory" is
+        other folds, clones and candidates, in the next ``transform``; and with
+        `lm_epochs` and a fixed `random_state` the adapted encoder. "memory" is
         shared by the estimators of a process, and gone with it (each worker of
         ``n_jobs=2`` has its own); a directory by all processes and machines that see
         it, for as long as it is there. A relative path starts at the working directory

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from . import _backbone, _frozen
+from . import _backbone, _frozen, _lm_stage
 from ._batching import fraction_longer, tokenize
 from ._boundary import with_kept_states
 from ._checkpoint import Fingerprint, open_checkpoint
@@ -29,16 +29,10 @@ from ._language_model import (
     JointModel,
     JointTexts,
     Masking,
-    adapt,
-    language_model,
-    masked_texts,
 )
+from ._lm_stage import Start, load_start
 from ._modules import ModuleSpec, TaskSpec, TextModel, resolve_layers
 from ._training import Recipe, train
-
-# Of the language model's stage.
-LM_BATCH_SIZE = 32  # windows
-LM_HEAD_LEARNING_RATE = 1e-3
 
 
 def draw_seed(random_state):
@@ -150,18 +144,18 @@ def fit_features(params, texts):
     longer = fraction_longer(texts, backbone.tokenizer)
     _warn_truncation(params, longer)
     if not params["lm_epochs"]:
-        encoder, history = backbone.load_encoder(), []
+        start = Start(backbone.load_encoder())
     else:
         of_stage = {n: params[n] for n in params if n not in ("layers", "pooling")}
         seed, fingerprint = backbone.identify(of_stage, texts)
 
         def adapted(params, machine):
-            encoder, _, history = _load(backbone, texts, params, machine, seed)
-            return encoder, history
+            return load_start(backbone, texts, params, machine, seed)
 
-        encoder, history = _attempt(adapted, params, seed, fingerprint)
-    module = TextModel.build(encoder, spec).eval().requires_grad_(False)
-    return (module, spec, backbone.tokenizer, longer), history
+        start = _attempt(adapted, params, seed, fingerprint)
+    module = TextModel.build(start.encoder, spec).eval().requires_grad_(False)
+    _frozen.count_from(module, start.counts)
+    return (module, spec, backbone.tokenizer, longer), start.history
 
 
 def fit_classifier(params, tasks, data, validation, unlabeled=()):
@@ -205,13 +199,13 @@ def fit_classifier(params, tasks, data, validation, unlabeled=()):
 
     def trained(params, machine):
         texts = [*data.texts, *unlabeled]
-        encoder, lm_head, history = _load(backbone, texts, params, machine, seed)
-        module, training = TextModel.build(encoder, spec), labelled
+        start = load_start(backbone, texts, params, machine, seed)
+        module, training = TextModel.build(start.encoder, spec), labelled
         _freeze(module, params["trainable_layers"])
         criterion = classification = tasks.loss(params)
         if params["lm_weight"] > 0:
             training = _joint_texts(training, texts, backbone, params)
-            module = JointModel(module, lm_head)
+            module = JointModel(module, start.head)
             criterion = JointLoss(criterion, lm_weight=params["lm_weight"])
         recipe = _recipe(params, machine, tasks.monitor)
         running = _frozen.with_states(module, backbone.tokenizer, machine, params)
@@ -223,7 +217,8 @@ def fit_classifier(params, tasks, data, validation, unlabeled=()):
         rows = train(running, criterion, training, validation, recipe)
         _warn_collapse(classification.collapsed(), tasks)
         module = module.model if params["lm_weight"] > 0 else module
-        return module, history + [{"stage": "classifier", **row} for row in rows]
+        _frozen.count_from(module, start.counts)
+        return module, start.history + [{"stage": "classifier", **row} for row in rows]
 
     module, history = _attempt(trained, params, seed, fingerprint)
     return (module, spec, backbone.tokenizer, float(is_long.mean())), history
@@ -288,7 +283,7 @@ def _largest_step(params):
     if params.get("lm_weight"):
         size = 2 * size  # and their company
     is_lm = params["lm_epochs"] or params.get("lm_weight")
-    return max(size, LM_BATCH_SIZE) if is_lm else size
+    return max(size, _lm_stage.BATCH_SIZE) if is_lm else size
 
 
 def _warn_collapse(collapsed, tasks):
@@ -347,45 +342,6 @@ def _joint_texts(training, texts, backbone, params):
         training.draws,
         backbone.masking(params["mask_probability"]),
     )
-
-
-def _load(backbone, texts, params, machine, seed):
-    """Load the encoder and run the language model's stage, if there is any.
-
-    Returns
-    -------
-    encoder : torch.nn.Module
-    head : torch.nn.Module or None
-        Of the language model.
-    history : list of dict
-    """
-    if not params["lm_epochs"] and not params.get("lm_weight"):
-        return backbone.load_encoder(), None, []
-    masking = backbone.masking(params["mask_probability"])
-    texts = masked_texts(texts, backbone.tokenizer, masking, seed)
-    encoder, head = backbone.load_language_model()
-    _freeze_table(encoder)
-    recipe = Recipe(
-        learning_rate=params["lm_learning_rate"],
-        head_learning_rate=LM_HEAD_LEARNING_RATE,
-        layer_decay=1.0,
-        weight_decay=0.01,
-        warmup_fraction=0.1,
-        max_grad_norm=1.0,
-        max_epochs=params["lm_epochs"],
-        batch_size=LM_BATCH_SIZE,
-        early_stopping=False,
-        n_iter_no_change=1,
-        monitor="valid_loss",
-        gradual_unfreezing=False,
-        callbacks=[],
-        **machine,
-    )
-    training, held_out = texts.split(machine["generator"])
-    model = language_model(encoder, head, training, recipe)
-    rows = adapt(model, training, held_out, recipe) if recipe.max_epochs else []
-    history = [{"stage": "language model", **row} for row in rows]
-    return model.encoder, model.head, history
 
 
 def _machine(params, device, seed, checkpoint):

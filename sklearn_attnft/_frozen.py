@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a frozen encoder makes of texts, from the cache.
+"""What the cache is asked for: what a frozen encoder makes of texts.
 
 An extractor's features are kept whole, by text. A classifier on a frozen encoder learns
 from the states of tokens, so these are kept, by the tokens of each window.
@@ -83,21 +83,47 @@ def _open(module, tokenizer, machine, params, **options):
     """Open the cache of what a module's encoder and the options determine."""
     if params["cache"] is None:
         return None
-    check_cache(params)
     use = _use_of(module)
     use.digest = use.digest or _backbone.encoder_digest(module.encoder, tokenizer)
+    encoder = module.encoder, use.digest
+    return open_cache(*encoder, machine, params, use.counts, **options)
+
+
+def open_cache(encoder, digest, machine, params, counts, **options):
+    """Open the cache of what an encoder and the options determine.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+    digest : str
+        Of its weights and tokenizer.
+    machine, params : dict
+    counts : Counts
+    **options : dict
+        What else the values depend on.
+
+    Returns
+    -------
+    Cache
+    """
+    check_cache(params)
     return _cache.Cache(
         _cache.open_store(params["cache"]),
         params["cache_size"],
         _cache.namespace(
-            encoder=use.digest,
-            architecture=_backbone.encoder_architecture(module.encoder),
+            encoder=digest,
+            architecture=_backbone.encoder_architecture(encoder),
             device=machine["device"].type,
             dtype=str(machine["dtype"]),
             **options,
         ),
-        use.counts,
+        counts,
     )
+
+
+def count_from(module, counts):
+    """Let the counts of a module's uses begin with those of its fit."""
+    _use_of(module).counts.add(counts.hits, counts.misses)
 
 
 class _Recalling(TextModel):
@@ -129,7 +155,7 @@ class _Recalling(TextModel):
         contents = [row[:n].tobytes() for row, n in zip(ids, lengths, strict=True)]
         n_layers, n_features = len(self.layers), self.encoder.config.hidden_size
         states = np.zeros((n_layers, *ids.shape, n_features), dtype=np.float32)
-        values = self.cache.fetch(contents, compute)
+        values = self.cache.fetch_floats(contents, compute)
         for row, (n, value) in enumerate(zip(lengths, values, strict=True)):
             states[:, row, :n] = value.reshape(n_layers, n, n_features)
         return list(torch.from_numpy(states).to(input_ids.device)), None

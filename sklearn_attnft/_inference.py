@@ -200,6 +200,6 @@ def _look_up(cache, compute, progress, texts):
 
     # Half a surrogate pair is a str, but no UTF-8.
     contents = [text.encode("utf-8", "surrogatepass") for text in texts]
-    rows = cache.fetch(contents, compute_some)
+    rows = cache.fetch_floats(contents, compute_some)
     progress.update(len(texts) - n_computed)
     return np.stack(rows).astype(np.float32, copy=False)

@@ -216,35 +216,40 @@ class MaskedCrossEntropy(nn.Module):
         return {**means, "perplexity": math.exp(means["loss"])}
 
 
-def language_model(encoder, head, texts, recipe):
-    """Put encoder and head together.
+def new_head(encoder, texts):
+    """Make a head for an encoder whose checkpoint has none.
 
     Parameters
     ----------
     encoder : torch.nn.Module
-    head : torch.nn.Module or None
-        None: a new one, tied to the token embeddings, is trained for one epoch before
-        the encoder moves.
     texts : MaskedTexts
-    recipe : Recipe
+        What it is going to be trained on.
 
     Returns
     -------
-    MaskedLanguageModel
+    TiedHead
     """
-    if head is not None:
-        return MaskedLanguageModel(encoder, head)
     table = encoder.get_input_embeddings().weight
     counts = np.bincount(texts.tokens.ids, minlength=len(table))
-    head = TiedHead(table, encoder.config.hidden_size, torch.from_numpy(counts).float())
-    model = MaskedLanguageModel(encoder, head)
+    return TiedHead(table, encoder.config.hidden_size, torch.from_numpy(counts).float())
+
+
+def warm_up(model, training, recipe):
+    """Train a new head for one epoch, in place, before the encoder moves.
+
+    Parameters
+    ----------
+    model : MaskedLanguageModel
+    training : MaskedTexts
+    recipe : Recipe
+    """
+    encoder = model.encoder
     trainable = [p for p in encoder.parameters() if p.requires_grad]
     encoder.requires_grad_(False)
-    warm_up = dataclasses.replace(recipe, max_epochs=1)
-    train(model, MaskedCrossEntropy(), texts, None, warm_up)
+    recipe = dataclasses.replace(recipe, max_epochs=1)
+    train(model, MaskedCrossEntropy(), training, None, recipe)
     for parameter in trainable:
         parameter.requires_grad_(True)
-    return model
 
 
 def adapt(model, training, held_out, recipe):

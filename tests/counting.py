@@ -1,8 +1,14 @@
-"""An extractor that notes what its encoder reads, also in processes of joblib's."""
+"""Estimators that note what their encoders do, also in processes of joblib's."""
 
 import os
 
-from sklearn_attnft import TransformerFeatureExtractor
+import pytest
+
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    TransformerFeatureExtractor,
+    _lm_stage,
+)
 
 
 class CountingExtractor(TransformerFeatureExtractor):
@@ -26,3 +32,27 @@ def texts_read(encoder):
     """Return how many texts were read."""
     with open(os.path.join(encoder, "log"), "rb") as file:
         return len(file.readlines())
+
+
+class CountingClassifier(AttentionFineTuneClassifier):
+    """Appends a line to a file for every language model that it adapts."""
+
+    def __init__(self, log, **kwargs):
+        super().__init__(**kwargs)
+        self.log = log
+
+    @classmethod
+    def _get_param_names(cls):
+        return ["log", *AttentionFineTuneClassifier._get_param_names()]
+
+    def fit(self, X, y):
+        adapt = _lm_stage.adapt
+
+        def counting(*args):
+            with open(self.log, "ab", buffering=0) as file:
+                file.write(b"adapted\n")
+            return adapt(*args)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_lm_stage, "adapt", counting)
+            return super().fit(X, y)

@@ -19,6 +19,7 @@ LAYERS = [
     ["__init__"],
     ["_classifier", "_extractor", "_multitask"],
     ["_fitting", "_estimator", "_task_scorer"],
+    ["_lm_stage"],
     ["_language_model", "_labelled", "_label_sets", "_saving", "_tasks"],
     ["_boundary"],
     ["_training", "_persistence"],

@@ -15,6 +15,7 @@ from sklearn_attnft import (
     TransformerFeatureExtractor,
     _backbone,
     _fitting,
+    _lm_stage,
 )
 from sklearn_attnft._batching import tokenize
 from sklearn_attnft._language_model import (
@@ -195,7 +196,7 @@ def test_no_fold_sees_the_texts_it_is_scored_on(switch, small, monkeypatch):
         seen.append(set(texts))
         return masked_texts(texts, *args)
 
-    monkeypatch.setattr(_fitting, "masked_texts", spy)
+    monkeypatch.setattr(_lm_stage, "masked_texts", spy)
     clf = AttentionFineTuneClassifier(**small | {"max_epochs": 1}, **switch)
     folds = cross_validate(clf, rows, Y, cv=3, return_indices=True)["indices"]
     assert len(seen) == 3

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Values that were computed once, looked up by content, in memory or on disk.
 
-Knows nothing of texts and encoders: contents are bytes, values are float32.
+Knows nothing of texts and encoders: contents and values are bytes.
 """
 
 from ._fetch import PIECE, Cache, Counts, namespace

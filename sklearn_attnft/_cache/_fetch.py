@@ -69,6 +69,15 @@ class Cache:
     namespace: bytes
     counts: Counts
 
+    def fetch_floats(self, contents, compute):
+        """Return values that are arrays of float32, as :meth:`fetch` does; flat."""
+
+        def compute_bytes(positions):
+            return [np.asarray(value, "<f4").tobytes() for value in compute(positions)]
+
+        values = self.fetch(contents, compute_bytes)
+        return [np.frombuffer(value, "<f4") for value in values]
+
     def fetch(self, contents, compute):
         """Return the values of contents, in their order.
 
@@ -76,11 +85,11 @@ class Cache:
         ----------
         contents : list of bytes
         compute : callable
-            From positions in `contents` to a list of their values, ndarray of float32.
+            From positions in `contents` to a list of their values, bytes.
 
         Returns
         -------
-        list of ndarray of float32, each flat
+        list of bytes
         """
         keys = [hashlib.sha256(self.namespace + each).hexdigest() for each in contents]
         position = {key: i for i, key in enumerate(keys)}
@@ -94,12 +103,12 @@ class Cache:
                 own = [key for key in claimed if values[key] is None]
                 computed = compute([position[key] for key in own]) if own else []
                 for key, value in zip(own, computed, strict=True):
-                    values[key] = np.asarray(value, "<f4").tobytes()
-                    self.store.put(key, values[key], self.limit)
+                    values[key] = value
+                    self.store.put(key, value, self.limit)
             n_computed += len(own)
             missing = [key for key in missing if values[key] is None]
         self.counts.add(len(keys) - n_computed, n_computed)
-        return [np.frombuffer(values[key], "<f4") for key in keys]
+        return [values[key] for key in keys]
 
     @contextlib.contextmanager
     def _claimed(self, keys):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The one door to skorch: the training loop, and the texts that it runs over."""
 
+from ._callbacks import random_state, set_random_state
 from ._loop import Recipe, scoring_budget, train
 from ._rates import parameter_groups, warmup_then_decay
 from ._texts import LabelledTexts, Step, micro_batches
@@ -11,7 +12,9 @@ __all__ = [
     "Step",
     "micro_batches",
     "parameter_groups",
+    "random_state",
     "scoring_budget",
+    "set_random_state",
     "train",
     "warmup_then_decay",
 ]

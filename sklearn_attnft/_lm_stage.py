@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The language model's stage of a fit: once for all candidates of a search."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from . import _backbone, _cache, _frozen
+from ._language_model import (
+    MaskedLanguageModel,
+    adapt,
+    masked_texts,
+    new_head,
+    warm_up,
+)
+from ._training import Recipe, random_state, set_random_state
+
+BATCH_SIZE = 32  # windows
+HEAD_LEARNING_RATE = 1e-3
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the classifier's training starts from.
+
+    Attributes
+    ----------
+    encoder : torch.nn.Module
+    head : torch.nn.Module or None
+        Of the language model.
+    history : list of dict
+        Of the stage; empty if there was none.
+    counts : Counts
+        Of look-ups in the cache.
+    """
+
+    encoder: torch.nn.Module
+    head: torch.nn.Module | None = None
+    history: list = field(default_factory=list)
+    counts: _cache.Counts = field(default_factory=_cache.Counts)
+
+
+def load_start(backbone, texts, params, machine, seed):
+    """Load the encoder and run the language model's stage, if there is any.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    texts : list of str
+    params : dict
+        The estimator's.
+    machine : dict
+        The fields of a Recipe that say where and how to compute.
+    seed : int
+
+    Returns
+    -------
+    Start
+    """
+    if not params["lm_epochs"] and not params.get("lm_weight"):
+        return Start(backbone.load_encoder())
+    masking = backbone.masking(params["mask_probability"])
+    encoder, head = backbone.load_language_model()
+    # Half of a small encoder, with a dense gradient.
+    encoder.get_input_embeddings().requires_grad_(False)
+    recipe = _recipe(params, machine)
+    masked = masked_texts(texts, backbone.tokenizer, masking, seed)
+    training, held_out = masked.split(recipe.generator)
+    model = MaskedLanguageModel(encoder, head or new_head(encoder, training))
+
+    def run():
+        if head is None:
+            warm_up(model, training, recipe)
+        if recipe.max_epochs:
+            adapt(model, training, held_out, recipe)
+
+    counts = _cache.Counts()
+    if _is_cached(params, recipe):
+        cache = _open(encoder, head, backbone, machine, params, counts)
+        _once(run, model, recipe, cache, _content(texts, seed))
+    else:
+        run()
+    rows = recipe.checkpoint.stages[-1] if recipe.max_epochs else []
+    history = [{"stage": "language model", **row} for row in rows]
+    return Start(model.encoder, model.head, history, counts)
+
+
+def _is_cached(params, recipe):
+    # What a drawn seed gives is not asked for again; and what was begun goes on.
+    is_repeatable = params["random_state"] is not None
+    is_new = not recipe.checkpoint.is_resuming
+    return params["cache"] is not None and is_repeatable and is_new
+
+
+def _once(run, model, recipe, cache, content):
+    """Run the stage, or put everything where it was left when it was run before."""
+
+    def compute(_):
+        run()
+        return [_pack(model, recipe)]
+
+    (packed,) = cache.fetch([content], compute)
+    if cache.counts.hits:
+        _unpack(packed, model, recipe)
+
+
+def _recipe(params, machine):
+    return Recipe(
+        learning_rate=params["lm_learning_rate"],
+        head_learning_rate=HEAD_LEARNING_RATE,
+        layer_decay=1.0,
+        weight_decay=0.01,
+        warmup_fraction=0.1,
+        max_grad_norm=1.0,
+        max_epochs=params["lm_epochs"],
+        batch_size=BATCH_SIZE,
+        early_stopping=False,
+        n_iter_no_change=1,
+        monitor="valid_loss",
+        gradual_unfreezing=False,
+        callbacks=[],
+        **machine,
+    )
+
+
+def _open(encoder, head, backbone, machine, params, counts):
+    """Open the cache of adapted encoders."""
+    weights = {} if head is None else head.state_dict()
+    return _frozen.open_cache(
+        encoder,
+        _backbone.encoder_digest(encoder, backbone.tokenizer),
+        machine,
+        params,
+        counts,
+        head={name: _digest(weight.numpy()) for name, weight in weights.items()},
+        dropout=params.get("encoder_dropout", 0.0),
+        max_length=backbone.tokenizer.max_length,
+        stage={
+            name: params[name]
+            for name in ("lm_epochs", "lm_learning_rate", "mask_probability")
+        },
+        micro_batch_size=params["micro_batch_size"],
+        constants=[BATCH_SIZE, HEAD_LEARNING_RATE],
+    )
+
+
+def _content(texts, seed):
+    """Return what the stage learns from, in its order, as bytes."""
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    lengths = np.array([seed, *map(len, encoded)], dtype="<i8")
+    return lengths.tobytes() + b"".join(encoded)
+
+
+def _digest(array):
+    return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
+
+
+def _pack(model, recipe):
+    """Write all that the stage changed as the bytes of a safetensors file."""
+    learned = {
+        name: parameter.detach().cpu().contiguous()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+    rows = json.dumps(recipe.checkpoint.stages).encode()
+    stages = torch.frombuffer(bytearray(rows), dtype=torch.uint8)
+    state = {f"state.{name}": each for name, each in random_state(recipe).items()}
+    return safetensors.torch.save({**learned, **state, "stages": stages})
+
+
+def _unpack(packed, model, recipe):
+    """Put a model, the generators and the history where the stage left them."""
+    tensors = safetensors.torch.load(packed)
+    for rows in json.loads(bytes(tensors.pop("stages"))):
+        recipe.checkpoint.next_stage()
+        recipe.checkpoint.end_stage(rows)
+    state = {
+        name.removeprefix("state."): tensors.pop(name)
+        for name in list(tensors)
+        if name.startswith("state.")
+    }
+    set_random_state(recipe, state)
+    model.load_state_dict(tensors, strict=False)

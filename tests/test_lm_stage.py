@@ -1,0 +1,161 @@
+"""The language model's stage is run once for all candidates, and fits are the same."""
+
+import math
+
+import numpy as np
+import pytest
+import test_families
+import tiny
+from counting import CountingClassifier
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from test_checkpoint import Killed, assert_same_fit, kill  # noqa: F401
+
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    MultiTaskClassifier,
+    TransformerFeatureExtractor,
+)
+from sklearn_attnft._cache import _stores
+
+X = [f"{w} {v} day" for w in tiny.WORDS[:6] for v in tiny.WORDS[:4]]
+Y = ["a", "b", "c"] * 8
+
+
+@pytest.fixture(autouse=True)
+def no_stores(monkeypatch):
+    """Begin with an empty memory."""
+    monkeypatch.setattr(_stores, "_STORES", {})
+
+
+@pytest.fixture(params=["memory", "directory"])
+def cache(request, tmp_path):
+    return "memory" if request.param == "memory" else tmp_path / "cache"
+
+
+def uses(estimator):
+    return estimator.cache_info()[:2]
+
+
+SWITCHES = [
+    {"lm_epochs": 2},
+    {"lm_weight": 0.5},
+    {"lm_epochs": 1, "lm_weight": 0.5, "dropout": 0.3, "encoder_dropout": 0.2},
+    {"lm_epochs": 1, "micro_batch_size": 5, "early_stopping": True},
+]
+
+
+@pytest.mark.parametrize("switches", SWITCHES, ids=str)
+def test_a_fit_from_the_cache_is_the_same_to_the_bit(switches, small, cache):
+    parameters = {**small, "max_epochs": 2, **switches}
+    if "early_stopping" in switches:
+        parameters["validation_fraction"] = 0.25
+    other = AttentionFineTuneClassifier(**parameters, pooling="mean", cache=cache)
+    assert uses(other.fit(X, Y)) == (0, 1)
+    clf = AttentionFineTuneClassifier(**parameters, cache=cache)
+    plain = AttentionFineTuneClassifier(**parameters).fit(X, Y)
+    assert uses(clf.fit(X, Y)) == (1, 0)
+    assert_same_fit(clf, plain)
+    clf.predict(X)
+    assert uses(clf) == (1, 0)
+
+
+def test_the_encoders_own_head_is_kept_too(small, cache, tmp_path):
+    from transformers import AutoModelForMaskedLM
+
+    encoder = test_families.save("roberta", tmp_path / "roberta", AutoModelForMaskedLM)
+    parameters = {**small, "encoder": encoder, "lm_epochs": 1, "lm_weight": 0.5}
+    plain = AttentionFineTuneClassifier(**parameters).fit(X, Y)
+    clf = AttentionFineTuneClassifier(**parameters, cache=cache).fit(X, Y)
+    assert_same_fit(clf, plain)
+    assert_same_fit(clone(clf).fit(X, Y), plain)
+
+
+def test_several_label_sets_share_the_stage_with_one(small, cache):
+    clf = AttentionFineTuneClassifier(**small, lm_epochs=1, cache=cache).fit(X, Y)
+    labels = np.array([Y, Y[::-1]]).T
+    several = MultiTaskClassifier(clf).fit(X, labels)
+    assert uses(several) == (1, 0)
+    plain = MultiTaskClassifier(clone(clf).set_params(cache=None)).fit(X, labels)
+    assert_same_fit(several, plain)
+
+
+def test_an_extractor_is_adapted_once(cache):
+    parameters = {"max_length": 32, "lm_epochs": 1, "random_state": 0}
+    extractor = TransformerFeatureExtractor(tiny.ENCODER, **parameters, cache=cache)
+    assert uses(extractor.fit(X)) == (0, 1)
+    again = clone(extractor).set_params(layers="all").fit(X)
+    assert uses(again) == (1, 0)
+    plain = clone(again).set_params(cache=None).fit(X)
+    np.testing.assert_array_equal(again.transform(X), plain.transform(X))
+
+
+CHANGES = [
+    {"lm_epochs": 2},
+    {"lm_learning_rate": 2e-4},
+    {"mask_probability": 0.2},
+    {"encoder_dropout": 0.1},
+    {"max_length": 31},
+    {"micro_batch_size": 4},
+    {"precision": "bfloat16"},
+    {"random_state": 1},
+]
+
+
+@pytest.mark.parametrize("changed", CHANGES, ids=str)
+def test_what_changes_the_stage_is_in_the_key(changed, small, tmp_path):
+    parameters = {**small, "max_epochs": 1, "lm_epochs": 1, "precision": "float32"}
+    clf = AttentionFineTuneClassifier(**parameters, cache=tmp_path).fit(X, Y)
+    assert uses(clf.set_params(**changed).fit(X, Y)) == (0, 1)
+
+
+def test_the_texts_are_in_the_key(small, tmp_path):
+    parameters = {**small, "max_epochs": 1, "lm_epochs": 1}
+    clf = AttentionFineTuneClassifier(**parameters, cache=tmp_path).fit(X, Y)
+    assert uses(clf.fit(X, Y[::-1])) == (1, 0)
+    assert uses(clf.fit(X[::-1], Y[::-1])) == (0, 1)
+    assert uses(clf.fit(X, Y, X_unlabeled=["good day"])) == (0, 1)
+    assert uses(clf.fit([*X[:-1], X[-1] + "s"], Y)) == (0, 1)
+    assert uses(clf.fit(X, Y)) == (1, 0)
+
+
+def test_what_is_drawn_is_not_kept(small, tmp_path):
+    parameters = {**small, "lm_epochs": 1, "random_state": None}
+    clf = AttentionFineTuneClassifier(**parameters, cache=tmp_path).fit(X, Y)
+    assert uses(clf) == (0, 0)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("kind", "n_jobs"), [("memory", None), ("directory", 2)])
+def test_a_grid_runs_one_stage_a_fold(kind, n_jobs, small, tmp_path):
+    log = tmp_path / "log"
+    log.touch()
+    cache = "memory" if kind == "memory" else tmp_path / "cache"
+    parameters = {**small, "max_epochs": 1, "lm_epochs": 1}
+    clf = CountingClassifier(log, **parameters, cache=cache)
+    grid = {"pooling": ["mean", "max", "attention"], "dropout": [0.0, 0.2]}
+    search = GridSearchCV(
+        clf, grid, cv=3, n_jobs=n_jobs, refit=False, error_score="raise"
+    ).fit(X, Y)
+    assert len(search.cv_results_["params"]) == 6
+    assert len(log.read_text().split()) == 3
+
+
+@pytest.mark.parametrize("n_steps", [1, 6])
+def test_a_fit_that_was_killed_after_the_stage_goes_on(
+    n_steps,
+    small,
+    kill,  # noqa: F811
+    tmp_path,
+):
+    parameters = {**small, "lm_epochs": 1, "dropout": 0.3}
+    plain = AttentionFineTuneClassifier(**parameters).fit(X, Y)
+    AttentionFineTuneClassifier(**parameters, pooling="max", cache="memory").fit(X, Y)
+    kept = {"checkpoint": tmp_path, "checkpoint_minutes": 0, "cache": "memory"}
+    clf = AttentionFineTuneClassifier(**parameters, **kept)
+    kill(n_steps)
+    with pytest.raises(Killed):
+        clf.fit(X, Y)
+    kill(math.inf)
+    assert_same_fit(clf.fit(X, Y), plain)
+    assert uses(clf) == (0, 0)  # the state had it all
