@@ -105,7 +105,8 @@ class TextEstimator(BaseEstimator):
 
     def _recall(self, machine):
         """Return the module to run, and the cache of its outputs if there is one."""
-        params = self._settings.get_params(deep=False)
+        # Not get_params, which takes as long as a small encoder's block.
+        params = vars(self._settings)
         module = _frozen.with_states(self.module_, self._tokenizer, machine, params)
         return module, None
 

@@ -240,9 +240,8 @@ class TransformerFeatureExtractor(
         return self._run(X)
 
     def _recall(self, machine):
-        params = self.get_params(deep=False)
         return self.module_, _frozen.features_cache(
-            self.module_, self._spec, self._tokenizer, machine, params
+            self.module_, self._spec, self._tokenizer, machine, vars(self)
         )
 
     def __sklearn_tags__(self):

@@ -328,7 +328,7 @@ class JointModel(nn.Module):
         """Return logits of classes; of a masked batch, of the chosen tokens too."""
         if chosen is None:
             return self.model(input_ids, attention_mask, windows_per_text)
-        states, last = self.model.encode(input_ids, attention_mask)
+        states, last = self.model.encode(input_ids, attention_mask, whole=True)
         logits = self.model.attend(states, attention_mask, windows_per_text)
         return logits, self.head(last[chosen])
 

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from . import _backbone
+
 POOLINGS = ("attention", "mean", "cls", "max", "concat")
 HEADS = ("linear", "mlp", "lstm")
 MIXINGS = ("attention", "mean")
@@ -274,6 +276,7 @@ class TextModel(nn.Module):
         self.layers = layers
         self.tasks = nn.ModuleList(tasks)
         self.trainable_blocks = None
+        self._cut = ()
 
     @classmethod
     def build(cls, encoder, spec):
@@ -305,9 +308,17 @@ class TextModel(nn.Module):
         states, _ = self.encode(input_ids, attention_mask)
         return self.attend(states, attention_mask, windows_per_text, classify=False)
 
-    def encode(self, input_ids, attention_mask):
-        """Return the states of the attended layers, and those of the last layer."""
+    def encode(self, input_ids, attention_mask, whole=False):
+        """Return the states of the attended layers, and those of the last layer.
+
+        Blocks above the attended layers are not run, and None is returned for the last,
+        unless the `whole` is asked for.
+        """
         n_layers = self.encoder.config.num_hidden_layers
+        if max(self.layers) < n_layers and not whole:
+            states = self._encode_lower(input_ids, attention_mask)
+            if states is not None:
+                return [states[layer] for layer in self.layers], None
         only_last = self.layers == (n_layers,)
         output = self.encoder(
             input_ids=input_ids,
@@ -318,6 +329,13 @@ class TextModel(nn.Module):
         if only_last:
             return [last], last
         return [output.hidden_states[layer] for layer in self.layers], last
+
+    def _encode_lower(self, input_ids, attention_mask):
+        """Return the states up to the highest attended layer; None: no such way."""
+        if not self._cut:  # in a tuple: its modules are registered already
+            self._cut = (_backbone.cut_encoder(self.encoder, max(self.layers)),)
+        (cut,) = self._cut
+        return None if cut is None else cut.lower(input_ids, attention_mask)
 
     def attend(self, states, attention_mask, windows_per_text=None, classify=True):
         """Turn states into logits, or into contexts, of all label sets side by side."""

@@ -1,5 +1,7 @@
 """The frozen blocks run once a fit, and the fit is the same."""
 
+import pickle
+
 import numpy as np
 import pytest
 import test_families
@@ -129,6 +131,24 @@ def test_the_longest_are_kept_and_the_others_computed(deep, windows_read, monkey
     np.testing.assert_allclose(
         clf.predict_proba(X), plain.predict_proba(X), rtol=1e-3, atol=1e-4
     )
+
+
+@pytest.mark.parametrize("layers", [[0, 2], [0], [1, 3]], ids=str)
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_blocks_above_the_attended_layers_are_not_run(
+    layers, dropout, deep, windows_read, monkeypatch
+):
+    params = {"layers": layers, "trainable_layers": "blocks", "dropout": 0.0}
+    clf = classifier(deep, **params, encoder_dropout=dropout).fit(X, Y)
+    proba = clf.predict_proba(X)
+    assert windows_read.keys() == set(range(max(layers)))
+    loaded = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(loaded.predict_proba(X), proba)
+    monkeypatch.setattr(_backbone, "cut_encoder", lambda encoder, n_lower: None)
+    plain = classifier(deep, **params, encoder_dropout=dropout).fit(X, Y)
+    if not dropout:  # of which the blocks above would take their draws
+        np.testing.assert_allclose(plain.predict_proba(X), proba, rtol=1e-5)
+    assert windows_read.keys() == set(range(4))
 
 
 def test_nothing_is_kept_without_a_use(deep, monkeypatch):

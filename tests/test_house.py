@@ -25,7 +25,8 @@ LAYERS = [
     ["_training", "_persistence"],
     ["_checkpoint", "_frozen", "_inference"],
     ["_validation_tasks"],
-    ["_modules", "_losses", "_batching", "_backbone", "_cache", "_validation"],
+    ["_modules", "_losses", "_batching", "_cache", "_validation"],
+    ["_backbone"],
     ["_artefact", "_card", "_codec", "_version", "_weight_files"],
 ]
 APART = ["datasets", "estimator_checks"]

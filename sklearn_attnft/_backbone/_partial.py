@@ -2,6 +2,7 @@
 """Runs some of an encoder's blocks: those below given states, or those above."""
 
 import copy
+import threading
 
 import torch
 from torch import nn
@@ -21,10 +22,15 @@ def cut_encoder(encoder, n_lower):
     if len(lists) != 1:
         return None
     cut = CutEncoder(encoder, *lists, n_lower)
+    modes = {module: module.training for module in encoder.modules()}
+    encoder.eval()  # dropout is not exact
     try:
         return cut if cut.is_exact() else None
     except Exception:  # what a family's own code makes of stand-ins is its own
         return None
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
 
 
 class CutEncoder:
@@ -46,9 +52,7 @@ class CutEncoder:
     def __init__(self, encoder, name, n_lower):
         self.n_blocks = encoder.config.num_hidden_layers
         self.n_lower = n_lower
-        self._wanted = range(self.n_blocks)
-        self._given = None
-        self._inputs = {}  # of the blocks: hidden states by their number
+        self._now = threading.local()  # what is run: threads may share a model
         self._rest = None  # of the tuple that blocks return, if it is one
         self._encoder = _with_another(encoder, name.split("."), self._stand_in)
 
@@ -86,23 +90,24 @@ class CutEncoder:
         return [inputs[i] for i in wanted[1:]] + [last]
 
     def _run(self, input_ids, attention_mask, wanted, given=None):
-        self._wanted, self._given = wanted, given
+        now = self._now
+        now.wanted, now.given, now.inputs = wanted, given, {}
         try:
             output = self._encoder(input_ids=input_ids, attention_mask=attention_mask)
-            return dict(self._inputs), output.last_hidden_state
+            return now.inputs, output.last_hidden_state
         finally:
-            self._given = None
-            self._inputs.clear()
+            del now.given, now.inputs
 
     def step(self, i, block, states, args, kwargs):
         """Do what block `i` is to do now."""
-        self._inputs[i] = states
-        if i in self._wanted:
+        now = self._now
+        now.inputs[i] = states
+        if i in now.wanted:
             output = block(states, *args, **kwargs)
             self._rest = output[1:] if isinstance(output, tuple) else None
             return output
-        if i < self._wanted.start:
-            states = self._given
+        if i < now.wanted.start:
+            states = now.given
         return states if self._rest is None else (states, *self._rest)
 
     def is_exact(self):
