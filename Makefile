@@ -13,7 +13,7 @@ quickstart: $(VENV)/.installed-minilm
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
 
-test-slow: $(VENV)/.installed-test
+test-slow: $(VENV)/.installed-slow
 	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.installed-dev
