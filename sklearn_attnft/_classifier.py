@@ -400,23 +400,30 @@ class AttentionFineTuneClassifier(
             If at the end one class is predicted for every training text.
         """
         texts = check_texts(X)
-        y = check_labels(y, len(texts))
-        classes, labels = np.unique(y, return_inverse=True)
+        classes, labels = np.unique(check_labels(y, len(texts)), return_inverse=True)
         check_two_classes(classes)
         weights = check_weights(sample_weight, len(texts))
         label_set = LabelSet(None, classes)
-        fitted, history = fit_classifier(
-            self.get_params(deep=False),
+        params = self.get_params(deep=False)
+        data = (
             Tasks((label_set,)),
             LabelledData(texts, (labels,), weights[:, None]),
             _check_validation(X_val, y_val, label_set),
             check_texts(X_unlabeled, "X_unlabeled") if X_unlabeled is not None else [],
         )
-        self._keep(*fitted)
-        self.classes_ = classes
-        self.n_samples_fit_ = len(texts)
-        self.history_ = history
-        self.n_iter_ = sum(row["stage"] == "classifier" for row in history)
+
+        def learned(fitted, history):
+            return {
+                **self._learned(*fitted),
+                "classes_": classes,
+                "n_samples_fit_": len(texts),
+                "history_": history,
+                "n_iter_": sum(row["stage"] == "classifier" for row in history),
+            }
+
+        watch = self._watch(params, learned, X, y, sample_weight)
+        vars(self).update(learned(*fit_classifier(params, *data, watch)))
+        watch.finish()
         return self
 
     @property

@@ -217,10 +217,15 @@ class TransformerFeatureExtractor(
             If `X` holds anything else than str.
         """
         texts = check_texts(X)
-        fitted, history = fit_features(self.get_params(deep=False), texts)
-        self._keep(*fitted)
-        self.n_samples_fit_ = len(texts)
-        self.history_ = history
+        params = self.get_params(deep=False)
+
+        def learned(fitted, history):
+            own = {"n_samples_fit_": len(texts), "history_": history}
+            return {**self._learned(*fitted), **own}
+
+        watch = self._watch(params, learned, X)
+        vars(self).update(learned(*fit_features(params, texts, watch)))
+        watch.finish()
         return self
 
     def transform(self, X):

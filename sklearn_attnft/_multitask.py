@@ -22,7 +22,12 @@ from ._labelled import LabelledData
 from ._task_scorer import TaskScorer
 from ._tasks import Tasks
 from ._validation import check_texts, check_validation_pair, check_weights
-from ._validation_tasks import check_label_sets, check_task, check_task_weights
+from ._validation_tasks import (
+    check_label_sets,
+    check_no_callbacks,
+    check_task,
+    check_task_weights,
+)
 
 # What a label set may have of its own.
 OF_TASK = ("pooling", "head", "dropout", "label_smoothing", "class_weight")
@@ -175,6 +180,7 @@ class MultiTaskClassifier(
         """
         texts = check_texts(X)
         params = self._check_template()
+        check_no_callbacks(self.estimator)
         columns = check_label_sets(y, len(texts))
         # In an order of their own: that of the columns changes nothing.
         label_sets = [LabelSet.of(columns[task], task) for task in _in_order(columns)]
@@ -187,16 +193,24 @@ class MultiTaskClassifier(
         has_none = (weights > 0) & ~data.weights.any(axis=1)
         unlabeled = [texts[i] for i in np.flatnonzero(has_none)] + more
         validation = _check_validation(X_val, y_val, label_sets)
-        fitted, history = fit_classifier(params, tasks, data, validation, unlabeled)
-        self._keep(*fitted)
         of_task = {label_set.name: label_set for label_set in label_sets}
-        self.task_names_ = list(columns)
-        self.classes_ = [of_task[name].classes for name in columns]
-        self.n_samples_fit_ = len(texts)
-        self.history_ = history
-        self.n_iter_ = sum(row["stage"] == "classifier" for row in history)
-        self._label_sets = [vars(of_task[name]) for name in columns]
-        self._container = _container(y)
+
+        def learned(fitted, history):
+            return {
+                **self._learned(*fitted),
+                "task_names_": list(columns),
+                "classes_": [of_task[name].classes for name in columns],
+                "n_samples_fit_": len(texts),
+                "history_": history,
+                "n_iter_": sum(row["stage"] == "classifier" for row in history),
+                "_label_sets": [vars(of_task[name]) for name in columns],
+                "_container": _container(y),
+            }
+
+        watch = self._watch(params, learned, X, y, sample_weight)
+        fitted = fit_classifier(params, tasks, data, validation, unlabeled, watch)
+        vars(self).update(learned(*fitted))
+        watch.finish()
         return self
 
     @property
@@ -409,7 +423,8 @@ class MultiTaskClassifier(
         )
         i = _in_order(self.task_names_).index(name)
         module, spec = self.module_.only(i), self._spec.only(i)
-        view._keep(module, spec, self._tokenizer, self.truncated_fraction_)
+        fitted = module, spec, self._tokenizer, self.truncated_fraction_
+        vars(view).update(view._learned(*fitted))
         view.classes_ = self.classes_[self.task_names_.index(name)]
         view.history_ = list(self.history_)
         view.n_iter_ = self.n_iter_
