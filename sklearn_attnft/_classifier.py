@@ -183,7 +183,8 @@ class AttentionFineTuneClassifier(
         the same CPU, versions and number of threads equal bit for bit. None draws a
         new seed. The global generators of numpy and torch are left as they were.
     verbose : int, default=0
-        Above 0, ``fit`` and predictions show a progress bar.
+        1: ``fit`` and predictions show a progress bar, but not in the worker processes
+        of a search, whose bars would overwrite one another. 2: there too.
 
     Attributes
     ----------

@@ -97,7 +97,8 @@ class TransformerFeatureExtractor(
         there is no ``model.safetensors``. That is a pickle, which can run code when it
         is read: True only for encoders whose makers you trust.
     verbose : int, default=0
-        Above 0, ``transform`` shows a progress bar.
+        1: ``fit`` (with `lm_epochs`) and ``transform`` show a progress bar, but not in
+        worker processes, whose bars would overwrite one another. 2: there too.
 
     Attributes
     ----------
