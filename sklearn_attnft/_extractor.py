@@ -8,6 +8,7 @@ from . import _frozen
 from ._backbone import DEFAULT_ENCODER
 from ._estimator import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
 from ._fitting import fit_features
+from ._training import rehearse_fit
 from ._validation import check_texts
 
 
@@ -228,6 +229,26 @@ class TransformerFeatureExtractor(
         vars(self).update(learned(*fit_features(params, texts, watch)))
         watch.finish()
         return self
+
+    def estimate_fit(self, X, y=None):
+        """Say what ``fit`` would take here, from a few timed training steps.
+
+        As :meth:`AttentionFineTuneClassifier.estimate_fit` does; without `lm_epochs`
+        there are no stages.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+        y : ignored
+            Present for the pipeline's sake.
+
+        Returns
+        -------
+        estimate : FitEstimate
+        """
+        self._validate_params()
+        params = self.get_params(deep=False)
+        return rehearse_fit(fit_features, params, check_texts(X))
 
     def transform(self, X):
         """Encode texts.

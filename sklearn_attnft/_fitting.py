@@ -145,7 +145,7 @@ def fit_features(params, texts, watch):
     spec = backbone.spec(params["layers"], mixing="mean", tasks=tasks)
     _frozen.check_cache(params)
     longer = fraction_longer(texts, backbone.tokenizer)
-    _warn_truncation(params, longer)
+    _warn_truncation(params, longer, watch)
     if not params["lm_epochs"]:
         start = Start(backbone.load_encoder())
     else:
@@ -197,7 +197,7 @@ def fit_classifier(params, tasks, data, validation, unlabeled, watch):
     if params["early_stopping"]:
         tasks.check_validation(validation)
     labelled, is_long = data.tokenized(backbone.tokenizer, sampling=tasks.sampling)
-    _warn_truncation(params, is_long.mean())
+    _warn_truncation(params, is_long.mean(), watch)
     if validation is not None:
         validation, _ = validation.tokenized(backbone.tokenizer)
 
@@ -215,9 +215,7 @@ def fit_classifier(params, tasks, data, validation, unlabeled, watch):
         recipe = _recipe(params, machine, tasks.monitor)
         running = _frozen.with_states(module, backbone.tokenizer, machine, params)
         if running is module and not params["lm_weight"]:  # whose texts are masked
-            corpora = [
-                part.tokens for part in (labelled, validation) if part is not None
-            ]
+            corpora = watch.sample(labelled, validation, recipe)
             running = with_kept_states(module, corpora, recipe)
         model = module.model if params["lm_weight"] > 0 else module
 
@@ -324,9 +322,10 @@ def _warn_collapse(collapsed, tasks):
             )
 
 
-def _warn_truncation(params, longer):
+def _warn_truncation(params, longer, watch):
     """Warn before the work starts: it may be long."""
-    if params["long_texts"] == "truncate" and longer:
+    is_cut = params["long_texts"] == "truncate" and longer > 0
+    if is_cut and not watch.is_rehearsal:  # whose report says it
         warnings.warn(
             f"{longer:.1%} of the texts are longer than max_length="
             f"{params['max_length']} tokens; of these the middle is cut out: set "

@@ -119,6 +119,8 @@ class Watch:
         A callback has asked to end the stage.
     """
 
+    is_rehearsal = False  # see _training.rehearse_fit
+
     def __init__(self, verbose=0, tasks=None):
         self.is_stopped = False
         self._tasks = tasks
@@ -139,6 +141,10 @@ class Watch:
         total = sum(stage.n_epochs * stage.n_texts for stage in self._stages)
         self._bar = open_bar(self._is_shown, total=total, desc="fit")
         self._model = None
+
+    def sample(self, training, validation, recipe):
+        """Return the tokens of the texts that are going to be run over."""
+        return [part.tokens for part in (training, validation) if part is not None]
 
     def reveal(self, model):
         """Say what is trained from now on.

@@ -106,6 +106,11 @@ def train(module, criterion, training, validation, recipe):
         train_split=predefined_split(validation) if validation is not None else None,
     )
     del saved  # as large as three encoders
+    if recipe.watch.is_rehearsal:
+        recipe.watch.rehearse(net, training, validation)
+        criterion.start_epoch()  # what was seen of it says nothing
+        recipe.checkpoint.end_stage([])
+        return []
     net.fit(training, None)
     if not all(p.isfinite().all() for p in module.parameters() if p.requires_grad):
         net.stop("The weights are not finite after the last")
