@@ -12,7 +12,7 @@ from .._inference import resolve_device
 from .._watch import Watch
 from ._texts import Step
 
-# Seconds for the timed steps of a stage, beyond the first three.
+# Seconds for the timed steps of a stage, beyond the first two.
 BUDGET = 3.0
 # Where the timed steps are among all, by length: those in front come first.
 QUANTILES = (1.0, 0.0, 0.5, 0.75, 0.25, 0.9)
@@ -151,7 +151,7 @@ def _time_all(net, sizes, steps, wanted):
     """Return the seconds of all steps: between those that are timed, on a line."""
     timed, start = {}, time.perf_counter()
     for n_timed, i in enumerate(wanted):
-        if n_timed >= 3 and time.perf_counter() - start > BUDGET:
+        if n_timed >= 2 and time.perf_counter() - start > BUDGET:
             break
         timed[sizes[i]] = _seconds(net, lambda i=i: net.train_step((steps[i], None)))
     known = sorted(timed)
