@@ -430,8 +430,13 @@ class AttentionFineTuneClassifier(
 
         Parameters
         ----------
-        X, y, sample_weight, X_val, y_val, X_unlabeled : object
-            As for :meth:`fit`.
+        X : array-like of str, shape (n_samples,)
+            All of it as for :meth:`fit`.
+        y : array-like
+        sample_weight : array-like of shape (n_samples,), default=None
+        X_val : array-like of str, shape (n_validation_samples,), default=None
+        y_val : array-like, default=None
+        X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
 
         Returns
         -------
