@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Ragged tokens and the batches made of them: by length, so that little is padding."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,6 +102,14 @@ class TokenizedTexts:
             pad_id=self.pad_id,
             words=None if self.words is None else self.words[where],
         )
+
+    def windows_of(self, indices):
+        """Return the windows of some texts, each as a text of its own."""
+        starts = self.text_starts
+        windows = [np.arange(starts[i], starts[i + 1]) for i in indices]
+        each = np.arange(len(self.window_starts))
+        apart = dataclasses.replace(self, text_starts=each)
+        return apart.take(np.concatenate(windows))
 
     def batch(self, indices):
         """Pad some texts into a :class:`TokenBatch`, in the order of `indices`."""

@@ -78,12 +78,12 @@ class _UpperModel(TextModel):
         super().__init__(model.encoder, model.layers, model.tasks)
         self.freeze(model.trainable_blocks)
         self._model = (model,)  # in a tuple: its modules are registered already
-        self._kept = kept
+        self.kept = kept
         self._cut = cut
 
     def encode(self, input_ids, attention_mask):
         """Return the states of the attended layers, and those of the last layer."""
-        states = self._kept.find(input_ids, attention_mask)
+        states = self.kept.find(input_ids, attention_mask)
         if states is None:
             return self._model[0].encode(input_ids, attention_mask)
         if self._cut is not None:

@@ -19,6 +19,7 @@ from ._label_sets import LabelSet
 from ._labelled import LabelledData
 from ._modules import HEADS, POOLINGS
 from ._tasks import Tasks
+from ._training import rehearse_fit
 from ._validation import (
     check_labels,
     check_texts,
@@ -183,7 +184,8 @@ class AttentionFineTuneClassifier(
         the same CPU, versions and number of threads equal bit for bit. None draws a
         new seed. The global generators of numpy and torch are left as they were.
     verbose : int, default=0
-        Above 0, ``fit`` and predictions show a progress bar.
+        1: ``fit`` and predictions show a progress bar, but not in the worker processes
+        of a search, whose bars would overwrite one another. 2: there too.
 
     Attributes
     ----------
@@ -399,25 +401,67 @@ class AttentionFineTuneClassifier(
         ConvergenceWarning
             If at the end one class is predicted for every training text.
         """
-        texts = check_texts(X)
-        y = check_labels(y, len(texts))
-        classes, labels = np.unique(y, return_inverse=True)
-        check_two_classes(classes)
-        weights = check_weights(sample_weight, len(texts))
-        label_set = LabelSet(None, classes)
-        fitted, history = fit_classifier(
-            self.get_params(deep=False),
-            Tasks((label_set,)),
-            LabelledData(texts, (labels,), weights[:, None]),
-            _check_validation(X_val, y_val, label_set),
-            check_texts(X_unlabeled, "X_unlabeled") if X_unlabeled is not None else [],
-        )
-        self._keep(*fitted)
-        self.classes_ = classes
-        self.n_samples_fit_ = len(texts)
-        self.history_ = history
-        self.n_iter_ = sum(row["stage"] == "classifier" for row in history)
+        data = _check_data(X, y, sample_weight, X_val, y_val, X_unlabeled)
+        params = self.get_params(deep=False)
+
+        def learned(fitted, history):
+            return {
+                **self._learned(*fitted),
+                "classes_": data[0].label_sets[0].classes,
+                "n_samples_fit_": len(data[1].texts),
+                "history_": history,
+                "n_iter_": sum(row["stage"] == "classifier" for row in history),
+            }
+
+        watch = self._watch(params, learned, X, y, sample_weight)
+        vars(self).update(learned(*fit_classifier(params, *data, watch)))
+        watch.finish()
         return self
+
+    def estimate_fit(
+        self, X, y, sample_weight=None, X_val=None, y_val=None, X_unlabeled=None
+    ):
+        """Say what ``fit`` would take here, from a few timed training steps.
+
+        The texts are tokenised and the encoder is loaded; then some steps of each
+        stage, long ones and short ones, are run on a copy, and the time of the others
+        is read off between them. Nothing of the estimator changes. It takes seconds,
+        and more for long texts, large encoders, and what it takes to tokenise all.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+            All of it as for :meth:`fit`.
+        y : array-like
+        sample_weight : array-like of shape (n_samples,), default=None
+        X_val : array-like of str, shape (n_validation_samples,), default=None
+        y_val : array-like, default=None
+        X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
+
+        Returns
+        -------
+        estimate : FitEstimate
+            Its print is a summary. "seconds" in all; "peak_bytes" of the weights,
+            their gradients, the optimizer's state and the activations that the largest
+            step keeps for its backward pass, as counted in that step; beside them
+            there is what Python and its libraries take. "n_steps" and "n_tokens" that
+            are trained on, in all stages and epochs; "longer_fraction", the share of
+            the texts that are longer than `max_length`; "stages", the same for each.
+
+        Raises
+        ------
+        ValueError, TypeError, MemoryError, FloatingPointError
+            As :meth:`fit` would.
+
+        Notes
+        -----
+        It is of a fit that runs all of `max_epochs`, from the first step on, with
+        nothing in the cache: early stopping, a checkpoint or a cache make it shorter,
+        `gradual_unfreezing` too. What `callbacks` do is not counted.
+        """
+        self._validate_params()
+        data = _check_data(X, y, sample_weight, X_val, y_val, X_unlabeled)
+        return rehearse_fit(fit_classifier, self.get_params(deep=False), *data)
 
     @property
     def _label_set(self):
@@ -512,6 +556,21 @@ class AttentionFineTuneClassifier(
         tags.classifier_tags.multi_label = False
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _check_data(X, y, sample_weight, X_val, y_val, X_unlabeled):
+    """Check the arguments of fit; return them as fit_classifier takes them."""
+    texts = check_texts(X)
+    classes, labels = np.unique(check_labels(y, len(texts)), return_inverse=True)
+    check_two_classes(classes)
+    weights = check_weights(sample_weight, len(texts))
+    label_set = LabelSet(None, classes)
+    validation = _check_validation(X_val, y_val, label_set)
+    unlabeled = []
+    if X_unlabeled is not None:
+        unlabeled = check_texts(X_unlabeled, "X_unlabeled")
+    data = LabelledData(texts, (labels,), weights[:, None])
+    return Tasks((label_set,)), data, validation, unlabeled
 
 
 def _check_validation(X_val, y_val, label_set):

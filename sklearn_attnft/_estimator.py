@@ -6,11 +6,13 @@ import os
 from numbers import Integral, Real
 
 from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from . import _backbone, _frozen, _inference, _persistence, _saving
 from ._validation import check_texts
+from ._watch import FitTasks, Watch
 
 SHARED_CONSTRAINTS = {
     "encoder": [str, os.PathLike],
@@ -34,10 +36,10 @@ LM_CONSTRAINTS = {
 }
 
 
-class TextEstimator(BaseEstimator):
+class TextEstimator(CallbackSupportMixin, BaseEstimator):
     """Base of the estimators: texts in, a module fitted, one loop to run it.
 
-    A subclass's ``fit`` ends with :meth:`_keep`.
+    A subclass's ``fit`` sets what :meth:`_learned` returns, after all that can fail.
     """
 
     def __sklearn_tags__(self):
@@ -52,17 +54,24 @@ class TextEstimator(BaseEstimator):
         """Whose parameters say how texts are cut and where the module runs."""
         return self
 
-    def _keep(self, module, spec, tokenizer, longer):
-        """Set the fitted attributes, after everything that can fail."""
+    def _watch(self, params, learned, *data):
+        """Begin the fit for those who watch; the arguments are of FitTasks."""
+        tasks = FitTasks(self, params, learned, *data)
+        return Watch(self._settings.verbose, tasks)
+
+    def _learned(self, module, spec, tokenizer, longer):
+        """Return the fitted attributes that all estimators have."""
         is_cut = self._settings.long_texts == "truncate"
-        self.module_ = module
-        self.truncated_fraction_ = longer if is_cut else 0.0
-        self._spec = spec
-        self._tokenizer = tokenizer
-        # As they were at this fit, whatever set_params makes of them.
-        self._checkpoint = {
-            "encoder": _backbone.remember(self._settings.encoder),
-            "allow_pickle": bool(self._settings.allow_pickle),
+        return {
+            "module_": module,
+            "truncated_fraction_": longer if is_cut else 0.0,
+            "_spec": spec,
+            "_tokenizer": tokenizer,
+            # As they were at this fit, whatever set_params makes of them.
+            "_checkpoint": {
+                "encoder": _backbone.remember(self._settings.encoder),
+                "allow_pickle": bool(self._settings.allow_pickle),
+            },
         }
 
     def _check_whole(self):
@@ -199,6 +208,12 @@ class TextEstimator(BaseEstimator):
             kind that could be executed.
         """
         return _saving.load(cls, path, _classes())
+
+    def __copy__(self):
+        # Not by way of __getstate__, which would pack the weights.
+        new = type(self).__new__(type(self))
+        vars(new).update(vars(self))
+        return new
 
     def __getstate__(self):
         state = super().__getstate__().copy()

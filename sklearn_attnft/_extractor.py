@@ -8,6 +8,7 @@ from . import _frozen
 from ._backbone import DEFAULT_ENCODER
 from ._estimator import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
 from ._fitting import fit_features
+from ._training import rehearse_fit
 from ._validation import check_texts
 
 
@@ -97,7 +98,8 @@ class TransformerFeatureExtractor(
         there is no ``model.safetensors``. That is a pickle, which can run code when it
         is read: True only for encoders whose makers you trust.
     verbose : int, default=0
-        Above 0, ``transform`` shows a progress bar.
+        1: ``fit`` (with `lm_epochs`) and ``transform`` show a progress bar, but not in
+        worker processes, whose bars would overwrite one another. 2: there too.
 
     Attributes
     ----------
@@ -217,11 +219,36 @@ class TransformerFeatureExtractor(
             If `X` holds anything else than str.
         """
         texts = check_texts(X)
-        fitted, history = fit_features(self.get_params(deep=False), texts)
-        self._keep(*fitted)
-        self.n_samples_fit_ = len(texts)
-        self.history_ = history
+        params = self.get_params(deep=False)
+
+        def learned(fitted, history):
+            own = {"n_samples_fit_": len(texts), "history_": history}
+            return {**self._learned(*fitted), **own}
+
+        watch = self._watch(params, learned, X)
+        vars(self).update(learned(*fit_features(params, texts, watch)))
+        watch.finish()
         return self
+
+    def estimate_fit(self, X, y=None):
+        """Say what ``fit`` would take here, from a few timed training steps.
+
+        As :meth:`AttentionFineTuneClassifier.estimate_fit` does; without `lm_epochs`
+        there are no stages.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+        y : ignored
+            Present for the pipeline's sake.
+
+        Returns
+        -------
+        estimate : FitEstimate
+        """
+        self._validate_params()
+        params = self.get_params(deep=False)
+        return rehearse_fit(fit_features, params, check_texts(X))
 
     def transform(self, X):
         """Encode texts.

@@ -2,7 +2,9 @@
 """Fitting, in plain arguments: tokenise, build the module, train it."""
 
 import contextlib
+import copy
 import dataclasses
+import math
 import warnings
 from dataclasses import dataclass
 from numbers import Integral
@@ -33,6 +35,7 @@ from ._language_model import (
 from ._lm_stage import Start, load_start
 from ._modules import ModuleSpec, TaskSpec, TextModel, resolve_layers
 from ._training import Recipe, train
+from ._watch import Stage
 
 
 def draw_seed(random_state):
@@ -127,7 +130,7 @@ class Backbone:
         return Masking(self.tokenizer.mask_id, self.config.vocab_size, probability)
 
 
-def fit_features(params, texts):
+def fit_features(params, texts, watch):
     """Build the encoder with its pooling, adapted to the texts if asked for.
 
     Returns
@@ -142,7 +145,7 @@ def fit_features(params, texts):
     spec = backbone.spec(params["layers"], mixing="mean", tasks=tasks)
     _frozen.check_cache(params)
     longer = fraction_longer(texts, backbone.tokenizer)
-    _warn_truncation(params, longer)
+    _warn_truncation(params, longer, watch)
     if not params["lm_epochs"]:
         start = Start(backbone.load_encoder())
     else:
@@ -152,13 +155,13 @@ def fit_features(params, texts):
         def adapted(params, machine):
             return load_start(backbone, texts, params, machine, seed)
 
-        start = _attempt(adapted, params, seed, fingerprint)
+        start = _attempt(adapted, params, seed, fingerprint, watch)
     module = TextModel.build(start.encoder, spec).eval().requires_grad_(False)
     _frozen.count_from(module, start.counts)
     return (module, spec, backbone.tokenizer, longer), start.history
 
 
-def fit_classifier(params, tasks, data, validation, unlabeled=()):
+def fit_classifier(params, tasks, data, validation, unlabeled, watch):
     """Train a classifier from the checkpoint.
 
     Parameters
@@ -170,6 +173,7 @@ def fit_classifier(params, tasks, data, validation, unlabeled=()):
     validation : LabelledData or None
     unlabeled : list of str
         More texts for the language model.
+    watch : Watch
 
     Returns
     -------
@@ -193,13 +197,14 @@ def fit_classifier(params, tasks, data, validation, unlabeled=()):
     if params["early_stopping"]:
         tasks.check_validation(validation)
     labelled, is_long = data.tokenized(backbone.tokenizer, sampling=tasks.sampling)
-    _warn_truncation(params, is_long.mean())
+    _warn_truncation(params, is_long.mean(), watch)
     if validation is not None:
         validation, _ = validation.tokenized(backbone.tokenizer)
 
     def trained(params, machine):
         texts = [*data.texts, *unlabeled]
-        start = load_start(backbone, texts, params, machine, seed)
+        planned = _classifier_stage(params, len(labelled), len(unlabeled))
+        start = load_start(backbone, texts, params, machine, seed, [planned])
         module, training = TextModel.build(start.encoder, spec), labelled
         _freeze(module, params["trainable_layers"])
         criterion = classification = tasks.loss(params)
@@ -210,21 +215,35 @@ def fit_classifier(params, tasks, data, validation, unlabeled=()):
         recipe = _recipe(params, machine, tasks.monitor)
         running = _frozen.with_states(module, backbone.tokenizer, machine, params)
         if running is module and not params["lm_weight"]:  # whose texts are masked
-            corpora = [
-                part.tokens for part in (labelled, validation) if part is not None
-            ]
+            corpora = watch.sample(labelled, validation, recipe)
             running = with_kept_states(module, corpora, recipe)
+        model = module.model if params["lm_weight"] > 0 else module
+
+        def result(rows, model):
+            rows = [{"stage": "classifier", **row} for row in rows]
+            fitted = model, spec, backbone.tokenizer, float(is_long.mean())
+            return fitted, start.history + rows
+
+        # A copy: the original goes on learning.
+        watch.reveal(lambda rows: result(rows, copy.deepcopy(model).eval()))
         rows = train(running, criterion, training, validation, recipe)
         _warn_collapse(classification.collapsed(), tasks)
-        module = module.model if params["lm_weight"] > 0 else module
-        _frozen.count_from(module, start.counts)
-        return module, start.history + [{"stage": "classifier", **row} for row in rows]
+        _frozen.count_from(model, start.counts)
+        return result(rows, model)
 
-    module, history = _attempt(trained, params, seed, fingerprint)
-    return (module, spec, backbone.tokenizer, float(is_long.mean())), history
+    return _attempt(trained, params, seed, fingerprint, watch)
 
 
-def _attempt(run, params, seed, fingerprint):
+def _classifier_stage(params, n_labelled, n_unlabeled):
+    """Plan the classifier's stage; in joint training each batch has company."""
+    n_texts = n_labelled
+    if params["lm_weight"] > 0:
+        n_batches = math.ceil(n_labelled / params["batch_size"])
+        n_texts += min(n_unlabeled, n_batches * params["batch_size"])
+    return Stage("classifier", params["max_epochs"], n_texts)
+
+
+def _attempt(run, params, seed, fingerprint, watch):
     """Train, with ever smaller micro-batches if the memory is too small.
 
     Each attempt starts from the checkpoint, so that its result is the one that its
@@ -237,6 +256,7 @@ def _attempt(run, params, seed, fingerprint):
     params : dict
     seed : int
     fingerprint : Fingerprint or None
+    watch : Watch
 
     Returns
     -------
@@ -247,9 +267,9 @@ def _attempt(run, params, seed, fingerprint):
     device = resolve_device(params["device"])
     while True:
         checkpoint = open_checkpoint(params, fingerprint)
-        machine = _machine(params, device, seed, checkpoint)
+        machine = _machine(params, device, seed, checkpoint, watch)
         try:
-            with isolated_generator(seed, device):
+            with contextlib.closing(watch), isolated_generator(seed, device):
                 result = run(params, machine)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
@@ -302,9 +322,10 @@ def _warn_collapse(collapsed, tasks):
             )
 
 
-def _warn_truncation(params, longer):
+def _warn_truncation(params, longer, watch):
     """Warn before the work starts: it may be long."""
-    if params["long_texts"] == "truncate" and longer:
+    is_cut = params["long_texts"] == "truncate" and longer > 0
+    if is_cut and not watch.is_rehearsal:  # whose report says it
         warnings.warn(
             f"{longer:.1%} of the texts are longer than max_length="
             f"{params['max_length']} tokens; of these the middle is cut out: set "
@@ -344,7 +365,7 @@ def _joint_texts(training, texts, backbone, params):
     )
 
 
-def _machine(params, device, seed, checkpoint):
+def _machine(params, device, seed, checkpoint, watch):
     """Return what training needs to know of the machine."""
     return {
         "device": device,
@@ -352,7 +373,7 @@ def _machine(params, device, seed, checkpoint):
         "generator": torch.Generator().manual_seed(seed),
         "checkpoint": checkpoint,
         "micro_batch_size": params["micro_batch_size"],
-        "verbose": params["verbose"],
+        "watch": watch,
     }
 
 

@@ -7,9 +7,9 @@ import os
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from ._batching import chunks, sorted_batches, tokenize
+from ._progress import is_shown, open_bar
 
 # Padded tokens of a prediction batch. On the CPU more is not faster (the products are
 # large enough and the activations leave the caches); a GPU wants larger pieces.
@@ -154,8 +154,9 @@ def run(forward, tokens, *, device, dtype, progress=None):
 def predict(forward, texts, *, tokenizer, device, dtype, verbose=0, cache=None):
     """Run a module over texts; identical texts are run once.
 
-    Parameters are those of :func:`run` and :func:`tokenize`; `verbose` above 0 shows
-    a progress bar. With a `cache`, only texts are run whose outputs are not in it.
+    Parameters are those of :func:`run` and :func:`tokenize`; `verbose` says if a
+    progress bar is shown. With a `cache`, only texts are run whose outputs are not in
+    it.
 
     Returns
     -------
@@ -164,9 +165,7 @@ def predict(forward, texts, *, tokenizer, device, dtype, verbose=0, cache=None):
     position = {}
     inverse = [position.setdefault(text, len(position)) for text in texts]
     distinct = list(position)
-    with tqdm(
-        total=len(distinct), unit="text", desc="encode", disable=not verbose
-    ) as progress:
+    with open_bar(is_shown(verbose), total=len(distinct), desc="encode") as progress:
 
         def compute(texts):
             tokens, _ = tokenize(texts, tokenizer)

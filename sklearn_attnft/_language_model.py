@@ -301,7 +301,7 @@ class JointTexts(LabelledTexts):
     def _pairs(self, recipe):
         """Pair batches of labelled texts with company, in random order."""
         lengths, generator = self.tokens.longest_windows, recipe.generator
-        labelled = self._epoch(recipe)
+        labelled = self.epoch_batches(recipe)
         n_rest = len(lengths) - len(self)
         rest = torch.randperm(n_rest, generator=generator).numpy() + len(self)
         rest = rest[: len(labelled) * recipe.batch_size]

@@ -18,6 +18,7 @@ from ._language_model import (
     warm_up,
 )
 from ._training import Recipe, random_state, set_random_state
+from ._watch import Stage
 
 BATCH_SIZE = 32  # windows
 HEAD_LEARNING_RATE = 1e-3
@@ -44,7 +45,7 @@ class Start:
     counts: _cache.Counts = field(default_factory=_cache.Counts)
 
 
-def load_start(backbone, texts, params, machine, seed):
+def load_start(backbone, texts, params, machine, seed, planned=()):
     """Load the encoder and run the language model's stage, if there is any.
 
     Parameters
@@ -56,12 +57,15 @@ def load_start(backbone, texts, params, machine, seed):
     machine : dict
         The fields of a Recipe that say where and how to compute.
     seed : int
+    planned : sequence of Stage
+        What comes after it.
 
     Returns
     -------
     Start
     """
     if not params["lm_epochs"] and not params.get("lm_weight"):
+        machine["watch"].plan(planned)
         return Start(backbone.load_encoder())
     masking = backbone.masking(params["mask_probability"])
     encoder, head = backbone.load_language_model()
@@ -71,6 +75,12 @@ def load_start(backbone, texts, params, machine, seed):
     masked = masked_texts(texts, backbone.tokenizer, masking, seed)
     training, held_out = masked.split(recipe.generator)
     model = MaskedLanguageModel(encoder, head or new_head(encoder, training))
+    stages = [
+        Stage("language model head", 1 if head is None else 0, len(training)),
+        Stage("language model", recipe.max_epochs, len(training)),
+        *planned,
+    ]
+    recipe.watch.plan([stage for stage in stages if stage.n_epochs])
 
     def run():
         if head is None:
@@ -93,7 +103,8 @@ def _is_cached(params, recipe):
     # What a drawn seed gives is not asked for again; and what was begun goes on.
     is_repeatable = params["random_state"] is not None
     is_new = not recipe.checkpoint.is_resuming
-    return params["cache"] is not None and is_repeatable and is_new
+    is_whole = not recipe.watch.may_stop
+    return params["cache"] is not None and is_repeatable and is_new and is_whole
 
 
 def _once(run, model, recipe, cache, content):
@@ -178,6 +189,7 @@ def _unpack(packed, model, recipe):
     for rows in json.loads(bytes(tensors.pop("stages"))):
         recipe.checkpoint.next_stage()
         recipe.checkpoint.end_stage(rows)
+        recipe.watch.skip_stage(len(rows))
     state = {
         name.removeprefix("state."): tensors.pop(name)
         for name in list(tensors)

@@ -21,8 +21,14 @@ from ._label_sets import LabelSet
 from ._labelled import LabelledData
 from ._task_scorer import TaskScorer
 from ._tasks import Tasks
+from ._training import rehearse_fit
 from ._validation import check_texts, check_validation_pair, check_weights
-from ._validation_tasks import check_label_sets, check_task, check_task_weights
+from ._validation_tasks import (
+    check_label_sets,
+    check_no_callbacks,
+    check_task,
+    check_task_weights,
+)
 
 # What a label set may have of its own.
 OF_TASK = ("pooling", "head", "dropout", "label_smoothing", "class_weight")
@@ -173,8 +179,87 @@ class MultiTaskClassifier(
         TypeError
             If `X` holds anything else than str, or `estimator` is another.
         """
+        params, names, data = self._check_data(
+            X, y, sample_weight, X_val, y_val, X_unlabeled
+        )
+        of_task = {label_set.name: label_set for label_set in data[0].label_sets}
+
+        def learned(fitted, history):
+            return {
+                **self._learned(*fitted),
+                "task_names_": names,
+                "classes_": [of_task[name].classes for name in names],
+                "n_samples_fit_": len(data[1].texts),
+                "history_": history,
+                "n_iter_": sum(row["stage"] == "classifier" for row in history),
+                "_label_sets": [vars(of_task[name]) for name in names],
+                "_container": _container(y),
+            }
+
+        watch = self._watch(params, learned, X, y, sample_weight)
+        vars(self).update(learned(*fit_classifier(params, *data, watch)))
+        watch.finish()
+        return self
+
+    def estimate_fit(
+        self, X, y, sample_weight=None, X_val=None, y_val=None, X_unlabeled=None
+    ):
+        """Say what ``fit`` would take here, from a few timed training steps.
+
+        The texts are tokenised and the encoder is loaded; then some steps of each
+        stage, long ones and short ones, are run on a copy, and the time of the others
+        is read off between them. Nothing of the estimator changes. It takes seconds,
+        and more for long texts, large encoders, and what it takes to tokenise all.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+            All of it as for :meth:`fit`.
+        y : array-like
+        sample_weight : array-like of shape (n_samples,), default=None
+        X_val : array-like of str, shape (n_validation_samples,), default=None
+        y_val : array-like, default=None
+        X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
+
+        Returns
+        -------
+        estimate : FitEstimate
+            Its print is a summary. "seconds" in all; "peak_bytes" of the weights,
+            their gradients, the optimizer's state and the activations that the largest
+            step keeps for its backward pass, as counted in that step; beside them
+            there is what Python and its libraries take. "n_steps" and "n_tokens" that
+            are trained on, in all stages and epochs; "longer_fraction", the share of
+            the texts that are longer than `max_length`; "stages", the same for each.
+
+        Raises
+        ------
+        ValueError, TypeError, MemoryError, FloatingPointError
+            As :meth:`fit` would.
+
+        Notes
+        -----
+        As of :meth:`AttentionFineTuneClassifier.estimate_fit`.
+        """
+        self._validate_params()
+        params, _, data = self._check_data(
+            X, y, sample_weight, X_val, y_val, X_unlabeled
+        )
+        return rehearse_fit(fit_classifier, params, *data)
+
+    def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
+        """Check parameters and arguments of fit.
+
+        Returns
+        -------
+        params : dict
+        names : list
+            Of the label sets, in the order of y.
+        data : tuple
+            As fit_classifier takes it.
+        """
         texts = check_texts(X)
         params = self._check_template()
+        check_no_callbacks(self.estimator)
         columns = check_label_sets(y, len(texts))
         # In an order of their own: that of the columns changes nothing.
         label_sets = [LabelSet.of(columns[task], task) for task in _in_order(columns)]
@@ -187,17 +272,7 @@ class MultiTaskClassifier(
         has_none = (weights > 0) & ~data.weights.any(axis=1)
         unlabeled = [texts[i] for i in np.flatnonzero(has_none)] + more
         validation = _check_validation(X_val, y_val, label_sets)
-        fitted, history = fit_classifier(params, tasks, data, validation, unlabeled)
-        self._keep(*fitted)
-        of_task = {label_set.name: label_set for label_set in label_sets}
-        self.task_names_ = list(columns)
-        self.classes_ = [of_task[name].classes for name in columns]
-        self.n_samples_fit_ = len(texts)
-        self.history_ = history
-        self.n_iter_ = sum(row["stage"] == "classifier" for row in history)
-        self._label_sets = [vars(of_task[name]) for name in columns]
-        self._container = _container(y)
-        return self
+        return params, list(columns), (tasks, data, validation, unlabeled)
 
     @property
     def _settings(self):
@@ -409,7 +484,8 @@ class MultiTaskClassifier(
         )
         i = _in_order(self.task_names_).index(name)
         module, spec = self.module_.only(i), self._spec.only(i)
-        view._keep(module, spec, self._tokenizer, self.truncated_fraction_)
+        fitted = module, spec, self._tokenizer, self.truncated_fraction_
+        vars(view).update(view._learned(*fitted))
         view.classes_ = self.classes_[self.task_names_.index(name)]
         view.history_ = list(self.history_)
         view.n_iter_ = self.n_iter_

@@ -34,6 +34,7 @@ NEEDED = {"history_", "n_samples_fit_", "truncated_fraction_", "_checkpoint"}
 NOT_KEPT = ("allow_pickle", "cache", "checkpoint")
 PACKED = ("module_", "_spec", "_tokenizer")
 REQUESTS = "_metadata_request"  # where scikit-learn keeps what set_fit_request set
+CALLBACKS = "_skl_callbacks"  # and what set_callbacks set
 PACKAGES = (
     "sklearn_attnft",
     "numpy",
@@ -106,7 +107,8 @@ def _fitted(estimator):
     elsewhere = {*estimator.get_params(deep=False), *PACKED, REQUESTS}
     attributes = set(vars(estimator)) - elsewhere
     for name in sorted(attributes - set(FITTED)):
-        _warn_left_out(f"The attribute {name}", "it is not of fit", "is not saved")
+        why = "set them again" if name == CALLBACKS else "it is not of fit"
+        _warn_left_out(f"The attribute {name}", why, "is not saved")
     try:
         return {n: encode(vars(estimator)[n]) for n in FITTED if n in attributes}
     except TypeError as error:

@@ -147,3 +147,12 @@ def check_task_weights(weights, names):
                 "above 0."
             )
     return [float(weights.get(name, 1.0)) for name in names]
+
+
+def check_no_callbacks(estimator):
+    """Refuse a template with scikit-learn's callbacks, which nobody would call."""
+    if getattr(estimator, "_skl_callbacks", []):
+        raise TypeError(
+            "estimator has callbacks of set_callbacks, but it is not fitted itself: "
+            "set them on the MultiTaskClassifier."
+        )

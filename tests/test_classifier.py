@@ -204,7 +204,7 @@ def test_progress_goes_to_stderr(small, capsys):
     fit(small, verbose=1).predict(X)
     out, err = capsys.readouterr()
     assert out == ""
-    assert "fit: 100%" in err
+    assert "fit: classifier 3/3: 100%" in err
     assert "train_loss" in err
     assert "encode: 100%" in err
 

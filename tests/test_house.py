@@ -23,11 +23,12 @@ LAYERS = [
     ["_language_model", "_labelled", "_label_sets", "_saving", "_tasks"],
     ["_boundary"],
     ["_training", "_persistence"],
-    ["_checkpoint", "_frozen", "_inference"],
+    ["_checkpoint", "_frozen", "_inference", "_watch"],
     ["_validation_tasks"],
     ["_modules", "_losses", "_batching", "_cache", "_validation"],
     ["_backbone"],
     ["_artefact", "_card", "_codec", "_version", "_weight_files"],
+    ["_estimate", "_progress"],
 ]
 APART = ["datasets", "estimator_checks"]
 DOORS = {

@@ -4,6 +4,7 @@
 from ._callbacks import random_state, set_random_state
 from ._loop import Recipe, scoring_budget, train
 from ._rates import parameter_groups, warmup_then_decay
+from ._rehearsal import rehearse_fit
 from ._texts import LabelledTexts, Step, micro_batches
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "micro_batches",
     "parameter_groups",
     "random_state",
+    "rehearse_fit",
     "scoring_budget",
     "set_random_state",
     "train",

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What happens around the steps: schedule, clipping, measures, checkpoints, a bar."""
+"""What happens around the steps: schedule, clipping, measures, reports, checkpoints."""
 
+import contextlib
 import math
 import operator
+from numbers import Real
 
 import numpy as np
 import torch
@@ -14,10 +16,16 @@ from skorch.callbacks import (
 )
 from skorch.callbacks.scoring import ScoringBase
 from skorch.utils import to_device
-from tqdm import tqdm
 
 from .._backbone import encoder_blocks
 from ._rates import warmup_then_decay
+
+# What skorch keeps beside the numbers of an epoch.
+_BOOKKEEPING = {
+    f"{part}_{what}"
+    for part in ("train", "valid")
+    for what in ("loss_best", "batch_count")
+}
 
 
 def make_callbacks(recipe, n_steps, *, validated):
@@ -36,6 +44,7 @@ def make_callbacks(recipe, n_steps, *, validated):
         callbacks.append(("unfreezing", _Unfreezing()))
     if validated:
         callbacks.append(("measures", _Measures()))
+    callbacks.append(("reports", _Reports()))  # before one may end the stage
     if validated and recipe.early_stopping:
         stopping = EarlyStopping(
             monitor=recipe.monitor,
@@ -45,8 +54,6 @@ def make_callbacks(recipe, n_steps, *, validated):
             load_best=True,
         )
         callbacks.append(("early_stopping", stopping))
-    if recipe.verbose:
-        callbacks.append(("progress", ProgressBar(n_steps)))
     if recipe.checkpoint.is_kept:
         callbacks.append(("checkpoint", Checkpointing()))
     for item in recipe.callbacks:
@@ -110,6 +117,43 @@ class _Measures(Callback):
             net.history.record(f"valid_{name}", value)
 
 
+class _Reports(Callback):
+    """Tell the recipe's watch how it goes."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        with _left_alone(net.recipe):
+            net.recipe.watch.begin_epoch(len(net.history) - 1, rows(net.history[:-1]))
+
+    def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
+        if training:
+            step, _ = batch
+            net.recipe.watch.step(len(step), float(loss))
+
+    def on_epoch_end(self, net, **kwargs):
+        with _left_alone(net.recipe):
+            net.recipe.watch.end_epoch(len(net.history) - 1, rows(net.history))
+
+
+@contextlib.contextmanager
+def _left_alone(recipe):
+    """Put the generators back to where they were, whatever callbacks draw."""
+    state = random_state(recipe)
+    yield
+    set_random_state(recipe, state)
+
+
+def rows(history):
+    """Keep the numbers of epochs: no batches, and no skorch bookkeeping."""
+    return [
+        {
+            name: value if name == "epoch" else float(value)
+            for name, value in row.items()
+            if isinstance(value, Real) and name not in _BOOKKEEPING
+        }
+        for row in history
+    ]
+
+
 class Checkpointing(Callback):
     """Write the state of the loop at the end of epochs, and when it is time to."""
 
@@ -122,8 +166,6 @@ class Checkpointing(Callback):
         callbacks["schedule"].lr_scheduler_.load_state_dict(saved["schedule"])
         if "early_stopping" in callbacks:
             vars(callbacks["early_stopping"]).update(saved["early_stopping"])
-        if "progress" in callbacks:
-            callbacks["progress"].bar_.update(saved["schedule"]["last_epoch"])
         set_random_state(net.recipe, saved)
         self.steps_ = saved["steps"]
         self.criterion_ = saved["criterion"]
@@ -189,26 +231,3 @@ def _plain(value):
         return [_plain(each) for each in value]
     is_plain = value is None or isinstance(value, (int, float, str, torch.Tensor))
     return value if is_plain else None
-
-
-class ProgressBar(Callback):
-    """One bar for the whole fit, in steps, with epoch and losses."""
-
-    def __init__(self, n_steps):
-        self.n_steps = n_steps
-
-    def on_train_begin(self, net, **kwargs):
-        self.bar_ = tqdm(total=self.n_steps, unit="step", desc="fit")
-
-    def on_batch_end(self, net, training=False, loss=None, **kwargs):
-        if training:
-            self.bar_.update()
-
-    def on_epoch_end(self, net, **kwargs):
-        row = {
-            name: value
-            for name, value in net.history[-1].items()
-            if name.endswith(("_loss", "_accuracy", "_perplexity"))
-        }
-        shown = {name: f"{value:.3g}" for name, value in row.items()}
-        self.bar_.set_postfix({"epoch": net.history[-1, "epoch"], **shown})

@@ -8,7 +8,6 @@ so nothing of it reaches parameters, pickles or clones.
 import itertools
 import math
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 import torch
@@ -20,22 +19,17 @@ from skorch.utils import to_device
 from .._batching import sorted_batches
 from .._checkpoint import Checkpoint
 from .._inference import autocast, tokens_per_batch
+from .._watch import Watch
 from ._callbacks import (
-    ProgressBar,
     make_callbacks,
     random_state,
+    rows,
     set_random_state,
 )
 from ._rates import parameter_groups
 
 # Of what the loss itself learns, which is to move by about 1 in some 100 steps.
 LOSS_RATE = 1e-2
-# What skorch keeps beside the numbers of an epoch.
-_BOOKKEEPING = {
-    f"{part}_{what}"
-    for part in ("train", "valid")
-    for what in ("loss_best", "batch_count")
-}
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,7 @@ class Recipe:
 
     `monitor` is what early stopping looks at in the history; `generator` shuffles the
     batches; `device` and `dtype` are resolved; `checkpoint` is where the state is
-    written to and read from.
+    written to and read from; `watch` is told how it goes.
     """
 
     learning_rate: float
@@ -61,11 +55,11 @@ class Recipe:
     monitor: str
     gradual_unfreezing: bool
     callbacks: list
-    verbose: int
     device: torch.device
     dtype: torch.dtype
     generator: torch.Generator
     checkpoint: Checkpoint
+    watch: Watch
 
 
 def train(module, criterion, training, validation, recipe):
@@ -99,7 +93,9 @@ def train(module, criterion, training, validation, recipe):
             criterion.load_state_dict(saved["criterion"])
             set_random_state(recipe, saved)
         module.eval()
+        recipe.watch.skip_stage(len(saved["rows"]))
         return saved["rows"]
+    recipe.watch.begin_stage()
     n_steps = recipe.max_epochs * math.ceil(len(training) / recipe.batch_size)
     net = _Net(
         lambda: module,  # a factory: a module passed as it is would be kept by clones
@@ -110,25 +106,22 @@ def train(module, criterion, training, validation, recipe):
         train_split=predefined_split(validation) if validation is not None else None,
     )
     del saved  # as large as three encoders
+    if recipe.watch.is_rehearsal:
+        recipe.watch.rehearse(net, training, validation)
+        criterion.start_epoch()  # what was seen of it says nothing
+        recipe.checkpoint.end_stage([])
+        return []
     net.fit(training, None)
     if not all(p.isfinite().all() for p in module.parameters() if p.requires_grad):
         net.stop("The weights are not finite after the last")
     module.eval().zero_grad(set_to_none=True)  # gradients are as large as the weights
-    rows = [_plain(row) for row in net.history]
+    epochs = rows(net.history)
     if recipe.checkpoint.is_kept:
         state = {"module": module.state_dict(), "criterion": criterion.state_dict()}
-        recipe.checkpoint.write({**state, **random_state(recipe), "rows": rows})
-    recipe.checkpoint.end_stage(rows)
-    return rows
-
-
-def _plain(row):
-    """Keep the numbers of an epoch: what is not a batch, and no skorch bookkeeping."""
-    return {
-        name: value if name == "epoch" else float(value)
-        for name, value in row.items()
-        if isinstance(value, Real) and name not in _BOOKKEEPING
-    }
+        recipe.checkpoint.write({**state, **random_state(recipe), "rows": epochs})
+    recipe.checkpoint.end_stage(epochs)
+    recipe.watch.end_stage()
+    return epochs
 
 
 class _Net(NeuralNet):
@@ -168,6 +161,8 @@ class _Net(NeuralNet):
         return self
 
     def on_epoch_begin(self, net, **kwargs):
+        if self.recipe.watch.is_stopped:
+            raise KeyboardInterrupt  # as skorch's own callbacks end a stage
         super().on_epoch_begin(net, **kwargs)
         self.criterion_.start_epoch()
 
@@ -212,12 +207,9 @@ class _Net(NeuralNet):
             done = self._resume() if self.saved is not None else 0
             self.fit_loop(X, y, epochs=self.max_epochs - done)
         except KeyboardInterrupt:
-            if not any(_has_stopped(callback) for _, callback in self.callbacks_):
+            stops = any(_has_stopped(callback) for _, callback in self.callbacks_)
+            if not (stops or self.recipe.watch.is_stopped):
                 raise
-        finally:
-            for _, callback in self.callbacks_:
-                if isinstance(callback, ProgressBar):
-                    callback.bar_.close()
         self.notify("on_train_end", X=X, y=y)
         return self
 
@@ -230,6 +222,8 @@ class _Net(NeuralNet):
         self.history.extend(saved["epochs"])
         dict(self.callbacks_)["checkpoint"].resume(self, saved)
         self.n_skipped = len(saved["steps"])
+        n_steps = self.n_steps // self.max_epochs  # of an epoch
+        self.recipe.watch.skip(len(saved["epochs"]) + self.n_skipped / n_steps)
         return len(saved["epochs"])
 
     def forward_iter(self, X, *args, **kwargs):

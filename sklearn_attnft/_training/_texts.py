@@ -62,12 +62,12 @@ class LabelledTexts(Dataset):
 
     def training_steps(self, recipe):
         """Yield the Steps of one epoch, in random order."""
-        for indices in self._epoch(recipe):
+        for indices in self.epoch_batches(recipe):
             parts = micro_batches(indices, recipe.micro_batch_size)
             yield Step([self._batch(part) for part in parts], len(indices))
 
-    def _epoch(self, recipe):
-        """Cut ``len(self)`` texts into batches, drawn as often as they are to be."""
+    def epoch_batches(self, recipe):
+        """Draw the batches of an epoch, of ``len(self)`` texts, as indices."""
         lengths = self.tokens.longest_windows[: len(self)]
         drawn = np.arange(len(self))
         generator = recipe.generator

@@ -1,0 +1,379 @@
+"""What is said of a fit while it runs: our bar, and scikit-learn's callbacks."""
+
+import copy
+import io
+import pickle
+import sys
+import types
+
+import joblib
+import numpy as np
+import pytest
+import tiny
+import torch
+from rich.file_proxy import FileProxy
+from sklearn.base import clone
+from sklearn.callback import ProgressBar, ScoringMonitor
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from tqdm import tqdm
+
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    MultiTaskClassifier,
+    TransformerFeatureExtractor,
+    _progress,
+)
+from sklearn_attnft._progress import is_shown
+
+X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
+Y = ["good", "bad"] * 12
+LM = {"lm_epochs": 2, "max_epochs": 3}
+STAGES = ["language model head"] + ["language model"] * 2 + ["classifier"] * 3
+
+
+class Recorder:
+    """A callback of scikit-learn that writes down what it is told.
+
+    `act` is called at the end of each epoch, with its number from the fit's beginning
+    and the fitted estimator; where it returns True, the stage is to end.
+    """
+
+    def __init__(self, act=lambda epoch, fitted: False):
+        self.act = act
+        self.began, self.ended, self.told = [], [], []
+
+    def setup(self, estimator, context):
+        self.told.append("setup")
+
+    def teardown(self, estimator, context):
+        self.told.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.began.append(context)
+
+    def on_fit_task_end(
+        self, estimator, context, *, X, y, metadata, fitted_estimator=None
+    ):
+        self.ended.append(context)
+        self.data = X, y, metadata
+        if context.parent is not None:
+            return self.act(context.task_id, fitted_estimator)
+
+
+def epochs(contexts):
+    """Stages of the epochs among tasks."""
+    names = [each.task_name for each in contexts if each.parent is not None]
+    return [name.removesuffix(" epoch") for name in names]
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def weights_of(clf):
+    return {name: w.clone() for name, w in clf.module_.state_dict().items()}
+
+
+def assert_same_weights(one, other):
+    for name, weight in weights_of(one).items():
+        assert torch.equal(weight, weights_of(other)[name]), name
+
+
+def classifier(small, **parameters):
+    return AttentionFineTuneClassifier(**{**small, **parameters})
+
+
+class TestOurBar:
+    def test_one_bar_for_all_stages(self, small, capsys):
+        classifier(small, **LM, verbose=1).fit(X, Y).predict(X)
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.count("\n") == 2  # a line of the fit, one of the prediction
+        fit, encode, _ = err.split("\n")
+        for stage in ["model head 1/1", "language model 2/2", "classifier 1/3"]:
+            assert f"{stage}: " in fit
+        last = fit.split("\r")[-1]
+        assert "fit: classifier 3/3: 100%" in last
+        assert "141/141" in last  # three epochs of 23 texts, one is held out, and of 24
+        assert "text/s" in last
+        assert "train_loss=" in last
+        assert "encode: 100%" in encode
+
+    def test_joint_training_counts_the_company(self, small, capsys):
+        clf = classifier(small, lm_weight=0.5, verbose=1)
+        clf.fit(X, Y, X_unlabeled=X[:10])
+        assert "135/135" in capsys.readouterr().err  # 33 for the head, 3 times 34
+
+    def test_a_stage_that_ends_early_is_whole(self, small, capsys):
+        clf = classifier(small, verbose=1).set_callbacks(Recorder(lambda *_: True))
+        clf.fit(X, Y)
+        assert "fit: classifier 1/3: 100%" in capsys.readouterr().err
+        assert clf.n_iter_ == 1
+
+    def test_a_failed_fit_closes_it(self, small):
+        def fail(epoch, fitted):
+            raise RuntimeError("of the callback")
+
+        clf = classifier(small, verbose=1).set_callbacks(Recorder(fail))
+        with pytest.raises(RuntimeError, match="of the callback"):
+            clf.fit(X, Y)
+        assert not [bar for bar in tqdm._instances if not bar.disable]
+        assert not hasattr(clf, "module_")
+
+    def test_nothing_is_written_without_it(self, small, capfd):
+        clf = classifier(small, **LM).fit(X, Y)
+        pickle.loads(pickle.dumps(clf)).predict_proba(X)
+        TransformerFeatureExtractor(tiny.ENCODER, max_length=32).fit(X).transform(X)
+        assert capfd.readouterr() == ("", "")
+
+    def test_none_under_a_display_of_rich(self, monkeypatch):
+        monkeypatch.setattr(sys, "stderr", FileProxy(None, io.StringIO()))
+        assert not is_shown(2)
+
+    def test_none_beside_the_bar_of_scikit_learn(self, small, capsys):
+        classifier(small, verbose=1).set_callbacks(ProgressBar()).fit(X, Y)
+        out, err = capsys.readouterr()
+        assert "AttentionFineTuneClassifier - fit" in out
+        assert err == ""
+
+    def test_notebooks_have_a_widget(self, monkeypatch):
+        monkeypatch.setattr(_progress.importlib.util, "find_spec", lambda name: name)
+        module = types.ModuleType("tqdm.auto")
+        module.tqdm = lambda **options: options
+        monkeypatch.setitem(sys.modules, "tqdm.auto", module)
+        assert _progress.open_bar(True, total=3)["total"] == 3
+
+
+class TestCallbacksOfScikitLearn:
+    def test_every_epoch_is_a_task(self, small):
+        recorder = Recorder()
+        clf = classifier(small, **LM).set_callbacks(recorder).fit(X, Y)
+        assert epochs(recorder.began) == epochs(recorder.ended) == STAGES
+        root = recorder.began[0]
+        assert root.max_subtasks == len(STAGES)
+        assert root is recorder.ended[-1]
+        assert recorder.told == ["setup", "teardown"]
+        assert not {"_callback_fit_ctx", "_skl_callbacks_to_teardown"} & set(vars(clf))
+
+    def test_they_are_given_the_data(self, small):
+        recorder, weights = Recorder(), np.linspace(1, 2, len(X))
+        classifier(small).set_callbacks(recorder).fit(X, Y, sample_weight=weights)
+        texts, labels, metadata = recorder.data
+        assert (texts, labels) == (X, Y)
+        assert metadata["sample_weight"] is weights
+
+    @pytest.mark.parametrize(
+        "parameters",
+        [
+            {"encoder_dropout": 0.2},
+            {"lm_epochs": 1, "lm_weight": 0.2},
+            {"trainable_layers": 0, "head": "lstm"},
+            {"early_stopping": True, "validation_fraction": 0.25},
+        ],
+    )
+    def test_they_change_no_bit(self, small, parameters):
+        def meddle(epoch, fitted):
+            torch.manual_seed(1)
+            np.random.rand()
+            if fitted is not None:
+                fitted.predict(X)
+                for weight in fitted.module_.parameters():
+                    weight.data.zero_()
+
+        plain = classifier(small, **parameters).fit(X, Y)
+        watched = classifier(small, **parameters).set_callbacks(Recorder(meddle))
+        with torch.random.fork_rng():
+            torch.manual_seed(7)
+            before = torch.get_rng_state()
+            assert_same_weights(plain, watched.fit(X, Y))
+            assert torch.equal(torch.get_rng_state(), before)
+        assert [r["train_loss"] for r in watched.history_] == [
+            r["train_loss"] for r in plain.history_
+        ]
+
+    def test_the_fitted_estimator_is_of_that_epoch(self, small):
+        kept = []
+        recorder = Recorder(lambda epoch, fitted: kept.append(fitted))
+        clf = classifier(small, **LM, encoder_dropout=0.5).set_callbacks(recorder)
+        clf.fit(X, Y)
+        assert kept[:3] == [None] * 3  # of the language model's epochs
+        expected = clf.predict_proba(X)
+        assert [each.n_iter_ for each in kept[3:]] == [1, 2, 3]
+        assert [len(each.history_) for each in kept[3:]] == [3, 4, 5]
+        np.testing.assert_array_equal(kept[-1].predict_proba(X), expected)
+        np.testing.assert_array_equal(kept[-1].predict_proba(X), expected)
+        assert not np.array_equal(kept[3].predict_proba(X), expected)
+        assert kept[3].transform(X).shape == (24, 32)
+
+    def test_a_monitor_scores_after_each_epoch(self, small):
+        monitor = ScoringMonitor(scoring=["accuracy", "neg_log_loss"])
+        clf = classifier(small, max_epochs=6).set_callbacks(monitor).fit(X, Y)
+        log = monitor.get_logs().data
+        assert [row["task_name"] for row in log] == ["fit"] + ["classifier epoch"] * 6
+        losses = [row["neg_log_loss"] for row in log]
+        assert losses[0] == losses[-1]  # of the whole fit, and after the last epoch
+        assert losses[-1] > losses[1]
+        assert log[0]["accuracy"] == clf.score(X, Y)
+
+    @pytest.mark.parametrize(
+        ("stop", "expected"),
+        [
+            (lambda epoch, fitted: epoch == 4, STAGES[:5]),
+            (lambda epoch, fitted: epoch == 1, STAGES[:2] + STAGES[3:]),
+            (lambda epoch, fitted: epoch == 5, STAGES),
+        ],
+    )
+    def test_they_may_end_a_stage(self, small, stop, expected):
+        recorder = Recorder(stop)
+        clf = classifier(small, **LM).set_callbacks(recorder).fit(X, Y)
+        assert epochs(recorder.ended) == expected
+        assert clf.n_iter_ == expected.count("classifier")
+        plain = classifier(small, **LM).fit(X, Y)
+        if stop(4, None):
+            losses = [row["train_loss"] for row in clf.history_]
+            assert losses == [row["train_loss"] for row in plain.history_[:4]]
+
+    def test_early_stopping_reports_its_last_epoch(self, small):
+        recorder = Recorder()
+        clf = classifier(
+            small,
+            max_epochs=20,
+            learning_rate=1e-9,
+            head_learning_rate=1e-9,
+            early_stopping=True,
+            validation_fraction=0.25,
+        )
+        clf.set_callbacks(recorder).fit(X, Y)
+        assert clf.n_iter_ == len(epochs(recorder.ended)) < 20
+
+    def test_several_label_sets(self, small):
+        scorer = MultiTaskClassifier.task_scorer(0, "accuracy")
+        recorder, monitor = Recorder(), ScoringMonitor(scoring={"mood": scorer})
+        clf = MultiTaskClassifier(classifier(small)).set_callbacks(recorder, monitor)
+        y = [[label, label] for label in Y]
+        clf.fit(X, y)
+        assert epochs(recorder.ended) == ["classifier"] * 3
+        scores = [row["mood"] for row in monitor.get_logs().data]
+        assert len(scores) == 4
+        assert scores[0] == scorer(clf, X, y)
+
+    def test_callbacks_of_a_template_are_refused(self, small):
+        template = classifier(small).set_callbacks(Recorder())
+        with pytest.raises(TypeError, match="set them on the MultiTaskClassifier"):
+            MultiTaskClassifier(template).fit(X, [[label, label] for label in Y])
+
+    @pytest.mark.parametrize(("n", "stages"), [(0, []), (2, STAGES[:3])])
+    def test_the_extractor(self, n, stages):
+        recorder = Recorder()
+        extractor = TransformerFeatureExtractor(
+            tiny.ENCODER, max_length=32, lm_epochs=n, random_state=0
+        )
+        extractor.set_callbacks(recorder).fit(X)
+        assert epochs(recorder.ended) == stages
+        assert recorder.began[0].max_subtasks == len(stages)
+
+    def test_an_attempt_that_starts_anew_tells_no_epoch_twice(self, small, monkeypatch):
+        from sklearn_attnft._training import _loop
+
+        step, calls = _loop._Net.train_step_single, []
+
+        def scarce(net, batch, **params):
+            calls.append(len(batch[0].parts))
+            if len(calls) == 5:  # in the second epoch
+                raise MemoryError
+            return step(net, batch, **params)
+
+        monkeypatch.setattr(_loop._Net, "train_step_single", scarce)
+        recorder = Recorder()
+        clf = classifier(small).set_callbacks(recorder)
+        with pytest.warns(UserWarning, match="starts anew with micro_batch_size=4"):
+            clf.fit(X, Y)
+        assert epochs(recorder.began) == epochs(recorder.ended) == ["classifier"] * 3
+
+    def test_epochs_of_a_fit_that_was_killed_count(self, small, tmp_path, capsys):
+        def die(epoch, fitted):
+            if epoch == 4:
+                raise KeyboardInterrupt
+
+        clf = classifier(small, **LM, checkpoint=tmp_path, verbose=1)
+        with pytest.raises(KeyboardInterrupt):
+            clf.set_callbacks(Recorder(die)).fit(X, Y)
+        recorder = Recorder()
+        capsys.readouterr()
+        clf.set_callbacks(recorder).fit(X, Y)
+        assert epochs(recorder.ended) == STAGES
+        assert "141/141" in capsys.readouterr().err
+        assert clf.n_iter_ == 3
+
+
+class TestCopies:
+    def test_a_clone_has_the_callbacks_and_no_weights(self, small):
+        recorder = Recorder()
+        cloned = clone(classifier(small).set_callbacks(recorder).fit(X, Y))
+        assert cloned._skl_callbacks == [recorder]
+        assert not hasattr(cloned, "module_")
+
+    def test_a_pickle_holds_the_weights_once(self, small):
+        plain = len(pickle.dumps(classifier(small).fit(X, Y)))
+        clf = classifier(small).set_callbacks(ScoringMonitor(scoring="accuracy"))
+        watched = pickle.dumps(clf.fit(X, Y).fit(X, Y))
+        assert len(watched) < plain + 5000
+        loaded = pickle.loads(watched)
+        np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+    def test_a_copy_shares_the_weights(self, small):
+        clf = classifier(small).fit(X, Y)
+        copied = copy.copy(clf).set_params(verbose=1)
+        assert copied.module_ is clf.module_
+        assert clf.verbose == 0
+
+    def test_save_leaves_them_out(self, small, tmp_path):
+        clf = classifier(small).set_callbacks(Recorder()).fit(X, Y)
+        with pytest.warns(UserWarning, match="_skl_callbacks is not saved"):
+            clf.save(tmp_path / "model")
+        loaded = AttentionFineTuneClassifier.load(tmp_path / "model")
+        assert not hasattr(loaded, "_skl_callbacks")
+
+
+class TestInASearch:
+    @pytest.mark.parametrize("backend", ["threading", "loky"])
+    def test_the_bar_of_scikit_learn_shows_our_epochs(self, small, backend, capsys):
+        pipeline = make_pipeline(classifier(small, max_epochs=2, verbose=1))
+        search = GridSearchCV(
+            pipeline,
+            {"attentionfinetuneclassifier__max_epochs": [1, 2]},
+            cv=2,
+            n_jobs=2,
+        )
+        search.set_callbacks(ProgressBar(max_propagation_depth=None))
+        with joblib.parallel_config(backend):
+            search.fit(X, Y)
+        out, err = capsys.readouterr()
+        assert out.count("AttentionFineTuneClassifier - fit") == 5  # the refit too
+        assert "encode" not in out
+        if backend == "loky":
+            assert "fit:" not in err
+
+    def test_a_worker_shows_no_bar_unless_asked(self):
+        levels = (0, 1, True, 2)
+        shown = joblib.Parallel(n_jobs=2)(map(joblib.delayed(is_shown), levels))
+        assert shown == [False, False, False, True]
+        assert [is_shown(verbose) for verbose in levels] == [False, True, True, True]
+
+    def test_a_monitor_hears_of_workers(self, small):
+        monitor = ScoringMonitor(scoring="accuracy")
+        clf = classifier(small, max_epochs=2).set_callbacks(monitor)
+        GridSearchCV(clf, {"pooling": ["mean", "max"]}, cv=2, n_jobs=2).fit(X, Y)
+        names = [row["task_name"] for row in monitor.get_logs().data]
+        assert names.count("classifier epoch") == 2 * (2 * 2 + 1)
+
+    def test_an_extractor_passes_callbacks_by(self, capsys):
+        model = make_pipeline(
+            TransformerFeatureExtractor(tiny.ENCODER, max_length=32),
+            LogisticRegression(),
+        )
+        model.set_callbacks(ProgressBar()).fit(X, Y)
+        assert "TransformerFeatureExtractor - fit" in capsys.readouterr().out
