@@ -78,7 +78,7 @@ class _UpperModel(TextModel):
         super().__init__(model.encoder, model.layers, model.tasks)
         self.freeze(model.trainable_blocks)
         self._model = (model,)  # in a tuple: its modules are registered already
-        self.kept = kept
+        self.kept, self.limit = kept, LIMIT
         self._cut = cut
 
     def encode(self, input_ids, attention_mask):

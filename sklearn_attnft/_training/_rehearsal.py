@@ -205,7 +205,10 @@ def _state_bytes(net, share):
     moments = _n_bytes(each for each in states if isinstance(each, torch.Tensor))
     best = weights if net.recipe.early_stopping else 0
     frozen = getattr(net.module_, "kept", None)
-    frozen = 0 if frozen is None else _n_bytes(frozen.layers.values()) / share
+    if frozen is None:
+        frozen = 0
+    else:
+        frozen = min(_n_bytes(frozen.layers.values()) / share, net.module_.limit)
     return weights + gradients + moments + best + round(frozen)
 
 
