@@ -89,6 +89,11 @@ class TokenizedTexts:
         """Tokens of each text, in all its windows, shape (n_texts,)."""
         return np.diff(self.window_starts[self.text_starts])
 
+    def where(self, indices):
+        """Return where in `ids` the tokens of some texts are, one after another."""
+        starts = self.window_starts[self.text_starts]
+        return np.concatenate([np.arange(starts[i], starts[i + 1]) for i in indices])
+
     def take(self, indices):
         """Return some of the texts, each of which must be one window."""
         starts = self.window_starts[indices]
@@ -155,24 +160,44 @@ def tokenize(texts, tokenizer, *, cut=None, with_words=False):
     tokens : TokenizedTexts
     is_long : ndarray of bool, shape (n_texts,)
     """
+    bodies = tokenizer.encode(texts)
+    words = tokenizer.words(texts) if with_words else None
+    tokens = pack(bodies, tokenizer, cut=cut, words=words)
+    return tokens, np.array([len(body) > tokenizer.room for body in bodies])
+
+
+def pack(bodies, tokenizer, *, cut=None, words=None):
+    """Cut the tokens of texts into windows, with special tokens around each.
+
+    Parameters
+    ----------
+    bodies : list of ndarray of int, each (n_tokens,)
+        Of each text, none special.
+    tokenizer : TextTokenizer
+    cut : callable or None
+        As :func:`tokenize` takes it.
+    words : list of ndarray of int, each (n_tokens,), or None
+        A number, from 1, for each token, to be cut as they are.
+
+    Returns
+    -------
+    TokenizedTexts
+    """
     if cut is None:
         cut = cut_into_windows if tokenizer.long_texts == "window" else cut_the_middle
-    bodies = tokenizer.encode(texts)
     windows = [cut(body, tokenizer.room) for body in bodies]
     ids, lengths = _flatten(windows, tokenizer.prefix, tokenizer.suffix)
-    words = None
-    if with_words:
-        numbers = [cut(body, tokenizer.room) for body in tokenizer.words(texts)]
+    if words is not None:
+        numbers = [cut(body, tokenizer.room) for body in words]
         none = [0] * len(tokenizer.prefix), [0] * len(tokenizer.suffix)
         words, _ = _flatten(numbers, *none)
-    tokens = TokenizedTexts(
+    return TokenizedTexts(
         ids=ids,
         window_starts=np.cumsum([0, *lengths]),
         text_starts=np.cumsum([0, *map(len, windows)]),
         pad_id=tokenizer.pad_id,
         words=words,
     )
-    return tokens, np.array([len(body) > tokenizer.room for body in bodies])
 
 
 def _flatten(windows, prefix, suffix):

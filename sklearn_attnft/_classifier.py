@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
 from ._backbone import DEFAULT_ENCODER
 from ._estimator import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
+from ._explaining import ExplainingMixin
 from ._fitting import fit_classifier
 from ._label_sets import LabelSet
 from ._labelled import LabelledData
@@ -31,7 +32,11 @@ from ._validation import (
 
 
 class AttentionFineTuneClassifier(
-    ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextEstimator
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ExplainingMixin,
+    TextEstimator,
 ):
     """Fine-tune a pre-trained encoder to classify texts.
 
@@ -193,6 +198,10 @@ class AttentionFineTuneClassifier(
         The labels, sorted.
     module_ : torch.nn.Module
         The trained encoder, attention and head.
+    layer_attention_ : ndarray of float64, shape (n_attended_layers,)
+        Share of each hidden state in the mix, in the order of `layers`, with "all"
+        from the embeddings to the last block. They sum to 1, and are the same for
+        every text and token.
     history_ : list of dict
         For each epoch: "stage" ("language model" or "classifier"), "epoch", "dur"
         (seconds), "train_loss"; with validation texts "valid_loss" (plain cross

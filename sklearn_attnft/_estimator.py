@@ -94,23 +94,25 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         """Run the fitted module, or the named part of it, over checked texts."""
         check_is_fitted(self, "module_")
         texts = check_texts(X)
-        _inference.survive_fork()
-        settings = self._settings
-        device = _inference.resolve_device(settings.device)
-        _inference.on_device(self.module_, device)
-        machine = {
-            "device": device,
-            "dtype": _inference.resolve_dtype(settings.precision, device),
-        }
+        machine = self._prepare()
         module, cache = self._recall(machine)
         return _inference.predict(
             module if part is None else getattr(module, part),
             texts,
             tokenizer=self._tokenizer,
-            verbose=settings.verbose,
+            verbose=self._settings.verbose,
             cache=cache,
             **machine,
         )
+
+    def _prepare(self):
+        """Put the module where it is to run; return the device and the dtype."""
+        _inference.survive_fork()
+        settings = self._settings
+        device = _inference.resolve_device(settings.device)
+        _inference.on_device(self.module_, device)
+        dtype = _inference.resolve_dtype(settings.precision, device)
+        return {"device": device, "dtype": dtype}
 
     def _recall(self, machine):
         """Return the module to run, and the cache of its outputs if there is one."""

@@ -115,8 +115,6 @@ def is_out_of_memory(error):
 def run(forward, tokens, *, device, dtype, progress=None):
     """Run a module over tokens, longest texts first, and restore the order.
 
-    A batch that does not fit the memory is run in halves.
-
     Parameters
     ----------
     forward : callable
@@ -131,24 +129,51 @@ def run(forward, tokens, *, device, dtype, progress=None):
     -------
     ndarray of float32, shape (n_texts, n_outputs)
     """
+
+    def compute(indices, batch):
+        return forward(*batch.inputs())
+
     result = None
-    todo = sorted_batches(tokens, tokens_per_batch(device))[::-1]
     with torch.inference_mode(), autocast(device, dtype):
-        while todo:
-            indices = todo.pop()
-            try:
-                output = forward(*tokens.batch(indices).to(device).inputs())
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error) or len(indices) == 1:
-                    raise
-                todo += np.array_split(indices, 2)[::-1]
-                continue
+        for indices, output in each_batch(compute, tokens, device):
             if result is None:
                 result = np.empty((len(tokens), output.shape[1]), dtype=np.float32)
             result[indices] = output.float().cpu().numpy()
             if progress is not None:
                 progress.update(len(indices))
     return result
+
+
+def each_batch(compute, tokens, device):
+    """Yield the texts of each batch and what is computed of it, longest texts first.
+
+    A batch that does not fit the memory is run in halves.
+
+    Parameters
+    ----------
+    compute : callable
+        From indices of texts and their ``TokenBatch``.
+    tokens : TokenizedTexts
+    device : torch.device
+
+    Yields
+    ------
+    indices : ndarray of int64
+        Of the texts.
+    output : object
+        What `compute` returns.
+    """
+    todo = sorted_batches(tokens, tokens_per_batch(device))[::-1]
+    while todo:
+        indices = todo.pop()
+        try:
+            output = compute(indices, tokens.batch(indices).to(device))
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error) or len(indices) == 1:
+                raise
+            todo += np.array_split(indices, 2)[::-1]
+            continue
+        yield indices, output
 
 
 def predict(forward, texts, *, tokenizer, device, dtype, verbose=0, cache=None):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The method's layers: mix the encoder's layers, pool its tokens, classify."""
 
+import copy
 from dataclasses import dataclass, replace
 from numbers import Integral
 
@@ -156,6 +157,22 @@ class TokenPooling(nn.Module):
         super().__init__()
         self.kind = kind
 
+    def weights(self, tokens, mask):
+        """Say which share of the context vector's features each token decided.
+
+        (n_texts, n_tokens, n_features) to (n_texts, n_tokens). A maximum is its
+        token's; "concat" is the mean of its three parts.
+        """
+        parts, n_tokens = [], mask.shape[1]
+        if self.kind in ("cls", "concat"):
+            parts.append((torch.arange(n_tokens, device=mask.device) == 0) & mask)
+        if self.kind in ("max", "concat"):
+            best = tokens.masked_fill(~mask[..., None], -torch.inf).argmax(dim=1)
+            parts.append(F.one_hot(best, n_tokens).float().mean(dim=1))
+        if self.kind in ("mean", "concat"):
+            parts.append(mask / mask.sum(dim=1, keepdim=True))
+        return torch.stack([part.float() for part in parts]).mean(dim=0)
+
     def forward(self, tokens, mask):
         """Pool: (n_texts, n_tokens, n_features) to (n_texts, n_features or 3 times)."""
         parts = []
@@ -193,7 +210,12 @@ class TokenLSTM(nn.Module):
         packed = nn.utils.rnn.pack_padded_sequence(
             tokens, lengths.cpu(), batch_first=True, enforce_sorted=False
         )
-        output, _ = self.lstm(packed)
+        lstm = self.lstm
+        if torch.is_grad_enabled() and not lstm.training:
+            # cuDNN differentiates in training mode only; there is no dropout in it.
+            lstm = copy.copy(lstm)
+            lstm.training = True
+        output, _ = lstm(packed)
         tokens, _ = nn.utils.rnn.pad_packed_sequence(output, batch_first=True)
         positions = torch.arange(tokens.shape[1], device=mask.device)
         return tokens, positions < lengths.unsqueeze(1)
@@ -224,12 +246,24 @@ class TaskHead(nn.Module):
 
     def context(self, states, mask, windows_per_text=None):
         """Mix and pool states, each (n_windows, n_tokens, n_features), to contexts."""
+        return self.pool(*self._tokens(states, mask, windows_per_text))
+
+    def token_shares(self, states, mask, windows_per_text=None):
+        """Return the attention of each token that is no padding, of all texts in turn.
+
+        States, each (n_windows, n_tokens, n_features), to (n_tokens of all windows,).
+        """
+        tokens, mask = self._tokens(states, mask, windows_per_text)
+        return self.pool.weights(tokens, mask)[mask]
+
+    def _tokens(self, states, mask, windows_per_text):
+        """Return what is pooled, (n_texts, n_tokens, n_features), and its mask."""
         tokens = self.mix(states)
         if windows_per_text is not None:
             tokens, mask = _join_windows(tokens, mask, windows_per_text)
         if self.recur is not None:
             tokens, mask = self.recur(tokens, mask)
-        return self.pool(tokens, mask)
+        return tokens, mask
 
 
 def _classification(spec, task):
@@ -308,20 +342,45 @@ class TextModel(nn.Module):
         states, _ = self.encode(input_ids, attention_mask)
         return self.attend(states, attention_mask, windows_per_text, classify=False)
 
-    def encode(self, input_ids, attention_mask, whole=False):
+    def token_shares(self, input_ids, attention_mask, windows_per_text=None):
+        """Return the token attention of the first label set.
+
+        Parameters are those of :meth:`forward`.
+
+        Returns
+        -------
+        tensor of float32, shape (n_tokens of all windows,)
+            Of the tokens that are no padding, of all texts in turn; those of a text
+            sum to 1.
+        """
+        states, _ = self.encode(input_ids, attention_mask)
+        mask = attention_mask.bool()
+        with in_float32(mask.device):
+            return self.tasks[0].token_shares(states, mask, windows_per_text)
+
+    def embed(self, input_ids):
+        """Look tokens up in the encoder's table, (n_windows, n_tokens, n_embedding)."""
+        return self.encoder.get_input_embeddings()(input_ids)
+
+    def encode(self, input_ids, attention_mask, whole=False, embeddings=None):
         """Return the states of the attended layers, and those of the last layer.
 
         Blocks above the attended layers are not run, and None is returned for the last,
-        unless the `whole` is asked for.
+        unless the `whole` is asked for. With `embeddings`, as of :meth:`embed`, these
+        are read in place of the ids, by the whole.
         """
         n_layers = self.encoder.config.num_hidden_layers
+        whole = whole or embeddings is not None
         if max(self.layers) < n_layers and not whole:
             states = self._encode_lower(input_ids, attention_mask)
             if states is not None:
                 return [states[layer] for layer in self.layers], None
         only_last = self.layers == (n_layers,)
+        given = {"input_ids": input_ids}
+        if embeddings is not None:
+            given = {"inputs_embeds": embeddings}
         output = self.encoder(
-            input_ids=input_ids,
+            **given,
             attention_mask=attention_mask,
             output_hidden_states=not only_last,
         )

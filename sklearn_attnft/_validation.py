@@ -268,3 +268,47 @@ def check_class_weight(class_weight, classes, task=None):
                 f"class_weight has the class {unknown[0]!r}, which is not in {where}; "
                 f"{where} has {classes.tolist()!r:.200}.{cure}"
             )
+
+
+def check_attributions(attribution, allowed, *, several=False):
+    """Return the names of methods of attribution as a tuple; none of None.
+
+    Raises
+    ------
+    ValueError
+        If there is another than the allowed, or a list where not `several` are.
+    """
+    if attribution is None:
+        return ()
+    is_list = several and isinstance(attribution, (list, tuple))
+    names = attribution if is_list else [attribution]
+    if not all(isinstance(name, str) and name in allowed for name in names):
+        raise ValueError(
+            f"attribution is {attribution!r:.80}; expected None for attention alone, "
+            f"or {' or '.join(map(repr, allowed))}{' or a list' if several else ''}."
+        )
+    return tuple(dict.fromkeys(names))
+
+
+def check_target(target, classes, attribution):
+    """Return the index of the class that is to be explained; None: the predicted one.
+
+    Raises
+    ------
+    ValueError
+        If `target` is no label of fit, or there is no attribution that could use it.
+    """
+    if target is None:
+        return None
+    if attribution is None:
+        raise ValueError(
+            f"target={target!r} was passed without attribution: attention is one for "
+            "all classes. Pass attribution='gradient' or 'integrated_gradients'."
+        )
+    labels = classes.tolist()
+    if not np.isscalar(target) or target not in labels:
+        raise ValueError(
+            f"target={target!r:.80} is not a label of y; expected one of "
+            f"{labels!r:.200}."
+        )
+    return labels.index(target)

@@ -3,6 +3,7 @@ import shutil
 import socket
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
+os.environ["MPLBACKEND"] = "agg"  # likewise, of matplotlib
 
 import pytest
 import tiny

@@ -42,6 +42,14 @@ def test_code_blocks_run(path, quick):
 
 
 @pytest.mark.filterwarnings("ignore:.*longer than max_length")
+def test_the_example_of_explanations_runs(quick, capsys):
+    runpy.run_path(str(ROOT / "examples" / "explain_tickets.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "comprehensiveness" in printed
+    assert {"tickets.html", "tickets.png"} <= {path.name for path in Path().iterdir()}
+
+
+@pytest.mark.filterwarnings("ignore:.*longer than max_length")
 def test_the_example_of_several_label_sets_runs(quick, capsys):
     runpy.run_path(str(ROOT / "examples" / "multitask_tickets.py"), run_name="__main__")
     printed = capsys.readouterr().out

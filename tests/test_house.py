@@ -11,19 +11,21 @@ import numpydoc.docscrape
 import pytest
 
 import sklearn_attnft
-from sklearn_attnft import datasets, estimator_checks
+from sklearn_attnft import datasets, displays, estimator_checks
 
 PACKAGE = Path(sklearn_attnft.__file__).parent
 # A module may import from the lines below its own, never from beside or above.
 LAYERS = [
-    ["__init__"],
+    ["__init__", "displays"],
     ["_classifier", "_extractor", "_multitask"],
+    ["_explaining"],
     ["_fitting", "_estimator", "_task_scorer"],
     ["_lm_stage"],
     ["_language_model", "_labelled", "_label_sets", "_saving", "_tasks"],
     ["_boundary"],
-    ["_training", "_persistence"],
-    ["_checkpoint", "_frozen", "_inference", "_watch"],
+    ["_training", "_persistence", "_faithfulness"],
+    ["_checkpoint", "_frozen", "_explanation"],
+    ["_inference", "_watch"],
     ["_validation_tasks"],
     ["_modules", "_losses", "_batching", "_cache", "_validation"],
     ["_backbone"],
@@ -38,6 +40,7 @@ DOORS = {
     "filelock": "_cache",
 }
 PUBLIC = [getattr(sklearn_attnft, n) for n in sklearn_attnft.__all__ if n[0] != "_"]
+PUBLIC += [getattr(displays, name) for name in displays.__all__]
 FUNCTIONS = [getattr(datasets, name) for name in datasets.__all__] + [
     getattr(estimator_checks, name) for name in estimator_checks.__all__
 ]

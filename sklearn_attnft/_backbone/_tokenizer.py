@@ -66,6 +66,11 @@ class TextTokenizer:
         """Tokens of text that go into `max_length` beside the special ones."""
         return self.max_length - len(self.prefix) - len(self.suffix)
 
+    @property
+    def filler_id(self):
+        """Id of the token that says the least: it masks, or it pads."""
+        return self.pad_id if self.mask_id is None else self.mask_id
+
     def encode(self, texts):
         """Tokenise a list of str; return for each an array of its ids, none special."""
         return self._each(texts, self._tokenizer.encode_batch_fast, lambda e: e.ids)
@@ -81,6 +86,25 @@ class TextTokenizer:
         words = self._each(texts, self._tokenizer.encode_batch, lambda e: e.word_ids)
         return [numbers + 1 for numbers in words]
 
+    def spans(self, texts):
+        """Tokenise a list of str; return for each where its tokens are in it.
+
+        Returns
+        -------
+        list of ndarray of int32, each (n_tokens, 2)
+            Characters from and to, in ascending order, none empty. White space at the
+            ends of a token is left out, unless there is nothing else in it. Tokens
+            that share a character, such as its bytes, have the whole of it each; so
+            has the first one with a token that the tokenizer puts before the text.
+        """
+        spans = self._each(texts, self._tokenizer.encode_batch, lambda e: e.offsets)
+        return [
+            np.array(
+                [_strip(text, *span) for span in of_text.tolist()], dtype=np.int32
+            ).reshape(-1, 2)
+            for text, of_text in zip(texts, spans, strict=True)
+        ]
+
     def _each(self, texts, encode_batch, field):
         """Return an array for each text; lists of Python's int take ten times more."""
         arrays = []
@@ -89,6 +113,14 @@ class TextTokenizer:
             encodings = encode_batch(part, add_special_tokens=False)
             arrays += [np.array(field(each), dtype=np.int32) for each in encodings]
         return arrays
+
+
+def _strip(text, start, end):
+    """Return the span without the white space at its ends, if something is left."""
+    token = text[start:end]
+    if not token.strip():
+        return start, end
+    return end - len(token.lstrip()), start + len(token.rstrip())
 
 
 def _replace_surrogates(text):

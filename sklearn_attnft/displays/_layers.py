@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which layers of the encoder models use."""
+
+from ._style import by_name, line_style, new_axes, tidy
+
+
+class LayerAttentionDisplay:
+    """Shares of the encoder's layers in what models classify.
+
+    The shares are the softmax of learned weights over normalised states. They start
+    equal; the dotted line is where they started.
+
+    Parameters
+    ----------
+    shares : dict of str to dict of int to float
+        For each model, the share of each hidden state: 0 for the embeddings, i for the
+        i-th block.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+    figure_ : matplotlib.figure.Figure
+    lines_ : list of matplotlib.lines.Line2D
+        One for each model.
+
+    Examples
+    --------
+    >>> from sklearn_attnft.displays import LayerAttentionDisplay
+    >>> display = LayerAttentionDisplay({"mine": {0: 0.2, 1: 0.3, 2: 0.5}})
+    >>> display.plot().ax_.get_ylabel()
+    'share of the mix'
+    """
+
+    def __init__(self, shares):
+        self.shares = shares
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None):
+        """Plot the layer attention of fitted classifiers.
+
+        Parameters
+        ----------
+        estimator : fitted classifier, or dict of str to fitted classifier
+            Of a ``MultiTaskClassifier`` each label set is a model of its own.
+        ax : matplotlib.axes.Axes, default=None
+            Where to plot; None: in a new figure.
+
+        Returns
+        -------
+        display : LayerAttentionDisplay
+        """
+        shares = {}
+        is_one = not hasattr(estimator, "items")
+        for name, each in by_name(estimator).items():
+            if not hasattr(each, "task_names_"):
+                shares[name] = _shares(each)
+                continue
+            for task in each.task_names_:
+                own = str(task) if is_one else f"{name}: {task}"
+                shares[own] = _shares(each.task(task))
+        return cls(shares).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Plot a line for each model.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to plot; None: in a new figure.
+
+        Returns
+        -------
+        display : LayerAttentionDisplay
+        """
+        ax = new_axes(self, ax)
+        self.lines_ = []
+        for i, (name, of_layer) in enumerate(self.shares.items()):
+            layers = sorted(of_layer)
+            self.lines_ += ax.plot(
+                layers, [of_layer[n] for n in layers], label=name, **line_style(i)
+            )
+        for n_layers in {len(of_layer) for of_layer in self.shares.values()}:
+            ax.axhline(1 / n_layers, color="gray", linestyle=":", zorder=0)
+        layers = sorted({layer for each in self.shares.values() for layer in each})
+        ax.set_xticks(layers, ["emb." if n == 0 else str(n) for n in layers])
+        tidy(ax, xlabel="layer of the encoder", ylabel="share of the mix")
+        ax.set_ylim(bottom=0)
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _shares(estimator):
+    """Return the share of each attended layer of a classifier."""
+    shares = estimator.layer_attention_.tolist()
+    return dict(zip(estimator.module_.layers, shares, strict=True))

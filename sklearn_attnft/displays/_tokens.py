@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Texts with their tokens shaded."""
+
+import functools
+import html
+import re
+
+import numpy as np
+
+from .._validation import check_texts
+from ._style import BLUE, VERMILION, new_axes
+
+OPACITY = 0.6  # of the darkest shade: black and white text stay legible on it
+CAPTIONS = {
+    "token_attention": "shade: share of the token attention",
+    "attribution": "shade: attribution; framed with dots: against the class",
+}
+# Half a surrogate pair, which no file or font can hold, and control characters.
+_UNPRINTABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
+
+
+class AttentionDisplay:
+    """Texts whose tokens are shaded by attention or attribution.
+
+    All of a text is shown, also what has no attention. The shade is relative to the
+    largest value in the text: blue, or orange and framed with dots where it is
+    negative. In a notebook the display shows itself, as HTML that needs no matplotlib.
+
+    Parameters
+    ----------
+    texts : list of str
+    explanation : DataFrame or dict of ndarray
+        Of these texts, as a classifier's ``explain`` returns it.
+    column : str, default="token_attention"
+        What shades: "token_attention" or "attribution".
+    headings : list of str or None, default=None
+        A line above each text.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+    figure_ : matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sklearn_attnft.displays import AttentionDisplay
+    >>> tokens = {"sample": [0], "start": [0], "end": [4], "token_attention": [1.0]}
+    >>> AttentionDisplay(["good <day>"], tokens).to_html()
+    '<div ...>good</span> &lt;day&gt;</div>...'
+    """
+
+    def __init__(self, texts, explanation, *, column="token_attention", headings=None):
+        self.texts = texts
+        self.explanation = explanation
+        self.column = column
+        self.headings = headings
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, *, attribution=None, target=None, words=False
+    ):
+        """Explain predictions; nothing is plotted yet.
+
+        Parameters
+        ----------
+        estimator : fitted AttentionFineTuneClassifier
+            Or ``task(name)`` of a fitted ``MultiTaskClassifier``.
+        X : array-like of str, shape (n_samples,)
+        attribution : {"gradient", "integrated_gradients"} or None, default=None
+            What to shade by; None: token attention.
+        target : label, default=None
+            The class that attributions are to; None: the one with the highest score.
+        words : bool, default=False
+            Whether to shade whole words.
+
+        Returns
+        -------
+        display : AttentionDisplay
+            With predictions as headings.
+        """
+        explanation = estimator.explain(
+            X, attribution=attribution, target=target, words=words
+        )
+        headings = [f"predicted: {label}" for label in estimator.predict(X)]
+        if target is not None:
+            headings = [f"{heading}; explained: {target}" for heading in headings]
+        return cls(
+            check_texts(X),
+            explanation,
+            column="token_attention" if attribution is None else "attribution",
+            headings=headings,
+        )
+
+    def plot(self, ax=None, *, font_size=10):
+        """Write the texts into axes, in lines as long as these are wide.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to write, from the top; None: a new figure of the height that is
+            needed.
+        font_size : float, default=10
+            In points. Characters that matplotlib's fonts lack are boxes: set
+            ``rcParams["font.family"]`` to one that has them, or show the HTML.
+
+        Returns
+        -------
+        display : AttentionDisplay
+        """
+        leading = 1.6 * font_size
+        is_new = ax is None
+        ax = new_axes(self, ax, figsize=(7, 1))
+        figure = ax.get_figure(root=True)
+        ax.set_axis_off()
+        figure.draw_without_rendering()  # the layout decides how wide the axes are
+        width = ax.get_window_extent().width * 72 / figure.dpi
+        lines = self._lines(figure, width, font_size)
+        if is_new:
+            figure.set_figheight((len(lines) + 1) * leading / 72)
+        for row, line in enumerate(lines):
+            for x, piece, style in line:
+                ax.annotate(
+                    piece,
+                    (0, 1),
+                    (x, -row * leading - font_size),
+                    xycoords="axes fraction",
+                    textcoords="offset points",
+                    va="baseline",
+                    fontsize=font_size,
+                    parse_math=False,
+                    annotation_clip=False,
+                    **style,
+                )
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def to_html(self):
+        """Return the texts as HTML.
+
+        Returns
+        -------
+        html : str
+            Text is in the color of the page around it, light or dark.
+        """
+        parts = []
+        for heading, segments in self._shaded():
+            if heading is not None:
+                parts.append(f"<div><b>{_escape(heading)}</b></div>")
+            spans = []
+            for piece, value, shade in segments:
+                piece = _escape(piece)
+                if shade:
+                    color = ",".join(map(str, BLUE if shade > 0 else VERMILION))
+                    style = f"background:rgba({color},{abs(shade) * OPACITY:.3f})"
+                    style += ";outline:1px dotted" if shade < 0 else ""
+                    piece = f'<span style="{style}" title="{value:.3g}">{piece}</span>'
+                spans.append(piece)
+            style = "white-space:pre-wrap;line-height:1.6;margin-bottom:0.8em"
+            parts.append(f'<div style="{style}">{"".join(spans)}</div>')
+        caption = _escape(CAPTIONS.get(self.column, self.column))
+        return "\n".join([*parts, f"<div><small>{caption}</small></div>"])
+
+    def _repr_html_(self):
+        return self.to_html()
+
+    def _shaded(self):
+        """Yield the heading of each text, and its segments with value and shade."""
+        names = ["sample", "start", "end", self.column]
+        columns = {name: np.asarray(self.explanation[name]) for name in names}
+        for i, text in enumerate(self.texts):
+            of_text = columns["sample"] == i
+            _, *rows = (column[of_text].tolist() for column in columns.values())
+            segments = _segments(text, zip(*rows, strict=True))
+            largest = max((abs(value) for _, value in segments), default=0) or 1
+            heading = None if self.headings is None else self.headings[i]
+            yield heading, [(piece, v, v / largest) for piece, v in segments]
+
+    def _lines(self, figure, width, font_size):
+        """Return lines of (place in points, piece, keywords of an annotation)."""
+        lines = _Lines(figure, width, font_size)
+        for heading, segments in self._shaded():
+            if heading is not None:
+                lines.write([(heading, {})], weight="bold")
+            lines.write([(piece, _style(shade)) for piece, _, shade in segments])
+            lines.lines.append([])
+        lines.write([(CAPTIONS.get(self.column, self.column), {})], style="italic")
+        lines.ruler.remove()
+        return lines.lines
+
+
+def _segments(text, rows):
+    """Cut a text where its tokens begin and end; what is between them has 0.
+
+    Parameters
+    ----------
+    text : str
+    rows : iterable of (start, end, value)
+        In order. Where tokens overlap, such as the bytes of a character, they are one
+        segment with the sum of their values.
+
+    Returns
+    -------
+    list of (str, float)
+        The pieces are the text.
+    """
+    merged = []
+    for start, end, value in rows:
+        if merged and start < merged[-1][1]:
+            merged[-1][1] = max(end, merged[-1][1])
+            merged[-1][2] += value
+        else:
+            merged.append([start, end, value])
+    segments, done = [], 0
+    for start, end, value in merged:
+        segments += [(text[done:start], 0.0), (text[start:end], value)]
+        done = end
+    return [(piece, value) for piece, value in [*segments, (text[done:], 0.0)] if piece]
+
+
+def _printable(text):
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def _escape(text):
+    return html.escape(_printable(text))
+
+
+def _style(shade):
+    """Return keywords of an annotation that is shaded."""
+    if not shade:
+        return {}
+    color = [c / 255 for c in (BLUE if shade > 0 else VERMILION)]
+    edge = {"edgecolor": "none"}
+    if shade < 0:
+        edge = {"edgecolor": color, "linestyle": ":"}
+    box = {"facecolor": (*color, abs(shade) * OPACITY), "boxstyle": "square,pad=0.05"}
+    return {"bbox": {**box, **edge}}
+
+
+class _Lines:
+    """Lines of text in a proportional font, broken at white space."""
+
+    def __init__(self, figure, width, font_size):
+        self.width = width  # in points, as all lengths
+        self.points = 72 / figure.dpi
+        self.ruler = figure.text(0, 0, "", fontsize=font_size, parse_math=False)
+        self.lines = []
+
+    def write(self, segments, **font):
+        """Begin a new line and lay (text, keywords) out."""
+        text = _printable("".join(piece for piece, _ in segments)).replace("\t", " ")
+        ends = np.cumsum([len(piece) for piece, _ in segments])
+        self.ruler.set(**{"weight": "normal", "style": "normal", **font})
+        measure = functools.cache(self._measure)
+        self.lines.append([])
+        x = 0.0
+        for word in re.finditer(r"\s|\S{1,60}", text):
+            if word.group() == "\n":
+                self.lines.append([])
+                x = 0.0
+                continue
+            is_over = x + measure(word.group()) > self.width
+            if is_over and x and not word.group().isspace():
+                self.lines.append([])
+                x = 0.0
+            start = word.start()
+            while start < word.end():
+                i = np.searchsorted(ends, start, side="right")
+                stop = min(ends[i], word.end())
+                piece = text[start:stop]
+                self.lines[-1].append((x, piece, {**segments[i][1], **font}))
+                x += measure(piece)
+                start = stop
+
+    def _measure(self, piece):
+        """Return the width as it will be drawn, hinting included."""
+        self.ruler.set_text(piece)
+        return self.ruler.get_window_extent().width * self.points

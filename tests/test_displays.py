@@ -1,0 +1,245 @@
+"""Displays: what they show, not how they look."""
+
+import html
+import re
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import tiny
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import NotFittedError
+from test_explanation import X, Y, fitted
+
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    MultiTaskClassifier,
+    TransformerFeatureExtractor,
+)
+from sklearn_attnft.displays import (
+    AttentionDisplay,
+    LabelEfficiencyDisplay,
+    LayerAttentionDisplay,
+    TrainingDisplay,
+)
+from sklearn_attnft.displays._style import BLUE, VERMILION
+from sklearn_attnft.displays._tokens import OPACITY
+
+TEXTS = [
+    "A <good>, $lovely$ day\n\nof the  \u00a0bird & bad",
+    "",
+    "xyz \ud800\x00\tday",
+]
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def read(page):
+    """Text of the blocks that hold texts in HTML."""
+    blocks = re.findall(r'<div style="white-space.*?">(.*?)</div>', page, re.DOTALL)
+    return [html.unescape(re.sub("<[^>]*>", "", block)) for block in blocks]
+
+
+def shades(page):
+    """Opacities in HTML, with a sign."""
+    found = re.findall(r"rgba\((\d+),\d+,\d+,([\d.]+)\)", page)
+    return [float(a) * (1 if int(r) == BLUE[0] else -1) for r, a in found]
+
+
+@given(st.lists(st.text(), min_size=1, max_size=3), st.booleans())
+def test_html_is_the_whole_text_and_nothing_of_it_is_markup(texts, words):
+    display = AttentionDisplay.from_estimator(
+        fitted(max_length=8), texts, attribution="gradient", words=words
+    )
+    page = display._repr_html_()
+    assert re.fullmatch("[\t\n -~\x80-\U0010ffff]*", page.replace("\ufffd", ""))
+    shown = [re.sub("[\x00-\x08\x0b-\x1f\x7f]", "\ufffd", text) for text in texts]
+    assert read(page) == shown
+    page.encode("utf-8")
+
+
+def test_half_a_surrogate_pair_is_replaced():
+    page = AttentionDisplay.from_estimator(fitted(), TEXTS).to_html()
+    assert read(page)[2] == "xyz \ufffd\ufffd\tday"
+
+
+def test_shades_are_the_values():
+    columns = {"sample": [0, 0, 0, 1], "start": [0, 2, 2, 0], "end": [1, 3, 4, 2]}
+    columns["attribution"] = [-2.0, 3.0, 1.0, 0.5]
+    display = AttentionDisplay(
+        ["a bcd", "xy", "z"], columns, column="attribution", headings=["<1>", "2", "3"]
+    )
+    page = display.to_html()
+    # The two in the middle overlap, and are one.
+    assert shades(page) == pytest.approx([-OPACITY / 2, OPACITY, OPACITY], abs=1e-3)
+    assert 'title="4">bc</span>d' in page
+    assert page.count("1px dotted") == 1
+    assert "<b>&lt;1&gt;</b>" in page
+    assert "framed with dots: against the class" in page
+
+
+@pytest.mark.parametrize("background", [(255, 255, 255), (17, 17, 17)])
+@pytest.mark.parametrize("color", [BLUE, VERMILION])
+def test_text_is_legible_on_the_darkest_shade(color, background):
+    def luminance(rgb):
+        rgb = np.array(rgb) / 255
+        linear = np.where(rgb <= 0.03928, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]  # WCAG 2.1
+
+    text = (0, 0, 0) if background[0] > 128 else (255, 255, 255)
+    shade = OPACITY * np.array(color) + (1 - OPACITY) * np.array(background)
+    dark, light = sorted([luminance(text), luminance(shade)])
+    assert (light + 0.05) / (dark + 0.05) > 4.5
+
+
+def test_attention_is_plotted():
+    display = AttentionDisplay.from_estimator(fitted(), TEXTS)
+    assert display.headings == [f"predicted: {y}" for y in fitted().predict(TEXTS)]
+    assert display.plot() is display
+    assert display.figure_ is display.ax_.figure
+    display.figure_.draw_without_rendering()
+    pieces = [piece for piece in display.ax_.texts if piece.get_text().strip()]
+    written = "".join(piece.get_text() for piece in pieces)
+    for text in TEXTS:
+        expected = text.replace("\ud800", "\ufffd").replace("\x00", "\ufffd")
+        assert "".join(expected.split()) in "".join(written.split())
+    width = display.figure_.bbox.width
+    assert all(piece.get_window_extent().x1 <= width + 1 for piece in pieces)
+    heights = {round(piece.get_window_extent().y0) for piece in pieces}
+    assert min(heights) >= 0
+    boxed = [p.get_text() for p in pieces if p.get_bbox_patch() is not None]
+    assert boxed[:3] == ["A", "<", "good"]
+
+
+def test_attention_goes_where_it_is_told_in_lines_that_fit():
+    _, (left, right) = plt.subplots(1, 2, figsize=(6, 3))
+    display = AttentionDisplay.from_estimator(
+        fitted(), ["good " * 30 + "x" * 100], attribution="gradient", target="good"
+    )
+    display.plot(right, font_size=8)
+    assert display.ax_ is right
+    assert not left.texts
+    assert display.headings[0].endswith("; explained: good")
+    box = right.get_window_extent()
+    for piece in right.texts:
+        extent = piece.get_window_extent()
+        assert extent.x0 >= box.x0 - 1
+        if "x" not in piece.get_text():
+            assert extent.x1 <= box.x1 + 1
+    # A word is not torn, and one longer than a line is cut.
+    written = [p.get_text() for p in right.texts if p.get_weight() == "normal"]
+    assert written.count("good") == 30
+    assert max(map(len, written)) < 100
+
+
+def test_layers_of_one_and_of_several():
+    one = LayerAttentionDisplay.from_estimator(fitted())
+    np.testing.assert_allclose(one.lines_[0].get_ydata(), fitted().layer_attention_)
+    assert one.lines_[0].get_label() == "AttentionFineTuneClassifier"
+    some = fitted(layers=(2, 0))
+    clf = MultiTaskClassifier(fitted(max_epochs=1)).fit(
+        X, {"tone": Y, "n": [1, 2] * 12}
+    )
+    _, ax = plt.subplots()
+    models = {"some": some, "both": clf}
+    display = LayerAttentionDisplay.from_estimator(models, ax=ax)
+    assert display.ax_ is ax
+    labels = [line.get_label() for line in display.lines_]
+    assert labels == ["some", "both: tone", "both: n"]
+    assert display.lines_[0].get_xdata().tolist() == [0, 2]
+    expected = some.layer_attention_[::-1]
+    np.testing.assert_allclose(display.lines_[0].get_ydata(), expected)
+    looks = {(line.get_marker(), line.get_linestyle()) for line in display.lines_}
+    assert len(looks) == 3  # told apart in grey
+    tasks = LayerAttentionDisplay.from_estimator(clf).lines_
+    assert [line.get_label() for line in tasks] == ["tone", "n"]
+
+
+def test_training_has_the_stages_in_order():
+    clf = AttentionFineTuneClassifier(**fitted(max_epochs=2).get_params())
+    clf.set_params(lm_epochs=1).fit(X, Y, X_val=X[:6], y_val=Y[:6])
+    display = TrainingDisplay.from_estimator(clf)
+    titles = [panel.get_title() for panel in display.axes_]
+    assert titles == ["loss, language model", "loss, classifier", "validation"]
+    lines = {line.get_label(): line for line in display.axes_[1].lines}
+    rows = clf.history_[1:]
+    for label, name in [("training", "train_loss"), ("validation", "valid_loss")]:
+        assert lines[label].get_xdata().tolist() == [1, 2]
+        assert lines[label].get_ydata().tolist() == [row[name] for row in rows]
+    scores = display.axes_[2].lines[0]
+    assert scores.get_label() == "accuracy"
+    assert scores.get_ydata().tolist() == [row["valid_accuracy"] for row in rows]
+    _, ax = plt.subplots()
+    plain = TrainingDisplay.from_estimator(fitted(), ax=ax)
+    assert plain.axes_ == [ax]
+    assert plain.ax_ is ax
+    assert plain.figure_ is ax.figure
+
+
+def test_training_shows_the_scores_of_each_label_set():
+    clf = MultiTaskClassifier(fitted(max_epochs=1))
+    y = {"tone": Y, "n": [1, 2] * 12}
+    clf.fit(X, y, X_val=X[:6], y_val={name: labels[:6] for name, labels in y.items()})
+    scores = TrainingDisplay.from_estimator(clf).axes_[-1].lines
+    names = [line.get_label() for line in scores]
+    assert names == ["accuracy", "accuracy n", "accuracy tone"]
+
+
+def test_training_that_was_none():
+    with pytest.raises(NotFittedError):
+        TrainingDisplay.from_estimator(AttentionFineTuneClassifier())
+    frozen = TransformerFeatureExtractor(tiny.ENCODER, max_length=32).fit(X)
+    with pytest.raises(ValueError, match="history is empty"):
+        TrainingDisplay.from_estimator(frozen)
+
+
+def test_label_efficiency_is_the_learning_curve():
+    models = {"ours": fitted(max_epochs=1), "none": DummyClassifier()}
+    display = LabelEfficiencyDisplay.from_estimator(
+        models,
+        X,
+        Y,
+        train_sizes=[4, 12],
+        cv=2,
+        scoring="balanced_accuracy",
+        random_state=0,
+    )
+    sizes, scores = display.scores["none"]
+    assert sizes.tolist() == [4, 12]
+    np.testing.assert_array_equal(scores, 0.5)
+    assert display.scores["ours"][1].shape == (2, 2)
+    for line, (_, of_model) in zip(
+        display.lines_, display.scores.values(), strict=True
+    ):
+        np.testing.assert_allclose(line.get_ydata(), of_model.mean(axis=1))
+    assert display.ax_.get_ylabel() == "balanced accuracy"
+    assert [text.get_text() for text in display.ax_.get_legend().texts] == [*models]
+    _, ax = plt.subplots()
+    again = LabelEfficiencyDisplay.from_estimator(
+        DummyClassifier(), X, Y, train_sizes=[4], cv=2, n_jobs=1, ax=ax
+    )
+    assert again.ax_ is ax
+    assert again.score_name == "score"
+
+
+def test_without_matplotlib_there_is_html_and_a_clear_error(monkeypatch):
+    display = AttentionDisplay.from_estimator(fitted(), TEXTS)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert display.to_html()
+    with pytest.raises(ImportError, match=r"AttentionDisplay.plot requires matplotlib"):
+        display.plot()
+    with pytest.raises(ImportError, match=r"LayerAttentionDisplay.plot requires"):
+        LayerAttentionDisplay.from_estimator(fitted())
+
+
+def test_without_pandas_attention_is_shown(monkeypatch):
+    page = AttentionDisplay.from_estimator(fitted(), TEXTS).to_html()
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert AttentionDisplay.from_estimator(fitted(), TEXTS).to_html() == page

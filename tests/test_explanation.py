@@ -1,0 +1,476 @@
+"""What a classifier says of its predictions, and what that is worth."""
+
+import functools
+import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from test_families import FAMILIES, save
+
+from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
+from sklearn_attnft._backbone import TextTokenizer
+from sklearn_attnft._faithfulness import PERCENTAGES
+from sklearn_attnft._modules import POOLINGS
+
+X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
+Y = ["good", "bad"] * 12
+TEXTS = ["A good, lovely bird's day!", "", "bad rain " * 20, "xyz \ud800 İstanbul"]
+METHODS = ["gradient", "integrated_gradients"]
+# Characters that tokenizers change, drop, cut, or put together.
+CHARACTERS = "ab İßéﬁ½한😀\u0301\u0323\u200d\u2581\ud800\x00\n\t\u00a0.,"
+ANY_TEXT = st.text(st.one_of(st.characters(), st.sampled_from(CHARACTERS)))
+
+
+@functools.cache
+def fitted(**parameters):
+    small = {
+        "max_length": 32,
+        "trainable_layers": "blocks",
+        "batch_size": 8,
+        "learning_rate": 1e-3,
+        "head_learning_rate": 5e-2,
+        "random_state": 0,
+        "precision": "float32",
+    }
+    clf = AttentionFineTuneClassifier(tiny.ENCODER, **{**small, **parameters})
+    return clf.fit(X, Y)
+
+
+@functools.cache
+def tokenizers():
+    """Tokenizers of several kinds, trained on a few words."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    words = ["a good day bad dog", "İstanbul, ﬁne été 한국 😀 don't"] * 5
+    letters = pre_tokenizers.ByteLevel.alphabet()
+    made = {}
+    for prefix, trim, normal in [
+        (False, True, normalizers.NFC()),
+        (True, False, normalizers.NFKC()),
+    ]:
+        made[f"bytes, {prefix}"] = each = Tokenizer(models.BPE())
+        each.normalizer = normal
+        each.pre_tokenizer = pre_tokenizers.ByteLevel(prefix, trim_offsets=trim)
+        trainer = trainers.BpeTrainer(
+            vocab_size=300, initial_alphabet=letters, show_progress=False
+        )
+        each.train_from_iterator(words, trainer)
+    lower = [normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()]
+    for normal in [normalizers.NFKC(), normalizers.Sequence(lower)]:
+        made[f"sentencepiece, {normal}"] = each = Tokenizer(models.Unigram())
+        each.normalizer = normal
+        each.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.UnigramTrainer(
+            vocab_size=60, unk_token="?", special_tokens=["?"], show_progress=False
+        )
+        each.train_from_iterator(words, trainer)
+    made["no words"] = each = Tokenizer(models.BPE(byte_fallback=True, unk_token="?"))
+    each.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
+    every_byte = [f"<0x{i:02X}>" for i in range(256)]
+    trainer = trainers.BpeTrainer(
+        vocab_size=330, special_tokens=["?", *every_byte], show_progress=False
+    )
+    each.train_from_iterator(words, trainer)
+    settings = {"max_length": 32, "long_texts": "truncate", "config": {}}
+    wrapped = {
+        name: TextTokenizer(each.to_str(), pad_id=0, mask_id=None, **settings)
+        for name, each in made.items()
+    }
+    return {**wrapped, "words": fitted()._tokenizer}
+
+
+@given(st.lists(ANY_TEXT, max_size=3))
+@example(["", " ", "İ\ud800\ud83d\ude00"])
+def test_tokens_lie_in_the_text_in_order(texts):
+    for name, tokenizer in tokenizers().items():
+        all_spans, bodies = tokenizer.spans(texts), tokenizer.encode(texts)
+        for text, spans, body in zip(texts, all_spans, bodies, strict=True):
+            assert spans.shape == (len(body), 2), name
+            start, end = spans.T
+            assert (start < end).all(), name
+            assert (start >= 0).all(), name
+            assert (end <= len(text)).all(), name
+            assert (np.diff(start) >= 0).all(), name
+            assert (np.diff(end) >= 0).all(), name
+            for token in (text[a:b] for a, b in spans.tolist()):
+                assert token in (token.strip(), text) or not token.strip(), name
+
+
+@given(
+    st.lists(ANY_TEXT, min_size=1, max_size=4),
+    st.sampled_from(["truncate", "window"]),
+    st.booleans(),
+)
+def test_rows_are_the_users_text_and_attention_sums_to_one(texts, long_texts, words):
+    clf = fitted(long_texts=long_texts, max_length=8)
+    rows = clf.explain(texts, attribution="gradient", words=words)
+    assert (rows["sample"].diff().dropna() >= 0).all()
+    for i, of_text in rows.groupby("sample"):
+        spans = of_text[["token", "start", "end"]].itertuples(index=False)
+        assert all(token == texts[i][start:end] for token, start, end in spans)
+        assert (of_text["start"].diff().dropna() >= 0).all()
+        assert of_text["special_attention"].nunique() == 1
+        total = of_text["token_attention"].sum() + of_text["special_attention"].iloc[0]
+        np.testing.assert_allclose(total, 1, rtol=1e-5)
+    assert np.isfinite(rows["attribution"]).all()
+
+
+@pytest.mark.parametrize("head", ["linear", "lstm"])
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_token_attention_is_the_poolings(pooling, head):
+    clf = fitted(pooling=pooling, head=head)
+    text = "a good , lovely day"
+    ids = torch.tensor([[2, *clf._tokenizer.encode([text])[0], 3]])
+    mask = torch.ones_like(ids)
+    module = clf.module_
+    task = module.tasks[0]
+    with torch.no_grad():
+        tokens = task.mix(module.encode(ids, mask)[0])
+        if head == "lstm":
+            tokens, _ = task.recur(tokens, mask.bool())
+        tokens = tokens[0]
+        parts = {
+            "mean": torch.full((7,), 1 / 7),
+            "cls": torch.eye(7)[0],
+            "max": (tokens == tokens.amax(0)).float().mean(1),
+        }
+        if pooling == "attention":
+            scores = torch.tanh(task.pool.project(tokens)) @ task.pool.query
+            expected = torch.softmax(scores, dim=0)
+        else:
+            parts["concat"] = sum(parts.values()) / 3
+            expected = parts[pooling]
+    rows = clf.explain([text, "bad " * 20])[lambda rows: rows["sample"] == 0]
+    assert rows["token"].tolist() == text.split()
+    np.testing.assert_allclose(rows["token_attention"], expected[1:-1], atol=1e-6)
+    special = float(expected[0] + expected[-1])
+    np.testing.assert_allclose(rows["special_attention"], special, atol=1e-6)
+
+
+def test_layer_attention_is_that_of_the_layers():
+    clf = fitted(layers=(2, 0))
+    weights = clf.module_.tasks[0].mix.weights.detach().numpy()
+    expected = np.exp(weights) / np.exp(weights).sum()
+    np.testing.assert_allclose(clf.layer_attention_, expected, rtol=1e-6)
+    assert clf.layer_attention_.sum() == pytest.approx(1)
+    assert len(set(clf.layer_attention_)) == 2  # they were learned
+    assert fitted().layer_attention_.shape == (3,)
+    assert not hasattr(clone(clf), "layer_attention_")
+
+
+def test_what_is_cut_out_has_no_rows_and_windows_are_added_up():
+    text = "a all am and are at awful bad be best big bird"
+    numbers = fitted().explain([text])["start"].tolist()
+    cut = fitted(max_length=8).explain([text])
+    assert cut["start"].tolist() == numbers[:3] + numbers[-3:]
+    mean = fitted(max_length=8, long_texts="window", pooling="mean")
+    rows = mean.explain([text])  # windows of 6 from 0, 5 and 10; three special pairs
+    assert rows["start"].tolist() == numbers
+
+    windows = [range(0, 6), range(5, 11), range(10, 12)]
+    seen = np.bincount(np.concatenate(windows)) / sum(len(w) + 2 for w in windows)
+    np.testing.assert_allclose(rows["token_attention"], seen, rtol=1e-6)
+
+
+def test_pieces_become_words():
+    clf, text = fitted(), "goodly birds,dogs"
+    pieces = clf.explain([text], attribution="gradient")
+    words = clf.explain([text], attribution="gradient", words=True)
+    assert words["token"].tolist() == ["goodly", "birds", ",", "dogs"]
+    assert len(pieces) > len(words)
+    for column in ("token_attention", "attribution"):
+        assert words[column].sum() == pytest.approx(pieces[column].sum())
+    of_word = pieces["start"] < len("goodly")
+    expected = pieces["token_attention"][of_word].sum()
+    assert words["token_attention"][0] == pytest.approx(expected)
+    # Of a word whose middle is cut out there are both ends.
+    ends = fitted(max_length=8).explain(["x" * 40], words=True)
+    assert ends["token"].tolist() == ["xxx", "xxx"]
+
+
+def logits_of(clf, bodies):
+    """Logits of texts given as ids, each read alone."""
+    rows = [torch.tensor([[2, *body, 3]]) for body in bodies]
+    with torch.no_grad():
+        return np.concatenate([clf.module_(i, torch.ones_like(i)) for i in rows])
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"head": "lstm"}, {"head": "mlp", "pooling": "mean"}, {"layers": "last"}],
+    ids=str,
+)
+def test_integrated_gradients_are_complete(parameters):
+    clf = fitted(**parameters)
+    texts = ["a good, lovely bird", "bad dog", "the night was awful."]
+    rows = clf.explain(texts, attribution="integrated_gradients", target="good")
+    bodies = clf._tokenizer.encode(texts)
+    baselines = [np.full_like(body, clf._tokenizer.mask_id) for body in bodies]
+    rise = logits_of(clf, bodies)[:, 1] - logits_of(clf, baselines)[:, 1]
+    sums = rows.groupby("sample")["attribution"].sum()
+    np.testing.assert_allclose(sums, rise, atol=1e-4)
+    assert np.abs(rise).max() > 0.02
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_reads_embeddings(family, tmp_path):
+    from transformers import AutoModel
+
+    encoder = save(family, tmp_path, AutoModel)
+    clf = AttentionFineTuneClassifier(
+        encoder, max_length=8, max_epochs=1, trainable_layers=0, long_texts="window"
+    ).fit(X, Y)
+    texts = [text for text in TEXTS if text]
+    rows = clf.explain(texts, attribution="integrated_gradients", target="bad")
+    batch = torch.tensor([[2, 9, 10, 3], [2, 8, 3, 0]])
+    mask = (batch != 0).long()
+    with torch.no_grad():
+        by_ids, _ = clf.module_.encode(batch, mask)
+        embedded = clf.module_.embed(batch)
+        by_embeddings, _ = clf.module_.encode(batch, mask, embeddings=embedded)
+    for a, b in zip(by_ids, by_embeddings, strict=True):
+        torch.testing.assert_close(a[mask.bool()], b[mask.bool()])
+    assert np.isfinite(rows["attribution"]).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_attributions_are_captums(method):
+    import captum.attr
+
+    clf, text = fitted(), "a good, lovely bird"
+    ids = torch.tensor([[2, *clf._tokenizer.encode([text])[0], 3]])
+    mask = torch.ones_like(ids)
+    blank = torch.full_like(ids, clf._tokenizer.mask_id)
+    blank[0, [0, -1]] = ids[0, [0, -1]]
+
+    def forward(embeddings):
+        states, _ = clf.module_.encode(ids, mask, embeddings=embeddings)
+        return clf.module_.attend(states, mask)
+
+    point = clf.module_.embed(ids).detach().requires_grad_()
+    if method == "gradient":
+        expected = captum.attr.InputXGradient(forward).attribute(point, target=0)
+    else:
+        expected = captum.attr.IntegratedGradients(forward).attribute(
+            point,
+            clf.module_.embed(blank).detach(),
+            target=0,
+            n_steps=64,
+            internal_batch_size=1,
+        )
+    rows = clf.explain([text], attribution=method, target="bad")
+    expected = expected.sum(dim=2)[0, 1:-1].detach().numpy()
+    np.testing.assert_allclose(rows["attribution"], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_predicted_class_is_explained(method):
+    clf, texts = fitted(), X[:4]
+    rows = clf.explain(texts, attribution=method)
+    for i, label in enumerate(clf.predict(texts)):
+        alone = clf.explain(texts[i : i + 1], attribution=method, target=label)
+        found = rows["attribution"][rows["sample"] == i]
+        np.testing.assert_allclose(found, alone["attribution"], atol=1e-5)
+    rng = np.random.default_rng(0)
+    numbers = clone(clf).fit(X, rng.permutation([3, 7, -2] * 8))
+    assert len(numbers.explain(["good day"], attribution=method, target=7)) == 2
+
+
+@pytest.mark.parametrize("words", [False, True])
+@pytest.mark.parametrize("long_texts", ["truncate", "window"])
+@pytest.mark.parametrize("head", ["linear", "lstm"])
+def test_a_text_alone_has_the_same_explanation(head, long_texts, words):
+    clf = fitted(head=head, long_texts=long_texts, max_length=12)
+    kwargs = {"attribution": "gradient", "words": words}
+    together = clf.explain(TEXTS, **kwargs)
+    alone = [
+        clf.explain([text], **kwargs).assign(sample=i) for i, text in enumerate(TEXTS)
+    ]
+    pd.testing.assert_frame_equal(
+        together, pd.concat(alone, ignore_index=True), rtol=0, atol=1e-5
+    )
+
+
+def test_the_module_stays_what_it_was():
+    clf = fitted(head="lstm")
+    before = {
+        n: (p.requires_grad, p.clone()) for n, p in clf.module_.named_parameters()
+    }
+    assert any(is_trainable for is_trainable, _ in before.values())
+    state = np.random.get_state()[1].copy(), torch.get_rng_state()
+    for method in METHODS:
+        clf.explain(TEXTS, attribution=method)
+    clf.faithfulness(TEXTS, attribution=METHODS)
+    for name, parameter in clf.module_.named_parameters():
+        assert parameter.grad is None
+        assert parameter.requires_grad == before[name][0]
+        assert torch.equal(parameter, before[name][1])
+    assert not any(module.training for module in clf.module_.modules())
+    np.testing.assert_array_equal(np.random.get_state()[1], state[0])
+    assert torch.equal(torch.get_rng_state(), state[1])
+
+
+def test_threads_and_modes_of_the_caller_change_nothing():
+    clf = fitted()
+
+    def explain(_=None):
+        return clf.explain(TEXTS, attribution="gradient")
+
+    expected = explain()
+    with torch.no_grad():
+        pd.testing.assert_frame_equal(explain(), expected)
+    with ThreadPoolExecutor(4) as pool:
+        for rows in pool.map(explain, range(8)):
+            pd.testing.assert_frame_equal(rows, expected)
+
+
+def test_what_was_stored_explains_the_same(tmp_path):
+    clf = fitted()
+    expected = clf.explain(TEXTS, attribution="gradient")
+    stored = pickle.loads(pickle.dumps(clf))
+    loaded = AttentionFineTuneClassifier.load(clf.save(tmp_path / "model"))
+    for again in (stored, loaded):
+        rows = again.explain(TEXTS, attribution="gradient")
+        pd.testing.assert_frame_equal(rows, expected)
+        np.testing.assert_array_equal(again.layer_attention_, clf.layer_attention_)
+
+
+def test_states_from_the_cache_are_explained_the_same():
+    plain, cached = (
+        fitted(trainable_layers=0, cache=cache).explain(TEXTS, attribution="gradient")
+        for cache in (None, "memory")
+    )
+    pd.testing.assert_frame_equal(plain, cached, rtol=0, atol=1e-5)
+
+
+def test_without_pandas_there_are_arrays(monkeypatch):
+    clf = fitted()
+    frames = clf.explain(TEXTS), clf.faithfulness(TEXTS, random_state=0)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    arrays = clf.explain(TEXTS), clf.faithfulness(TEXTS, random_state=0)
+    for frame, columns in zip(frames, arrays, strict=True):
+        assert type(columns) is dict
+        assert list(columns) == list(frame)
+        for name, column in columns.items():
+            assert column.dtype == frame[name].dtype
+            np.testing.assert_array_equal(column, frame[name])
+
+
+def test_a_label_set_of_several_is_explained():
+    y = {"tone": Y, "kind": [{"animal"}, set(), {"time", "day"}, {"day"}] * 6}
+    clf = MultiTaskClassifier(fitted()).fit(X, y)
+    for name in clf.task_names_:
+        task = clf.task(name)
+        rows = task.explain(X[:3], attribution="integrated_gradients")
+        assert rows["token"].tolist() == " ".join(X[:3]).split()
+        assert len(task.faithfulness(X[:3])) == 3 * 2
+    shares = [clf.task(name).layer_attention_ for name in clf.task_names_]
+    assert not np.allclose(*shares, rtol=1e-6)
+    explained = clf.task("kind").explain(X[:3], attribution="gradient", target="day")
+    assert np.isfinite(explained["attribution"]).all()
+
+
+def test_faithfulness_is_what_erasing_words_does():
+    clf = fitted()
+    texts = ["a good lovely day and the very best night of all time", "bad", ""]
+    scores = clf.faithfulness(texts, attribution="gradient", random_state=0)
+    assert scores["sample"].tolist() == [0] * 3 + [1] * 3
+    assert scores["ranking"].tolist() == ["attention", "gradient", "random"] * 2
+    rows = clf.explain(texts, attribution="gradient")
+    names = {"attention": "token_attention", "gradient": "attribution"}
+    for i, text in enumerate(texts[:2]):
+        proba = clf.predict_proba([text])[0]
+        words, falls = np.array(text.split()), {name: [] for name in names}
+        for name, column in names.items():
+            values = rows[column][rows["sample"] == i].to_numpy()
+            for percent in PERCENTAGES:
+                is_top = np.zeros(len(words), dtype=bool)
+                is_top[
+                    np.argsort(-values)[: int(np.ceil(percent * len(words) / 100))]
+                ] = 1
+                erased = [" ".join(words[~is_top]), " ".join(words[is_top])]
+                left = clf.predict_proba(erased)[:, proba.argmax()]
+                falls[name].append(proba.max() - left)
+            found = scores[(scores["sample"] == i) & (scores["ranking"] == name)]
+            found = found[["comprehensiveness", "sufficiency"]].to_numpy()[0]
+            np.testing.assert_allclose(found, np.mean(falls[name], axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("long_texts", ["truncate", "window"])
+def test_faithfulness_of_long_texts(long_texts):
+    clf = fitted(max_length=12, long_texts=long_texts)
+    text = "a all am and are at awful bad be best big bird black bright"
+    scores = clf.faithfulness([text], n_random=0)
+    words = text.split()
+    if long_texts == "truncate":
+        words = words[:5] + words[-5:]
+    values = clf.explain([text])["token_attention"].to_numpy()
+    order = np.argsort(-values)
+    tops = [order[: int(np.ceil(p * len(words) / 100))] for p in PERCENTAGES]
+    kept = [" ".join(words[i] for i in sorted(top)) for top in tops]
+    proba = clf.predict_proba([" ".join(words), *kept])
+    falls = proba[0].max() - proba[1:, proba[0].argmax()]
+    assert scores["sufficiency"][0] == pytest.approx(falls.mean(), abs=1e-5)
+
+
+def test_equal_ranks_and_random_orders_are_drawn():
+    clf = fitted(pooling="mean")
+    text = ["a good lovely day and the very best night of all time"]
+    first, again = (clf.faithfulness(text, random_state=0) for _ in range(2))
+    pd.testing.assert_frame_equal(first, again)
+    other = clf.faithfulness(text, random_state=1)
+    assert (first["sufficiency"] != other["sufficiency"]).all()
+    more = clf.faithfulness(text, n_random=50, random_state=0)["sufficiency"]
+    most = clf.faithfulness(text, n_random=50, random_state=1)["sufficiency"]
+    assert abs(more[1] - most[1]) < abs(more[0] - most[0])
+    assert clf.faithfulness(text, n_random=0)["ranking"].tolist() == ["attention"]
+    both = clf.faithfulness(text, attribution=METHODS)["ranking"]
+    assert both.tolist() == ["attention", *METHODS, "random"]
+
+
+def test_no_token_at_all():
+    clf = fitted()
+    for words in (False, True):
+        rows = clf.explain(["", " "], attribution="gradient", words=words)
+        assert rows.shape == (0, 7)
+    assert clf.faithfulness([""]).shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"attribution": "shap"}, "attribution is 'shap'; expected None for attention"),
+        ({"attribution": ["gradient"]}, "attribution is .'gradient'.; expected None"),
+        ({"target": "good"}, "target='good' was passed without attribution"),
+        ({"target": "ugly", "attribution": "gradient"}, "'ugly' is not a label of y"),
+        ({"target": ["bad"], "attribution": "gradient"}, "is not a label of y"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        fitted().explain(X, **arguments)
+
+
+def test_wrong_calls():
+    clf = fitted()
+    for call in (clf.explain, clf.faithfulness):
+        with pytest.raises(ValueError, match="X is one str"):
+            call("good")
+    for call in (clone(clf).explain, clone(clf).faithfulness):
+        with pytest.raises(NotFittedError):
+            call(X)
+    with pytest.raises(ValueError, match="n_random == -1, must be >= 0"):
+        clf.faithfulness(X, n_random=-1)
+    with pytest.raises(ValueError, match="or a list"):
+        clf.faithfulness(X, attribution=["attention"])
