@@ -29,6 +29,7 @@ nitpicky = False
 
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # the template of a class lists them
 
 sphinx_gallery_conf = {
@@ -44,6 +45,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "plot_gallery": "True",
     "abort_on_example_error": True,
+    "capture_repr": ("_repr_html_",),
 }
 
 html_theme = "pydata_sphinx_theme"

@@ -29,7 +29,6 @@ X_train, X_held, y_train, y_held = X[:420], X[420:], y[:420], y[420:]
 # One fit, on a part of the texts. The rest is held out for what follows.
 
 clf = AttentionFineTuneClassifier(
-    max_length=64,
     trainable_layers=2,
     learning_rate=5e-4,
     head_learning_rate=5e-3,

@@ -31,7 +31,7 @@ print(frame.groupby("urgency")[["characters", "exclamations", "capitals"]].mean(
 # table of one column.
 
 numbers = (StandardScaler(), ["characters", "exclamations", "capitals"])
-text = (TransformerFeatureExtractor(max_length=64, cache="memory"), "text")
+text = (TransformerFeatureExtractor(cache="memory"), "text")
 columns = {
     "numbers": make_column_transformer(numbers),
     "text": make_column_transformer(text),

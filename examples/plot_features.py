@@ -26,8 +26,8 @@ X_test, y_test = load_support_tickets(subset="test", return_X_y=True)
 
 models = {
     "features of the encoder": make_pipeline(
-        TransformerFeatureExtractor(max_length=64, cache="memory"),
-        LogisticRegression(C=10, max_iter=1000),
+        TransformerFeatureExtractor(cache="memory"),
+        LogisticRegression(max_iter=1000),
     ),
     "TF-IDF": make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
@@ -41,6 +41,7 @@ for name, model in models.items():
     axes.plot(sizes, scores, marker="o", label=name)
 axes.set(xscale="log", xlabel="texts with a label", ylabel="accuracy on the test texts")
 axes.set_xticks(sizes, sizes)
+axes.minorticks_off()
 axes.legend()
 
 # %%
@@ -50,8 +51,7 @@ features = models["features of the encoder"]
 print(features[0].cache_info())
 
 # %%
-# What is confused with what, with all labels: asking how something is done and asking
-# for something new are near to each other.
+# What is confused with what, with all labels:
 
 ConfusionMatrixDisplay.from_estimator(
     features, X_test, y_test, cmap="Blues", xticks_rotation=45

@@ -5,7 +5,7 @@ Fine-tune a classifier
 The top two blocks of the encoder, attention and head are trained on the topics of the
 tickets. Validation texts show how far the training has come.
 
-The tickets are synthetic, and two blocks and short texts were chosen so that this page
+The tickets are synthetic, and two blocks were chosen so that this page
 is made quickly. Measured accuracies are in the user guide.
 """
 
@@ -24,7 +24,6 @@ X_test, y_test = load_support_tickets(subset="test", return_X_y=True)
 # ``early_stopping`` is off.
 
 clf = AttentionFineTuneClassifier(
-    max_length=64,
     trainable_layers=2,
     learning_rate=5e-4,
     head_learning_rate=5e-3,

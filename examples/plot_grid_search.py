@@ -29,7 +29,7 @@ X, y = X[:400], y[:400]
 
 model = Pipeline(
     [
-        ("features", TransformerFeatureExtractor(max_length=64, cache="memory")),
+        ("features", TransformerFeatureExtractor(cache="memory")),
         ("classify", LogisticRegression(max_iter=2000)),
     ]
 )
@@ -65,5 +65,6 @@ axes.set_yticks(range(len(table.index)), table.index)
 axes.set(xlabel="C", ylabel="pooling")
 for row, scores in enumerate(table.to_numpy()):
     for column, score in enumerate(scores):
-        axes.text(column, row, f"{score:.3f}", ha="center", va="center", color="white")
+        colour = "black" if image.norm(score) > 0.5 else "white"
+        axes.text(column, row, f"{score:.3f}", ha="center", va="center", color=colour)
 figure.colorbar(image, label="accuracy, 3 folds")

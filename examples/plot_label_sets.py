@@ -34,7 +34,6 @@ print(y_train.head(6).to_string())
 
 clf = MultiTaskClassifier(
     AttentionFineTuneClassifier(
-        max_length=64,
         trainable_layers=2,
         learning_rate=5e-4,
         head_learning_rate=5e-3,

@@ -22,7 +22,7 @@ from sklearn_attnft import TransformerFeatureExtractor
 from sklearn_attnft.datasets import load_support_tickets
 
 X, topics = load_support_tickets(subset="train", return_X_y=True)
-extractor = TransformerFeatureExtractor(max_length=64, cache="memory")
+extractor = TransformerFeatureExtractor(cache="memory")
 features = normalize(extractor.fit_transform(X))  # lengths aside, angles only
 clusters = KMeans(7, n_init=10, random_state=0).fit_predict(features)
 
@@ -30,7 +30,9 @@ clusters = KMeans(7, n_init=10, random_state=0).fit_predict(features)
 # The words of a cluster: their share in it, times the logarithm of how rare they are
 # over all clusters (Grootendorst 2022, arXiv 2203.05794).
 
-vectorizer = CountVectorizer(stop_words="english", min_df=3)
+vectorizer = CountVectorizer(
+    stop_words="english", min_df=3, token_pattern=r"\b[a-z]{3,}\b"
+)
 counts = vectorizer.fit_transform(X)
 of_cluster = np.stack([counts[clusters == k].sum(axis=0).A1 for k in range(7)])
 share = of_cluster / of_cluster.sum(axis=1, keepdims=True)

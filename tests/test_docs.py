@@ -6,15 +6,27 @@ The code runs on the tiny encoder for one epoch.
 import ast
 import re
 import runpy
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import tiny
 
-from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    MultiTaskClassifier,
+    TransformerFeatureExtractor,
+)
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sklearn_attnft"
+ESTIMATORS = [
+    AttentionFineTuneClassifier,
+    MultiTaskClassifier,
+    TransformerFeatureExtractor,
+]
 BUILT = ("_build", "auto_examples", "api")
 PAGES = [
     page.relative_to(ROOT)
@@ -92,6 +104,27 @@ def test_quoted_messages_are_in_the_package():
         parts = without_names(message).split("...")
         pattern = re.compile(".*".join(map(re.escape, parts)))
         assert any(pattern.search(text) for text in said), message
+
+
+def test_the_site_is_built_without_a_warning(tmp_path):
+    """But for the examples, which only `make docs` runs."""
+    for part in ("docs", "examples"):
+        ignored = shutil.ignore_patterns(*BUILT)
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=ignored)
+    shutil.copy(ROOT / "CHANGES.md", tmp_path)
+    options = ["-W", "--keep-going", "-q", "-D", "plot_gallery=0"]
+    command = [sys.executable, "-m", "sphinx", *options, "docs", "site"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    site = tmp_path / "site"
+    pages = {page.with_suffix(".html").relative_to("docs") for page in PAGES[1:]}
+    assert all((site / page).is_file() for page in pages)
+    for estimator in ESTIMATORS:
+        name = f"sklearn_attnft.{estimator.__name__}"
+        page = (site / "api" / f"{name}.html").read_text(encoding="utf-8")
+        methods = [method for method in dir(estimator) if method[0] != "_"]
+        assert len(methods) > 10
+        assert not [m for m in methods if f'id="{name}.{m}"' not in page]
 
 
 @pytest.mark.filterwarnings("ignore:.*longer than max_length")
