@@ -43,13 +43,12 @@ clf.fit(X_train, y_train)
 calibrated = CalibratedClassifierCV(FrozenEstimator(clf), method="temperature")
 calibrated.fit(X_held, y_held)
 models = {"as fitted": clf, "calibrated": calibrated}
-for name, model in models.items():
-    print(f"{name}: log loss {log_loss(y_test, model.predict_proba(X_test)):.3f}")
-
+urgent = {name: model.predict_proba(X_test)[:, 1] for name, model in models.items()}
 figure, axes = plt.subplots(figsize=(5.5, 4), layout="constrained")
-for name, model in models.items():
-    CalibrationDisplay.from_estimator(
-        model, X_test, y_test, n_bins=6, strategy="quantile", name=name, ax=axes
+for name, probabilities in urgent.items():
+    print(f"{name}: log loss {log_loss(y_test, probabilities):.3f}")
+    CalibrationDisplay.from_predictions(
+        y_test, probabilities, n_bins=6, strategy="quantile", name=name, ax=axes
     )
 axes.set(xlabel="predicted probability of urgent", ylabel="share that is urgent")
 
@@ -72,14 +71,13 @@ tuned = TunedThresholdClassifierCV(
 )
 tuned.fit(X_held, y_held)
 print(f"threshold {tuned.best_threshold_:.2f}")
-print(f"cost a ticket at 0.5: {cost(y_test, calibrated.predict(X_test)):.3f}")
+print(f"cost a ticket at 0.5: {cost(y_test, urgent['calibrated'] > 0.5):.3f}")
 print(f"cost a ticket at the threshold: {cost(y_test, tuned.predict(X_test)):.3f}")
 
 # %%
 
 thresholds = np.linspace(0.02, 0.98, 49)
-probabilities = calibrated.predict_proba(X_test)[:, 1]
-costs = [cost(y_test, probabilities >= threshold) for threshold in thresholds]
+costs = [cost(y_test, urgent["calibrated"] >= threshold) for threshold in thresholds]
 figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
 axes.plot(thresholds, costs)
 axes.axvline(tuned.best_threshold_, color="C1", label="found on texts held out")
