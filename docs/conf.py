@@ -25,7 +25,6 @@ exclude_patterns = ["_build", "**sg_execution_times.rst"]
 templates_path = ["_templates"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
-nitpicky = False
 
 autosummary_generate = True
 autodoc_typehints = "none"
@@ -35,15 +34,10 @@ numpydoc_show_class_members = False  # the template of a class lists them
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    # Scripts with arguments of their own are no pages.
-    "ignore_pattern": r"^(quickstart|multitask_tickets)\.py",
-    "filename_pattern": r"/(plot_|explain_)",
-    "copyfile_regex": r".*\.rst",
+    "ignore_pattern": r"^(?!plot_|explain_)",  # other scripts are no pages
+    "filename_pattern": "",  # of those left, all are run
     "download_all_examples": False,
-    "remove_config_comments": True,
-    "show_memory": False,
     "show_signature": False,
-    "plot_gallery": "True",
     "abort_on_example_error": True,
     "capture_repr": ("_repr_html_",),
 }
