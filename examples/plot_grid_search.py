@@ -21,7 +21,7 @@ from sklearn_attnft import TransformerFeatureExtractor
 from sklearn_attnft.datasets import load_support_tickets
 
 X, y = load_support_tickets(subset="train", return_X_y=True)
-X, y = X[:400], y[:400]
+X, y = X[:300], y[:300]
 
 # %%
 # Two poolings, five strengths of regularisation and three folds are 30 fits, and 30
