@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 METADATA := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: quickstart test test-slow lint format clean
+.PHONY: quickstart test test-slow docs lint format clean
 
 quickstart: $(VENV)/.installed-minilm
 	$(BIN)/python examples/quickstart.py
@@ -15,6 +15,9 @@ test: $(VENV)/.installed-test
 
 test-slow: $(VENV)/.installed-slow
 	$(BIN)/python -m pytest -m slow
+
+docs: $(VENV)/.installed-docs
+	HF_HUB_OFFLINE=1 $(BIN)/python -m sphinx -W --keep-going docs docs/_build/html
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -26,7 +29,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) docs/_build docs/api docs/auto_examples
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

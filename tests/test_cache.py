@@ -501,14 +501,17 @@ def test_killed_writers_leave_whole_entries_and_no_locks(tmp_path):
     cache = _cache.Cache(store, 10**9, b"", _cache.Counts())
     keys = [_fetch.hashlib.sha256(content).hexdigest() for content in CONTENTS]
     expected = [value_of(content).tobytes() for content in CONTENTS]
-    killer, n_read = python(KILL, tmp_path), 0
-    while killer.poll() is None:
-        for key, value in zip(keys, expected, strict=True):
-            found = store.get(key)
-            assert found in (None, value)
-            n_read += found is not None
-    assert killer.returncode == 0
-    assert n_read > 0
+    n_read, n_tries = 0, 0
+    while not n_read:  # on a busy machine writers are killed before they write
+        n_tries += 1
+        assert n_tries < 10
+        killer = python(KILL, tmp_path)
+        while killer.poll() is None:
+            for key, value in zip(keys, expected, strict=True):
+                found = store.get(key)
+                assert found in (None, value)
+                n_read += found is not None
+        assert killer.returncode == 0
     values = cache.fetch_floats(
         CONTENTS, lambda rows: [value_of(CONTENTS[i]) for i in rows]
     )

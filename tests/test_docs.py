@@ -1,20 +1,49 @@
-"""The code in the README and the guide runs (on the tiny encoder, for one epoch)."""
+"""The documentation says what is so: its code runs, its messages are the package's.
 
+The code runs on the tiny encoder for one epoch.
+"""
+
+import ast
 import re
 import runpy
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import tiny
 
-from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    MultiTaskClassifier,
+    TransformerFeatureExtractor,
+)
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "sklearn_attnft"
+ESTIMATORS = [
+    AttentionFineTuneClassifier,
+    MultiTaskClassifier,
+    TransformerFeatureExtractor,
+]
+BUILT = ("_build", "auto_examples", "api")
+PAGES = [
+    page.relative_to(ROOT)
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    if not set(page.parts) & set(BUILT)
+]
+
+
+def read(path):
+    return (ROOT / path).read_text(encoding="utf-8")
 
 
 def code_of(path):
-    text = (ROOT / path).read_text(encoding="utf-8")
-    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    return re.findall(r"```python\n(.*?)```", read(path), flags=re.DOTALL)
+
+
+WITH_CODE = [page.as_posix() for page in PAGES if code_of(page)]
 
 
 @pytest.fixture
@@ -30,23 +59,79 @@ def quick(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
+def test_the_pages_with_code_are_found():
+    guide = {page for page in WITH_CODE if page.startswith("docs/guide/")}
+    assert {"README.md", "docs/index.md", "docs/quickstart.md"} <= set(WITH_CODE)
+    assert len(guide) >= 9
+
+
 @pytest.mark.filterwarnings("ignore:.*longer than max_length")
 @pytest.mark.filterwarnings("ignore:Precision is ill-defined")
-@pytest.mark.parametrize("path", ["README.md", "docs/guide.md"])
+@pytest.mark.filterwarnings("ignore:In the last epoch every training text")
+@pytest.mark.parametrize("path", WITH_CODE)
 def test_code_blocks_run(path, quick):
-    blocks = code_of(path)
-    assert len(blocks) >= 2
     namespace = {}
-    for block in blocks:
+    for block in code_of(path):
         exec(compile(block, path, "exec"), namespace)
+
+
+def without_names(text):
+    """Put dots for the names of arguments, which messages are given."""
+    return re.sub(r"\b(X|y|X_val|y_val)\b", "...", text)
+
+
+def messages():
+    """Yield the one-line strings of the package, dots for what is put in."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (getattr(part, "value", None) for part in node.values)
+                text = "".join(p if isinstance(p, str) else "..." for p in parts)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = node.value
+            else:
+                continue
+            if "\n" not in text:  # else a docstring
+                yield without_names(text)
+
+
+def test_quoted_messages_are_in_the_package():
+    page = read("docs/guide/troubleshooting.md")
+    quoted = re.findall(r"^\| `(.+?)` \|", page, flags=re.MULTILINE)
+    assert len(quoted) > 50
+    said = list(messages())
+    for message in quoted:
+        parts = without_names(message).split("...")
+        pattern = re.compile(".*".join(map(re.escape, parts)))
+        assert any(pattern.search(text) for text in said), message
+
+
+def test_the_site_is_built_without_a_warning(tmp_path):
+    """But for the examples, which only `make docs` runs."""
+    for part in ("docs", "examples"):
+        ignored = shutil.ignore_patterns(*BUILT)
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=ignored)
+    shutil.copy(ROOT / "CHANGES.md", tmp_path)
+    options = ["-W", "--keep-going", "-q", "-D", "plot_gallery=0"]
+    command = [sys.executable, "-m", "sphinx", *options, "docs", "site"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    site = tmp_path / "site"
+    pages = {page.with_suffix(".html").relative_to("docs") for page in PAGES[1:]}
+    assert all((site / page).is_file() for page in pages)
+    for estimator in ESTIMATORS:
+        name = f"sklearn_attnft.{estimator.__name__}"
+        page = (site / "api" / f"{name}.html").read_text(encoding="utf-8")
+        methods = [method for method in dir(estimator) if method[0] != "_"]
+        assert len(methods) > 10
+        assert not [m for m in methods if f'id="{name}.{m}"' not in page]
 
 
 @pytest.mark.filterwarnings("ignore:.*longer than max_length")
 def test_the_example_of_explanations_runs(quick, capsys):
-    runpy.run_path(str(ROOT / "examples" / "explain_tickets.py"), run_name="__main__")
-    printed = capsys.readouterr().out
-    assert "comprehensiveness" in printed
-    assert {"tickets.html", "tickets.png"} <= {path.name for path in Path().iterdir()}
+    ran = runpy.run_path(str(ROOT / "examples" / "plot_explanations.py"))
+    assert "accuracy 0." in capsys.readouterr().out
+    assert ran["means"].loc["random", "sufficiency"].notna().all()
 
 
 @pytest.mark.filterwarnings("ignore:.*longer than max_length")

@@ -1,0 +1,86 @@
+"""
+Calibrated probabilities and thresholds
+=======================================
+
+Is a ticket urgent? A probability is worth something if of the tickets with 0.7, seven
+in ten are. And where a missed urgent ticket costs more than a needless look, 0.5 is not
+where to cut. scikit-learn has tools for both, and they take the fine-tuned classifier
+as it is.
+
+The tickets are synthetic, and the costs are invented.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.calibration import CalibratedClassifierCV, CalibrationDisplay
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import log_loss, make_scorer
+from sklearn.model_selection import TunedThresholdClassifierCV
+
+from sklearn_attnft import AttentionFineTuneClassifier
+from sklearn_attnft.datasets import load_support_tickets
+
+X, urgency = load_support_tickets(label="urgency", subset="train", return_X_y=True)
+X_test, y_test = load_support_tickets(label="urgency", subset="test", return_X_y=True)
+y, y_test = urgency == "high", y_test == "high"
+X_train, X_held, y_train, y_held = X[:420], X[420:], y[:420], y[420:]
+
+# %%
+# One fit, on a part of the texts. The rest is held out for what follows.
+
+clf = AttentionFineTuneClassifier(
+    trainable_layers=2,
+    learning_rate=5e-4,
+    head_learning_rate=5e-3,
+    random_state=0,
+)
+clf.fit(X_train, y_train)
+
+# %%
+# ``FrozenEstimator`` keeps the fitted classifier as it is; one temperature is learned
+# on the texts held out. The log loss tells whether the probabilities are better for it.
+
+calibrated = CalibratedClassifierCV(FrozenEstimator(clf), method="temperature")
+calibrated.fit(X_held, y_held)
+models = {"as fitted": clf, "calibrated": calibrated}
+urgent = {name: model.predict_proba(X_test)[:, 1] for name, model in models.items()}
+figure, axes = plt.subplots(figsize=(5.5, 4), layout="constrained")
+for name, probabilities in urgent.items():
+    print(f"{name}: log loss {log_loss(y_test, probabilities):.3f}")
+    CalibrationDisplay.from_predictions(
+        y_test, probabilities, n_bins=6, strategy="quantile", name=name, ax=axes
+    )
+axes.set(xlabel="predicted probability of urgent", ylabel="share that is urgent")
+
+# %%
+# Say that to miss an urgent ticket costs 5, and to look at one that is not costs 1. The
+# threshold of least cost is found on the texts held out.
+
+
+def cost(y_true, y_pred):
+    """Return the cost a ticket."""
+    missed, needless = (y_true & ~y_pred), (~y_true & y_pred)
+    return (5 * missed.sum() + needless.sum()) / len(y_true)
+
+
+tuned = TunedThresholdClassifierCV(
+    FrozenEstimator(calibrated),
+    scoring=make_scorer(cost, greater_is_better=False),
+    cv="prefit",
+    refit=False,
+)
+tuned.fit(X_held, y_held)
+print(f"threshold {tuned.best_threshold_:.2f}")
+print(f"cost a ticket at 0.5: {cost(y_test, urgent['calibrated'] > 0.5):.3f}")
+print(f"cost a ticket at the threshold: {cost(y_test, tuned.predict(X_test)):.3f}")
+
+# %%
+
+thresholds = np.linspace(0.02, 0.98, 49)
+costs = [cost(y_test, urgent["calibrated"] >= threshold) for threshold in thresholds]
+figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
+axes.plot(thresholds, costs)
+axes.axvline(tuned.best_threshold_, color="C1", label="found on texts held out")
+axes.axvline(0.5, color="grey", linestyle=":", label="0.5")
+axes.set(xlabel="threshold", ylabel="cost a ticket, test texts")
+axes.legend()

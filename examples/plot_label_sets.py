@@ -1,0 +1,76 @@
+"""
+Several label sets, with missing labels
+=======================================
+
+Topic, urgency and sentiment of a ticket are learned on one encoder, which reads each
+text once for all of them. Half of the urgencies are taken away before the fit, as if
+only some tickets had been rated.
+
+The tickets are synthetic.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.metrics import ConfusionMatrixDisplay
+
+from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
+from sklearn_attnft.datasets import load_support_tickets
+
+names = ["topic", "urgency", "sentiment"]
+X_train, y_train = load_support_tickets(
+    label=names, subset="train", return_X_y=True, as_frame=True
+)
+X_test, y_test = load_support_tickets(
+    label=names, subset="test", return_X_y=True, as_frame=True
+)
+X_train, y_train = X_train[:420], y_train[:420]
+is_rated = np.random.RandomState(0).rand(len(X_train)) < 0.5
+y_train = y_train.assign(urgency=y_train["urgency"].where(is_rated, None))
+print(y_train.head(6).to_string())
+
+# %%
+# Missing labels are left out of the loss. What a label set needs of its own is in
+# ``task_params``.
+
+clf = MultiTaskClassifier(
+    AttentionFineTuneClassifier(
+        trainable_layers=2,
+        learning_rate=5e-4,
+        head_learning_rate=5e-3,
+        random_state=0,
+    ),
+    task_params={"sentiment": {"class_weight": "balanced"}},
+)
+clf.fit(X_train, y_train)
+
+# %%
+# One call predicts all, from one pass of the encoder. (``clf.task("urgency")`` is a
+# classifier of one label set, which shares the weights.)
+
+predicted = clf.predict(X_test)
+print(predicted.assign(text=X_test.str[:60]).head().to_string(index=False))
+for name in names:
+    most_frequent = y_test[name].value_counts(normalize=True).max()
+    accuracy = (predicted[name] == y_test[name]).mean()
+    print(
+        f"{name:>10}: accuracy {accuracy:.3f}, most frequent class {most_frequent:.3f}"
+    )
+
+# %%
+# Where urgency and sentiment go wrong: mostly by one step.
+
+orders = {
+    "urgency": ["low", "normal", "high"],
+    "sentiment": ["negative", "neutral", "positive"],
+}
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.5), layout="constrained")
+for name, plot in zip(orders, axes, strict=True):
+    ConfusionMatrixDisplay.from_predictions(
+        y_test[name],
+        predicted[name],
+        labels=orders[name],
+        cmap="Blues",
+        colorbar=False,
+        ax=plot,
+    )
+    plot.set_title(name)
