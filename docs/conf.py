@@ -9,7 +9,7 @@ from sklearn_attnft import __version__
 
 project = "sklearn_attnft"
 author = "the sklearn_attnft developers"
-project_copyright = "BSD-3-Clause"
+project_copyright = "the sklearn_attnft developers, BSD-3-Clause"
 version = release = __version__
 
 extensions = [
