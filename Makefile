@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 METADATA := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: quickstart test test-slow lint format clean
+.PHONY: quickstart test test-slow bench lint format clean
 
 quickstart: $(VENV)/.installed-minilm
 	$(BIN)/python examples/quickstart.py
@@ -15,6 +15,11 @@ test: $(VENV)/.installed-test
 
 test-slow: $(VENV)/.installed-slow
 	$(BIN)/python -m pytest -m slow
+
+# Beside the peers: hours. DATA is a directory of data sets, see benchmarks/README.md.
+bench: $(VENV)/.installed-bench
+	@test -d "$(DATA)" || { echo "make bench DATA=directory of the data sets"; exit 1; }
+	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.peers --data $(DATA) --table
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
