@@ -1,9 +1,10 @@
 """Time, accuracy and memory beside the peers, on the same encoder and texts.
 
-python -m benchmarks.peers --data DIRECTORY [PART ...]    # default: all; or `make bench`
+python -m benchmarks.peers --data DIRECTORY [PART ...]    # default: all parts
 python -m benchmarks.peers fit --data DIRECTORY --dataset trec --repeats 3
 python -m benchmarks.peers --table                        # medians, spreads, ratios
 python -m benchmarks.peers --readme                       # write them into the README
+make bench DATA=DIRECTORY                                 # all parts and the table
 
 The parts are the modules beside this one; each says what it measures. Contestants
 alternate, in an order that turns with the seed; one JSON line a run is added to

@@ -1,5 +1,6 @@
-"""Eight labelled texts a class: our defaults, features with logistic regression, SetFit.
+"""Eight labelled texts a class: our defaults, frozen features, SetFit.
 
+"ours, frozen" is logistic regression on the features of TransformerFeatureExtractor.
 SetFit with its defaults: pairs of texts, one epoch over them in batches of 16, then
 logistic regression. Another draw of the texts for each seed; accuracy on the whole test
 part. Loading is part of a fit.
@@ -52,7 +53,8 @@ def ours(train, test, seed):
 
 def frozen(train, test):
     classifier = LogisticRegression(max_iter=1000)
-    return measure(make_pipeline(TransformerFeatureExtractor(), classifier), train, test)
+    pipeline = make_pipeline(TransformerFeatureExtractor(), classifier)
+    return measure(pipeline, train, test)
 
 
 def measure(estimator, train, test):

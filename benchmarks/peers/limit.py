@@ -111,7 +111,8 @@ def matrix_product(seconds=2.0):
     hidden, between = config.hidden_size, config.intermediate_size
     kind = {"dtype": dtype(), "device": device()}
     states = torch.randn(TOKENS_PER_BATCH, hidden, **kind)
-    up, down = torch.randn(hidden, between, **kind), torch.randn(between, hidden, **kind)
+    up = torch.randn(hidden, between, **kind)
+    down = torch.randn(between, hidden, **kind)
     n, until = 0, time.perf_counter() + seconds
     with torch.inference_mode(), timed() as measured:
         while time.perf_counter() < until:
@@ -145,7 +146,7 @@ def lengths(texts):
 
 
 def cut_evenly(texts):
-    """Cut the tokens of all texts into texts of their mean length, (n_texts, length)."""
+    """Cut the tokens of all texts into rows of their mean length: (n_rows, length)."""
     rows = token_ids(texts, cut_the_middle)
     flat = np.concatenate(rows)
     length = round(len(flat) / len(rows))
