@@ -8,9 +8,9 @@ where the hardware multiplies in it, at our learning rate and warm-up.
 "skorch": as in skorch's notebook Hugging_Face_Finetuning: texts padded to 256 tokens,
 batches of 8, AdamW at 5e-5 that falls to 0, a fifth of the texts held out.
 
-The same texts, epochs and 256 tokens for all; of longer texts ours drops the middle, the
-others the end. Tokenising and loading weights is part of
-a fit; each contestant fits a few texts before it is timed for the first time.
+The same texts, epochs and 256 tokens for all; of longer texts ours drops the middle,
+the others the end. Tokenising and loading weights is part of a fit; each contestant
+fits a few texts before it is timed for the first time. Predicting is not part of it.
 """
 
 import functools
