@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 METADATA := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: quickstart test test-slow docs lint format clean
+.PHONY: quickstart test test-slow docs bench lint format clean
 
 quickstart: $(VENV)/.installed-minilm
 	$(BIN)/python examples/quickstart.py
@@ -18,6 +18,11 @@ test-slow: $(VENV)/.installed-slow
 
 docs: $(VENV)/.installed-docs
 	HF_HUB_OFFLINE=1 $(BIN)/python -m sphinx -W --keep-going docs docs/_build/html
+
+# Beside the peers: hours. DATA is a directory of data sets, see benchmarks/README.md.
+bench: $(VENV)/.installed-bench
+	@test -d "$(DATA)" || { echo "make bench DATA=directory of the data sets"; exit 1; }
+	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.peers --data $(DATA) --table
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -102,9 +102,10 @@ def already(path, keys):
 
 
 def append(path, row):
-    """Add a result to a file and show it."""
-    path.parent.mkdir(exist_ok=True)
+    """Add a result to a file, if `path` is not None, and show it."""
     line = json.dumps({**row, **machine()})
-    with path.open("a") as file:
-        file.write(line + "\n")
+    if path is not None:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a") as file:
+            file.write(line + "\n")
     print(line, flush=True)

@@ -1,0 +1,51 @@
+"""The command line."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import benchmarks.peers
+
+from ._contest import RESULTS_FILE, run
+from ._parts import PARTS
+from ._report import read_rows, renew_readme, table
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.peers",
+        description=benchmarks.peers.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; default: all")
+    parser.add_argument("--data", help="directory of the data sets")
+    parser.add_argument("--dataset", nargs="+", help="default: all of the part")
+    parser.add_argument("--model", nargs="+", help="contestants; default: all")
+    parser.add_argument("--repeats", type=int, help="seeds; default: as the part says")
+    parser.add_argument("--rows", type=int, help="texts, for a trial")
+    parser.add_argument("--keep", action="store_true", help="keep a trial's rows")
+    parser.add_argument("--threads", type=int, help="of torch; default: its own")
+    parser.add_argument("--results", type=Path, default=RESULTS_FILE)
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--readme", action="store_true")
+    options = parser.parse_args(arguments)
+    if not set(options.part) <= set(PARTS):
+        parser.error(f"part must be among {', '.join(PARTS)}")
+    if not (options.data or options.table or options.readme):
+        parser.error("--data is the directory of the data sets")
+    return options
+
+
+def main(arguments):
+    options = parse(arguments)
+    if options.data:
+        for name in options.part or PARTS:
+            run(name, PARTS[name], options)
+    if options.table:
+        print(table(read_rows(options.results), options.part))
+    if options.readme:
+        renew_readme(read_rows(options.results))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

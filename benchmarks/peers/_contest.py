@@ -1,0 +1,146 @@
+"""Runs contestants in turn, and writes down what they took."""
+
+import contextlib
+import functools
+import gc
+import importlib.metadata
+import json
+import multiprocessing
+import os
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import torch
+from tqdm import tqdm
+
+from sklearn_attnft._backbone import DEFAULT_ENCODER, find_encoder
+from sklearn_attnft._inference import autocast, resolve_device, resolve_dtype
+
+from .._common import RESULTS, already, append
+
+RESULTS_FILE = RESULTS / "peers.jsonl"
+KEYS = ["part", "dataset", "rows", "trial", "threads", "seed", "model"]
+PEERS = ("sentence-transformers", "skrub", "setfit", "skorch", "accelerate", "datasets")
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What is measured at once; all on the same texts.
+
+    Attributes
+    ----------
+    rows : int
+        Texts that are encoded or trained on.
+    contestants : dict
+        From a name to a function that returns what it measured. The others are
+        compared with the first.
+    """
+
+    rows: int
+    contestants: dict[str, Callable[[], dict]]
+
+
+def run(name, part, options):
+    """Run a part, and keep each result as soon as it is there."""
+    quieten()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    is_kept = options.rows is None or options.keep
+    path = options.results if is_kept else None
+    todo = [
+        (seed, dataset)
+        for seed in range(options.repeats or part.REPEATS)
+        for dataset in part.DATASETS
+        if dataset in (options.dataset or part.DATASETS)
+    ]
+    for seed, dataset in tqdm(todo, desc=name):
+        contest = part.contest(options.data, dataset, options.rows, seed)
+        names = list(contest.contestants)
+        for model in _in_turn(names, seed):
+            if model not in (options.model or names):
+                continue
+            size = (contest.rows, options.rows is not None, torch.get_num_threads())
+            key = [name, dataset, *size, seed, model]
+            if is_kept and json.dumps(key) in already(path, KEYS):
+                continue
+            gc.collect()
+            measured = contest.contestants[model]()
+            about = {"first": names[0], "cores": cores(), "peers": _versions()}
+            append(path, {**dict(zip(KEYS, key, strict=True)), **measured, **about})
+
+
+def _in_turn(names, seed):
+    """Let another one be the first, whatever the first pays for the others."""
+    first = seed % len(names)
+    return names[first:] + names[:first]
+
+
+@contextlib.contextmanager
+def timed():
+    """Time a block: a dict that has both clocks' seconds when the block is left."""
+    seconds = {}
+    clock, process = time.perf_counter(), time.process_time()
+    yield seconds
+    seconds["cpu_seconds"] = round(time.process_time() - process, 5)
+    seconds["seconds"] = round(time.perf_counter() - clock, 5)
+
+
+def in_new_process(function, *arguments):
+    """Run a function of a module where nothing was run before."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        1, context, initializer=_begin, initargs=(torch.get_num_threads(),)
+    ) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def _begin(n_threads):
+    quieten()
+    torch.set_num_threads(n_threads)
+
+
+def quieten():
+    """Keep progress bars and warnings of all contestants out of the results."""
+    import transformers
+
+    warnings.filterwarnings("ignore")
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+
+
+def cores():
+    """Return how many cores the process may use."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
+
+
+@functools.cache
+def _versions():
+    """Return the peers and their versions."""
+    found = []
+    for name in PEERS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found.append(f"{name} {importlib.metadata.version(name)}")
+    return ", ".join(found)
+
+
+def encoder():
+    """Return the directory of the encoder of all contestants, as str."""
+    return str(find_encoder(DEFAULT_ENCODER))
+
+
+def device():
+    return resolve_device("auto")
+
+
+def dtype():
+    """Return what matrix products are computed in by default: ours, and bare ones."""
+    return resolve_dtype("auto", device())
+
+
+def as_ours():
+    """Return a context in which a bare encoder multiplies as precisely as ours."""
+    return autocast(device(), dtype())

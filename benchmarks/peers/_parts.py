@@ -1,0 +1,14 @@
+"""The parts by name, in the order in which they are run and shown."""
+
+from . import few_shot, fit, grid, latency, limit, memory, partial, transform
+
+PARTS = {
+    "transform": transform,
+    "fit": fit,
+    "grid": grid,
+    "few-shot": few_shot,
+    "latency": latency,
+    "partial": partial,
+    "limit": limit,
+    "memory": memory,
+}

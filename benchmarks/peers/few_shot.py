@@ -1,0 +1,107 @@
+"""Eight labelled texts a class: our defaults, frozen features, SetFit.
+
+"ours, frozen" is logistic regression on the features of TransformerFeatureExtractor.
+SetFit with its defaults: pairs of texts, one epoch over them in batches of 16, then
+logistic regression. Another draw of the texts for each seed; accuracy on the whole test
+part. Loading is part of a fit.
+"""
+
+import functools
+import tempfile
+from collections import defaultdict
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+
+from .._common import draw, read
+from ._contest import Contest, encoder, timed
+
+METRIC, REPEATS = "seconds", 5
+DATASETS = {"trec": 8}
+
+
+def contest(data, dataset, rows, seed):
+    train = draw_each(*read(data, dataset, "train"), DATASETS[dataset], seed)
+    test = draw(*read(data, dataset, "test"), rows, seed)
+    contestants = {
+        "ours": lambda: ours(train, test, seed),
+        "ours, frozen": lambda: frozen(train, test),
+        "setfit": lambda: setfit(train, test, seed),
+    }
+    return Contest(len(train[0]), contestants)
+
+
+def draw_each(texts, labels, n, seed):
+    """Draw `n` texts of each label."""
+    by_label = defaultdict(list)
+    for text, label in zip(texts, labels, strict=True):
+        by_label[label].append(text)
+    rng = np.random.default_rng(seed)
+    drawn = [
+        (str(text), label)
+        for label, its_texts in sorted(by_label.items())
+        for text in rng.choice(its_texts, n, replace=False)
+    ]
+    return tuple(map(list, zip(*drawn, strict=True)))
+
+
+def ours(train, test, seed):
+    return measure(AttentionFineTuneClassifier(random_state=seed), train, test)
+
+
+def frozen(train, test):
+    classifier = LogisticRegression(max_iter=1000)
+    pipeline = make_pipeline(TransformerFeatureExtractor(), classifier)
+    return measure(pipeline, train, test)
+
+
+def measure(estimator, train, test):
+    warm_up()
+    with timed() as measured:
+        estimator.fit(*train)
+    return {**measured, **accuracy(estimator.predict(test[0]), test[1])}
+
+
+@functools.cache
+def warm_up():
+    """Import what a fit imports; SetFit's import of it is not timed either."""
+    TransformerFeatureExtractor().fit_transform(["It rains."])
+    classifier = AttentionFineTuneClassifier(max_epochs=1)
+    classifier.fit(["It rains.", "The sun is out."], ["bad", "good"])
+
+
+def setfit(train, test, seed):
+    warm_up()
+    from datasets import Dataset, disable_progress_bars
+    from setfit import SetFitModel, Trainer, TrainingArguments
+    from setfit import logging as setfit_logging
+    from transformers import set_seed
+
+    disable_progress_bars()
+    setfit_logging.set_verbosity_error()
+    set_seed(seed)
+    with tempfile.TemporaryDirectory() as directory, timed() as measured:
+        model = SetFitModel.from_pretrained(encoder())
+        texts, labels = train
+        trainer = Trainer(
+            model=model,
+            args=TrainingArguments(
+                output_dir=directory,
+                seed=seed,
+                report_to="none",
+                save_strategy="no",
+                logging_strategy="no",
+                show_progress_bar=False,
+            ),
+            train_dataset=Dataset.from_dict({"text": texts, "label": labels}),
+        )
+        trainer.train()
+    return {**measured, **accuracy(model.predict(test[0]), test[1])}
+
+
+def accuracy(predicted, labels):
+    right = np.mean(np.asarray(predicted) == np.asarray(labels))
+    return {"accuracy": round(float(right), 4)}

@@ -1,0 +1,68 @@
+"""One short text: ``predict_proba`` beside the bare encoder's forward pass.
+
+Medians of calls that alternate. The encoder has the text's tokens already, and computes
+as precisely as ours does by default.
+"""
+
+import functools
+import statistics
+
+import torch
+
+from sklearn_attnft import AttentionFineTuneClassifier
+
+from .._common import draw, read
+from ._contest import Contest, as_ours, device, encoder, timed
+
+METRIC, REPEATS = "seconds", 3
+DATASETS = {"trec": 200}  # pairs of calls
+
+
+def contest(data, dataset, rows, seed):
+    texts, labels = read(data, dataset, "train")
+    train = draw(texts, labels, 64, seed)
+    text = read(data, dataset, "test")[0][seed]
+
+    @functools.cache
+    def both():
+        return alternate(train, text, rows or DATASETS[dataset])
+
+    names = ("ours", "bare encoder")
+    return Contest(1, {name: lambda name=name: both()[name] for name in names})
+
+
+def alternate(train, text, n_calls):
+    classifier = AttentionFineTuneClassifier(max_epochs=1, random_state=0).fit(*train)
+    calls = {
+        "ours": lambda: classifier.predict_proba([text]),
+        "bare encoder": bare_encoder(text),
+    }
+    took = {name: [] for name in calls}
+    for i in range(n_calls + 10):
+        for name, call in calls.items():
+            with timed() as measured:
+                call()
+            if i >= 10:  # warm by then
+                took[name].append(measured)
+    return {name: medians(each) for name, each in took.items()}
+
+
+def bare_encoder(text):
+    from transformers import AutoModel, AutoTokenizer
+
+    tokens = AutoTokenizer.from_pretrained(encoder())([text], return_tensors="pt")
+    tokens = tokens.to(device())
+    model = AutoModel.from_pretrained(encoder()).to(device()).eval()
+
+    def forward():
+        with torch.inference_mode(), as_ours():
+            return model(**tokens).last_hidden_state.float().cpu()
+
+    return forward
+
+
+def medians(measured):
+    return {
+        name: statistics.median(each[name] for each in measured)
+        for name in ("seconds", "cpu_seconds")
+    } | {"calls": len(measured)}

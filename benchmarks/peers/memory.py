@@ -1,0 +1,64 @@
+"""Memory in MiB, each in a process of its own (Linux only).
+
+"fits": what is resident after the second and after the tenth fit of one process.
+"transform": the size of the features of short texts, all different, and how far the
+memory rises at its peak above what was resident before.
+"""
+
+import functools
+import gc
+from pathlib import Path
+
+from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+
+from .._common import draw, read
+from ._contest import Contest, in_new_process
+
+METRIC, REPEATS = "mebibytes", 3
+DATASETS = {"fits": 200, "transform": 200_000}
+N_FITS = 10
+
+
+def contest(data, dataset, rows, seed):
+    n = rows or DATASETS[dataset]
+    if dataset == "fits":
+        train = draw(*read(data, "ag_news", "train"), n, seed)
+        names, arguments = ("2nd fit", "10th fit"), (fits, train)
+    else:
+        names, arguments = ("output", "peak"), (peak, n)
+
+    @functools.cache
+    def both():
+        return in_new_process(*arguments)
+
+    return Contest(n, {name: lambda name=name: both()[name] for name in names})
+
+
+def fits(train):
+    resident = []
+    for i in range(N_FITS):
+        AttentionFineTuneClassifier(max_epochs=1, random_state=i).fit(*train)
+        gc.collect()
+        resident.append({"mebibytes": mebibytes("VmRSS")})
+    return {"2nd fit": resident[1], "10th fit": resident[-1]}
+
+
+def peak(n):
+    texts = [f"order {i} has not come" for i in range(n)]
+    extractor = TransformerFeatureExtractor().fit(texts[:1])
+    extractor.transform(texts[:100])
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
+    before = mebibytes("VmRSS")
+    features = extractor.transform(texts)
+    return {
+        "output": {"mebibytes": round(features.nbytes / 2**20, 1)},
+        "peak": {"mebibytes": round(mebibytes("VmHWM") - before, 1)},
+    }
+
+
+def mebibytes(name):
+    """Read a number of this process: see proc_pid_status(5)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    kibibytes = next(line for line in lines if line.startswith(name)).split()[1]
+    return round(int(kibibytes) / 1024, 1)

@@ -1,0 +1,121 @@
+"""Features of a frozen encoder: ours, SentenceTransformer.encode, skrub's LLMEncoder.
+
+Texts of up to 256 tokens, batch sizes as they are by default; loading is not timed.
+(skrub's TextEncoder is called LLMEncoder from 0.11 on; ``n_components=None`` is
+without its PCA.) "error" is the largest L2 error of a row, relative to the same row in
+float32 of transformers' plain model, run without padding on the tokens that the
+contestant keeps of a long text: ours drops the middle, the others the end. Rows are
+scaled to length 1 before, as the encoder's own last step has it for the others.
+"""
+
+import functools
+
+import numpy as np
+import torch
+
+from sklearn_attnft import TransformerFeatureExtractor
+
+from .._common import read
+from ._contest import Contest, device, encoder, timed
+
+METRIC, REPEATS = "seconds", 3
+DATASETS = {"ag_news": "test", "imdb": "test_small"}
+MAX_LENGTH = 256
+N_WARM = 32
+
+
+def contest(data, dataset, rows, seed):
+    texts = read(data, dataset, DATASETS[dataset])[0][:rows]
+    contestants = {
+        "ours": lambda: ours(texts),
+        "sentence-transformers": lambda: sentence_transformers(texts),
+        "skrub": lambda: skrub(texts),
+    }
+    return Contest(len(texts), contestants)
+
+
+def ours(texts):
+    extractor = TransformerFeatureExtractor(max_length=MAX_LENGTH).fit(texts[:1])
+    return measure(extractor.transform, texts, cut_the_middle)
+
+
+def sentence_transformers(texts):
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(encoder())
+    model.max_seq_length = MAX_LENGTH
+    return measure(model.encode, texts, cut_the_end)
+
+
+def skrub(texts):
+    import pandas as pd
+
+    transformer = skrub_encoder()
+    transformer.fit(pd.Series(texts[:N_WARM]))
+
+    def transform(texts):
+        return transformer.transform(pd.Series(texts)).to_numpy()
+
+    return measure(transform, texts, cut_the_end)
+
+
+def skrub_encoder():
+    """Return skrub's transformer of our encoder, which says 256 tokens itself."""
+    from skrub import LLMEncoder
+
+    return LLMEncoder(encoder(), n_components=None)
+
+
+def measure(transform, texts, cut):
+    transform(texts[:N_WARM])
+    with timed() as measured:
+        features = transform(texts)
+    errors = unit(features) - unit(reference(tuple(texts), cut))
+    return {**measured, "error": float(f"{np.linalg.norm(errors, axis=1).max():.3g}")}
+
+
+def unit(features):
+    return features / np.linalg.norm(features, axis=1, keepdims=True)
+
+
+def cut_the_middle(body, room):
+    tail = room // 2
+    return body[: room - tail] + body[len(body) - tail :]
+
+
+def cut_the_end(body, room):
+    return body[:room]
+
+
+def token_ids(texts, cut):
+    """Return the token ids of each text, special ones included, not padded."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(encoder())
+    rows = tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
+    return [
+        [row[0], *cut(row[1:-1], MAX_LENGTH - 2), row[-1]]
+        if len(row) > MAX_LENGTH
+        else row
+        for row in rows
+    ]
+
+
+@functools.lru_cache(maxsize=2)  # of one data set
+@torch.inference_mode()
+def reference(texts, cut):
+    """Return mean-pooled features in float32, (n_texts, n_features)."""
+    from transformers import AutoModel
+
+    model = AutoModel.from_pretrained(encoder(), dtype=torch.float32)
+    model = model.to(device()).eval()
+    rows = token_ids(texts, cut)
+    lengths = np.array([len(row) for row in rows])
+    features = np.empty((len(rows), model.config.hidden_size), dtype=np.float32)
+    for length in np.unique(lengths):
+        same = np.flatnonzero(lengths == length)
+        for part in np.array_split(same, len(same) * length // 4096 + 1):
+            ids = torch.tensor([rows[i] for i in part], device=device())
+            states = model(input_ids=ids).last_hidden_state
+            features[part] = states.mean(dim=1).cpu().numpy()
+    return features

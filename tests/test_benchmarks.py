@@ -1,0 +1,126 @@
+"""What the benchmarks beside the peers print of their results. Nothing is measured."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PEERS = ("sentence_transformers", "skrub", "setfit", "datasets", "accelerate")
+
+
+def import_part(name, monkeypatch):
+    """Import a module of the benchmarks, which is run from the root."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    return importlib.import_module(f"benchmarks.peers.{name}")
+
+
+@pytest.fixture
+def report(monkeypatch):
+    return import_part("_report", monkeypatch)
+
+
+def row(model, seed, seconds, **others):
+    about = {"part": "fit", "dataset": "trec", "rows": 5452, "trial": False}
+    machine = {"date": "2026-11-23", "machine": "x86_64, AVX2", "versions": "torch 2"}
+    run = {"threads": 2, "seed": seed, "model": model, "first": "ours"}
+    measured = {"seconds": seconds, "cpu_seconds": 2 * seconds, "accuracy": 0.9}
+    return {**about, **run, **measured, **machine, **others}
+
+
+ROWS = [
+    row("ours", 0, 10.0),
+    row("trainer", 0, 30.0, accuracy=0.8),
+    row("trainer", 1, 20.0, accuracy=0.7),  # "ours" of the same seed comes later
+    row("ours", 1, 20.0),
+    row("trainer", 2, 99.0, accuracy=0.6),  # alone
+    row("trainer", 0, 1.0, rows=16, trial=True),
+]
+
+
+def test_the_parts_import_without_the_peers(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("benchmarks")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in PEERS:
+        monkeypatch.setitem(sys.modules, name, None)  # importing it fails
+    parts = import_part("_parts", monkeypatch).PARTS
+    for part in parts.values():
+        assert part.METRIC in ("seconds", "gflops", "mebibytes")
+        assert part.DATASETS
+        assert part.REPEATS >= 3
+        assert callable(part.contest)
+
+
+def test_the_table_has_medians_spreads_and_ratios_of_equal_seeds(report):
+    lines = report.table(ROWS).splitlines()
+    (trainer,) = [line for line in lines if "| trainer |" in line and "5452" in line]
+    cells = [cell.strip() for cell in trainer.strip("|").split("|")]
+    assert cells[4:8] == ["trainer", "3", "30 s (20 to 99)", "60 s (40 to 198)"]
+    assert cells[8] == "2 (1 to 3)"  # 30 / 10 and 20 / 20, not 99
+    assert cells[9] == "accuracy 0.7 (0.6 to 0.8)"
+    assert len([line for line in lines if "| 16 |" in line]) == 1
+
+
+def test_of_a_rate_the_ratio_is_our_share(report):
+    rows = [
+        row("bare encoder", 0, 1.0, part="limit", dataset="training", gflops=100.0),
+        row("ours", 0, 1.0, part="limit", dataset="training", gflops=80.0),
+    ]
+    assert "| 0.8 |" in report.table(rows)
+
+
+def test_the_readme_gets_the_table_and_keeps_the_rest(report):
+    old = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
+    new = report.renewed(old, ROWS)
+    assert "old" not in new
+    assert new.startswith("before\n")
+    assert new.endswith("\nafter\n")
+    shown = "| fit, trec, 5,452 texts, 2 threads | trainer | 15 s | 30 s | 2 (1 to 3) |"
+    assert shown in new
+    assert "16 texts" not in new  # of a trial
+    assert report.renewed(new, ROWS) == new
+    assert report.renewed(old, []) == old
+    assert report.renewed(old, ROWS[-1:]) == old
+
+
+def test_the_readme_is_in_step_with_the_results(report):
+    readme = report.README.read_text(encoding="utf-8")
+    assert readme.count(report.BEGIN) == readme.count(report.END) == 1
+    assert report.renewed(readme, report.read_rows()) == readme
+
+
+def test_a_run_that_is_there_is_not_repeated(monkeypatch, tmp_path, capsys):
+    contests = import_part("_contest", monkeypatch)
+    monkeypatch.setattr(contests, "quieten", lambda: None)
+    calls = []
+
+    class Part:
+        REPEATS, DATASETS = 3, {"trec": None}
+
+        @staticmethod
+        def contest(data, dataset, rows, seed):
+            return contests.Contest(
+                7, {name: lambda name=name: measure(name, seed) for name in "ab"}
+            )
+
+    def measure(name, seed):
+        calls.append((seed, name))
+        return {"seconds": 1.0}
+
+    main = import_part("__main__", monkeypatch)
+    results = tmp_path / "peers.jsonl"
+    given = ["--data", "D", "--repeats", "2", "--results", str(results)]
+    contests.run("fit", Part, main.parse(["fit", *given, "--model", "a"]))
+    contests.run("fit", Part, main.parse(["fit", *given]))
+    contests.run("fit", Part, main.parse(["fit", *given]))
+    assert calls == [(0, "a"), (1, "a"), (0, "b"), (1, "b")]
+    rows = [json.loads(line) for line in results.read_text().splitlines()]
+    assert {(each["rows"], each["first"]) for each in rows} == {(7, "a")}
+    assert all(each["threads"] >= 1 and each["cores"] >= 1 for each in rows)
+
+    contests.run("fit", Part, main.parse(["fit", *given, "--rows", "7"]))
+    assert len(calls) == 8  # a trial runs, and is not kept
+    assert len(results.read_text().splitlines()) == 4
+    assert len(capsys.readouterr().out.splitlines()) == 8
