@@ -52,8 +52,8 @@ for name, parameters in ways.items():
 
 # %%
 # How well the language model guesses masked words is in ``history_``, as perplexity on
-# texts that were held out. Where it is in the hundreds, so few texts in one epoch have
-# not taught it much.
+# texts that were held out. In the hundreds and above, as here, it has not learned much:
+# the texts are few, and it reads them once.
 
 for row in fitted["language model first"].history_:
     if row["stage"] == "language model":
