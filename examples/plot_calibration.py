@@ -7,7 +7,8 @@ in ten are. And where a missed urgent ticket costs more than a needless look, 0.
 where to cut. scikit-learn has tools for both, and they take the fine-tuned classifier
 as it is.
 
-The tickets are synthetic, and the costs are invented.
+The tickets are synthetic, the costs are invented, and the learning rates were chosen on
+the test texts.
 """
 
 import matplotlib.pyplot as plt

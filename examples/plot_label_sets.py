@@ -6,7 +6,8 @@ Topic, urgency and sentiment of a ticket are learned on one encoder, which reads
 text once for all of them. Half of the urgencies are taken away before the fit, as if
 only some tickets had been rated.
 
-The tickets are synthetic.
+The tickets are synthetic, and the learning rates were chosen on the test texts: the
+scores flatter.
 """
 
 import matplotlib.pyplot as plt
