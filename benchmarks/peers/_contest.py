@@ -19,10 +19,10 @@ from tqdm import tqdm
 from sklearn_attnft._backbone import DEFAULT_ENCODER, find_encoder
 from sklearn_attnft._inference import autocast, resolve_device, resolve_dtype
 
-from .._common import RESULTS, already, append
+from .._common import RESULTS, already, append, machine
 
 RESULTS_FILE = RESULTS / "peers.jsonl"
-KEYS = ["part", "dataset", "rows", "trial", "threads", "seed", "model"]
+KEYS = ["part", "dataset", "rows", "trial", "machine", "seed", "model"]
 PEERS = ("sentence-transformers", "skrub", "setfit", "skorch", "accelerate", "datasets")
 
 
@@ -62,14 +62,14 @@ def run(name, part, options):
         for model in _in_turn(names, seed):
             if model not in (options.model or names):
                 continue
-            size = (contest.rows, options.rows is not None, torch.get_num_threads())
-            key = [name, dataset, *size, seed, model]
+            size = (contest.rows, options.rows is not None)
+            key = [name, dataset, *size, machine()["machine"], seed, model]
             if is_kept and json.dumps(key) in already(path, KEYS):
                 continue
             gc.collect()
             measured = contest.contestants[model]()
-            about = {"first": names[0], "cores": cores(), "peers": _versions()}
-            append(path, {**dict(zip(KEYS, key, strict=True)), **measured, **about})
+            row = {**dict(zip(KEYS, key, strict=True)), **measured, "first": names[0]}
+            append(path, {**row, **_around()})
 
 
 def _in_turn(names, seed):
@@ -111,12 +111,6 @@ def quieten():
     transformers.logging.disable_progress_bar()
 
 
-def cores():
-    """Return how many cores the process may use."""
-    has_affinity = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
-
-
 @functools.cache
 def _versions():
     """Return the peers and their versions."""
@@ -125,6 +119,14 @@ def _versions():
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found.append(f"{name} {importlib.metadata.version(name)}")
     return ", ".join(found)
+
+
+def _around():
+    """Say what else there is to know of where a row was measured."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
+    threads = torch.get_num_threads()
+    return {"threads": threads, "cores": cores, "peers": _versions()}
 
 
 def encoder():

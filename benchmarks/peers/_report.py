@@ -23,14 +23,15 @@ def read_rows(path=RESULTS_FILE):
 
 
 def group(rows, parts=()):
-    """Sort rows: {(part, dataset, rows, threads): {model: {seed: row}}}.
+    """Yield (part, dataset, texts, machine) and {model: {seed: row}} of each contest.
 
-    The parts and models are in the order of the parts and contests, "ours" first.
+    In the order of the parts; of a trial, the number of texts says so.
     """
     groups = defaultdict(lambda: defaultdict(dict))
     for row in rows:
         if not parts or row["part"] in parts:
-            key = (row["part"], row["dataset"], row["rows"], row["threads"])
+            texts = f"{row['rows']:,}" + (" (trial)" if row["trial"] else "")
+            key = (row["part"], row["dataset"], texts, row["machine"])
             groups[key][row["model"]][row["seed"]] = row
     order = list(PARTS)
     for key in sorted(groups, key=lambda key: (order.index(key[0]), *key[1:])):
@@ -84,7 +85,7 @@ def qualities(runs):
 
 def table(rows, parts=()):
     """Write all there is: a line for each model of each contest."""
-    header = ("part", "data", "texts", "threads", "model", "runs", "median", "CPU")
+    header = ("part", "data", "texts", "machine", "model", "runs", "median", "CPU")
     lines = [(*header, "ratio", "quality")]
     for key, models in group(rows, parts):
         first = first_of(models)
@@ -115,9 +116,10 @@ def markdown(lines):
 def section(rows):
     """Write the README's table, or return None if there is nothing to write of."""
     rows = [row for row in rows if not row["trial"]]
-    lines = [("what", "beside", "ours", "theirs", "ratio", "quality: ours; theirs")]
+    header = ("what", "beside", "ours", "theirs", "ratio", "quality: ours; theirs")
+    lines = [(*header, "machine")]
     used = []
-    for (part, dataset, n, threads), models in group(rows, SHOWN):
+    for (part, dataset, texts, where), models in group(rows, SHOWN):
         first = first_of(models)
         for model in [model for model in models if first and model != first]:
             against = ratios(part, models[first], models[model])
@@ -132,11 +134,12 @@ def section(rows):
             marks = [", ".join(qualities(models[name])) for name in (first, model)]
             lines.append(
                 (
-                    f"{part}, {dataset}, {n:,} texts, {threads} threads",
+                    f"{part}, {dataset}, {texts} texts",
                     model,
                     *(f"{short(each)} {UNITS[metric]}" for each in medians),
                     spread(against),
                     "; ".join(marks) if any(marks) else "",
+                    where,
                 )
             )
     if not used:
@@ -145,15 +148,15 @@ def section(rows):
 
 
 def explained(rows):
-    """Say what the table is and where its rows were measured."""
-    machines = sorted({f"{row['machine']} ({row['versions']})" for row in rows})
+    """Say what the table is and with what its rows were measured."""
+    versions = sorted({row["versions"] for row in rows})
     dates = sorted({row["date"] for row in rows})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     return (
         "Medians over seeds, with the least and most ratio of two runs with the same "
         "seed: how many times as long theirs takes as ours, in `limit` what share of "
         "theirs we reach. By `make bench DATA=DIRECTORY`, which says what each "
-        f"contestant does; {when}, {'; '.join(machines)}."
+        f"contestant does; {when}, {'; '.join(versions)}."
     )
 
 

@@ -52,7 +52,7 @@ def peak(n):
     before = mebibytes("VmRSS")
     features = extractor.transform(texts)
     return {
-        "output": {"mebibytes": round(features.nbytes / 2**20, 1)},
+        "output": {"mebibytes": round(features.nbytes / 2**20, 3)},
         "peak": {"mebibytes": round(mebibytes("VmHWM") - before, 1)},
     }
 
