@@ -206,10 +206,7 @@ class MultiTaskClassifier(
     ):
         """Say what ``fit`` would take here, from a few timed training steps.
 
-        The texts are tokenised and the encoder is loaded; then some steps of each
-        stage, long ones and short ones, are run on a copy, and the time of the others
-        is read off between them. Nothing of the estimator changes. It takes seconds,
-        and more for long texts, large encoders, and what it takes to tokenise all.
+        As :meth:`AttentionFineTuneClassifier.estimate_fit` does.
 
         Parameters
         ----------
@@ -224,21 +221,6 @@ class MultiTaskClassifier(
         Returns
         -------
         estimate : FitEstimate
-            Its print is a summary. "seconds" in all; "peak_bytes" of the weights,
-            their gradients, the optimizer's state and the activations that the largest
-            step keeps for its backward pass, as counted in that step; beside them
-            there is what Python and its libraries take. "n_steps" and "n_tokens" that
-            are trained on, in all stages and epochs; "longer_fraction", the share of
-            the texts that are longer than `max_length`; "stages", the same for each.
-
-        Raises
-        ------
-        ValueError, TypeError, MemoryError, FloatingPointError
-            As :meth:`fit` would.
-
-        Notes
-        -----
-        As of :meth:`AttentionFineTuneClassifier.estimate_fit`.
         """
         self._validate_params()
         params, _, data = self._check_data(

@@ -64,3 +64,17 @@ def small():
         "head_learning_rate": 1e-2,
         "random_state": 0,
     }
+
+
+@pytest.fixture
+def no_stores(monkeypatch):
+    """Begin with an empty memory."""
+    from sklearn_attnft._cache import _stores
+
+    monkeypatch.setattr(_stores, "_STORES", {})
+
+
+@pytest.fixture(params=["memory", "directory"])
+def cache(request, tmp_path):
+    """Both kinds of the parameter."""
+    return "memory" if request.param == "memory" else tmp_path / "cache"

@@ -28,6 +28,11 @@ class CountingExtractor(TransformerFeatureExtractor):
         return self
 
 
+def uses(estimator):
+    """Return hits and misses of an estimator's cache."""
+    return estimator.cache_info()[:2]
+
+
 def texts_read(encoder):
     """Return how many texts were read."""
     with open(os.path.join(encoder, "log"), "rb") as file:

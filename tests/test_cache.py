@@ -15,7 +15,7 @@ import pytest
 import sklearn.base
 import tiny
 import torch
-from counting import CountingExtractor, texts_read
+from counting import CountingExtractor, texts_read, uses
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -29,7 +29,7 @@ from sklearn_attnft import (
     _frozen,
     _modules,
 )
-from sklearn_attnft._cache import _directory, _fetch, _stores
+from sklearn_attnft._cache import _directory, _fetch
 from sklearn_attnft._cache._directory import DirectoryStore
 from sklearn_attnft._cache._memory import MemoryStore
 
@@ -42,15 +42,7 @@ LABELS = ["a", "b", "c"] * 20
 can_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="cannot fork")
 
 
-@pytest.fixture(autouse=True)
-def no_stores(monkeypatch):
-    """Begin with an empty memory."""
-    monkeypatch.setattr(_stores, "_STORES", {})
-
-
-@pytest.fixture(params=["memory", "directory"])
-def cache(request, tmp_path):
-    return "memory" if request.param == "memory" else tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("no_stores")
 
 
 @pytest.fixture(params=["memory", "directory"])
@@ -86,10 +78,6 @@ def entries(directory):
     """Files of values."""
     files = Path(directory).glob("sklearn_attnft/[0-9a-f][0-9a-f]/*")
     return [file for file in files if file.suffix != ".tmp"]
-
-
-def uses(estimator):
-    return estimator.cache_info()[:2]
 
 
 # Features

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import test_families
 import tiny
-from counting import CountingClassifier
+from counting import CountingClassifier, uses
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from test_checkpoint import Killed, assert_same_fit, kill  # noqa: F401
@@ -16,26 +16,12 @@ from sklearn_attnft import (
     MultiTaskClassifier,
     TransformerFeatureExtractor,
 )
-from sklearn_attnft._cache import _stores
 
 X = [f"{w} {v} day" for w in tiny.WORDS[:6] for v in tiny.WORDS[:4]]
 Y = ["a", "b", "c"] * 8
 
 
-@pytest.fixture(autouse=True)
-def no_stores(monkeypatch):
-    """Begin with an empty memory."""
-    monkeypatch.setattr(_stores, "_STORES", {})
-
-
-@pytest.fixture(params=["memory", "directory"])
-def cache(request, tmp_path):
-    return "memory" if request.param == "memory" else tmp_path / "cache"
-
-
-def uses(estimator):
-    return estimator.cache_info()[:2]
-
+pytestmark = pytest.mark.usefixtures("no_stores")
 
 SWITCHES = [
     {"lm_epochs": 2},
