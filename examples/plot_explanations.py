@@ -54,7 +54,9 @@ plt.show()
 # ranking are taken out of the text: high is good. Sufficiency is its fall when nothing
 # else is left: low is good. Only beside a random ranking do they say something.
 
-scores = clf.faithfulness(X_test[:60], attribution="gradient", random_state=0)
+scores = clf.faithfulness(
+    X_test[:40], attribution="gradient", n_random=2, random_state=0
+)
 means = scores.drop(columns="sample").groupby("ranking").agg(["mean", "sem"])
 
 fig, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrained")
