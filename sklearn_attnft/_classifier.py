@@ -25,6 +25,7 @@ from ._validation import (
     check_labels,
     check_texts,
     check_two_classes,
+    check_unlabeled,
     check_validation_pair,
     check_weights,
     encode_labels,
@@ -405,13 +406,13 @@ class AttentionFineTuneClassifier(
         Warns
         -----
         UserWarning
-            If texts are cut, micro-batches are halved, or `checkpoint` has an
-            unfinished fit that differs in one parameter.
+            If texts are cut, `X_unlabeled` is not read, micro-batches are halved, or
+            `checkpoint` has an unfinished fit that differs in one parameter.
         ConvergenceWarning
             If at the end one class is predicted for every training text.
         """
-        data = _check_data(X, y, sample_weight, X_val, y_val, X_unlabeled)
         params = self.get_params(deep=False)
+        data = _check_data(params, X, y, sample_weight, X_val, y_val, X_unlabeled)
 
         def learned(fitted, history):
             return {
@@ -469,8 +470,9 @@ class AttentionFineTuneClassifier(
         `gradual_unfreezing` too. What `callbacks` do is not counted.
         """
         self._validate_params()
-        data = _check_data(X, y, sample_weight, X_val, y_val, X_unlabeled)
-        return rehearse_fit(fit_classifier, self.get_params(deep=False), *data)
+        params = self.get_params(deep=False)
+        data = _check_data(params, X, y, sample_weight, X_val, y_val, X_unlabeled)
+        return rehearse_fit(fit_classifier, params, *data)
 
     @property
     def _label_set(self):
@@ -567,7 +569,7 @@ class AttentionFineTuneClassifier(
         return tags
 
 
-def _check_data(X, y, sample_weight, X_val, y_val, X_unlabeled):
+def _check_data(params, X, y, sample_weight, X_val, y_val, X_unlabeled):
     """Check the arguments of fit; return them as fit_classifier takes them."""
     texts = check_texts(X)
     classes, labels = np.unique(check_labels(y, len(texts)), return_inverse=True)
@@ -575,9 +577,7 @@ def _check_data(X, y, sample_weight, X_val, y_val, X_unlabeled):
     weights = check_weights(sample_weight, len(texts))
     label_set = LabelSet(None, classes)
     validation = _check_validation(X_val, y_val, label_set)
-    unlabeled = []
-    if X_unlabeled is not None:
-        unlabeled = check_texts(X_unlabeled, "X_unlabeled")
+    unlabeled = check_unlabeled(X_unlabeled, params)
     data = LabelledData(texts, (labels,), weights[:, None])
     return Tasks((label_set,)), data, validation, unlabeled
 

@@ -83,6 +83,7 @@ class FitEstimate:
             f"A fit on {self.device}: {_duration(self.seconds)}, "
             f"{self.peak_bytes / 2**20:,.0f} MiB at the peak",
             f"{self.longer_fraction:.1%} of the texts longer than max_length",
+            f"loading and tokenising: {_duration(self.preparation_seconds)}",
             *map(str, self.stages),
         ]
         return "\n  ".join(lines)

@@ -22,7 +22,12 @@ from ._labelled import LabelledData
 from ._task_scorer import TaskScorer
 from ._tasks import Tasks
 from ._training import rehearse_fit
-from ._validation import check_texts, check_validation_pair, check_weights
+from ._validation import (
+    check_texts,
+    check_unlabeled,
+    check_validation_pair,
+    check_weights,
+)
 from ._validation_tasks import (
     check_label_sets,
     check_no_callbacks,
@@ -248,9 +253,7 @@ class MultiTaskClassifier(
         tasks = self._tasks(label_sets)
         weights = check_weights(sample_weight, len(texts))
         data = _labelled(texts, columns, label_sets, weights, "y")
-        more = (
-            check_texts(X_unlabeled, "X_unlabeled") if X_unlabeled is not None else []
-        )
+        more = check_unlabeled(X_unlabeled, params)
         has_none = (weights > 0) & ~data.weights.any(axis=1)
         unlabeled = [texts[i] for i in np.flatnonzero(has_none)] + more
         validation = _check_validation(X_val, y_val, label_sets)

@@ -4,6 +4,7 @@
 A sentence says what came, what was expected, and what to do.
 """
 
+import warnings
 from collections.abc import Sequence
 from numbers import Real
 
@@ -53,12 +54,31 @@ def check_texts(X, name="X"):
                 f"{name} has a missing value ({text!r}) at position {i}; expected "
                 f"{EXPECTED}. Drop such rows, or replace the value by ''."
             )
+        kind = type(text).__name__
+        a = "an" if kind[0] in "aeiou" else "a"
         raise TypeError(
-            f"{name} has a {type(text).__name__} ({text!r:.40}) at position {i}; "
+            f"{name} has {a} {kind} ({text!r:.40}) at position {i}; "
             f"expected {EXPECTED}. Convert with str(...) if it is meant as text."
         )
     # numpy.str_ and other subclasses to str; an Enum's own __str__ says something else.
     return [str.__str__(text) for text in texts]
+
+
+def check_unlabeled(X_unlabeled, params):
+    """Check the texts without labels, of which None are an empty list.
+
+    Without a language model nothing would read them.
+    """
+    if X_unlabeled is None:
+        return []
+    if not params["lm_epochs"] and not params["lm_weight"]:
+        warnings.warn(
+            "X_unlabeled is not read: only a language model learns from texts without "
+            "labels. Set lm_epochs (1, say) or lm_weight above 0.",
+            UserWarning,
+            stacklevel=5,  # _check_data, fit, scikit-learn's wrapper of it, the user
+        )
+    return check_texts(X_unlabeled, "X_unlabeled")
 
 
 def _column(X, name):

@@ -21,7 +21,7 @@ Y = ["good", "bad", "good", "bad"]
 
 TEXTS = [
     ("good day", ValueError, "X is one str; .* put it in a list"),
-    ([1, 2, 3, 4], TypeError, r"X has a int \(1\) at position 0"),
+    ([1, 2, 3, 4], TypeError, r"X has an int \(1\) at position 0"),
     (np.arange(4.0), TypeError, r"X has a float \(0.0\) at position 0"),
     (["a", "b", None, "d"], ValueError, r"missing value \(None\) at position 2"),
     (["a", float("nan"), "c", "d"], ValueError, r"missing value \(nan\) at position 1"),

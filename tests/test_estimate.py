@@ -59,6 +59,7 @@ def classifier(small, **parameters):
         {"gradual_unfreezing": True},
     ],
 )
+@pytest.mark.filterwarnings("ignore:X_unlabeled is not read")
 def test_steps_and_tokens_are_those_of_the_fit(small, parameters, count):
     clf = classifier(small, **parameters)
     estimate = clf.estimate_fit(X, Y, X_unlabeled=MORE)
@@ -160,8 +161,9 @@ def test_it_is_read_by_people_and_not_written_to(small):
     lines = repr(estimate).splitlines()
     assert lines[0].startswith("A fit on ")
     assert "16.7% of the texts longer than max_length" in lines[1]
-    assert "language model head: 1 epoch, 2 steps, 131 tokens" in lines[2]
-    assert "classifier: 3 epochs, 12 steps" in lines[4]
+    assert lines[2].strip().startswith("loading and tokenising: ")
+    assert "language model head: 1 epoch, 2 steps, 131 tokens" in lines[3]
+    assert "classifier: 3 epochs, 12 steps" in lines[5]
     assert str(estimate) == repr(estimate)
     with pytest.raises(dataclasses.FrozenInstanceError):
         estimate.device = "another"

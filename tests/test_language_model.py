@@ -12,6 +12,7 @@ from sklearn.model_selection import cross_validate
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
+    MultiTaskClassifier,
     TransformerFeatureExtractor,
     _backbone,
     _fitting,
@@ -156,6 +157,7 @@ def test_the_stage_learns_the_language(small):
     assert clf.n_iter_ == 1
 
 
+@pytest.mark.filterwarnings("ignore:X_unlabeled is not read")
 def test_unlabelled_texts_are_for_the_language_model_alone(small):
     def proba(**kwargs):
         clf = AttentionFineTuneClassifier(**small, **kwargs)
@@ -245,3 +247,14 @@ def test_padding_does_not_change_joint_training(tiny_encoder):
         alone = model(ids[:1, :4], (ids > 0).long()[:1, :4], None, ids[:1, :4] == 4)
     torch.testing.assert_close(together[0][:1], alone[0])
     torch.testing.assert_close(together[1][:1], alone[1])
+
+
+def test_texts_that_no_language_model_reads_are_named(small):
+    clf = AttentionFineTuneClassifier(**small | {"max_epochs": 1})
+    with pytest.warns(UserWarning, match="X_unlabeled is not read") as caught:
+        clf.fit(X, Y, X_unlabeled=["cold night"])
+    assert caught[0].filename == __file__
+    several = MultiTaskClassifier(clf)
+    with pytest.warns(UserWarning, match="X_unlabeled is not read") as caught:
+        several.fit(X, [[label] for label in Y], X_unlabeled=["cold night"])
+    assert caught[0].filename == __file__
