@@ -18,7 +18,11 @@ X_train, y_train = load_support_tickets(subset="train", return_X_y=True)
 X_test, y_test = load_support_tickets(subset="test", return_X_y=True)
 
 clf = AttentionFineTuneClassifier(
-    max_length=64, trainable_layers=2, max_epochs=4, random_state=0
+    max_length=64,
+    long_texts="window",
+    trainable_layers=2,
+    max_epochs=4,
+    random_state=0,
 )
 clf.fit(X_train, y_train)
 print(f"accuracy {clf.score(X_test, y_test):.3f}")
