@@ -106,6 +106,7 @@ def test_quoted_messages_are_in_the_package():
         assert any(pattern.search(text) for text in said), message
 
 
+@pytest.mark.slow  # `make docs` builds it too, with the examples
 def test_the_site_is_built_without_a_warning(tmp_path):
     """But for the examples, which only `make docs` runs."""
     for part in ("docs", "examples"):

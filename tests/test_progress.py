@@ -339,7 +339,9 @@ class TestCopies:
 
 
 class TestInASearch:
-    @pytest.mark.parametrize("backend", ["threading", "loky"])
+    @pytest.mark.parametrize(
+        "backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)]
+    )
     def test_the_bar_of_scikit_learn_shows_our_epochs(self, small, backend, capsys):
         pipeline = make_pipeline(classifier(small, max_epochs=2, verbose=1))
         search = GridSearchCV(
