@@ -15,8 +15,8 @@ from ._modules import TextModel
 from ._training import scoring_budget
 
 # Bytes of states that a fit keeps; those of the texts beyond it, the shortest ones, are
-# computed in each step, as all are where the encoder is not on the CPU: a GPU computes
-# them about as fast as it would be given them.
+# computed in each step. So are all where the encoder is not on the CPU: whether it pays
+# to hand a GPU what it could compute was not measured.
 LIMIT = 2 * 2**30
 
 
@@ -79,16 +79,16 @@ class _UpperModel(TextModel):
         self.freeze(model.trainable_blocks)
         self._model = (model,)  # in a tuple: its modules are registered already
         self.kept, self.limit = kept, LIMIT
-        self._cut = cut
+        self._halves = cut
 
     def encode(self, input_ids, attention_mask):
         """Return the states of the attended layers, and those of the last layer."""
         states = self.kept.find(input_ids, attention_mask)
         if states is None:
             return self._model[0].encode(input_ids, attention_mask)
-        if self._cut is not None:
-            boundary = self._cut.n_lower
-            above = self._cut.upper(input_ids, attention_mask, states[boundary])
+        if self._halves is not None:
+            boundary = self._halves.n_lower
+            above = self._halves.upper(input_ids, attention_mask, states[boundary])
             states |= dict(enumerate(above, boundary + 1))
         attended = [states[layer] for layer in self.layers]
         return attended, states.get(self.encoder.config.num_hidden_layers)

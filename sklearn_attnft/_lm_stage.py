@@ -74,7 +74,8 @@ def load_start(backbone, texts, params, machine, seed, planned=()):
     recipe = _recipe(params, machine)
     masked = masked_texts(texts, backbone.tokenizer, masking, seed)
     training, held_out = masked.split(recipe.generator)
-    model = MaskedLanguageModel(encoder, head or new_head(encoder, training))
+    own_head = new_head(encoder, training) if head is None else head
+    model = MaskedLanguageModel(encoder, own_head)
     stages = [
         Stage("language model head", 1 if head is None else 0, len(training)),
         Stage("language model", recipe.max_epochs, len(training)),

@@ -312,6 +312,10 @@ class TextModel(nn.Module):
         self.trainable_blocks = None
         self._cut = ()
 
+    def __getstate__(self):
+        # The cut holds what is of a thread; a copy makes one of its own.
+        return {**super().__getstate__(), "_cut": ()}
+
     @classmethod
     def build(cls, encoder, spec):
         """Put new tasks on an encoder."""

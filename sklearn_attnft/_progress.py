@@ -23,8 +23,8 @@ def is_shown(verbose):
 def open_bar(shown, **options):
     """Open a bar of tqdm; one that is not `shown` does nothing."""
     # Without ipywidgets, tqdm.auto would warn in a notebook.
-    if importlib.util.find_spec("ipywidgets") is None:
-        from tqdm import tqdm
-    else:
+    if shown and importlib.util.find_spec("ipywidgets") is not None:
         from tqdm.auto import tqdm
+    else:
+        from tqdm import tqdm
     return tqdm(disable=not shown, unit="text", smoothing=0.1, **options)

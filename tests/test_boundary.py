@@ -1,5 +1,6 @@
 """The frozen blocks run once a fit, and the fit is the same."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import test_families
 import tiny
 import torch
+from sklearn.callback import ScoringMonitor
 from test_families import FAMILIES
 
 from sklearn_attnft import (
@@ -196,3 +198,15 @@ def test_who_does_more_between_blocks_is_not_cut(tmp_path, monkeypatch):
 
     encoder.encoder.forward = forward  # of the whole, whoever asks for a part
     assert _backbone.cut_encoder(encoder, 1) is None
+
+
+def test_a_model_that_skips_blocks_can_be_copied(deep):
+    clf = classifier(deep, layers=[0, 2], trainable_layers="blocks")
+    monitor = ScoringMonitor(scoring="accuracy")  # scores a copy after each epoch
+    clf.set_callbacks(monitor).fit(X, Y)
+    proba = clf.predict_proba(X)
+    rows = monitor.get_logs().data
+    assert [row["task_name"] for row in rows].count("classifier epoch") == 3
+    module = copy.deepcopy(clf.module_)
+    clf.module_ = module
+    np.testing.assert_array_equal(clf.predict_proba(X), proba)

@@ -39,7 +39,7 @@ TEXTS = [f"{w} {v} day" for w in tiny.WORDS[:10] for v in tiny.WORDS[:6]]
 LABELS = ["a", "b", "c"] * 20
 
 
-can_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="cannot fork")
+can_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks; ends where the system has os.fork")
 
 
 pytestmark = pytest.mark.usefixtures("no_stores")
@@ -575,7 +575,7 @@ def test_a_directory_without_write_permission(tmp_path):
     tmp_path.chmod(0o500)
     try:
         if os.access(tmp_path, os.W_OK):
-            pytest.skip("this user may write anywhere")
+            pytest.skip("root may write anywhere; ends with another user")
         with pytest.raises(OSError, match=r"cannot be written to .*[Pp]ermission"):
             fitted.transform(X)
     finally:

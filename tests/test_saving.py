@@ -389,7 +389,7 @@ with open(sys.argv[1], "rb") as file:
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+@pytest.mark.skipif(os.name == "nt", reason="kills with SIGKILL; ends off Windows")
 def test_a_killed_save_leaves_nothing_at_its_path(clf, tmp_path):
     (tmp_path / "clf.pickle").write_bytes(pickle.dumps(clf))
     path = tmp_path / "models" / "model"
