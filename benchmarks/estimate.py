@@ -1,4 +1,4 @@
-"""How near does ``estimate_fit`` come to the time of the fit?
+"""How near ``estimate_fit`` comes to the time of a fit.
 
 python benchmarks/estimate.py --data DIRECTORY
 

@@ -24,7 +24,9 @@ def main():
 
     X, y = load_support_tickets(subset="train", return_X_y=True)
     X, y = X[: arguments.texts], y[: arguments.texts]
-    clf = AttentionFineTuneClassifier(max_length=32, long_texts="window", random_state=0)
+    clf = AttentionFineTuneClassifier(
+        max_length=32, long_texts="window", random_state=0
+    )
     if arguments.encoder is not None:
         clf.set_params(encoder=arguments.encoder)
     print(clf.estimate_fit(X, y))

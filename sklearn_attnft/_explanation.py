@@ -10,8 +10,8 @@ from ._batching import TokenizedTexts, pack
 from ._inference import autocast, each_batch
 
 ATTRIBUTIONS = ("gradient", "integrated_gradients")
-# Points of the Gauss-Legendre rule along the way from the baseline; how far the sums may
-# be off is held by a test.
+# Points of the Gauss-Legendre rule along the way from the baseline: a test holds how
+# far the sums may be off.
 N_POINTS = 64
 
 

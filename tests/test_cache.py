@@ -39,7 +39,9 @@ TEXTS = [f"{w} {v} day" for w in tiny.WORDS[:10] for v in tiny.WORDS[:6]]
 LABELS = ["a", "b", "c"] * 20
 
 
-can_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks; ends where the system has os.fork")
+can_fork = pytest.mark.skipif(
+    not hasattr(os, "fork"), reason="forks; ends where the system has os.fork"
+)
 
 
 pytestmark = pytest.mark.usefixtures("no_stores")
