@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from ._backbone import DEFAULT_ENCODER
 from ._estimator import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
 from ._explaining import ExplainingMixin
-from ._fitting import fit_classifier
+from ._fitting import fit_classifier, resolve_epochs
 from ._label_sets import LabelSet
 from ._labelled import LabelledData
 from ._modules import HEADS, POOLINGS
@@ -103,8 +103,9 @@ class AttentionFineTuneClassifier(
         Norm to which longer gradients are cut; None: never.
     label_smoothing : float, default=0.0
         Share of the target that is spread over all classes while training.
-    max_epochs : int, default=3
-        Passes over the training texts.
+    max_epochs : int or "auto", default="auto"
+        Passes over the training texts. "auto": 3, and on few texts as many as make 60
+        steps, since a handful of steps teaches nothing.
     batch_size : int, default=32
         Texts in a training step.
     class_weight : "balanced", dict or None, default=None
@@ -133,6 +134,14 @@ class AttentionFineTuneClassifier(
         serves both.
     mask_probability : float, default=0.15
         Share of the words that the language model has to guess.
+    contrastive_epochs : int, default=0
+        Passes of contrastive training over the labelled texts, before the classifier
+        is trained: for few labels. The cosine of two texts, each the mean of its last
+        states, is drawn to 1 if they are of one class and to 0 if not, as SetFit does,
+        but over all pairs of a batch. All of the encoder but its table of token
+        embeddings is adapted, at `learning_rate`. What is learned is in the last layer
+        and its mean: 20 of these go well with ``layers="last"`` and, to leave the
+        encoder as it is then, ``trainable_layers=0``.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", "mps"; "auto" is a CUDA GPU if there is one, else the
         CPU. Looked up at each call: a classifier pickled on a GPU loads anywhere.
@@ -204,7 +213,8 @@ class AttentionFineTuneClassifier(
         from the embeddings to the last block. They sum to 1, and are the same for
         every text and token.
     history_ : list of dict
-        For each epoch: "stage" ("language model" or "classifier"), "epoch", "dur"
+        For each epoch: "stage" ("language model", "contrastive" or "classifier"),
+        "epoch", "dur"
         (seconds), "train_loss"; with validation texts "valid_loss" (plain cross
         entropy) and "valid_accuracy"; of the language model "valid_loss" and
         "valid_perplexity" on a part of the texts that is held out.
@@ -237,7 +247,8 @@ class AttentionFineTuneClassifier(
     ----------
     Tao et al. (2019), "FineText: Text Classification via Attention-based Language Model
     Fine-tuning", arXiv 1910.11959. Howard and Ruder (2018), "Universal Language Model
-    Fine-tuning for Text Classification", arXiv 1801.06146.
+    Fine-tuning for Text Classification", arXiv 1801.06146. Tunstall et al. (2022),
+    "Efficient Few-Shot Learning Without Prompts", arXiv 2209.11055.
 
     Examples
     --------
@@ -271,7 +282,11 @@ class AttentionFineTuneClassifier(
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         **LM_CONSTRAINTS,
         "lm_weight": [Interval(Real, 0, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "contrastive_epochs": [Interval(Integral, 0, None, closed="left")],
+        "max_epochs": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "early_stopping": ["boolean"],
@@ -301,7 +316,7 @@ class AttentionFineTuneClassifier(
         warmup_fraction=0.1,
         max_grad_norm=1.0,
         label_smoothing=0.0,
-        max_epochs=3,
+        max_epochs="auto",
         batch_size=32,
         class_weight=None,
         early_stopping=False,
@@ -311,6 +326,7 @@ class AttentionFineTuneClassifier(
         lm_learning_rate=1e-4,
         lm_weight=0.0,
         mask_probability=0.15,
+        contrastive_epochs=0,
         device="auto",
         precision="auto",
         cache=None,
@@ -351,6 +367,7 @@ class AttentionFineTuneClassifier(
         self.lm_learning_rate = lm_learning_rate
         self.lm_weight = lm_weight
         self.mask_probability = mask_probability
+        self.contrastive_epochs = contrastive_epochs
         self.device = device
         self.precision = precision
         self.cache = cache
@@ -411,8 +428,7 @@ class AttentionFineTuneClassifier(
         ConvergenceWarning
             If at the end one class is predicted for every training text.
         """
-        params = self.get_params(deep=False)
-        data = _check_data(params, X, y, sample_weight, X_val, y_val, X_unlabeled)
+        params, data = self._check_data(X, y, sample_weight, X_val, y_val, X_unlabeled)
 
         def learned(fitted, history):
             return {
@@ -470,9 +486,24 @@ class AttentionFineTuneClassifier(
         `gradual_unfreezing` too. What `callbacks` do is not counted.
         """
         self._validate_params()
-        params = self.get_params(deep=False)
-        data = _check_data(params, X, y, sample_weight, X_val, y_val, X_unlabeled)
+        params, data = self._check_data(X, y, sample_weight, X_val, y_val, X_unlabeled)
         return rehearse_fit(fit_classifier, params, *data)
+
+    def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
+        """Check the arguments of fit; return the parameters and them.
+
+        As fit_classifier takes them.
+        """
+        texts = check_texts(X)
+        classes, labels = np.unique(check_labels(y, len(texts)), return_inverse=True)
+        check_two_classes(classes)
+        weights = check_weights(sample_weight, len(texts))
+        label_set = LabelSet(None, classes)
+        validation = _check_validation(X_val, y_val, label_set)
+        data = LabelledData(texts, (labels,), weights[:, None])
+        params = resolve_epochs(self.get_params(deep=False), data)
+        unlabeled = check_unlabeled(X_unlabeled, params)
+        return params, (Tasks((label_set,)), data, validation, unlabeled)
 
     @property
     def _label_set(self):
@@ -567,19 +598,6 @@ class AttentionFineTuneClassifier(
         tags.classifier_tags.multi_label = False
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _check_data(params, X, y, sample_weight, X_val, y_val, X_unlabeled):
-    """Check the arguments of fit; return them as fit_classifier takes them."""
-    texts = check_texts(X)
-    classes, labels = np.unique(check_labels(y, len(texts)), return_inverse=True)
-    check_two_classes(classes)
-    weights = check_weights(sample_weight, len(texts))
-    label_set = LabelSet(None, classes)
-    validation = _check_validation(X_val, y_val, label_set)
-    unlabeled = check_unlabeled(X_unlabeled, params)
-    data = LabelledData(texts, (labels,), weights[:, None])
-    return Tasks((label_set,)), data, validation, unlabeled
 
 
 def _check_validation(X_val, y_val, label_set):

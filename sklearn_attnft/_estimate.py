@@ -10,7 +10,7 @@ class StageEstimate:
 
     Attributes
     ----------
-    name : {"language model head", "language model", "classifier"}
+    name : {"language model head", "language model", "contrastive", "classifier"}
     n_epochs : int
     n_steps : int
         Optimizer steps, in all epochs.

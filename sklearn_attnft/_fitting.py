@@ -7,7 +7,6 @@ import dataclasses
 import math
 import warnings
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 import torch
@@ -19,6 +18,8 @@ from . import _backbone, _frozen, _lm_stage
 from ._batching import fraction_longer, tokenize
 from ._boundary import with_kept_states
 from ._checkpoint import Fingerprint, open_checkpoint
+from ._contrastive import contrast
+from ._freezing import freeze
 from ._inference import (
     is_out_of_memory,
     resolve_device,
@@ -36,6 +37,19 @@ from ._lm_stage import Start, load_start
 from ._modules import ModuleSpec, TaskSpec, TextModel, resolve_layers
 from ._training import Recipe, train
 from ._watch import Stage
+
+# With max_epochs="auto": passes over many texts, and the least steps on few. Mosbach et
+# al. (2021), "On the Stability of Fine-tuning BERT": on few texts, train for steps.
+EPOCHS, LEAST_STEPS = 3, 60
+
+
+def resolve_epochs(params, data):
+    """Make a number of max_epochs="auto", for a fit to LabelledData."""
+    if params["max_epochs"] != "auto":
+        return params
+    n_texts = max(1, np.count_nonzero(data.weights.any(axis=1)))
+    n_steps = math.ceil(n_texts / params["batch_size"])
+    return {**params, "max_epochs": max(EPOCHS, math.ceil(LEAST_STEPS / n_steps))}
 
 
 def draw_seed(random_state):
@@ -203,16 +217,17 @@ def fit_classifier(params, tasks, data, validation, unlabeled, watch):
 
     def trained(params, machine):
         texts = [*data.texts, *unlabeled]
-        planned = _classifier_stage(params, len(labelled), len(unlabeled))
-        start = load_start(backbone, texts, params, machine, seed, [planned])
+        planned = _stages(params, len(labelled), len(unlabeled))
+        start = load_start(backbone, texts, params, machine, seed, planned)
+        recipe = _recipe(params, machine, tasks.monitor)
+        history = start.history + contrast(start.encoder, labelled, params, recipe)
         module, training = TextModel.build(start.encoder, spec), labelled
-        _freeze(module, params["trainable_layers"])
+        freeze(module, params["trainable_layers"])
         criterion = classification = tasks.loss(params)
         if params["lm_weight"] > 0:
             training = _joint_texts(training, texts, backbone, params)
             module = JointModel(module, start.head)
             criterion = JointLoss(criterion, lm_weight=params["lm_weight"])
-        recipe = _recipe(params, machine, tasks.monitor)
         running = _frozen.with_states(module, backbone.tokenizer, machine, params)
         if running is module and not params["lm_weight"]:  # whose texts are masked
             corpora = watch.sample(labelled, validation, recipe)
@@ -222,7 +237,7 @@ def fit_classifier(params, tasks, data, validation, unlabeled, watch):
         def result(rows, model):
             rows = [{"stage": "classifier", **row} for row in rows]
             fitted = model, spec, backbone.tokenizer, float(is_long.mean())
-            return fitted, start.history + rows
+            return fitted, history + rows
 
         # A copy: the original goes on learning.
         watch.reveal(lambda rows: result(rows, copy.deepcopy(model).eval()))
@@ -234,13 +249,17 @@ def fit_classifier(params, tasks, data, validation, unlabeled, watch):
     return _attempt(trained, params, seed, fingerprint, watch)
 
 
-def _classifier_stage(params, n_labelled, n_unlabeled):
-    """Plan the classifier's stage; in joint training each batch has company."""
+def _stages(params, n_labelled, n_unlabeled):
+    """Plan what comes after the language model; jointly, each batch has company."""
     n_texts = n_labelled
     if params["lm_weight"] > 0:
         n_batches = math.ceil(n_labelled / params["batch_size"])
         n_texts += min(n_unlabeled, n_batches * params["batch_size"])
-    return Stage("classifier", params["max_epochs"], n_texts)
+    stages = [
+        Stage("contrastive", params["contrastive_epochs"], n_labelled),
+        Stage("classifier", params["max_epochs"], n_texts),
+    ]
+    return [stage for stage in stages if stage.n_epochs]
 
 
 def _attempt(run, params, seed, fingerprint, watch):
@@ -326,8 +345,9 @@ def _warn_truncation(params, longer, watch):
     """Warn before the work starts: it may be long."""
     is_cut = params["long_texts"] == "truncate" and longer > 0
     if is_cut and not watch.is_rehearsal:  # whose report says it
+        # Whole percents: of all folds' fits Python shows a warning once if it is equal.
         warnings.warn(
-            f"{longer:.1%} of the texts are longer than max_length="
+            f"Up to {math.ceil(100 * longer)}% of the texts are longer than max_length="
             f"{params['max_length']} tokens; of these the middle is cut out: set "
             "long_texts='window' to read them whole, or raise max_length.",
             UserWarning,
@@ -375,35 +395,3 @@ def _machine(params, device, seed, checkpoint, watch):
         "micro_batch_size": params["micro_batch_size"],
         "watch": watch,
     }
-
-
-def _freeze(module, trainable_layers):
-    """Leave trainable what the parameter `trainable_layers` says."""
-    if trainable_layers == "all":
-        module.encoder.requires_grad_(True)
-        return
-    if trainable_layers == "blocks":
-        _freeze_table(module.encoder)
-        return
-    is_share = not isinstance(trainable_layers, Integral)
-    if is_share and _backbone.shares_blocks(module.encoder):
-        _freeze_table(module.encoder)  # and train the one block there is
-        return
-    blocks = _backbone.encoder_blocks(module.encoder) if trainable_layers else []
-    if is_share:
-        trainable_layers = max(1, round(trainable_layers * len(blocks)))
-    if trainable_layers > len(blocks):
-        raise ValueError(
-            f"trainable_layers={trainable_layers} is more than the {len(blocks)} "
-            "layers of the encoder: use 'blocks' for all of them."
-        )
-    module.freeze(blocks[len(blocks) - trainable_layers :])
-
-
-def _freeze_table(encoder):
-    """Freeze the table of token embeddings.
-
-    It is half of a small encoder, and its gradient is dense: on short texts it would
-    take a good part of a training step.
-    """
-    encoder.get_input_embeddings().requires_grad_(False)

@@ -73,7 +73,8 @@ def with_states(module, tokenizer, machine, params):
     They do not if the encoder is as its checkpoint has it.
     """
     is_frozen = params["trainable_layers"] == 0
-    if not is_frozen or params["lm_epochs"] or params["lm_weight"]:
+    stages = ("lm_epochs", "lm_weight", "contrastive_epochs")
+    if not is_frozen or any(params[stage] for stage in stages):
         return module
     cache = _open(module, tokenizer, machine, params, states=list(module.layers))
     return module if cache is None else _Recalling(module, cache)

@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 
 from . import _backbone, _cache, _frozen
+from ._freezing import freeze_table
 from ._language_model import (
     MaskedLanguageModel,
     adapt,
@@ -69,8 +70,7 @@ def load_start(backbone, texts, params, machine, seed, planned=()):
         return Start(backbone.load_encoder())
     masking = backbone.masking(params["mask_probability"])
     encoder, head = backbone.load_language_model()
-    # Half of a small encoder, with a dense gradient.
-    encoder.get_input_embeddings().requires_grad_(False)
+    freeze_table(encoder)
     recipe = _recipe(params, machine)
     masked = masked_texts(texts, backbone.tokenizer, masking, seed)
     training, held_out = masked.split(recipe.generator)

@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ._estimator import TextEstimator
-from ._fitting import fit_classifier
+from ._fitting import fit_classifier, resolve_epochs
 from ._label_sets import LabelSet
 from ._labelled import LabelledData
 from ._task_scorer import TaskScorer
@@ -253,6 +253,7 @@ class MultiTaskClassifier(
         tasks = self._tasks(label_sets)
         weights = check_weights(sample_weight, len(texts))
         data = _labelled(texts, columns, label_sets, weights, "y")
+        params = resolve_epochs(params, data)
         more = check_unlabeled(X_unlabeled, params)
         has_none = (weights > 0) & ~data.weights.any(axis=1)
         unlabeled = [texts[i] for i in np.flatnonzero(has_none)] + more

@@ -16,7 +16,7 @@ class Stage:
 
     Attributes
     ----------
-    name : {"language model head", "language model", "classifier"}
+    name : {"language model head", "language model", "contrastive", "classifier"}
     n_epochs : int
         At the most.
     n_texts : int
@@ -30,7 +30,8 @@ class Stage:
 
 def most_epochs(params):
     """Return how many epochs a fit has at the most, all stages together."""
-    n_epochs = params.get("max_epochs", 0) + params["lm_epochs"]
+    stages = ("lm_epochs", "contrastive_epochs", "max_epochs")
+    n_epochs = sum(params.get(stage, 0) for stage in stages)
     needs_head = params["lm_epochs"] or params.get("lm_weight")
     return n_epochs + 1 if needs_head else n_epochs
 

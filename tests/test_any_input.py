@@ -111,6 +111,7 @@ VALUES = {
     "validation_fraction": st.floats(0.1, 0.9),
     "lm_epochs": st.integers(0, 1),
     "lm_weight": st.floats(0, 1),
+    "contrastive_epochs": st.integers(0, 1),
     "mask_probability": st.floats(0.01, 0.99),
     "precision": st.just("float32"),
     "device": st.sampled_from(["cpu", "auto", "cuda:7"]),
@@ -130,8 +131,9 @@ mistakes = st.dictionaries(st.sampled_from(sorted(VALUES)), odd, max_size=1)
 def test_any_parameters_and_labels_fit_or_are_refused(params, mistake, y, weights):
     texts = X[: len(y)] or ["good"]
     params = {"max_length": 16, "encoder": tiny.ENCODER, **params, **mistake}
-    if mistake.keys() & {"lm_epochs"} and mistake["lm_epochs"] in range(2, 101):
-        params["lm_epochs"] = 1  # a hundred is no mistake, but takes its time
+    for epochs in {"lm_epochs", "contrastive_epochs"} & mistake.keys():
+        if mistake[epochs] in range(2, 101):
+            params[epochs] = 1  # a hundred is no mistake, but takes its time
     clf = AttentionFineTuneClassifier(**params, max_epochs=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

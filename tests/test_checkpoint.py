@@ -78,6 +78,7 @@ PARAMETERS = [
     {"gradual_unfreezing": True, "head": "lstm", "layer_decay": 0.9},
     {"micro_batch_size": 3, "dropout": 0.3, "class_weight": {"good": 2.0, "bad": 1.0}},
     {"trainable_layers": 0, "pooling": "max"},
+    {"contrastive_epochs": 2, "encoder_dropout": 0.2},
 ]
 
 

@@ -57,6 +57,7 @@ def classifier(small, **parameters):
         {"max_length": 4, "long_texts": "window", "trainable_layers": 1},
         {"max_length": 4},
         {"gradual_unfreezing": True},
+        {"contrastive_epochs": 2, "trainable_layers": 0},
     ],
 )
 @pytest.mark.filterwarnings("ignore:X_unlabeled is not read")

@@ -73,6 +73,7 @@ def fitted():
         {"early_stopping": True, "validation_fraction": 0.25},
         {"lm_epochs": 1},
         {"lm_weight": 0.5, "head": "lstm"},
+        {"contrastive_epochs": 1},
     ],
     ids=str,
 )

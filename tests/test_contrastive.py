@@ -1,0 +1,175 @@
+"""Contrastive training: what it pairs, what it makes alike, and how it fits in."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import clone
+
+from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
+from sklearn_attnft._batching import TokenizedTexts
+from sklearn_attnft._contrastive import COMPANY, GatheredTexts, PairLoss
+
+X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
+Y = ["good", "bad"] * 12
+LAST = {"layers": "last", "pooling": "mean", "trainable_layers": 0}
+
+
+def loss(contexts, *labels, weights=None, **kwargs):
+    """The loss of label sets, each a column of labels or rows of 0 and 1."""
+    labels = tuple(torch.tensor(column) for column in labels)
+    if weights is None:
+        weights = torch.ones(len(contexts), len(labels))
+    contexts = torch.as_tensor(contexts, dtype=torch.float32)
+    return float(PairLoss()(contexts, (labels, torch.as_tensor(weights)), **kwargs))
+
+
+def test_texts_of_a_class_are_to_be_alike_and_others_at_right_angles():
+    contexts = [[1.0, 0.0], [3.0, 0.0], [0.0, 2.0]]
+    assert loss(contexts, [0, 0, 1]) == 0
+    # The only pair of a class has cosine 0; the others cosines 1 and 0.
+    assert loss(contexts, [0, 1, 0]) == pytest.approx(1 + 1 / 2)
+
+
+def test_of_several_classes_a_text_shares_some():
+    contexts = [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    members = [[1.0, 1.0, 0.0], [1.0, 0.0, float("nan")], [0.0, 0.0, 1.0]]
+    assert loss(contexts, members) == pytest.approx(0.5**2)
+    none = [[0.0, 0.0], [0.0, 0.0], [1.0, 0.0]]
+    assert loss(contexts, none) == 0  # those of no class are of one kind
+
+
+@given(st.integers(0, 999), st.integers(2, 9))
+def test_a_text_of_weight_0_is_as_good_as_absent(seed, n):
+    rng = np.random.default_rng(seed)
+    contexts, labels = rng.normal(size=(n + 1, 4)), rng.integers(0, 3, (2, n + 1))
+    weights = rng.uniform(0.1, 2, (n + 1, 2)).astype(np.float32)
+    weights[-1] = 0
+    expected = loss(contexts[:-1], *labels[:, :-1], weights=weights[:-1])
+    assert loss(contexts, *labels, weights=weights) == pytest.approx(expected, abs=1e-5)
+    half = loss(contexts, *labels, weights=weights, n_texts=2 * (n + 1))
+    assert half == pytest.approx(expected / 2, abs=1e-5)
+
+
+class Recipe:
+    batch_size = 2 * COMPANY
+    generator = torch.Generator().manual_seed(0)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60))
+def test_an_epoch_has_each_text_once(labels):
+    batches = gathered(np.array(labels)).epoch_batches(Recipe)
+    assert sorted(np.concatenate(batches)) == list(range(len(labels)))
+    assert len(batches) == -(-len(labels) // Recipe.batch_size)
+
+
+def gathered(*labels):
+    n_texts = len(labels[0])
+    tokens = TokenizedTexts(
+        np.zeros(n_texts), np.arange(n_texts + 1), np.arange(n_texts + 1), 0
+    )
+    weights = np.ones((n_texts, len(labels)), dtype=np.float32)
+    return GatheredTexts(tokens, labels, weights, np.ones(n_texts))
+
+
+def test_a_batch_has_company_of_each_class_however_many_there_are():
+    labels = np.repeat(np.arange(50), COMPANY)
+    orders = []
+    for _ in range(3):
+        batches = gathered(labels).epoch_batches(Recipe)
+        for batch in batches:
+            assert np.unique(labels[batch], return_counts=True)[1].min() == COMPANY
+        orders.append(np.concatenate(batches).tolist())
+    assert orders[0] != orders[1] != orders[2]
+
+
+def test_several_label_sets_are_gathered_in_turn():
+    rows = np.arange(4 * COMPANY)
+    members = np.eye(4, dtype=np.float32)[rows % 4]
+    texts = gathered(rows // COMPANY, members)
+    seen = set()
+    for _ in range(20):
+        batch = texts.epoch_batches(Recipe)[0]
+        kinds = (rows // COMPANY)[batch], (rows % 4)[batch]
+        seen.add(min((0, 1), key=lambda task: len(np.unique(kinds[task]))))
+    assert seen == {0, 1}
+
+
+def cosines(clf):
+    """Mean cosine of texts of one class, and of others."""
+    contexts = clf.transform(sorted(set(X)))
+    contexts /= np.linalg.norm(contexts, axis=1, keepdims=True)
+    labels = np.array([Y[X.index(text)] for text in sorted(set(X))])
+    same = labels[:, None] == labels
+    both = contexts @ contexts.T
+    return both[same & ~np.eye(len(same), dtype=bool)].mean(), both[~same].mean()
+
+
+def test_the_encoder_learns_it_before_the_classifier_comes(small):
+    small |= LAST | {"max_epochs": 2}
+    plain = AttentionFineTuneClassifier(**small).fit(X, Y)
+    clf = AttentionFineTuneClassifier(**small, contrastive_epochs=20).fit(X, Y)
+    stages = [(row["stage"], row["epoch"]) for row in clf.history_]
+    expected = [("contrastive", i) for i in range(1, 21)]
+    assert stages == [*expected, ("classifier", 1), ("classifier", 2)]
+    assert clf.n_iter_ == 2
+    alike, apart = cosines(clf)
+    assert alike - apart > 0.8 > 0.5 > np.subtract(*cosines(plain))
+    before, after = plain.module_.encoder, clf.module_.encoder
+    table = after.get_input_embeddings().weight
+    assert torch.equal(table, before.get_input_embeddings().weight)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"trainable_layers": 1, "lm_epochs": 1, "dropout": 0.2},
+        {"encoder_dropout": 0.2, "micro_batch_size": 3, "gradual_unfreezing": True},
+        {"lm_weight": 0.5, "head": "lstm"},
+        {
+            "early_stopping": True,
+            "validation_fraction": 0.25,
+            "class_weight": "balanced",
+        },
+        {**LAST, "cache": "memory"},
+    ],
+    ids=str,
+)
+def test_it_goes_with_all_else_and_repeats(small, params, no_stores):
+    clf = AttentionFineTuneClassifier(**small | params, contrastive_epochs=2)
+    one, other = (clone(clf).fit(X, Y) for _ in range(2))
+    np.testing.assert_array_equal(one.decision_function(X), other.decision_function(X))
+    kinds = [row["stage"] for row in one.history_]
+    assert kinds.count("contrastive") == 2
+    assert kinds.count("language model") == params.get("lm_epochs", 0)
+
+
+def test_several_label_sets_with_missing_labels(small):
+    y = {
+        "mood": [label if i % 5 else None for i, label in enumerate(Y)],
+        "words": [{word[0] for word in text.split()} for text in X],
+    }
+    template = AttentionFineTuneClassifier(
+        **small | LAST | {"max_epochs": 20}, contrastive_epochs=10
+    )
+    clf = MultiTaskClassifier(template).fit(X, y)
+    assert clf.task("mood").score(X, Y) > 0.9
+    losses = [r["train_loss"] for r in clf.history_ if r["stage"] == "contrastive"]
+    assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.parametrize(
+    ("n_texts", "n_epochs"), [(8, 60), (24, 20), (21, 20), (600, 3), (200, 3)]
+)
+def test_few_texts_are_seen_more_often(small, n_texts, n_epochs):
+    small |= {"max_epochs": "auto", "trainable_layers": 0, "max_length": 8}
+    clf = AttentionFineTuneClassifier(**small)
+    # Those of weight 0 do not count.
+    X_all, Y_all = (X * 50)[: n_texts + 100], (Y * 50)[: n_texts + 100]
+    weights = np.repeat([1.0, 0.0], [n_texts, 100])
+    assert clf.fit(X_all, Y_all, sample_weight=weights).n_iter_ == n_epochs
+    y = [[a, b] for a, b in zip(Y_all, Y_all[1:] + Y_all[:1], strict=True)]
+    shared = MultiTaskClassifier(clf).fit(X_all, y, sample_weight=weights)
+    assert shared.n_iter_ == n_epochs
+    assert clf.max_epochs == "auto"
