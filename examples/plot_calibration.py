@@ -33,6 +33,7 @@ clf = AttentionFineTuneClassifier(
     trainable_layers=2,
     learning_rate=5e-4,
     head_learning_rate=5e-3,
+    max_epochs=3,
     random_state=0,
 )
 clf.fit(X_train, y_train)

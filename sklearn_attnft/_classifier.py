@@ -104,7 +104,7 @@ class AttentionFineTuneClassifier(
     label_smoothing : float, default=0.0
         Share of the target that is spread over all classes while training.
     max_epochs : int or "auto", default="auto"
-        Passes over the training texts. "auto": 3, and on few texts as many as make 60
+        Passes over the training texts. "auto": 3, and on few texts as many as make 40
         steps, since a handful of steps teaches nothing.
     batch_size : int, default=32
         Texts in a training step.

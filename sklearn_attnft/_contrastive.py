@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from ._freezing import freeze_table
-from ._modules import ModuleSpec, TaskSpec, TextModel
 from ._training import LabelledTexts, train
 
 # Texts of a class that are put into a batch together, so that it has pairs of a class
 # however many classes there are.
 COMPANY = 4
+AT_ONCE = 8  # texts
 
 
 def contrast(encoder, texts, params, recipe):
@@ -40,8 +40,6 @@ def contrast(encoder, texts, params, recipe):
     if not params["contrastive_epochs"]:
         return []
     freeze_table(encoder)
-    last = (encoder.config.num_hidden_layers,)
-    spec = ModuleSpec(encoder.config.hidden_size, last, "mean", (TaskSpec("mean"),))
     recipe = dataclasses.replace(
         recipe,
         max_epochs=params["contrastive_epochs"],
@@ -49,9 +47,39 @@ def contrast(encoder, texts, params, recipe):
         gradual_unfreezing=False,
         callbacks=[],
     )
-    model = TextModel.build(encoder, spec)
-    rows = train(model, PairLoss(), GatheredTexts(**vars(texts)), None, recipe)
+    gathered = GatheredTexts(**vars(texts))
+    rows = train(SentenceModel(encoder), PairLoss(), gathered, None, recipe)
     return [{"stage": "contrastive", **row} for row in rows]
+
+
+class SentenceModel(nn.Module):
+    """The mean of an encoder's last states over the tokens of a text."""
+
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, input_ids, attention_mask, windows_per_text=None):
+        """Return contexts, float32, shape (n_texts, n_features).
+
+        Texts in company of their class differ in length: they are encoded some at a
+        time, by length, so that little is padding.
+        """
+        lengths = attention_mask.sum(dim=1)
+        order, sums = lengths.argsort(), []
+        for rows in order.split(AT_ONCE):
+            longest = int(lengths[rows].max())
+            mask = attention_mask[rows, :longest]
+            ids = input_ids[rows, :longest]
+            states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+            sums.append((states.float() * mask[..., None]).sum(dim=1))
+        sums = torch.cat(sums)[order.argsort()]
+        if windows_per_text is not None:
+            sums, lengths = (
+                torch.stack([part.sum(dim=0) for part in each.split(windows_per_text)])
+                for each in (sums, lengths)
+            )
+        return sums / lengths[:, None]
 
 
 class GatheredTexts(LabelledTexts):

@@ -40,7 +40,7 @@ from ._watch import Stage
 
 # With max_epochs="auto": passes over many texts, and the least steps on few. Mosbach et
 # al. (2021), "On the Stability of Fine-tuning BERT": on few texts, train for steps.
-EPOCHS, LEAST_STEPS = 3, 60
+EPOCHS, LEAST_STEPS = 3, 40
 
 
 def resolve_epochs(params, data):

@@ -164,16 +164,19 @@ def test_layers_of_one_and_of_several():
 
 def test_training_has_the_stages_in_order():
     clf = AttentionFineTuneClassifier(**fitted(max_epochs=2).get_params())
-    clf.set_params(lm_epochs=1).fit(X, Y, X_val=X[:6], y_val=Y[:6])
+    clf.set_params(lm_epochs=1, contrastive_epochs=3)
+    clf.fit(X, Y, X_val=X[:6], y_val=Y[:6])
     display = TrainingDisplay.from_estimator(clf)
     titles = [panel.get_title() for panel in display.axes_]
-    assert titles == ["loss, language model", "loss, classifier", "validation"]
-    lines = {line.get_label(): line for line in display.axes_[1].lines}
-    rows = clf.history_[1:]
+    stages = ["language model", "contrastive", "classifier"]
+    assert titles == [*(f"loss, {stage}" for stage in stages), "validation"]
+    assert display.axes_[1].lines[0].get_xdata().tolist() == [1, 2, 3]
+    lines = {line.get_label(): line for line in display.axes_[2].lines}
+    rows = clf.history_[4:]
     for label, name in [("training", "train_loss"), ("validation", "valid_loss")]:
         assert lines[label].get_xdata().tolist() == [1, 2]
         assert lines[label].get_ydata().tolist() == [row[name] for row in rows]
-    scores = display.axes_[2].lines[0]
+    scores = display.axes_[3].lines[0]
     assert scores.get_label() == "accuracy"
     assert scores.get_ydata().tolist() == [row["valid_accuracy"] for row in rows]
     _, ax = plt.subplots()

@@ -4,12 +4,14 @@ The code runs on the tiny encoder for one epoch.
 """
 
 import ast
+import configparser
 import re
 import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import tiny
@@ -141,3 +143,23 @@ def test_the_example_of_several_label_sets_runs(quick, capsys):
     printed = capsys.readouterr().out
     assert "three label sets at once" in printed
     assert printed.count("accuracy 0.") == 4
+
+
+def test_the_badges_are_what_the_package_asks_for():
+    asked = configparser.ConfigParser()
+    asked.read(ROOT / "setup.cfg", encoding="utf-8")
+    options = asked["options"]
+    needs = dict(re.findall(r"([\w-]+)>=([\d.]+)", options["install_requires"]))
+    needs["python"] = options["python_requires"].removeprefix(">=")
+    licence = asked["metadata"]["license"]
+    badge = r"!\[(.*?)\]\(https://img\.shields\.io/badge/(.*?)-blue\)"
+    shown = re.findall(badge, read("README.md"))
+    assert len(shown) == 4
+    for words, badge in shown:
+        name, value = re.split("(?<!-)-(?!-)", unquote(badge).replace("_", " "))
+        name, value = name.replace("--", "-"), value.replace("--", "-")
+        if name == "licence":
+            assert words == value == licence
+        else:
+            assert value == f"≥{needs[name]}"
+            assert words.lower() == f"{name} {needs[name]} and newer"

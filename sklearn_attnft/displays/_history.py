@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._style import line_style, new_axes, tidy
 
-STAGES = ("language model", "classifier")
+STAGES = ("language model", "contrastive", "classifier")
 
 
 class TrainingDisplay:
