@@ -139,9 +139,9 @@ class AttentionFineTuneClassifier(
         is trained: for few labels. The cosine of two texts, each the mean of its last
         states, is drawn to 1 if they are of one class and to 0 if not, as SetFit does,
         but over all pairs of a batch. All of the encoder but its table of token
-        embeddings is adapted, at `learning_rate`. What is learned is in the last layer
-        and its mean: 20 of these go well with ``layers="last"`` and, to leave the
-        encoder as it is then, ``trainable_layers=0``.
+        embeddings is adapted, at `learning_rate`, in batches of 64. What is learned is
+        in the last layer and its mean: 10 of these go well with ``layers="last"`` and,
+        to leave the encoder as it is then, ``trainable_layers=0``.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", "mps"; "auto" is a CUDA GPU if there is one, else the
         CPU. Looked up at each call: a classifier pickled on a GPU loads anywhere.

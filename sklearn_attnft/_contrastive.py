@@ -14,7 +14,8 @@ from ._training import LabelledTexts, train
 # Texts of a class that are put into a batch together, so that it has pairs of a class
 # however many classes there are.
 COMPANY = 4
-AT_ONCE = 8  # texts
+AT_ONCE = 8  # texts that the encoder reads
+BATCH_SIZE = 64  # texts that pairs are made of; the more the better
 
 
 def contrast(encoder, texts, params, recipe):
@@ -43,6 +44,7 @@ def contrast(encoder, texts, params, recipe):
     recipe = dataclasses.replace(
         recipe,
         max_epochs=params["contrastive_epochs"],
+        batch_size=BATCH_SIZE,
         early_stopping=False,
         gradual_unfreezing=False,
         callbacks=[],

@@ -14,11 +14,10 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from . import _backbone, _frozen, _lm_stage
+from . import _backbone, _contrastive, _frozen, _lm_stage
 from ._batching import fraction_longer, tokenize
 from ._boundary import with_kept_states
 from ._checkpoint import Fingerprint, open_checkpoint
-from ._contrastive import contrast
 from ._freezing import freeze
 from ._inference import (
     is_out_of_memory,
@@ -220,7 +219,9 @@ def fit_classifier(params, tasks, data, validation, unlabeled, watch):
         planned = _stages(params, len(labelled), len(unlabeled))
         start = load_start(backbone, texts, params, machine, seed, planned)
         recipe = _recipe(params, machine, tasks.monitor)
-        history = start.history + contrast(start.encoder, labelled, params, recipe)
+        history = start.history + _contrastive.contrast(
+            start.encoder, labelled, params, recipe
+        )
         module, training = TextModel.build(start.encoder, spec), labelled
         freeze(module, params["trainable_layers"])
         criterion = classification = tasks.loss(params)
@@ -321,8 +322,11 @@ def _largest_step(params):
     size = params.get("batch_size", 0)
     if params.get("lm_weight"):
         size = 2 * size  # and their company
-    is_lm = params["lm_epochs"] or params.get("lm_weight")
-    return max(size, _lm_stage.BATCH_SIZE) if is_lm else size
+    if params["lm_epochs"] or params.get("lm_weight"):
+        size = max(size, _lm_stage.BATCH_SIZE)
+    if params.get("contrastive_epochs"):
+        size = max(size, _contrastive.BATCH_SIZE)
+    return size
 
 
 def _warn_collapse(collapsed, tasks):
