@@ -191,6 +191,8 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     if not set(arguments.part) <= set(PARTS):
         parser.error(f"part must be among {', '.join(PARTS)}")
+    if arguments.part and not arguments.data:
+        parser.error("--data is the directory of the data sets")
     for part in arguments.part:
         for seed in tqdm(arguments.seeds, desc=part):
             for dataset, changed, runs in PARTS[part](arguments.data, seed):

@@ -89,7 +89,7 @@ def classifier(encoder, **kwargs):
     "parameters",
     [
         {},
-        {"long_texts": "window", "max_length": 12},
+        {"long_texts": "window", "max_length": 12, "contrastive_epochs": 1},
         {"trainable_layers": 0, "layers": "last", "pooling": "mean"},
         {"trainable_layers": 1, "layer_decay": 0.5, "encoder_dropout": 0.1},
     ],
