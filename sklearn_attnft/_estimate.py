@@ -50,6 +50,13 @@ class FitEstimate:
     stages : tuple of StageEstimate
     preparation_seconds : float
         For what is not training: tokenising the texts, loading the encoder.
+    n_steps : int
+    n_tokens : int
+        Of all stages.
+    seconds : float
+        Of the whole fit.
+    peak_bytes : int
+        Of the stage that takes most.
     """
 
     longer_fraction: float
