@@ -91,9 +91,9 @@ class GatheredTexts(LabelledTexts):
         """Draw the batches of an epoch, as indices; of several label sets, for one."""
         generator = recipe.generator
         task = int(torch.randint(len(self.labels), (), generator=generator))
-        _, classes = np.unique(
-            np.nan_to_num(self.labels[task]), axis=0, return_inverse=True
-        )
+        labels = np.nan_to_num(self.labels[task])
+        _, classes = np.unique(labels, axis=0, return_inverse=True)
+        classes = np.where(self.weights[:, task] > 0, classes.ravel(), -1)
         order = torch.randperm(len(self), generator=generator).numpy()
         order = order[np.argsort(classes[order], kind="stable")]
         classes = classes[order]

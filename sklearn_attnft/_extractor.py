@@ -112,8 +112,8 @@ class TransformerFeatureExtractor(
         Number of texts given to ``fit``.
     history_ : list of dict
         For each epoch of the language model: "stage", "epoch", "dur" (seconds),
-        "train_loss", and "valid_loss" and "valid_perplexity" on a part of the texts
-        that is held out.
+        "train_loss", "learning_rate" (of the encoder, at its end), and "valid_loss" and
+        "valid_perplexity" on a part of the texts that is held out.
 
     See Also
     --------

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import enum
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -250,6 +251,22 @@ def test_texts_held_out_are_scored_with_their_weights(small):
     clf.fit(X * 2, Y + wrong, sample_weight=weights)
     assert max(row["valid_accuracy"] for row in clf.history_) > 0.95
     assert clf.score(X, Y) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("params", "peak"),
+    [
+        ({"layer_decay": 0.5, "gradual_unfreezing": True}, "learning_rate"),
+        ({"trainable_layers": 0}, "head_learning_rate"),
+        ({"lm_weight": 0.5}, "learning_rate"),
+    ],
+)
+def test_the_history_has_the_learning_rate(small, params, peak):
+    small |= params | {"max_epochs": 5, "warmup_fraction": 0.1}
+    rates = [row["learning_rate"] for row in fit(small).history_]
+    n_warmup = math.ceil(0.1 * 15)  # of 5 times 3 steps
+    shares = [(15 - done) / (15 - n_warmup) for done in (3, 6, 9, 12, 15)]
+    np.testing.assert_allclose(rates, np.multiply(small[peak], shares))
 
 
 def test_no_gradient_is_kept(small):

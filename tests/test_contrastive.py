@@ -90,12 +90,13 @@ def test_an_epoch_has_each_text_once(labels):
     assert len(batches) == -(-len(labels) // Recipe.batch_size)
 
 
-def gathered(*labels):
+def gathered(*labels, weights=None):
     n_texts = len(labels[0])
     tokens = TokenizedTexts(
         np.zeros(n_texts), np.arange(n_texts + 1), np.arange(n_texts + 1), 0
     )
-    weights = np.ones((n_texts, len(labels)), dtype=np.float32)
+    if weights is None:
+        weights = np.ones((n_texts, len(labels)), dtype=np.float32)
     return GatheredTexts(tokens, labels, weights, np.ones(n_texts))
 
 
@@ -108,6 +109,15 @@ def test_a_batch_has_company_of_each_class_however_many_there_are():
             assert np.unique(labels[batch], return_counts=True)[1].min() == COMPANY
         orders.append(np.concatenate(batches).tolist())
     assert orders[0] != orders[1] != orders[2]
+
+
+def test_texts_without_label_are_in_company_of_their_own():
+    labels, known = np.zeros(8 * COMPANY, dtype=int), np.arange(8 * COMPANY) % 2
+    batches = gathered(labels, weights=known[:, None]).epoch_batches(Recipe)
+    shares = [known[batch].mean() for batch in batches]
+    assert set(shares) <= {0.0, 0.5, 1.0}
+    groups = [known[i] for batch in batches for i in np.split(batch, 2)]
+    assert all(len(set(group)) == 1 for group in groups)
 
 
 def test_several_label_sets_are_gathered_in_turn():

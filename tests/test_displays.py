@@ -169,7 +169,13 @@ def test_training_has_the_stages_in_order():
     display = TrainingDisplay.from_estimator(clf)
     titles = [panel.get_title() for panel in display.axes_]
     stages = ["language model", "contrastive", "classifier"]
-    assert titles == [*(f"loss, {stage}" for stage in stages), "validation"]
+    losses = [f"loss, {stage}" for stage in stages]
+    assert titles == [*losses, "validation", "learning rate"]
+    rates = {line.get_label(): line for line in display.axes_[4].lines}
+    assert list(rates) == stages
+    for stage, line in rates.items():
+        rows = [row for row in clf.history_ if row["stage"] == stage]
+        assert line.get_ydata().tolist() == [row["learning_rate"] for row in rows]
     assert display.axes_[1].lines[0].get_xdata().tolist() == [1, 2, 3]
     lines = {line.get_label(): line for line in display.axes_[2].lines}
     rows = clf.history_[4:]
@@ -180,7 +186,8 @@ def test_training_has_the_stages_in_order():
     assert scores.get_label() == "accuracy"
     assert scores.get_ydata().tolist() == [row["valid_accuracy"] for row in rows]
     _, ax = plt.subplots()
-    plain = TrainingDisplay.from_estimator(fitted(), ax=ax)
+    epochs = [{"stage": "classifier", "epoch": 1, "train_loss": 0.7}]
+    plain = TrainingDisplay(epochs).plot(ax=ax)
     assert plain.axes_ == [ax]
     assert plain.ax_ is ax
     assert plain.figure_ is ax.figure
@@ -190,7 +197,7 @@ def test_training_shows_the_scores_of_each_label_set():
     clf = MultiTaskClassifier(fitted(max_epochs=1))
     y = {"tone": Y, "n": [1, 2] * 12}
     clf.fit(X, y, X_val=X[:6], y_val={name: labels[:6] for name, labels in y.items()})
-    scores = TrainingDisplay.from_estimator(clf).axes_[-1].lines
+    scores = TrainingDisplay.from_estimator(clf).axes_[-2].lines
     names = [line.get_label() for line in scores]
     assert names == ["accuracy", "accuracy n", "accuracy tone"]
 

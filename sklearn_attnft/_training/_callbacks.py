@@ -118,7 +118,14 @@ class _Measures(Callback):
 
 
 class _Reports(Callback):
-    """Tell the recipe's watch how it goes."""
+    """Record the learning rate, and tell the recipe's watch how it goes."""
+
+    def on_train_begin(self, net, **kwargs):
+        trains_encoder = any(p.requires_grad for p in net.module_.encoder.parameters())
+        recipe = net.recipe
+        self.peak_ = (
+            recipe.learning_rate if trains_encoder else recipe.head_learning_rate
+        )
 
     def on_epoch_begin(self, net, **kwargs):
         with _left_alone(net.recipe):
@@ -130,6 +137,9 @@ class _Reports(Callback):
             net.recipe.watch.step(len(step), float(loss))
 
     def on_epoch_end(self, net, **kwargs):
+        group = net.optimizer_.param_groups[0]  # the schedule is that of all
+        rate = self.peak_ * group["lr"] / group["initial_lr"]
+        net.history.record("learning_rate", rate)
         with _left_alone(net.recipe):
             net.recipe.watch.end_epoch(len(net.history) - 1, rows(net.history))
 

@@ -13,8 +13,8 @@ class TrainingDisplay:
     """Losses and validation scores of the epochs of a fit.
 
     A panel for the losses of each stage, in the order in which they were run, since a
-    language model's loss and a classifier's have nothing in common; and one for the
-    scores on the validation texts, if there were any.
+    language model's loss and a classifier's have nothing in common; one for the
+    scores on the validation texts, if there were any; and one for the learning rates.
 
     Parameters
     ----------
@@ -100,6 +100,10 @@ class TrainingDisplay:
             if name.startswith("valid_accuracy")
         }
         panels.append(("validation", _curves(self.history, STAGES[-1], scores)))
+        rates = {}
+        for stage in STAGES:
+            rates |= _curves(self.history, stage, {"learning_rate": stage})
+        panels.append(("learning rate", rates))
         return [(title, curves) for title, curves in panels if curves]
 
 
