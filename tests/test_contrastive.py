@@ -151,7 +151,7 @@ def test_the_encoder_learns_it_before_the_classifier_comes(small):
     assert stages == [*expected, ("classifier", 1), ("classifier", 2)]
     assert clf.n_iter_ == 2
     alike, apart = cosines(clf)
-    assert alike - apart > 0.8 > 0.5 > np.subtract(*cosines(plain))
+    assert alike - apart > 0.6 > 0.5 > np.subtract(*cosines(plain))
     before, after = plain.module_.encoder, clf.module_.encoder
     table = after.get_input_embeddings().weight
     assert torch.equal(table, before.get_input_embeddings().weight)
