@@ -38,7 +38,7 @@ def test_on_files(files):
     assert "accuracy: 1.0000 fine-tuned, 1.0000 TF-IDF" in done.stdout
     assert "a new process loads it and predicts" in done.stdout
     assert "poor  what an awful rain" in done.stdout
-    assert "fit: classifier 3/3: 100%" in done.stderr
+    assert "fit: classifier 40/40: 100%" in done.stderr
 
 
 def test_a_column_that_is_not_there(files):
