@@ -32,20 +32,21 @@ from sklearn_attnft.datasets import load_support_tickets
 X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 50] * 3
 Y = ["good", "bad", "good", "bad", "bad", "good"] * 3
 
-# Loads a pickle where every connection is refused, and writes its outputs.
+# Loads a pickle where every connection is refused, and writes the outputs.
 LOAD = """
 import socket, sys, joblib, numpy
 def refuse(*args): raise OSError("refused")
 socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse
-model, texts = joblib.load(sys.argv[1])
-method = "predict_proba" if hasattr(model, "predict_proba") else "transform"
-numpy.save(sys.argv[2], getattr(model, method)(texts))
+models, texts = joblib.load(sys.argv[1])
+method = "predict_proba" if hasattr(models[0], "predict_proba") else "transform"
+outputs = [getattr(model, method)(texts) for model in models]
+numpy.save(sys.argv[2], numpy.stack(outputs))
 """
 
 
-def outputs_of_a_new_process(model, directory, texts=X):
-    dumped, output = directory / "model.joblib", directory / "output.npy"
-    joblib.dump((model, texts), dumped)
+def outputs_of_a_new_process(*models, directory, texts=X):
+    dumped, output = directory / "models.joblib", directory / "outputs.npy"
+    joblib.dump((models, texts), dumped)
     environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"}
     environment["OMP_NUM_THREADS"] = "1"  # equal bit for bit: as many as in this one
     command = [sys.executable, "-W", "error", "-c", LOAD, str(dumped), str(output)]
@@ -59,30 +60,29 @@ def passing_encoder(tmp_path):
     return shutil.copytree(tiny.ENCODER, tmp_path / "passing")
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
+def test_classifiers_move_to_a_new_process(small, passing_encoder, tmp_path):
+    small |= {"max_length": 60, "encoder": passing_encoder}
+    several = [
         {},
         {"layers": "last", "pooling": "concat", "head": "mlp"},
         {"layers": [0, -1], "trainable_layers": 1},
         {"long_texts": "window", "max_length": 10, "trainable_layers": 0},
-    ],
-)
-def test_a_classifier_moves_to_a_new_process(
-    parameters, small, passing_encoder, tmp_path
-):
-    parameters = {**small, "max_length": 60, "encoder": passing_encoder, **parameters}
-    clf = AttentionFineTuneClassifier(**parameters).fit(X, Y)
-    expected = clf.predict_proba(X)
+    ]
+    models = [
+        AttentionFineTuneClassifier(**small | parameters).fit(X, Y)
+        for parameters in several
+    ]
+    expected = [clf.predict_proba(X) for clf in models]
     shutil.rmtree(passing_encoder)
-    np.testing.assert_array_equal(outputs_of_a_new_process(clf, tmp_path), expected)
+    moved = outputs_of_a_new_process(*models, directory=tmp_path)
+    np.testing.assert_array_equal(moved, expected)
 
 
 def test_an_extractor_moves_to_a_new_process(passing_encoder, tmp_path):
     extractor = TransformerFeatureExtractor(passing_encoder, max_length=60).fit(X)
     expected = extractor.transform(X)
     shutil.rmtree(passing_encoder)
-    moved = outputs_of_a_new_process(extractor, tmp_path)
+    (moved,) = outputs_of_a_new_process(extractor, directory=tmp_path)
     np.testing.assert_array_equal(moved, expected)
 
 
@@ -93,7 +93,7 @@ def test_the_real_encoder_is_stored_once(tmp_path):
     weights = sum(p.numel() * p.element_size() for p in clf.module_.parameters())
     tokenizer = len(clf._tokenizer.json.encode())
     assert weights <= dumped.stat().st_size <= 1.02 * (weights + tokenizer)
-    moved = outputs_of_a_new_process(clf, tmp_path, X[:5])
+    (moved,) = outputs_of_a_new_process(clf, directory=tmp_path, texts=X[:5])
     np.testing.assert_array_equal(moved, clf.predict_proba(X[:5]))
 
 
@@ -102,7 +102,7 @@ def test_the_difference_to_the_real_encoder_is_small(tmp_path):
         trainable_layers=0, weights="delta", max_epochs=1, random_state=0
     ).fit(X[:5], Y[:5])
     assert len(pickle.dumps(clf)) < 1_000_000
-    moved = outputs_of_a_new_process(clf, tmp_path, X[:5])
+    (moved,) = outputs_of_a_new_process(clf, directory=tmp_path, texts=X[:5])
     np.testing.assert_array_equal(moved, clf.predict_proba(X[:5]))
 
 
@@ -117,7 +117,7 @@ def test_the_best_of_a_grid_moves_to_a_new_process(tmp_path):
     best = search.fit(texts[:300], topics[:300]).best_estimator_
     assert search.cv_results_["mean_test_score"].min() > 0.5
     assert best.score(texts[300:], topics[300:]) > 0.5
-    moved = outputs_of_a_new_process(best, tmp_path, texts[300:400])
+    (moved,) = outputs_of_a_new_process(best, directory=tmp_path, texts=texts[300:400])
     np.testing.assert_array_equal(moved, best.predict_proba(texts[300:400]))
 
 
@@ -141,7 +141,7 @@ def test_a_difference_is_as_small_as_what_was_trained(trainable_layers, delta):
 
 def test_a_difference_moves_to_a_new_process(delta, tmp_path):
     clf = AttentionFineTuneClassifier(**delta | {"trainable_layers": 1}).fit(X, Y)
-    moved = outputs_of_a_new_process(clf, tmp_path)
+    (moved,) = outputs_of_a_new_process(clf, directory=tmp_path)
     np.testing.assert_array_equal(moved, clf.predict_proba(X))
 
 
