@@ -214,11 +214,11 @@ class AttentionFineTuneClassifier(
         every text and token.
     history_ : list of dict
         For each epoch: "stage" ("language model", "contrastive" or "classifier"),
-        "epoch", "dur" (seconds), "train_loss", "learning_rate" (at its end, of the
-        encoder's top block, or of the head if no block is trained); with validation
-        texts "valid_loss" (plain cross entropy) and "valid_accuracy"; of the language
-        model "valid_loss" and "valid_perplexity" on a part of the texts that is held
-        out.
+        "epoch", "step" (optimizer steps of the stage that are done at its end), "dur"
+        (seconds), "train_loss", "learning_rate" (then, of the encoder's top block, or
+        of the head if no block is trained); with validation texts "valid_loss" (plain
+        cross entropy) and "valid_accuracy"; of the language model "valid_loss" and
+        "valid_perplexity" on a part of the texts that is held out.
     n_iter_ : int
         Epochs of the classifier that were run.
     n_samples_fit_ : int

@@ -111,8 +111,9 @@ class TransformerFeatureExtractor(
     n_samples_fit_ : int
         Number of texts given to ``fit``.
     history_ : list of dict
-        For each epoch of the language model: "stage", "epoch", "dur" (seconds),
-        "train_loss", "learning_rate" (of the encoder, at its end), and "valid_loss" and
+        For each epoch of the language model: "stage", "epoch", "step" (optimizer
+        steps that are done at its end), "dur" (seconds), "train_loss", "learning_rate"
+        (then, of the encoder), and "valid_loss" and
         "valid_perplexity" on a part of the texts that is held out.
 
     See Also

@@ -261,9 +261,11 @@ def test_texts_held_out_are_scored_with_their_weights(small):
         ({"lm_weight": 0.5}, "learning_rate"),
     ],
 )
-def test_the_history_has_the_learning_rate(small, params, peak):
+def test_the_history_has_steps_and_learning_rate(small, params, peak):
     small |= params | {"max_epochs": 5, "warmup_fraction": 0.1}
-    rates = [row["learning_rate"] for row in fit(small).history_]
+    history = fit(small).history_
+    rates = [row["learning_rate"] for row in history]
+    assert [row["step"] for row in history] == [3, 6, 9, 12, 15]
     n_warmup = math.ceil(0.1 * 15)  # of 5 times 3 steps
     shares = [(15 - done) / (15 - n_warmup) for done in (3, 6, 9, 12, 15)]
     np.testing.assert_allclose(rates, np.multiply(small[peak], shares))

@@ -176,17 +176,18 @@ def test_training_has_the_stages_in_order():
     for stage, line in rates.items():
         rows = [row for row in clf.history_ if row["stage"] == stage]
         assert line.get_ydata().tolist() == [row["learning_rate"] for row in rows]
+    n_steps = -(-len(X) // clf.batch_size)
     assert display.axes_[1].lines[0].get_xdata().tolist() == [1, 2, 3]
     lines = {line.get_label(): line for line in display.axes_[2].lines}
     rows = clf.history_[4:]
     for label, name in [("training", "train_loss"), ("validation", "valid_loss")]:
-        assert lines[label].get_xdata().tolist() == [1, 2]
+        assert lines[label].get_xdata().tolist() == [n_steps, 2 * n_steps]
         assert lines[label].get_ydata().tolist() == [row[name] for row in rows]
     scores = display.axes_[3].lines[0]
     assert scores.get_label() == "accuracy"
     assert scores.get_ydata().tolist() == [row["valid_accuracy"] for row in rows]
     _, ax = plt.subplots()
-    epochs = [{"stage": "classifier", "epoch": 1, "train_loss": 0.7}]
+    epochs = [{"stage": "classifier", "step": 1, "train_loss": 0.7}]
     plain = TrainingDisplay(epochs).plot(ax=ax)
     assert plain.axes_ == [ax]
     assert plain.ax_ is ax

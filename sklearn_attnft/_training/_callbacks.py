@@ -118,7 +118,7 @@ class _Measures(Callback):
 
 
 class _Reports(Callback):
-    """Record the learning rate, and tell the recipe's watch how it goes."""
+    """Record steps and learning rate, and tell the recipe's watch how it goes."""
 
     def on_train_begin(self, net, **kwargs):
         trains_encoder = any(p.requires_grad for p in net.module_.encoder.parameters())
@@ -140,6 +140,7 @@ class _Reports(Callback):
         group = net.optimizer_.param_groups[0]  # the schedule is that of all
         rate = self.peak_ * group["lr"] / group["initial_lr"]
         net.history.record("learning_rate", rate)
+        net.history.record("step", len(net.history) * net.n_steps // net.max_epochs)
         with _left_alone(net.recipe):
             net.recipe.watch.end_epoch(len(net.history) - 1, rows(net.history))
 
@@ -156,7 +157,7 @@ def rows(history):
     """Keep the numbers of epochs: no batches, and no skorch bookkeeping."""
     return [
         {
-            name: value if name == "epoch" else float(value)
+            name: value if name in ("epoch", "step") else float(value)
             for name, value in row.items()
             if isinstance(value, Real) and name not in _BOOKKEEPING
         }

@@ -83,10 +83,10 @@ def train(module, criterion, training, validation, recipe):
     Returns
     -------
     history : list of dict
-        One for each epoch: "epoch", "dur" (seconds), "train_loss", "learning_rate" (at
-        its end, of the encoder's top block, or of the head if nothing else is trained),
-        and if there is a validation set "valid_loss" and what the criterion concludes,
-        "valid_...".
+        One for each epoch: "epoch", "step" (how many are done at its end), "dur"
+        (seconds), "train_loss", "learning_rate" (then, of the encoder's top block, or
+        of the head if nothing else is trained), and if there is a validation set
+        "valid_loss" and what the criterion concludes, "valid_...".
     """
     saved = recipe.checkpoint.next_stage()
     if saved is not None and "rows" in saved:  # the stage was trained to its end

@@ -10,11 +10,12 @@ STAGES = ("language model", "contrastive", "classifier")
 
 
 class TrainingDisplay:
-    """Losses and validation scores of the epochs of a fit.
+    """Losses, validation scores and learning rates of a fit, over its steps.
 
     A panel for the losses of each stage, in the order in which they were run, since a
     language model's loss and a classifier's have nothing in common; one for the
     scores on the validation texts, if there were any; and one for the learning rates.
+    A point is an epoch, at the step at which it ended.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ class TrainingDisplay:
     Examples
     --------
     >>> from sklearn_attnft.displays import TrainingDisplay
-    >>> epochs = [{"stage": "classifier", "epoch": 1, "train_loss": 0.7}]
+    >>> epochs = [{"stage": "classifier", "step": 20, "train_loss": 0.7}]
     >>> len(TrainingDisplay(epochs).plot().axes_)
     1
     """
@@ -78,17 +79,15 @@ class TrainingDisplay:
         ax = new_axes(self, ax, figsize=(3.2 * len(panels) + 1, 3.4))
         self.axes_ = _divide(ax, len(panels))
         for panel, (title, curves) in zip(self.axes_, panels, strict=True):
-            for i, (name, (epochs, values)) in enumerate(curves.items()):
-                panel.plot(epochs, values, label=name, **line_style(i))
-            epochs = sorted({e for epochs, _ in curves.values() for e in epochs})
-            panel.set_xticks(epochs[:: 1 + len(epochs) // 8])
-            tidy(panel, title=title, xlabel="epoch")
+            for i, (name, (steps, values)) in enumerate(curves.items()):
+                panel.plot(steps, values, label=name, **line_style(i))
+            tidy(panel, title=title, xlabel="step")
             panel.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
     def _panels(self):
-        """Return titles, and curves by name: epochs and values."""
+        """Return titles, and curves by name: steps and values."""
         losses = {"train_loss": "training", "valid_loss": "validation"}
         panels = [
             (f"loss, {stage}", _curves(self.history, stage, losses)) for stage in STAGES
@@ -108,10 +107,10 @@ class TrainingDisplay:
 
 
 def _curves(history, stage, names):
-    """Return the epochs in which there are values, and the values, by label."""
+    """Return the steps at which there are values, and the values, by label."""
     rows, curves = [row for row in history if row["stage"] == stage], {}
     for name, label in names.items():
-        points = [(row["epoch"], row[name]) for row in rows if name in row]
+        points = [(row["step"], row[name]) for row in rows if name in row]
         if points:
             curves[label] = tuple(np.transpose(points).tolist())
     return curves
