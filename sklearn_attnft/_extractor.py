@@ -113,8 +113,8 @@ class TransformerFeatureExtractor(
     history_ : list of dict
         For each epoch of the language model: "stage", "epoch", "step" (optimizer
         steps that are done at its end), "dur" (seconds), "train_loss", "learning_rate"
-        (then, of the encoder), and "valid_loss" and
-        "valid_perplexity" on a part of the texts that is held out.
+        (then, of the encoder), and "valid_loss" and "valid_perplexity" on a part of the
+        texts that is held out.
 
     See Also
     --------

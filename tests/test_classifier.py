@@ -72,6 +72,7 @@ def test_history_and_validation(small):
     for epoch, row in enumerate(clf.history_, start=1):
         assert row["epoch"] == epoch
         assert row.pop("stage") == "classifier"
+        assert (type(row["epoch"]), type(row.pop("step"))) == (int, int)
         assert {type(v) for k, v in row.items() if k != "epoch"} == {float}
     last = clf.history_[-1]
     probabilities = clf.predict_proba(X[:6])
