@@ -4,6 +4,7 @@
 import contextlib
 import copy
 import dataclasses
+import functools
 import math
 import warnings
 from dataclasses import dataclass
@@ -81,11 +82,13 @@ class Backbone:
     config: object
     tokenizer: _backbone.TextTokenizer
     allow_pickle: bool = False
+    identity: tuple | None = None
 
     @classmethod
     def load(cls, params, encoder_dropout=0.0):
         """Read configuration and tokenizer as the estimator's parameters say."""
         survive_fork()
+        identity = _backbone.checkpoint_identity(params["encoder"])
         config = _backbone.load_config(
             params["encoder"], encoder_dropout=encoder_dropout
         )
@@ -95,7 +98,8 @@ class Backbone:
             max_length=params["max_length"],
             long_texts=params["long_texts"],
         )
-        return cls(params["encoder"], config, tokenizer, params["allow_pickle"])
+        encoder, allow_pickle = params["encoder"], params["allow_pickle"]
+        return cls(encoder, config, tokenizer, allow_pickle, identity)
 
     def spec(self, layers, *, mixing, tasks):
         """Describe the module to build on this backbone."""
@@ -108,6 +112,11 @@ class Backbone:
             self.encoder, self.config, allow_pickle=self.allow_pickle
         )
 
+    def digest(self, encoder):
+        """Return the digest of `encoder`, which is as it was loaded."""
+        compute = functools.partial(_backbone.encoder_digest, encoder, self.tokenizer)
+        return _backbone.once(self.identity, "digest", compute)
+
     def identify(self, params, data):
         """Return the seed of a fit to `data`, and its Fingerprint if one is needed."""
         seed = draw_seed(params["random_state"])
@@ -119,7 +128,7 @@ class Backbone:
             encoder, head = self.load_encoder(), None
         weights = {} if head is None else head.state_dict()
         encoder = (
-            _backbone.encoder_digest(encoder, self.tokenizer),
+            self.digest(encoder),
             _backbone.encoder_architecture(encoder),
             {name: weight.numpy() for name, weight in weights.items()},
         )
@@ -171,6 +180,8 @@ def fit_features(params, texts, watch):
         start = _attempt(adapted, params, seed, fingerprint, watch)
     module = TextModel.build(start.encoder, spec).eval().requires_grad_(False)
     _frozen.count_from(module, start.counts)
+    if params["cache"] is not None and not params["lm_epochs"]:
+        _frozen.recognize(module, backbone.digest(module.encoder))
     return (module, spec, backbone.tokenizer, longer), start.history
 
 
@@ -229,7 +240,9 @@ def fit_classifier(params, tasks, data, validation, unlabeled, watch):
             training = _joint_texts(training, texts, backbone, params)
             module = JointModel(module, start.head)
             criterion = JointLoss(criterion, lm_weight=params["lm_weight"])
-        running = _frozen.with_states(module, backbone.tokenizer, machine, params)
+        running = _frozen.with_states(
+            module, backbone.tokenizer, machine, params, backbone.digest
+        )
         if running is module and not params["lm_weight"]:  # whose texts are masked
             corpora = watch.sample(labelled, validation, recipe)
             running = with_kept_states(module, corpora, recipe)

@@ -67,15 +67,23 @@ def features_cache(module, spec, tokenizer, machine, params):
     )
 
 
-def with_states(module, tokenizer, machine, params):
+def recognize(module, digest):
+    """Know the digest of a module's encoder, so that it is not hashed again."""
+    _use_of(module).digest = digest
+
+
+def with_states(module, tokenizer, machine, params, digest=None):
     """Return a classifier whose states are looked up, or `module` if they change.
 
-    They do not if the encoder is as its checkpoint has it.
+    They do not if the encoder is as its checkpoint has it. `digest` gives an encoder's,
+    if there is more to know of it than its weights.
     """
     is_frozen = params["trainable_layers"] == 0
     stages = ("lm_epochs", "lm_weight", "contrastive_epochs")
     if not is_frozen or any(params[stage] for stage in stages):
         return module
+    if digest is not None and params["cache"] is not None:
+        recognize(module, digest(module.encoder))
     cache = _open(module, tokenizer, machine, params, states=list(module.layers))
     return module if cache is None else _Recalling(module, cache)
 

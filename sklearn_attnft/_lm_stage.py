@@ -9,7 +9,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from . import _backbone, _cache, _frozen
+from . import _cache, _frozen
 from ._freezing import freeze_table
 from ._language_model import (
     MaskedLanguageModel,
@@ -144,7 +144,7 @@ def _open(encoder, head, backbone, machine, params, counts):
     weights = {} if head is None else head.state_dict()
     return _frozen.open_cache(
         encoder,
-        _backbone.encoder_digest(encoder, backbone.tokenizer),
+        backbone.digest(encoder),
         machine,
         params,
         counts,

@@ -127,7 +127,7 @@ def test_without_cache_nothing_is_counted_and_nothing_hashed(monkeypatch):
     assert fitted.cache_info() == extractor().cache_info() == (0, 0, 0, 0)
 
 
-def test_the_encoder_is_hashed_once(cache, monkeypatch):
+def test_the_encoder_is_hashed_once(cache, encoder, monkeypatch):
     digests, digest = [], _frozen._backbone.encoder_digest
 
     def counting(*args):
@@ -135,11 +135,16 @@ def test_the_encoder_is_hashed_once(cache, monkeypatch):
         return digests[-1]
 
     monkeypatch.setattr(_frozen._backbone, "encoder_digest", counting)
-    fitted = extractor(cache=cache).fit(X)
+    fitted = extractor(encoder, cache=cache).fit(X)
     for _ in range(3):
         fitted.transform(X)
     assert len(digests) == 1
+    # In the whole process, as long as the checkpoint's files are what they are.
     fitted.fit(X).transform(X)
+    extractor(encoder, cache=cache).fit(X).transform(X)
+    assert len(digests) == 1
+    tiny.save_tiny_encoder(encoder)
+    extractor(encoder, cache=cache).fit(X).transform(X)
     assert len(digests) == 2
 
 

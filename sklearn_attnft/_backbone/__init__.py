@@ -8,6 +8,7 @@ and grid-searching over parameters never pay for it.
 from ._blocks import encoder_blocks, shares_blocks
 from ._digest import encoder_architecture, encoder_digest, same_bits
 from ._find import DEFAULT_ENCODER, cure, encoder_license, find_encoder, remember
+from ._identity import checkpoint_identity, once
 from ._model import load_config, load_encoder, load_language_model
 from ._partial import cut_encoder
 from ._process import GENERATOR_LOCK
@@ -18,6 +19,7 @@ __all__ = [
     "DEFAULT_ENCODER",
     "GENERATOR_LOCK",
     "TextTokenizer",
+    "checkpoint_identity",
     "cure",
     "cut_encoder",
     "encoder_architecture",
@@ -31,6 +33,7 @@ __all__ = [
     "load_encoder",
     "load_language_model",
     "load_tokenizer",
+    "once",
     "remember",
     "same_bits",
     "shares_blocks",

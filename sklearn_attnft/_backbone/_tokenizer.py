@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fast tokenizers: texts to token ids."""
 
+import functools
 import re
 
 import numpy as np
 import torch
 
 from ._find import find_encoder, refuse_own_code
+from ._identity import checkpoint_identity, once
 from ._process import quiet
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -129,7 +131,18 @@ def _replace_surrogates(text):
 
 
 def load_tokenizer(encoder, config, *, max_length, long_texts):
-    """Load the encoder's fast tokenizer; check that it has room for `max_length`."""
+    """Load the encoder's fast tokenizer; check that it has room for `max_length`.
+
+    Nothing in it is ever changed, so that fits in one process share it.
+    """
+    return once(
+        checkpoint_identity(encoder),
+        ("tokenizer", max_length, long_texts),
+        functools.partial(_read_tokenizer, encoder, config, max_length, long_texts),
+    )
+
+
+def _read_tokenizer(encoder, config, max_length, long_texts):
     from transformers import AutoTokenizer
 
     source = find_encoder(encoder)
