@@ -28,10 +28,10 @@ def read_frame(data, name, part):
         return pd.read_csv(io.BytesIO(file.read()), dtype=str, keep_default_na=False)
 
 
-def read(data, name, part):
+def read(data, name, part, label="label"):
     """Read a part of a data set: its texts and labels, as lists of str."""
     frame = read_frame(data, name, part)
-    return frame["text"].tolist(), frame["label"].tolist()
+    return frame["text"].tolist(), frame[label].tolist()
 
 
 def draw_rows(frame, n, seed):

@@ -12,8 +12,9 @@ from ._batching import chunks, sorted_batches, tokenize
 from ._progress import is_shown, open_bar
 
 # Padded tokens of a prediction batch. On the CPU more is not faster (the products are
-# large enough and the activations leave the caches); a GPU wants larger pieces.
-TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 65536}
+# large enough, the activations leave the caches, and their memory is taken from the
+# system and given back each time); a GPU wants larger pieces.
+TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}
 
 
 # The process that imported this: a forked child has another number.

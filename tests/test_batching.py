@@ -38,6 +38,26 @@ def test_sorted_batches_hold_every_text_once_within_the_budget(texts, cut, budge
         assert batch.input_ids.numel() <= budget or len(indices) == 1
 
 
+def test_sorted_batches_have_little_padding():
+    lengths = np.random.RandomState(0).poisson(10, size=1000)
+    tokenizer = Tokenizer("truncate")
+    tokenizer.room = 100
+    tokens, _ = tokenize([[3] * n for n in lengths], tokenizer)
+    sizes = [
+        len(batch) * tokens.longest_windows[batch].max()
+        for batch in sorted_batches(tokens, budget=2048)
+    ]
+    assert sum(sizes) < 1.03 * tokens.n_tokens.sum()  # filled up: 1.13
+    assert len(sizes) < 20
+
+
+def test_short_texts_are_not_padded_to_long_ones():
+    texts = [[3] * n for n in (8, 7, 1, 1, 1, 1, 1, 1)]
+    tokens, _ = tokenize(texts, Tokenizer("truncate"))
+    batches = sorted_batches(tokens, budget=100)
+    assert [sorted(tokens.longest_windows[b]) for b in batches] == [[9, 10], [3] * 6]
+
+
 @given(TEXTS, CUTS, st.data())
 def test_a_batch_holds_the_texts_and_nothing_else(texts, cut, data):
     tokens, is_long = tokenize(texts, Tokenizer(cut))
