@@ -10,8 +10,8 @@ import torch
 # Training batches are cut from shuffled pools of this many batches, sorted by length
 # inside a pool: nearly no padding, and still random company for every text.
 POOL = 50
-# What a batch costs beside its tokens, as a share of the budget: so much padding is worth
-# a batch less. (On the CPU 256 tokens take a seventh longer than in a batch of 2048.)
+# What a batch costs beside its tokens, as a share of the budget: so much padding is
+# worth a batch less. (On the CPU 256 tokens take a seventh longer than in one of 2048.)
 OVERHEAD = 1 / 32
 # Texts tokenised at a time where the tokens are not kept: bounds the memory.
 CHUNK = 16384
