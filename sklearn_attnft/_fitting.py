@@ -88,10 +88,12 @@ class Backbone:
     def load(cls, params, encoder_dropout=0.0):
         """Read configuration and tokenizer as the estimator's parameters say."""
         survive_fork()
-        identity = _backbone.checkpoint_identity(params["encoder"])
         config = _backbone.load_config(
             params["encoder"], encoder_dropout=encoder_dropout
         )
+        identity = _backbone.checkpoint_identity(params["encoder"])
+        if vars(config).get("transformers_weights"):  # not always beside config.json
+            identity = None
         tokenizer = _backbone.load_tokenizer(
             params["encoder"],
             config,
@@ -115,7 +117,7 @@ class Backbone:
     def digest(self, encoder):
         """Return the digest of `encoder`, which is as it was loaded."""
         compute = functools.partial(_backbone.encoder_digest, encoder, self.tokenizer)
-        return _backbone.once(self.identity, "digest", compute)
+        return _backbone.once(self.identity, ("digest", self.allow_pickle), compute)
 
     def identify(self, params, data):
         """Return the seed of a fit to `data`, and its Fingerprint if one is needed."""

@@ -201,6 +201,20 @@ def test_the_encoder_is_in_the_key_by_content(what, encoder, cache):
     assert uses(changed) == (0, N_DISTINCT)
 
 
+def test_weights_in_a_directory_of_their_own(encoder, cache, tmp_path):
+    named = {"transformers_weights": "own/model.safetensors"}
+    edit(encoder / "config.json", lambda config: config.update(named))
+    (encoder / "model.safetensors").unlink()
+    (encoder / "own").mkdir()
+    for seed in (1, 2):
+        tiny.save_tiny_encoder(tmp_path / f"{seed}", seed=seed)
+        weights = (tmp_path / f"{seed}" / "model.safetensors").read_bytes()
+        (encoder / "own" / "model.safetensors").write_bytes(weights)
+        fitted = extractor(encoder, cache=cache).fit(X)
+        fitted.transform(X)
+        assert uses(fitted) == (0, N_DISTINCT)
+
+
 def test_the_type_of_device_is_in_the_key():
     fitted = extractor(cache="memory").fit(X)
 
