@@ -1,0 +1,205 @@
+"""Tables, plots and claims of the study's results.
+
+python benchmarks/method/report.py           # writes docs/study.md and its plots
+python benchmarks/method/report.py --full    # of the runs with --full
+
+Errors are shares of test texts, in percent: mean over seeds, least and most. Seconds
+are ratios of two fits with the same data and seed. A difference is paired by seed, and
+its 95 % interval is Student's over the means of the data sets: their seeds are few.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "method.jsonl"
+PAGE = ROOT / "docs" / "study.md"
+METHODS = {
+    "plain": "plain fine-tuning",
+    "frozen": "frozen, attention",
+    "attention": "attention",
+    "sequential": "language model, attention",
+    "joint": "joint",
+    "hybrid": "LSTM hybrid",
+}
+BASE = "plain"
+# What the paper claims, or the project aims at: part, labels, method, beside which.
+CLAIMS = {
+    "On training sets of up to 2,000 texts the language model's stage with attention "
+    "makes fewer errors than plain fine-tuning": ("main", None, "sequential", "plain"),
+    "Attention makes fewer errors than the mean of the last layer": (
+        "main",
+        None,
+        "attention",
+        "plain",
+    ),
+    "With 200 labels the language model's stage with attention makes fewer errors than "
+    "plain fine-tuning": ("labels", 200, "sequential", "plain"),
+    "With 50 labels the language model's stage with attention makes fewer errors than "
+    "plain fine-tuning": ("labels", 50, "sequential", "plain"),
+    "In a new domain the language model's stage with attention makes fewer errors than "
+    "plain fine-tuning": ("domain", None, "sequential", "plain"),
+    "Joint training makes fewer errors than the sequential stages": (
+        "main",
+        None,
+        "joint",
+        "sequential",
+    ),
+}
+
+
+def read_rows(path, full):
+    """Read the runs whose test sets count, as a data frame."""
+    rows = pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
+    rows = rows[(rows["part"] != "tune") & (rows["full"] == full)]
+    set_ = rows["dataset"].where(
+        rows["dataset"] == rows["test"], rows["dataset"] + " to " + rows["test"]
+    )
+    return rows.assign(set=set_, error=100 * (1 - rows["accuracy"]))
+
+
+def of_part(rows, part, n=None):
+    """Take the runs of a part, with so many labels if `n` is given."""
+    return rows[(rows["part"] == part) & (True if n is None else rows["n"] == n)]
+
+
+def by_seed(rows, values):
+    """Lay methods beside one another: a row for each data set and seed."""
+    return rows.pivot_table(index=["set", "seed"], columns="method", values=values)
+
+
+def error_table(rows):
+    """Return the text of a table: sets below one another, methods beside."""
+    methods = [method for method in METHODS if method in set(rows["method"])]
+    table = {}
+    for method in methods:
+        errors = rows[rows["method"] == method].groupby("set")["error"]
+        cells = errors.agg(["mean", "min", "max"]).apply(
+            lambda e: f"{e['mean']:.1f} ({e['min']:.1f} to {e['max']:.1f})", axis=1
+        )
+        cells["mean"] = f"{errors.mean().mean():.1f}"
+        table[METHODS[method]] = cells
+    table = pd.DataFrame(table).fillna("")
+    order = [name for name in table.index if name != "mean"]
+    return table.loc[[*order, "mean"]].to_markdown()
+
+
+def seconds_table(rows):
+    """Return the text of a table of how long fits take beside plain ones."""
+    seconds = by_seed(rows, "fit_seconds")
+    ratios = seconds.div(seconds[BASE], axis=0).drop(columns=BASE)
+    ratios = ratios[[method for method in METHODS if method in ratios]]
+    cells = ratios.groupby("set").agg(
+        lambda r: f"{r.median():.2f} ({r.min():.2f} to {r.max():.2f})"
+    )
+    return cells.rename(columns=METHODS).to_markdown()
+
+
+def differences(rows, method, beside, values="error"):
+    """Return the mean difference of two methods on each set, paired by seed."""
+    pairs = by_seed(rows, values)
+    if not {method, beside} <= set(pairs):
+        return pd.Series(dtype=float)
+    return (pairs[method] - pairs[beside]).dropna().groupby("set").mean()
+
+
+def interval(values):
+    """Return mean and 95 % interval of a mean."""
+    mean, error = np.mean(values), scipy.stats.sem(values)
+    half = error * scipy.stats.t.ppf(0.975, len(values) - 1)
+    return mean, mean - half, mean + half
+
+
+def verdict(claim, rows):
+    """Return a sentence on a claim; None if it was not measured."""
+    part, n, method, beside = CLAIMS[claim]
+    each = differences(of_part(rows, part, n), method, beside)
+    if len(each) < 2:
+        return None
+    mean, low, high = interval(each)
+    said = "shown" if high < 0 else "the opposite" if low > 0 else "not shown"
+    return (
+        f"- {claim}: **{said}**. The difference is {mean:+.2f} points (95 % interval "
+        f"{low:+.2f} to {high:+.2f}); it is lower on {(each < 0).sum()} of "
+        f"{len(each)} sets."
+    )
+
+
+def joint_cost(rows):
+    """Return a sentence on what joint training saves, and what it costs."""
+    rows = of_part(rows, "main")
+    seconds = by_seed(rows, "fit_seconds")
+    if not {"joint", "sequential"} <= set(seconds):
+        return None
+    ratios = (seconds["joint"] / seconds["sequential"]).dropna()
+    lost = differences(rows, "joint", "sequential").mean()
+    return (
+        f"- Joint training takes {ratios.median():.2f} of the time of the sequential "
+        f"stages (median; {ratios.min():.2f} to {ratios.max():.2f}), and makes "
+        f"{lost:+.2f} points of errors beside them."
+    )
+
+
+def plot_labels(rows, path):
+    """Draw errors against the number of labels, a panel for each set."""
+    from matplotlib.figure import Figure
+
+    rows = of_part(rows, "labels")
+    names = sorted(set(rows["set"]))
+    figure = Figure(figsize=(9, 2.6 * -(-len(names) // 3)), layout="constrained")
+    panels = figure.subplots(-(-len(names) // 3), 3, squeeze=False).ravel()
+    for panel, name in zip(panels, names, strict=False):
+        for method, label in METHODS.items():
+            own = rows[(rows["set"] == name) & (rows["method"] == method)]
+            errors = own.groupby("n")["error"].agg(["mean", "min", "max"])
+            if len(errors):
+                panel.plot(errors.index, errors["mean"], marker="o", label=label)
+                panel.fill_between(
+                    errors.index, errors["min"], errors["max"], alpha=0.15
+                )
+        panel.set(title=name, xscale="log", xlabel="labels", ylabel="error, %")
+    for panel in panels[len(names) :]:
+        panel.remove()
+    panels[0].legend(fontsize="small")
+    figure.savefig(path)
+
+
+def page(rows, plot=None):
+    """Return the text of the page."""
+    parts = ["# The study", __doc__.split("\n\n")[2].replace("\n", " ").strip()]
+    claims = [verdict(claim, rows) for claim in CLAIMS]
+    parts += ["\n".join(c for c in [*claims, joint_cost(rows)] if c is not None)]
+    for title, part in (("Six sets", "main"), ("A new domain", "domain")):
+        own = of_part(rows, part)
+        if len(own):
+            parts += [f"## {title}", error_table(own)]
+            parts += ["Seconds of a fit beside plain fine-tuning:", seconds_table(own)]
+    for n in sorted(set(of_part(rows, "labels")["n"])):
+        own = of_part(rows, "labels", n)
+        parts += [f"## {n:.0f} labels", error_table(own)]
+    if plot is not None:
+        parts.append(f"![Errors against labels](_static/{plot.name})")
+    about = [", ".join(sorted(set(rows[k]))) for k in ("date", "machine", "versions")]
+    command = "python benchmarks/method/study.py --data DIRECTORY main labels domain"
+    command += " --full" if rows["full"].all() else ""
+    parts.append(f"By `{command}` ({'; '.join(about)}).")
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--full", action="store_true", help="the runs of a GPU")
+    arguments = parser.parse_args()
+    results = read_rows(RESULTS, arguments.full)
+    plot = None
+    if len(of_part(results, "labels")):
+        plot = PAGE.parent / "_static" / "study_labels.svg"
+        plot_labels(results, plot)
+    PAGE.write_text(page(results, plot))
