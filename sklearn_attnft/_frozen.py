@@ -75,8 +75,8 @@ def recognize(module, digest):
 def with_states(module, tokenizer, machine, params, digest=None):
     """Return a classifier whose states are looked up, or `module` if they change.
 
-    They do not if the encoder is as its checkpoint has it. `digest` gives an encoder's,
-    if there is more to know of it than its weights.
+    They do not if the encoder is as its checkpoint has it. `digest` is a function that
+    returns the digest of such an encoder; None: its weights are hashed.
     """
     is_frozen = params["trainable_layers"] == 0
     stages = ("lm_epochs", "lm_weight", "contrastive_epochs")

@@ -201,6 +201,21 @@ def test_the_encoder_is_in_the_key_by_content(what, encoder, cache):
     assert uses(changed) == (0, N_DISTINCT)
 
 
+def test_files_that_cannot_be_looked_at_are_read_each_time(encoder, cache, monkeypatch):
+    scandir = os.scandir
+
+    def going(directory="."):
+        if os.fspath(directory) == str(encoder):
+            raise FileNotFoundError(directory)
+        return scandir(directory)
+
+    monkeypatch.setattr(os, "scandir", going)
+    fitted = extractor(encoder, cache=cache).fit(X)
+    tiny.save_tiny_encoder(encoder, seed=1)
+    changed = extractor(encoder, cache=cache).fit(X)
+    assert not np.allclose(fitted.transform(X), changed.transform(X))
+
+
 def test_weights_in_a_directory_of_their_own(encoder, cache, tmp_path):
     named = {"transformers_weights": "own/model.safetensors"}
     edit(encoder / "config.json", lambda config: config.update(named))

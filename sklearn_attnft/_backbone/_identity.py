@@ -18,7 +18,8 @@ def checkpoint_identity(encoder):
     -------
     tuple or None
         The directory, and name, size, times and number of each file in it: whoever
-        writes one of them changes it. None if the hub's cache has nothing yet.
+        writes one of them changes it. None if the hub's cache has nothing yet, or the
+        files cannot be looked at, as when one goes in this moment.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -28,8 +29,11 @@ def checkpoint_identity(encoder):
         if not isinstance(config, str):
             return None
         directory = os.path.dirname(config)
-    with os.scandir(directory) as entries:
-        files = [(each.name, each.stat()) for each in entries if each.is_file()]
+    try:
+        with os.scandir(directory) as entries:
+            files = [(each.name, each.stat()) for each in entries if each.is_file()]
+    except OSError:
+        return None
     return os.path.abspath(directory), tuple(
         (name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
         for name, stat in sorted(files)
