@@ -68,16 +68,17 @@ def baseline():
 
 
 def fit_and_score(estimator, texts, labels, test_texts, test_labels, **fit_params):
-    """Fit and score; return accuracy and the seconds of both."""
-    start = time.perf_counter()
+    """Fit and score; return accuracy and the seconds of both; on all cores, of fit."""
+    start, process = time.perf_counter(), time.process_time()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*longer than max_length")
         estimator.fit(texts, labels, **fit_params)
-    fitted = time.perf_counter()
+    fitted, process = time.perf_counter(), time.process_time() - process
     accuracy = estimator.score(test_texts, test_labels)
     return {
         "accuracy": round(accuracy, 4),
         "fit_seconds": round(fitted - start, 1),
+        "fit_cpu_seconds": round(process, 1),
         "score_seconds": round(time.perf_counter() - fitted, 1),
     }
 

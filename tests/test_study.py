@@ -30,7 +30,7 @@ def run(dataset, method, seed, accuracy, **others):
         "settings": {},
         "full": False,
         "accuracy": accuracy,
-        "fit_seconds": {"plain": 10, "sequential": 40, "joint": 20}[method],
+        "fit_cpu_seconds": {"plain": 10, "sequential": 40, "joint": 20}[method],
         **about,
         **others,
     }

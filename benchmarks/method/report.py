@@ -3,9 +3,10 @@
 python benchmarks/method/report.py           # writes docs/study.md and its plots
 python benchmarks/method/report.py --full    # of the runs with --full
 
-Errors are shares of test texts, in percent: mean over seeds, least and most. Seconds
-are ratios of two fits with the same data and seed. A difference is paired by seed, and
-its 95 % interval is Student's over the means of the data sets: their seeds are few.
+Errors are shares of test texts, in percent: mean over seeds, least and most. Seconds,
+of the process on all its cores, are ratios of two fits with the same data and seed. A
+difference is paired by seed, and its 95 % interval is Student's over the means of the
+data sets: their seeds are few.
 """
 
 import argparse
@@ -56,7 +57,7 @@ CLAIMS = {
 def read_rows(path, full):
     """Read the runs whose test sets count, as a data frame."""
     rows = pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
-    rows = rows[(rows["part"] != "tune") & (rows["full"] == full)]
+    rows = rows[(~rows["part"].isin(["lm", "tune"])) & (rows["full"] == full)]
     set_ = rows["dataset"].where(
         rows["dataset"] == rows["test"], rows["dataset"] + " to " + rows["test"]
     )
@@ -91,7 +92,7 @@ def error_table(rows):
 
 def seconds_table(rows):
     """Return the text of a table of how long fits take beside plain ones."""
-    seconds = by_seed(rows, "fit_seconds")
+    seconds = by_seed(rows, "fit_cpu_seconds")
     ratios = seconds.div(seconds[BASE], axis=0).drop(columns=BASE)
     ratios = ratios[[method for method in METHODS if method in ratios]]
     cells = ratios.groupby("set").agg(
@@ -133,7 +134,7 @@ def verdict(claim, rows):
 def joint_cost(rows):
     """Return a sentence on what joint training saves, and what it costs."""
     rows = of_part(rows, "main")
-    seconds = by_seed(rows, "fit_seconds")
+    seconds = by_seed(rows, "fit_cpu_seconds")
     if not {"joint", "sequential"} <= set(seconds):
         return None
     ratios = (seconds["joint"] / seconds["sequential"]).dropna()

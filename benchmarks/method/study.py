@@ -1,14 +1,18 @@
 """The methods of the paper compared: accuracy, few labels, a new domain, time.
 
+python benchmarks/method/study.py --data DIRECTORY lm       # language-model settings
 python benchmarks/method/study.py --data DIRECTORY tune     # learning rates
 python benchmarks/method/study.py --data DIRECTORY main     # six sets, six methods
 python benchmarks/method/study.py --data DIRECTORY labels   # 50 and 200 labels
 python benchmarks/method/study.py --data DIRECTORY domain   # from one set to another
 
-Texts are cut at 128 tokens and training sets at 2,000 texts; ``--full`` takes 1,000
-labels in `labels`, all methods, all rows and 256 tokens: for a GPU. ``tune`` measures
-on splits of training data only; the other parts take what it chose. One JSON line a run
-is added to ../results/method.jsonl; a run that is there already is not repeated.
+Training sets are cut at 2,000 texts, and texts at their first and last 24 words (about
+64 tokens) for all methods, language models included. ``--full`` takes 1,000 labels too
+in `labels`, all methods, all rows, and texts of up to 256 tokens: for a GPU. ``lm`` and
+``tune`` measure on splits of training data only; each part takes what those before it
+chose. One JSON line a run is added to ../results/method.jsonl; a run that is there
+already is not repeated. ``--share 0/2`` and ``--share 1/2``, at once, do half each.
+Seconds are those of the process on its cores, which other work hardly changes.
 """
 
 import argparse
@@ -37,7 +41,7 @@ METHODS = {
     "plain": {"layers": "last", "pooling": "mean"},
     "frozen": {"trainable_layers": 0},
     "attention": {},
-    "sequential": {"lm_epochs": 2},
+    "sequential": {},  # what `lm` chose
     "joint": {"lm_weight": 0.1},
     "hybrid": {"head": "lstm"},
 }
@@ -49,11 +53,18 @@ SETS = (
     "yelp_polarity_like",
     "yelp_full_like",
 )
-# What is tuned, the same way for every method; a frozen encoder has no rate.
+# What `lm` chooses from: passes that keep close to the checkpoint, or go further.
+LM_SETTINGS = (
+    {"lm_epochs": 3, "lm_learning_rate": 2e-5},
+    {"lm_epochs": 3, "lm_learning_rate": 1e-4},
+    {"lm_epochs": 6, "lm_learning_rate": 2e-5},
+)
+# What `tune` chooses from, the same for all methods; a frozen encoder has no rate.
 RATES = {"learning_rate": [1e-4, 2e-4, 4e-4]}
 FROZEN_RATES = {"head_learning_rate": [1e-3, 3e-3, 1e-2]}
 TUNED_ON = ("trec", "ag_news", "yelp_polarity_like")
 FEW_LABELS = ("plain", "attention", "sequential")
+N_WORDS = 24  # that are kept at either end of a text
 DOMAINS = (("imdb", "yelp_polarity_like"), ("yelp_polarity_like", "imdb"))
 KEYS = ["part", "dataset", "test", "method", "n", "seed", "settings", "full"]
 
@@ -67,25 +78,43 @@ def test_texts(data, name):
     return read(data, name, "test" if name == "trec" else "test_small")
 
 
-def chosen_settings(method):
-    """Take the setting that `tune` found best on average; the default without it."""
-    if not FILE.exists():
-        return {}
-    rows = pd.read_json(FILE, lines=True)
-    rows = rows[(rows["part"] == "tune") & (rows["method"] == method)]
+def shorten(texts):
+    """Leave the middle of long texts out, as the classifier does by tokens."""
+    return [_shorten(text.split()) for text in texts]
+
+
+def _shorten(words):
+    if len(words) > 2 * N_WORDS:
+        words = words[:N_WORDS] + words[-N_WORDS:]
+    return " ".join(words)
+
+
+def best(part, method):
+    """Take the settings with the best mean accuracy; none if nothing was measured."""
+    rows = pd.read_json(FILE, lines=True) if FILE.exists() else pd.DataFrame()
+    if len(rows):
+        rows = rows[(rows["part"] == part) & (rows["method"] == method)]
     if rows.empty:
         return {}
     means = rows.groupby(rows["settings"].map(json.dumps))["accuracy"].mean()
     return json.loads(means.idxmax())
 
 
+def lm_runs(full):
+    for settings in LM_SETTINGS:
+        for dataset in TUNED_ON:
+            yield row("lm", dataset, "sequential", 1000, 0, settings, full)
+
+
 def tune_runs(full):
     for method in METHODS:
         rates = FROZEN_RATES if method == "frozen" else RATES
         ((name, values),) = rates.items()
+        fixed = best("lm", method)
         for value in values:
             for dataset in TUNED_ON:
-                yield row("tune", dataset, method, 1000, 0, {name: value}, full)
+                settings = {**fixed, name: value}
+                yield row("tune", dataset, method, 1000, 0, settings, full)
 
 
 def main_runs(full):
@@ -113,7 +142,7 @@ def domain_runs(full):
 
 
 def row(part, dataset, method, n, seed, settings=None, full=False, test=None):
-    settings = chosen_settings(method) if settings is None else settings
+    settings = best("tune", method) if settings is None else settings
     values = (part, dataset, test or dataset, method, n, seed, settings, full)
     return dict(zip(KEYS, values, strict=True))
 
@@ -121,26 +150,30 @@ def row(part, dataset, method, n, seed, settings=None, full=False, test=None):
 def measure(data, run):
     """Do one run; return its accuracy and times."""
     dataset, n, seed = run["dataset"], run["n"], run["seed"]
+    cut = list if run["full"] else shorten
     extra = {}
-    if run["part"] == "tune":
-        split = development_split(data, dataset, n, 1000, seed)
+    if run["part"] in ("lm", "tune"):
+        split = development_split(data, dataset, n, 500, seed)
         train, test = split[:2], split[2:]
     else:
         train = draw(*training_texts(data, dataset), n, seed)
         test = test_texts(data, run["test"])
     if run["part"] in ("labels", "domain") and run["method"] in ("sequential", "joint"):
         # Texts without label: the rest of the set, or the other domain's.
-        seen, others = set(train[0]), training_texts(data, run["test"])[0]
-        extra["X_unlabeled"] = [text for text in others if text not in seen][:2000]
+        seen, texts = set(train[0]), training_texts(data, run["test"])[0]
+        unseen = [text for text in texts if text not in seen][:2000]
+        extra["X_unlabeled"] = cut(unseen)
     clf = AttentionFineTuneClassifier(
         **{**METHODS[run["method"]], **run["settings"]},
         max_length=256 if run["full"] else 128,
         random_state=seed,
     )
-    return fit_and_score(clf, *train, *test, **extra)
+    (texts, labels), (others, other_labels) = train, test
+    return fit_and_score(clf, cut(texts), labels, cut(others), other_labels, **extra)
 
 
 PARTS = {
+    "lm": lm_runs,
     "tune": tune_runs,
     "main": main_runs,
     "labels": labels_runs,
@@ -153,11 +186,11 @@ if __name__ == "__main__":
     )
     parser.add_argument("--data", required=True, help="directory of the data sets")
     parser.add_argument("--full", action="store_true", help="for a GPU")
+    parser.add_argument("--share", default="0/1", help="K/N: every Nth run, from K on")
     parser.add_argument("part", nargs="+", choices=PARTS)
     arguments = parser.parse_args()
+    first, step = map(int, arguments.share.split("/"))
     for part in arguments.part:
-        done = already(FILE, KEYS)
-        runs = list(PARTS[part](arguments.full))
-        todo = [r for r in runs if json.dumps(list(r.values())) not in done]
-        for run in tqdm(todo, desc=part, initial=len(runs) - len(todo)):
-            append(FILE, {**run, **measure(arguments.data, run)})
+        for run in tqdm(list(PARTS[part](arguments.full))[first::step], desc=part):
+            if json.dumps(list(run.values())) not in already(FILE, KEYS):
+                append(FILE, {**run, **measure(arguments.data, run)})
