@@ -16,7 +16,7 @@ from ._explanation import (
     token_attributions,
 )
 from ._faithfulness import faithfulness, rank_tokens
-from ._fitting import draw_seed
+from ._seeds import draw_seed
 from ._validation import check_attributions, check_target, check_texts
 
 

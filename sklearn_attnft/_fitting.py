@@ -4,37 +4,27 @@
 import contextlib
 import copy
 import dataclasses
-import functools
 import math
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
-from . import _backbone, _contrastive, _frozen, _lm_stage
+from . import _contrastive, _frozen, _lm_stage
 from ._batching import fraction_longer, tokenize
 from ._boundary import with_kept_states
-from ._checkpoint import Fingerprint, open_checkpoint
+from ._checkpoint import open_checkpoint
 from ._freezing import freeze
-from ._inference import (
-    is_out_of_memory,
-    resolve_device,
-    resolve_dtype,
-    survive_fork,
-)
+from ._gpu_slots import gpu_slot
+from ._inference import is_out_of_memory, resolve_device, resolve_dtype
 from ._labelled import split, weigh
-from ._language_model import (
-    JointLoss,
-    JointModel,
-    JointTexts,
-    Masking,
-)
+from ._language_model import JointLoss, JointModel, JointTexts
 from ._lm_stage import Start, load_start
-from ._modules import ModuleSpec, TaskSpec, TextModel, resolve_layers
+from ._modules import TaskSpec, TextModel
+from ._pretrained import Backbone
+from ._seeds import isolated_generator
 from ._training import Recipe, train
 from ._watch import Stage
 
@@ -50,108 +40,6 @@ def resolve_epochs(params, data):
     n_texts = max(1, np.count_nonzero(data.weights.any(axis=1)))
     n_steps = math.ceil(n_texts / params["batch_size"])
     return {**params, "max_epochs": max(EPOCHS, math.ceil(LEAST_STEPS / n_steps))}
-
-
-def draw_seed(random_state):
-    """Draw one seed from the parameter `random_state`.
-
-    None takes fresh entropy, not numpy's global generator, which stays as it was.
-    """
-    if random_state is None:
-        return int(np.random.SeedSequence().generate_state(1)[0])
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-@contextlib.contextmanager
-def isolated_generator(seed, device):
-    """Seed torch's generators for a while, then put them back as they were."""
-    cuda = [device] if device.type == "cuda" else []
-    with _backbone.GENERATOR_LOCK, torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(seed)
-        for each in cuda:
-            with torch.cuda.device(each):
-                torch.cuda.manual_seed(seed)
-        yield
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """An encoder's configuration and tokenizer; its weights are loaded when needed."""
-
-    encoder: str
-    config: object
-    tokenizer: _backbone.TextTokenizer
-    allow_pickle: bool = False
-    identity: tuple | None = None
-
-    @classmethod
-    def load(cls, params, encoder_dropout=0.0):
-        """Read configuration and tokenizer as the estimator's parameters say."""
-        survive_fork()
-        config = _backbone.load_config(
-            params["encoder"], encoder_dropout=encoder_dropout
-        )
-        identity = _backbone.checkpoint_identity(params["encoder"])
-        if vars(config).get("transformers_weights"):  # not always beside config.json
-            identity = None
-        tokenizer = _backbone.load_tokenizer(
-            params["encoder"],
-            config,
-            max_length=params["max_length"],
-            long_texts=params["long_texts"],
-        )
-        encoder, allow_pickle = params["encoder"], params["allow_pickle"]
-        return cls(encoder, config, tokenizer, allow_pickle, identity)
-
-    def spec(self, layers, *, mixing, tasks):
-        """Describe the module to build on this backbone."""
-        layers = resolve_layers(layers, self.config.num_hidden_layers)
-        return ModuleSpec(self.config.hidden_size, layers, mixing, tasks)
-
-    def load_encoder(self):
-        """Load the weights, from the checkpoint every time."""
-        return _backbone.load_encoder(
-            self.encoder, self.config, allow_pickle=self.allow_pickle
-        )
-
-    def digest(self, encoder):
-        """Return the digest of `encoder`, which is as it was loaded."""
-        compute = functools.partial(_backbone.encoder_digest, encoder, self.tokenizer)
-        return _backbone.once(self.identity, ("digest", self.allow_pickle), compute)
-
-    def identify(self, params, data):
-        """Return the seed of a fit to `data`, and its Fingerprint if one is needed."""
-        seed = draw_seed(params["random_state"])
-        if params["checkpoint"] is None:
-            return seed, None
-        if params["lm_epochs"] or params.get("lm_weight"):
-            encoder, head = self.load_language_model()
-        else:
-            encoder, head = self.load_encoder(), None
-        weights = {} if head is None else head.state_dict()
-        encoder = (
-            self.digest(encoder),
-            _backbone.encoder_architecture(encoder),
-            {name: weight.numpy() for name, weight in weights.items()},
-        )
-        given = None if params["random_state"] is None else seed
-        fingerprint = Fingerprint.of(params, seed=given, encoder=encoder, data=data)
-        return fingerprint.seed if given is None else seed, fingerprint
-
-    def load_language_model(self):
-        """Load the weights with the language model's head, or None for it."""
-        return _backbone.load_language_model(
-            self.encoder, self.config, allow_pickle=self.allow_pickle
-        )
-
-    def masking(self, probability):
-        """Say how this encoder's texts are masked."""
-        if self.tokenizer.mask_id is None:
-            raise ValueError(
-                f"encoder={self.encoder!r} has no mask token, so it cannot be trained "
-                "as a masked language model: set lm_epochs=0 and lm_weight=0."
-            )
-        return Masking(self.tokenizer.mask_id, self.config.vocab_size, probability)
 
 
 def fit_features(params, texts, watch):
@@ -304,7 +192,11 @@ def _attempt(run, params, seed, fingerprint, watch):
         checkpoint = open_checkpoint(params, fingerprint)
         machine = _machine(params, device, seed, checkpoint, watch)
         try:
-            with contextlib.closing(watch), isolated_generator(seed, device):
+            with (
+                contextlib.closing(watch),
+                gpu_slot(device),
+                isolated_generator(seed, device),
+            ):
                 result = run(params, machine)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 import tiny
+from sklearn.base import clone
+
+from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
 
 HERE = Path(__file__).parent
 THREADS = """
@@ -51,3 +54,30 @@ def test_a_grid_on_a_cluster_is_the_grid(backend, tmp_path):
 
 def test_workers_do_not_take_all_threads_each():
     python("-c", THREADS)
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/maps").exists(), reason="only Linux lists a process's maps"
+)
+@pytest.mark.parametrize(
+    "model",
+    [
+        TransformerFeatureExtractor(tiny.ENCODER, max_length=64),
+        AttentionFineTuneClassifier(
+            tiny.ENCODER, max_length=64, trainable_layers=0, random_state=0
+        ),
+    ],
+    ids=["features", "frozen"],
+)
+def test_workers_have_one_copy_of_what_they_do_not_train(model):
+    # Mapped from the file, they are in memory once, however many processes read them.
+    texts, labels = ["good day", "bad dog"] * 3, ["good", "bad"] * 3
+    model = clone(model).fit(texts, labels)
+    model.transform(texts)
+    mapped = []
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        if line.endswith("model.safetensors"):
+            low, high = (int(address, 16) for address in line.split()[0].split("-"))
+            mapped.append(range(low, high))
+    for name, weight in model.module_.encoder.named_parameters():
+        assert any(weight.data_ptr() in region for region in mapped), name

@@ -15,8 +15,8 @@ from sklearn_attnft import (
     MultiTaskClassifier,
     TransformerFeatureExtractor,
     _backbone,
-    _fitting,
     _lm_stage,
+    _pretrained,
 )
 from sklearn_attnft._batching import tokenize
 from sklearn_attnft._language_model import (
@@ -231,7 +231,7 @@ def test_joint_batches_have_company(tokenizer, n_rest):
 def test_an_encoder_without_a_mask_token_is_refused(tokenizer, monkeypatch):
     monkeypatch.setattr(tokenizer, "mask_id", None)
     with pytest.raises(ValueError, match=r"no mask token.*lm_epochs=0"):
-        _fitting.Backbone("some/encoder", None, tokenizer).masking(0.15)
+        _pretrained.Backbone("some/encoder", None, tokenizer).masking(0.15)
 
 
 def test_padding_does_not_change_joint_training(tiny_encoder):

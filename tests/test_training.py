@@ -12,10 +12,10 @@ from recipes import recipe
 
 from sklearn_attnft import AttentionFineTuneClassifier, _backbone
 from sklearn_attnft._batching import TokenizedTexts
-from sklearn_attnft._fitting import draw_seed, isolated_generator
 from sklearn_attnft._labelled import LabelledData
 from sklearn_attnft._losses import ClassificationLoss, TaskLoss
 from sklearn_attnft._modules import ModuleSpec, TaskSpec, TextModel
+from sklearn_attnft._seeds import draw_seed, isolated_generator
 from sklearn_attnft._training import (
     LabelledTexts,
     parameter_groups,

@@ -4,7 +4,8 @@
 Knows nothing of texts and encoders: contents and values are bytes.
 """
 
+from ._claims import claim
 from ._fetch import PIECE, Cache, Counts, namespace
 from ._stores import open_store
 
-__all__ = ["PIECE", "Cache", "Counts", "namespace", "open_store"]
+__all__ = ["PIECE", "Cache", "Counts", "claim", "namespace", "open_store"]

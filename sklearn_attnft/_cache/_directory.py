@@ -20,6 +20,8 @@ import threading
 import time
 import uuid
 
+from ._claims import claim
+
 CHECKSUM_SIZE = 16
 # Seconds after which a read marks a file as used; sooner would cost more than it tells.
 TOUCH_AFTER = 60
@@ -93,21 +95,9 @@ class DirectoryStore:
         return sum(size for _, size, _ in self._entries())
 
     def claim(self, name, wait):
-        """Claim a name; return what gives it back, or None: it is another's.
-
-        The lock is the operating system's, which takes it from a process that dies.
-        """
-        from filelock import FileLock, Timeout
-
-        directory = os.path.join(self._root, "locks")
+        """Claim a name: see :func:`claim`."""
         with self._explained():
-            os.makedirs(directory, exist_ok=True)
-            lock = FileLock(os.path.join(directory, name))
-            try:
-                lock.acquire(timeout=-1 if wait else 0)
-            except Timeout:
-                return None
-        return lock.release
+            return claim(os.path.join(self._root, "locks"), name, wait)
 
     def _file(self, key):
         # One level of 256: a second would be 65,536 directories to list.

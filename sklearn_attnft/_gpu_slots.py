@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The fits of a search's workers take turns on a GPU, whose memory they share."""
+
+import contextlib
+import os
+import tempfile
+import threading
+import time
+
+import torch
+
+from ._cache import claim
+
+N_SLOTS = "SKLEARN_ATTNFT_GPU_SLOTS"
+SECONDS = 0.1  # between two looks
+_own = threading.local()
+
+
+@contextlib.contextmanager
+def gpu_slot(device):
+    """Hold one of a GPU's slots, waiting for it if need be; no other device has any.
+
+    Processes with the same parent share them: the workers of a search do, and two
+    users do not. What is cached of the GPU's memory is given back with the slot.
+
+    Parameters
+    ----------
+    device : torch.device
+
+    Raises
+    ------
+    ValueError
+        If the environment's SKLEARN_ATTNFT_GPU_SLOTS, 1 by default, is no number
+        above 0.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    gpu = torch.cuda.get_device_properties(device).uuid
+    with slot(f"{os.getppid()}-{gpu}", n_slots()):
+        try:
+            yield
+        finally:
+            torch.cuda.empty_cache()
+
+
+def n_slots():
+    """Return how many fits may be on one GPU at once."""
+    given = os.environ.get(N_SLOTS, "1")
+    if not given.isdecimal() or int(given) == 0:
+        raise ValueError(
+            f"The environment variable {N_SLOTS} says how many fits share a GPU at "
+            f"once: it must be a number above 0, got {given!r}."
+        )
+    return int(given)
+
+
+@contextlib.contextmanager
+def slot(name, n):
+    """Hold one of the `n` slots of a name; a fit within a fit needs no other."""
+    if getattr(_own, "name", None) == name:
+        yield
+        return
+    release = _acquire(name, n)
+    _own.name = name
+    try:
+        yield
+    finally:
+        _own.name = None
+        release()
+
+
+def _acquire(name, n):
+    # A user's own, since another's files could not be opened; on Windows all of the
+    # directory for temporary files is.
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    directory = os.path.join(tempfile.gettempdir(), f"sklearn_attnft-{user}")
+    while True:
+        for i in range(n):
+            release = claim(directory, f"{name}-{i}.lock", wait=False)
+            if release is not None:
+                return release
+        time.sleep(SECONDS)
