@@ -19,8 +19,8 @@ from ._checkpoint import open_checkpoint
 from ._freezing import freeze
 from ._gpu_slots import gpu_slot
 from ._inference import is_out_of_memory, resolve_device, resolve_dtype
+from ._joint import JointLoss, JointModel, JointTexts
 from ._labelled import split, weigh
-from ._language_model import JointLoss, JointModel, JointTexts
 from ._lm_stage import Start, load_start
 from ._modules import TaskSpec, TextModel
 from ._pretrained import Backbone

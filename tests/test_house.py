@@ -20,7 +20,7 @@ LAYERS = [
     ["_classifier", "_extractor", "_multitask"],
     ["_explaining"],
     ["_fitting", "_estimator", "_task_scorer"],
-    ["_lm_stage", "_pretrained"],
+    ["_joint", "_lm_stage", "_pretrained"],
     [
         "_contrastive",
         "_language_model",
@@ -35,7 +35,7 @@ LAYERS = [
     ["_gpu_slots", "_inference", "_watch"],
     ["_validation_tasks"],
     ["_modules", "_losses", "_batching", "_cache", "_validation"],
-    ["_freezing", "_seeds"],
+    ["_freezing", "_layers", "_seeds"],
     ["_backbone"],
     ["_artefact", "_card", "_codec", "_version", "_weight_files"],
     ["_estimate", "_progress"],

@@ -19,10 +19,8 @@ from sklearn_attnft import (
     _pretrained,
 )
 from sklearn_attnft._batching import tokenize
+from sklearn_attnft._joint import JointLoss, JointModel, JointTexts
 from sklearn_attnft._language_model import (
-    JointLoss,
-    JointModel,
-    JointTexts,
     MaskedCrossEntropy,
     Masking,
     TiedHead,

@@ -4,17 +4,19 @@ import torch
 import torch.nn.functional as F
 
 from sklearn_attnft import _backbone
-from sklearn_attnft._modules import (
-    HEADS,
-    POOLINGS,
+from sklearn_attnft._layers import (
     LayerAttention,
     LayerMean,
-    ModuleSpec,
-    TaskSpec,
-    TextModel,
     TokenAttention,
     TokenLSTM,
     TokenPooling,
+)
+from sklearn_attnft._modules import (
+    HEADS,
+    POOLINGS,
+    ModuleSpec,
+    TaskSpec,
+    TextModel,
     resolve_layers,
 )
 
