@@ -18,6 +18,7 @@ Seconds are those of the process on its cores, which other work hardly changes.
 import argparse
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -64,6 +65,7 @@ RATES = {"learning_rate": [1e-4, 2e-4, 4e-4]}
 FROZEN_RATES = {"head_learning_rate": [1e-3, 3e-3, 1e-2]}
 TUNED_ON = ("trec", "ag_news", "yelp_polarity_like")
 FEW_LABELS = ("plain", "attention", "sequential")
+CACHE = Path(tempfile.gettempdir()) / "sklearn_attnft-study"  # of the language models
 N_WORDS = 24  # that are kept at either end of a text
 DOMAINS = (("imdb", "yelp_polarity_like"), ("yelp_polarity_like", "imdb"))
 KEYS = ["part", "dataset", "test", "method", "n", "seed", "settings", "full"]
@@ -163,10 +165,12 @@ def measure(data, run):
         seen, texts = set(train[0]), training_texts(data, run["test"])[0]
         unseen = [text for text in texts if text not in seen][:2000]
         extra["X_unlabeled"] = cut(unseen)
+    is_timed = run["part"] not in ("lm", "tune")
     clf = AttentionFineTuneClassifier(
         **{**METHODS[run["method"]], **run["settings"]},
         max_length=256 if run["full"] else 128,
         random_state=seed,
+        cache=None if is_timed else CACHE,
     )
     (texts, labels), (others, other_labels) = train, test
     return fit_and_score(clf, cut(texts), labels, cut(others), other_labels, **extra)
