@@ -1,6 +1,11 @@
-"""What the study's report says of results that are made up. Nothing is measured."""
+"""What the study runs, and what its report says of results that are made up.
+
+Nothing is measured.
+"""
 
 import importlib.util
+import json
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,13 +14,35 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def report():
-    path = ROOT / "benchmarks" / "method" / "report.py"
-    spec = importlib.util.spec_from_file_location("study_report", path)
+def load(name):
+    path = ROOT / "benchmarks" / "method" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"method_{name}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def report():
+    return load("report")
+
+
+@pytest.fixture
+def study(monkeypatch, tmp_path):
+    """The study, with results of its own and data sets of 3,000 made-up texts."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "_common", raising=False)
+    study = load("study")
+    monkeypatch.setattr(study, "FILE", tmp_path / "method.jsonl")
+
+    def read(data, name, part):
+        texts = [f"{name} {part} {i}" for i in range(3000)]
+        return texts, ["good", "bad"] * 1500
+
+    monkeypatch.setattr(study, "read", read)
+    monkeypatch.setattr(sys.modules["_common"], "read", read)
+    yield study
+    sys.modules.pop("_common")
 
 
 def run(dataset, method, seed, accuracy, **others):
@@ -125,3 +152,59 @@ def test_the_page_has_all_parts_and_only_the_runs_asked_for(report, tmp_path):
     assert "87.7" in full
     assert " labels\n" not in full
     assert "domain --full`" in full
+
+
+def test_long_texts_keep_their_ends(study):
+    words = [str(i) for i in range(100)]
+    short, long = study.shorten([" ".join(words[:48]), " ".join(words)])
+    assert short.split() == words[:48]
+    assert long.split() == words[:24] + words[-24:]
+
+
+def test_what_is_chosen_is_best_on_average(study):
+    runs = [
+        run("trec", "plain", 0, accuracy, part="tune", settings={"learning_rate": rate})
+        for rate, both in ((1e-4, (0.9, 0.7)), (2e-4, (0.8, 0.85)))
+        for accuracy in both
+    ]
+    assert study.best("tune", "plain") == {}
+    study.FILE.write_text("\n".join(map(json.dumps, runs)))
+    assert study.best("tune", "plain") == {"learning_rate": 2e-4}
+    assert study.best("lm", "plain") == {}
+    (settings,) = {json.dumps(r["settings"]) for r in study.main_runs(False)} - {"{}"}
+    assert json.loads(settings) == {"learning_rate": 2e-4}
+
+
+def test_the_language_models_settings_are_kept_when_rates_are_tuned(study):
+    chosen = study.LM_SETTINGS[1]
+    row = run("trec", "sequential", 0, 0.9, part="lm", settings=chosen)
+    study.FILE.write_text(json.dumps(row))
+    tuned = [r for r in study.tune_runs(False) if r["method"] == "sequential"]
+    assert len(tuned) == 9
+    assert all(chosen.items() < r["settings"].items() for r in tuned)
+
+
+def test_a_run_reads_no_test_text_before_it_is_scored(study, monkeypatch):
+    def fit_and_score(clf, texts, labels, test_texts, test_labels, X_unlabeled=()):
+        seen.append((clf, texts, test_texts, X_unlabeled))
+        return {}
+
+    seen = []
+    monkeypatch.setattr(study, "fit_and_score", fit_and_score)
+    for part, runs in study.PARTS.items():
+        for each in runs(False):
+            study.measure("", each)
+            clf, texts, test_texts, unlabeled = seen[-1]
+            assert len(texts) == (each["n"] or 3000)
+            assert not set(test_texts) & {*texts, *unlabeled}
+            assert not set(texts) & set(unlabeled)
+            has_more = part in ("labels", "domain") and each["method"] == "sequential"
+            assert len(unlabeled) == (2000 if has_more else 0)
+            if part == "domain" and has_more:
+                assert {text.split()[0] for text in unlabeled} == {each["test"]}
+            if part in ("lm", "tune"):
+                assert all(" train" in text for text in test_texts)
+            else:
+                assert all(" test" in text for text in test_texts)
+                assert clf.cache is None  # else a fit would not cost what it costs
+    assert len(seen) == 9 + 54 + 108 + 108 + 18
