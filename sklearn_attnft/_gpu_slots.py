@@ -58,15 +58,16 @@ def n_slots():
 @contextlib.contextmanager
 def slot(name, n):
     """Hold one of the `n` slots of a name; a fit within a fit needs no other."""
-    if getattr(_own, "name", None) == name:
+    held = getattr(_own, "names", ())
+    if name in held:
         yield
         return
     release = _acquire(name, n)
-    _own.name = name
+    _own.names = (*held, name)
     try:
         yield
     finally:
-        _own.name = None
+        _own.names = held
         release()
 
 

@@ -81,7 +81,7 @@ def test_the_slot_of_a_killed_process_is_free(directory):
 
 def test_a_fit_within_a_fit_does_not_wait_for_itself(gpu):
     device, done = gpu
-    with gpu_slot(device), gpu_slot(device):
+    with gpu_slot(device), slot("another gpu", 1), gpu_slot(device):
         pass
     assert done == ["emptied"] * 2
     with gpu_slot(device):  # and it was given back
