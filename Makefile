@@ -11,7 +11,7 @@ quickstart: $(VENV)/.installed-minilm
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-slow: $(VENV)/.installed-slow
 	$(BIN)/python -m pytest -m slow

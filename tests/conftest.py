@@ -18,8 +18,19 @@ settings.load_profile("default")
 @pytest.fixture(scope="session", autouse=True)
 def tiny_encoder():
     """Directory of the tiny encoder; it lives as long as the session."""
-    yield tiny.save_tiny_encoder()
-    shutil.rmtree(tiny.ENCODER)
+    if not os.path.exists(tiny.ENCODER):
+        made = tiny.save_tiny_encoder(f"{tiny.ENCODER}-{os.getpid()}")
+        try:
+            os.rename(made, tiny.ENCODER)
+        except OSError:  # another process of the run was first
+            shutil.rmtree(made)
+    return tiny.ENCODER
+
+
+def pytest_sessionfinish(session):
+    """Remove the tiny encoder when all processes of the run are done with it."""
+    if not hasattr(session.config, "workerinput"):
+        shutil.rmtree(tiny.ENCODER, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

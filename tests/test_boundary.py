@@ -161,7 +161,7 @@ def test_nothing_is_kept_without_a_use(deep, monkeypatch):
     classifier(deep, lm_weight=0.1).fit(X, Y)
 
 
-@pytest.mark.parametrize("family", set(FAMILIES) - {"albert"})
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"albert"}))
 def test_every_family_is_cut_exactly(family, tmp_path):
     from transformers import AutoModel
 

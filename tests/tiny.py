@@ -5,8 +5,11 @@ import tempfile
 from pathlib import Path
 
 # Known at collection, so that checks can be parametrised over estimators that name it;
-# written by a session fixture.
-ENCODER = str(Path(tempfile.gettempdir()) / f"sklearn-attnft-tiny-{os.getpid()}")
+# written by a session fixture. Of all processes of a run it is the same.
+ENCODER = os.environ.setdefault(
+    "TINY_ENCODER",
+    str(Path(tempfile.gettempdir()) / f"sklearn-attnft-tiny-{os.getpid()}"),
+)
 N_LAYERS, HIDDEN_SIZE, N_POSITIONS = 2, 32, 64
 WORDS = (
     "a all am and are at awful bad be best big bird black bright by cat cold day did "
