@@ -57,7 +57,8 @@ def test_workers_do_not_take_all_threads_each():
 
 
 @pytest.mark.skipif(
-    not Path("/proc/self/maps").exists(), reason="only Linux lists a process's maps"
+    not Path("/proc/self/maps").exists(),
+    reason="reads what a process has mapped from Linux's /proc; ends on Linux",
 )
 @pytest.mark.parametrize(
     "model",
