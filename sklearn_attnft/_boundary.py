@@ -87,8 +87,10 @@ class _UpperModel(TextModel):
         if states is None:
             return self._model[0].encode(input_ids, attention_mask)
         if self._halves is not None:
-            boundary = self._halves.n_lower
-            above = self._halves.upper(input_ids, attention_mask, states[boundary])
+            boundary, top = self._halves.n_lower, max(self.layers)
+            above = self._halves.upper(
+                input_ids, attention_mask, states[boundary], top
+            )
             states |= dict(enumerate(above, boundary + 1))
         attended = [states[layer] for layer in self.layers]
         return attended, states.get(self.encoder.config.num_hidden_layers)
@@ -112,8 +114,7 @@ def with_kept_states(model, corpora, recipe):
     blocks = model.trainable_blocks
     if blocks is None or recipe.device.type != "cpu" or recipe.max_epochs == 1:
         return model
-    n_blocks = model.encoder.config.num_hidden_layers
-    n_lower = n_blocks - len(blocks)
+    n_lower = max(model.layers) - len(blocks)
     if n_lower == 0:
         return model
     wanted, cut = set(model.layers), None

@@ -81,10 +81,11 @@ class AttentionFineTuneClassifier(
         is trained several times is seen in several ways.
     trainable_layers : float, int or {"blocks", "all"}, default=0.67
         What of the encoder is trained. A float up to 1.0 is the share of its blocks,
-        from the top (0.67 of 6 are 4); an int k the top k blocks; 0 none: only
-        attention and head are learned then. "blocks" is all but the table of token
-        embeddings, "all" is all. Fewer is faster: on the CPU, what the frozen blocks
-        below make of the texts is computed once a fit, and kept in up to 2 GiB.
+        from the highest attended layer down (0.67 of 6 are 4); an int k the k blocks
+        there; 0 none: only attention and head are learned then. "blocks" is all but
+        the table of token embeddings, "all" is all. Fewer is faster: on the CPU, what
+        the frozen blocks below make of the texts is computed once a fit, and kept in
+        up to 2 GiB.
     gradual_unfreezing : bool, default=False
         Train attention and head alone in the first epoch, then ever more blocks from
         the top, all of them in the last epoch (Howard and Ruder 2018, section 3.3).

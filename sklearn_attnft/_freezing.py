@@ -7,7 +7,11 @@ from . import _backbone
 
 
 def freeze(module, trainable_layers):
-    """Leave trainable what the parameter `trainable_layers` says."""
+    """Leave trainable what the parameter `trainable_layers` says.
+
+    Its blocks are counted from the highest layer that is attended: nothing is learned
+    above it.
+    """
     if trainable_layers == "all":
         module.encoder.requires_grad_(True)
         return
@@ -19,14 +23,15 @@ def freeze(module, trainable_layers):
         freeze_table(module.encoder)  # and train the one block there is
         return
     blocks = _backbone.encoder_blocks(module.encoder) if trainable_layers else []
-    if is_share:
-        trainable_layers = max(1, round(trainable_layers * len(blocks)))
-    if trainable_layers > len(blocks):
+    if not is_share and trainable_layers > len(blocks):
         raise ValueError(
             f"trainable_layers={trainable_layers} is more than the {len(blocks)} "
             "layers of the encoder: use 'blocks' for all of them."
         )
-    module.freeze(blocks[len(blocks) - trainable_layers :])
+    below = blocks[: max(module.layers)]
+    if is_share:
+        trainable_layers = max(1, round(trainable_layers * len(below)))
+    module.freeze(below[max(0, len(below) - trainable_layers) :])
 
 
 def freeze_table(encoder):

@@ -4,6 +4,7 @@
 import contextlib
 import functools
 import os
+import threading
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from ._progress import is_shown, open_bar
 TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}
 
 
+_MOVING = threading.Lock()
 # The process that imported this: a forked child has another number.
 _process = os.getpid()
 
@@ -69,14 +71,18 @@ def resolve_device(device):
 
 
 def on_device(module, device):
-    """Return the module on `device`; not touched, if it is there.
+    """Return the module on `device`; not touched, if all of it is there.
 
     ``module.to`` would take the weights of a recurrent layer apart for a moment, while
-    another thread may be computing with them.
+    another thread may be computing with them. One thread moves, the others wait.
     """
-    here = next(module.parameters()).device
-    is_there = here.type == device.type and device.index in (None, here.index)
-    return module if is_there else module.to(device)
+    with _MOVING:
+        places = {each.device for each in [*module.parameters(), *module.buffers()]}
+        is_there = all(
+            here.type == device.type and device.index in (None, here.index)
+            for here in places
+        )
+        return module if is_there else module.to(device)
 
 
 def resolve_dtype(precision, device):

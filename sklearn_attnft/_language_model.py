@@ -230,7 +230,8 @@ def new_head(encoder, texts):
     """
     table = encoder.get_input_embeddings().weight
     counts = np.bincount(texts.tokens.ids, minlength=len(table))
-    return TiedHead(table, encoder.config.hidden_size, torch.from_numpy(counts).float())
+    counts = torch.from_numpy(counts).float()
+    return TiedHead(table, encoder.config.hidden_size, counts).float()
 
 
 def warm_up(model, training, recipe):

@@ -65,11 +65,11 @@ class ClassificationLoss(nn.Module):
         self.tasks = nn.ModuleList(tasks.values())
         self.log_variances = None
         if task_weights is None:
-            self.log_variances = nn.Parameter(torch.zeros(len(self.tasks)))
+            self.log_variances = nn.Parameter(torch.zeros(len(self.tasks)).float())
             task_weights = [1.0] * len(self.tasks)
         self.shares = [weight / sum(task_weights) for weight in task_weights]
         for i, task in enumerate(self.tasks):
-            self.register_buffer(f"predicted_{i}", torch.zeros(task.n_outputs))
+            self.register_buffer(f"predicted_{i}", torch.zeros(task.n_outputs).float())
 
     def _parts(self, logits, targets):
         """Yield the loss, logits, labels and weights of each label set."""

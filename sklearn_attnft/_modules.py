@@ -179,8 +179,9 @@ class TextModel(nn.Module):
 
     @classmethod
     def build(cls, encoder, spec):
-        """Put new tasks on an encoder."""
-        return cls(encoder, spec.layers, [TaskHead(spec, task) for task in spec.tasks])
+        """Put new tasks on an encoder; in float32, whatever torch's default."""
+        heads = [TaskHead(spec, task).float() for task in spec.tasks]
+        return cls(encoder, spec.layers, heads)
 
     def only(self, task):
         """Return a model of one of the tasks that shares all weights."""

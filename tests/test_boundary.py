@@ -79,6 +79,7 @@ def windows_read(monkeypatch):
         {"layers": [0, 2, 3]},
         {"layers": "last", "pooling": "mean", "dropout": 0.5},
         {"layers": [1]},
+        {"layers": [0, 3]},
         {"trainable_layers": 0},
         {"trainable_layers": 0, "layers": "last", "head": "lstm"},
         {"micro_batch_size": 3},
@@ -118,6 +119,12 @@ def test_frozen_blocks_read_every_window_once(deep, windows_read, n_trained):
     assert {windows_read[i] for i in frozen} == {n_windows + validated}
     every_epoch = 3 * (n_windows + validated)
     assert {windows_read[i] for i in trained} <= {every_epoch}
+
+
+def test_blocks_are_counted_from_the_highest_attended(deep, windows_read):
+    classifier(deep, layers=[0, 3], trainable_layers=1).fit(X, Y)
+    n_windows = len(X) + 3
+    assert windows_read == {0: n_windows, 1: n_windows, 2: 3 * n_windows}
 
 
 def test_the_longest_are_kept_and_the_others_computed(deep, windows_read, monkeypatch):
@@ -175,7 +182,7 @@ def test_every_family_is_cut_exactly(family, tmp_path):
     with torch.no_grad():
         whole = encoder(ids, attention_mask=mask, output_hidden_states=True)
         lower = cut.lower(ids, mask)
-        upper = cut.upper(ids, mask, lower[-1])
+        upper = cut.upper(ids, mask, lower[-1], encoder.config.num_hidden_layers)
     assert len(lower) == 2
     for ours, theirs in zip([*lower, *upper], whole.hidden_states, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import enum
 import math
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -58,6 +59,42 @@ def test_trainable_layers(small):
     assert encoder_changes(fit(small, trainable_layers=0.8)) == {
         name for name in blocks if name.startswith("encoder.")
     }
+
+
+@pytest.fixture
+def float64():
+    """Torch makes float64 of what is new, as some users tell it to."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"head": "lstm", "trainable_layers": 0},
+        {"lm_weight": 0.1},
+        {"lm_epochs": 1, "contrastive_epochs": 1},
+    ],
+    ids=str,
+)
+def test_torchs_default_dtype_makes_no_difference(parameters, small, float64):
+    clf = fit(small, **parameters)
+    proba = clf.predict_proba(X)
+    loaded = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(loaded.predict_proba(X), proba)
+    assert {p.dtype for p in loaded.module_.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("trainable_layers", [0.67, 1, 2])
+def test_trainable_layers_count_from_the_highest_attended(trainable_layers, small):
+    below = fit(small, layers=[0, 1], trainable_layers=trainable_layers)
+    changed = encoder_changes(below)
+    assert changed
+    assert all(name.startswith("encoder.layer.0.") for name in changed)
+    table = fit(small, layers=[0], trainable_layers=trainable_layers)
+    assert encoder_changes(table) == set()
 
 
 def test_a_frozen_encoder_still_learns(small):

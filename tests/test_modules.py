@@ -1,9 +1,15 @@
+import dataclasses
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from sklearn_attnft import _backbone
+from sklearn_attnft._inference import on_device
 from sklearn_attnft._layers import (
     LayerAttention,
     LayerMean,
@@ -101,6 +107,36 @@ def test_padding_and_gaps_never_enter_the_lstm(tokens):
 def test_layer_mean_averages(tokens):
     states, _ = tokens
     torch.testing.assert_close(LayerMean()([states, 3 * states]), 2 * states)
+
+
+def test_all_of_a_module_is_moved_if_some_of_it_is_elsewhere(encoder):
+    two = dataclasses.replace(spec(), tasks=spec().tasks * 2)
+    module, meta = TextModel.build(encoder, two), torch.device("meta")
+    on_device(module.only(0), meta)  # which shares the encoder
+    on_device(module, meta)
+    assert all(p.is_meta for p in module.parameters())
+
+
+def test_who_needs_a_module_waits_until_it_is_moved():
+    started, goes_on = threading.Event(), threading.Event()
+    meta = torch.device("meta")
+
+    class Slow(nn.Linear):
+        def to(self, device):
+            moved = super().to(device)
+            started.set()
+            assert goes_on.wait(10)
+            return moved
+
+    module = Slow(2, 2)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(on_device, module, meta)
+        assert started.wait(10)
+        second = threads.submit(on_device, module, meta)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.1)
+        goes_on.set()
+        assert first.result() is second.result() is module
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

@@ -61,6 +61,12 @@ def test_deeper_layers_learn_slower_and_vectors_do_not_decay(module):
     assert rates["tasks.0.pool.query"] == (7.0, 0.0)
 
 
+def test_depth_is_counted_from_the_highest_trained_block(module):
+    module.freeze(_backbone.encoder_blocks(module.encoder)[:1])
+    rates = rates_by_name(module, parameter_groups(module, recipe(**RATES)))
+    assert rates["encoder.encoder.layer.0.intermediate.dense.weight"] == (1.0, 0.1)
+
+
 def test_frozen_parameters_are_in_no_group(module):
     module.freeze([])
     groups = parameter_groups(module, recipe(**RATES | {"layer_decay": 1.0}))

@@ -73,21 +73,24 @@ class CutEncoder:
         inputs, _ = self._run(input_ids, attention_mask, range(self.n_lower))
         return [inputs[i] for i in range(self.n_lower + 1)]
 
-    def upper(self, input_ids, attention_mask, states):
-        """Return the hidden states above the cut, from those at it.
+    def upper(self, input_ids, attention_mask, states, top):
+        """Return the hidden states above the cut up to the `top`, from those at it.
 
         Parameters
         ----------
         input_ids, attention_mask : tensor of int64, shape (n_windows, n_tokens)
         states : tensor, shape (n_windows, n_tokens, n_features)
+        top : int
+            Blocks above it are not run.
 
         Returns
         -------
         list of tensor, each (n_windows, n_tokens, n_features)
         """
-        wanted = range(self.n_lower, self.n_blocks)
+        wanted = range(self.n_lower, top)
         inputs, last = self._run(input_ids, attention_mask, wanted, states)
-        return [inputs[i] for i in wanted[1:]] + [last]
+        outputs = {**inputs, self.n_blocks: last}
+        return [outputs[i + 1] for i in wanted]
 
     def _run(self, input_ids, attention_mask, wanted, given=None):
         now = self._now
@@ -117,7 +120,7 @@ class CutEncoder:
         with torch.no_grad():
             inputs, last = self._run(ids, mask, range(self.n_blocks))
             lower = self.lower(ids, mask)
-            upper = self.upper(ids, mask, lower[-1])
+            upper = self.upper(ids, mask, lower[-1], self.n_blocks)
         rest = [each for each in self._rest or () if each is not None]
         if rest or last.shape[:2] != lower[-1].shape[:2]:
             return False

@@ -55,7 +55,7 @@ def encoder_skeleton(config_json):
     """
     try:
         with _WithoutWeights():
-            return without_pooler(_build(_read(config_json)))
+            return without_pooler(_build(_read(config_json))).float()
     except Exception as error:  # whatever transformers makes of a broken one
         raise ValueError(
             f"config.json describes no encoder ({type(error).__name__}: {error!s:.200})"

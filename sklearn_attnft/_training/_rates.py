@@ -7,9 +7,9 @@ from .._backbone import encoder_blocks
 def parameter_groups(module, recipe):
     """Group the trainable parameters by learning rate and weight decay.
 
-    A block at depth d below the top learns at ``learning_rate * layer_decay ** d``,
-    the embeddings one step below the lowest block (Howard and Ruder 2018, section
-    3.2); vectors (biases, norms) are not decayed.
+    A block at depth d below the highest trained one learns at ``learning_rate *
+    layer_decay ** d``, the embeddings one step below the lowest block (Howard and Ruder
+    2018, section 3.2); vectors (biases, norms) are not decayed.
 
     Returns
     -------
@@ -20,10 +20,14 @@ def parameter_groups(module, recipe):
     in_encoder = {id(p) for p in encoder.parameters()}
     depths = {}
     if recipe.layer_decay != 1.0:
-        blocks = encoder_blocks(encoder)
+        blocks = [
+            block
+            for block in encoder_blocks(encoder)
+            if any(p.requires_grad for p in block.parameters())
+        ]
         depths = {id(p): len(blocks) for p in encoder.parameters()}
-        for i, block in enumerate(blocks):
-            depths |= {id(p): len(blocks) - 1 - i for p in block.parameters()}
+        for depth, block in enumerate(reversed(blocks)):
+            depths |= {id(p): depth for p in block.parameters()}
     groups = {}
     for parameter in module.parameters():
         if not parameter.requires_grad:
