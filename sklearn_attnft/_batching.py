@@ -189,11 +189,11 @@ def pack(bodies, tokenizer, *, cut=None, words=None):
     if cut is None:
         cut = cut_into_windows if tokenizer.long_texts == "window" else cut_the_middle
     windows = [cut(body, tokenizer.room) for body in bodies]
-    ids, lengths = _flatten(windows, tokenizer.prefix, tokenizer.suffix)
+    ends, filler = (tokenizer.prefix, tokenizer.suffix), tokenizer.filler_id
+    ids, lengths = _flatten(windows, *ends, filler)
     if words is not None:
         numbers = [cut(body, tokenizer.room) for body in words]
-        none = [0] * len(tokenizer.prefix), [0] * len(tokenizer.suffix)
-        words, _ = _flatten(numbers, *none)
+        words, _ = _flatten(numbers, *([0] * len(end) for end in ends), 0)
     return TokenizedTexts(
         ids=ids,
         window_starts=np.cumsum([0, *lengths]),
@@ -203,12 +203,16 @@ def pack(bodies, tokenizer, *, cut=None, words=None):
     )
 
 
-def _flatten(windows, prefix, suffix):
-    """Put all windows of all texts into one array; return it and their lengths."""
+def _flatten(windows, prefix, suffix, filler):
+    """Put all windows of all texts into one array; return it and their lengths.
+
+    What would be empty, a text without tokens if none are special, is the filler.
+    """
     ends = np.array(prefix, dtype=np.int32), np.array(suffix, dtype=np.int32)
     flat = [
         np.concatenate([ends[0], part, ends[1]]) for parts in windows for part in parts
     ]
+    flat = [part if len(part) else np.array([filler], dtype=np.int32) for part in flat]
     return np.concatenate(flat), [len(part) for part in flat]
 
 

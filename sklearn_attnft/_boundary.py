@@ -10,7 +10,7 @@ import torch
 
 from . import _backbone
 from ._batching import sorted_batches
-from ._inference import autocast
+from ._inference import autocast, is_out_of_memory
 from ._modules import TextModel
 from ._training import scoring_budget
 
@@ -88,9 +88,7 @@ class _UpperModel(TextModel):
             return self._model[0].encode(input_ids, attention_mask)
         if self._halves is not None:
             boundary, top = self._halves.n_lower, max(self.layers)
-            above = self._halves.upper(
-                input_ids, attention_mask, states[boundary], top
-            )
+            above = self._halves.upper(input_ids, attention_mask, states[boundary], top)
             states |= dict(enumerate(above, boundary + 1))
         attended = [states[layer] for layer in self.layers]
         return attended, states.get(self.encoder.config.num_hidden_layers)
@@ -109,10 +107,13 @@ def with_kept_states(model, corpora, recipe):
     Returns
     -------
     TextModel
-        Shares its weights with `model`; `model` itself if nothing can be kept.
+        Shares its weights with `model`; `model` itself if nothing can be kept, or if
+        it is trained already.
     """
     blocks = model.trainable_blocks
     if blocks is None or recipe.device.type != "cpu" or recipe.max_epochs == 1:
+        return model
+    if recipe.checkpoint.has_next_stage:
         return model
     n_lower = max(model.layers) - len(blocks)
     if n_lower == 0:
@@ -131,9 +132,14 @@ def with_kept_states(model, corpora, recipe):
         return dict(enumerate(cut.lower(input_ids, attention_mask)))
 
     model.eval()
-    with torch.no_grad(), autocast(recipe.device, recipe.dtype):
-        kept = _keep(compute, wanted, _batches(corpora, len(wanted), model, recipe))
-    return _UpperModel(model, kept, cut)
+    batches = _batches(corpora, len(wanted), model, recipe)
+    try:
+        with torch.no_grad(), autocast(recipe.device, recipe.dtype):
+            return _UpperModel(model, _keep(compute, wanted, batches), cut)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    return model  # which computes them in each step
 
 
 def _batches(corpora, n_layers, model, recipe):

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import platform
 import tempfile
 import time
 import warnings
@@ -186,6 +187,15 @@ class Checkpoint:
         """Whether a state was found that training is yet to reach."""
         return self._saved is not None
 
+    @property
+    def has_next_stage(self):
+        """Whether the stage that is next was trained to its end."""
+        saved, next_stage = self._saved, self._stage + 1
+        if saved is None:
+            return False
+        is_over = saved["stage"] > next_stage
+        return is_over or (saved["stage"] == next_stage and "rows" in saved)
+
     def next_stage(self):
         """Begin a stage; return what is known of it.
 
@@ -287,7 +297,7 @@ def open_checkpoint(params, fingerprint):
     if known is None:
         _warn_of_near(folder, fingerprint)
         known = {**dataclasses.asdict(fingerprint), "finished": False}
-    _describe(folder, {**known, "process": os.getpid()})
+    _describe(folder, {**known, "process": _own_name()})
     return Checkpoint(folder, minutes=params["checkpoint_minutes"])
 
 
@@ -314,14 +324,25 @@ def _warn_of_near(folder, fingerprint):
             )
 
 
-def _is_alive(process):
-    """Tell whether a process of this machine runs: another candidate of a grid."""
-    if process == os.getpid():
+def _own_name():
+    """Name this process, for others that share the directory."""
+    return f"{os.getpid()}@{platform.node().replace('.', '-')}"
+
+
+def _is_alive(name):
+    """Tell whether another process runs: another candidate of a grid.
+
+    So is every one of another machine, for all that can be known here.
+    """
+    process, _, machine = name.partition("@")
+    if name == _own_name():
         return False
+    if machine != _own_name().partition("@")[2]:
+        return True
     if os.name == "nt":  # where 0 is no probe, but Ctrl-C
         return True
     try:
-        os.kill(process, 0)
+        os.kill(int(process), 0)
     except ProcessLookupError:
         return False
     except PermissionError:
@@ -341,8 +362,7 @@ def _description(folder):
 def _sweep(folder):
     """Delete what writers that were killed have left half-way."""
     for path in folder.glob("*.tmp"):
-        process = path.name.split(".")[-3]
-        if not (process.isdigit() and _is_alive(int(process))):
+        if not _is_alive(path.name.split(".")[-3]):
             path.unlink(missing_ok=True)
 
 
@@ -354,7 +374,7 @@ def _describe(folder, description):
 @contextlib.contextmanager
 def replaced(path):
     """Open a file to write that takes the place of `path` when all is on the disk."""
-    prefix = f"{path.name}.{os.getpid()}."
+    prefix = f"{path.name}.{_own_name()}."
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".tmp")
     try:
         with open(handle, "wb") as file:

@@ -396,7 +396,7 @@ class AttentionFineTuneClassifier(
             Their classes: str, bool or int.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights in the loss, at least 0; their scale does not matter. A text of
-            weight 0 is as good as absent.
+            weight 0 is not learned from; its class stays one of ``classes_``.
         X_val : array-like of str, shape (n_validation_samples,), default=None
             Texts that are scored after each epoch into ``history_``. With
             ``early_stopping=True`` they decide when to stop.

@@ -202,10 +202,11 @@ def _attempt(run, params, seed, fingerprint, watch):
             if not is_out_of_memory(error):
                 raise
             if size == 1:
+                cut = "long_texts='truncate', " * (params["long_texts"] == "window")
                 raise MemoryError(
                     f"The memory of {device} does not hold one text in training: set "
-                    f"max_length lower than {params['max_length']}, trainable_layers "
-                    "lower, or take a smaller encoder."
+                    f"{cut}max_length lower than {params['max_length']}, "
+                    "trainable_layers lower, or take a smaller encoder."
                 ) from error
         else:
             checkpoint.finish()

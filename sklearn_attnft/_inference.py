@@ -169,6 +169,11 @@ def each_batch(compute, tokens, device):
         Of the texts.
     output : object
         What `compute` returns.
+
+    Raises
+    ------
+    MemoryError
+        If the memory does not hold one text.
     """
     todo = sorted_batches(tokens, tokens_per_batch(device))[::-1]
     while todo:
@@ -176,8 +181,14 @@ def each_batch(compute, tokens, device):
         try:
             output = compute(indices, tokens.batch(indices).to(device))
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error) or len(indices) == 1:
+            if not is_out_of_memory(error):
                 raise
+            if len(indices) == 1:
+                raise MemoryError(
+                    f"The memory of {device} does not hold one text of "
+                    f"{tokens.n_tokens[indices[0]]} tokens: split the text, or fit "
+                    "with a lower max_length and long_texts='truncate'."
+                ) from error
             todo += np.array_split(indices, 2)[::-1]
             continue
         yield indices, output

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 
-from ._validation import check_labels, check_two_classes, encode_labels, is_missing
+from ._validation import (
+    check_labels,
+    check_two_classes,
+    encode_labels,
+    find_labels,
+    is_missing,
+)
 from ._validation_tasks import kind_of_column
 
 
@@ -95,10 +101,9 @@ class LabelSet:
         if not members:
             return np.zeros(0, dtype=np.int64)
         members = check_labels(members, len(members), name)
-        if not unknown_is_wrong:
-            return encode_labels(members, self.classes, name)
-        order = {label: i for i, label in enumerate(self.classes.tolist())}
-        return np.array([order.get(label, -1) for label in members.tolist()])
+        if unknown_is_wrong:
+            return find_labels(members, self.classes)
+        return encode_labels(members, self.classes, name)
 
     def _check_kind(self, column, name):
         """Refuse another kind of labels than was fitted; return the column."""

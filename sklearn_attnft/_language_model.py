@@ -5,7 +5,6 @@ Before a classifier is trained, that is; at once with it: :mod:`._joint`.
 """
 
 import dataclasses
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +75,11 @@ class Masking:
         originals : tensor of int64, shape (n_chosen,)
         """
         ids, words = batch.input_ids, batch.words
+        # From 1 in each row: windows of a long text are numbered through.
+        before = (
+            words.masked_fill(words == 0, words.max() + 1).amin(1, keepdim=True) - 1
+        )
+        words = (words - before).clamp(min=0)
         n_words = len(words), int(words.max()) + 1
         draws = torch.rand(n_words, generator=generator).gather(1, words)
         draws = draws.masked_fill(words == 0, torch.inf)
@@ -212,7 +216,8 @@ class MaskedCrossEntropy(nn.Module):
 
     def conclude(self, means):
         """Add the perplexity to the loss."""
-        return {**means, "perplexity": math.exp(means["loss"])}
+        with np.errstate(over="ignore"):  # to infinity
+            return {**means, "perplexity": float(np.exp(means["loss"]))}
 
 
 def new_head(encoder, texts):

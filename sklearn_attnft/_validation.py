@@ -196,14 +196,20 @@ def check_lengths(n_texts, other, name):
 
 def encode_labels(y, classes, name):
     """Turn labels into indices of `classes`; refuse a label that is not among them."""
-    indices = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-    unknown = classes[indices] != y
-    if unknown.any():
+    indices = find_labels(y, classes)
+    unknown = y[indices < 0].tolist()
+    if unknown:
         raise ValueError(
-            f"{name} has the label {y[unknown].tolist()[0]!r}, which is not in y: a "
-            "label that is never trained cannot be validated. Leave its texts out."
+            f"{name} has the label {unknown[0]!r}, which is not in y: a label that "
+            "is never trained cannot be validated. Leave its texts out."
         )
     return indices
+
+
+def find_labels(y, classes):
+    """Turn labels into indices of `classes`; -1 for a label that is not among them."""
+    order = {label: i for i, label in enumerate(classes.tolist())}
+    return np.array([order.get(label, -1) for label in y.tolist()], dtype=np.int64)
 
 
 def check_two_classes(classes, task=None):

@@ -4,6 +4,7 @@ More examples than in the daily run: ``pytest tests/test_any_input.py
 --hypothesis-profile=many`` (5,000 of texts, 2,000 of parameters and labels).
 """
 
+import json
 import multiprocessing
 import threading
 import traceback
@@ -55,6 +56,36 @@ def test_special_tokens_of_a_user_are_plain_text(clf):
     for token in ("[PAD]", "[SEP]", "[MASK]", "[CLS]"):
         spaced = clf.predict_proba([f"good {token} day"])
         assert not np.allclose(spaced, clf.predict_proba(["good day"]), atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """Directory of an encoder whose tokenizer puts nothing around a text."""
+    directory = tmp_path_factory.mktemp("bare")
+    tiny.save_tiny_encoder(directory)
+    path = directory / "tokenizer.json"
+    path.write_text(
+        json.dumps({**json.loads(path.read_text()), "post_processor": None})
+    )
+    return directory
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"head": "lstm", "lm_weight": 0.1}, {"lm_epochs": 1}], ids=str
+)
+def test_an_empty_text_where_no_tokens_are_special(params, bare, small):
+    small |= {"encoder": bare, "max_length": 64}
+    clf = AttentionFineTuneClassifier(**small, **params)
+    clf.fit([*X, "", " "], [*Y, "good", "bad"])
+    alone, among = clf.predict_proba([""]), clf.predict_proba(["good day", ""])
+    np.testing.assert_allclose(alone[0], among[1], rtol=1e-5)
+    assert np.isfinite(alone).all()
+    features = TransformerFeatureExtractor(bare, max_length=64).fit_transform(
+        ["", "good day"]
+    )
+    assert np.isfinite(features).all()
+    if "head" not in params:
+        assert clf.explain(["", "good day"])["sample"].tolist() == [1, 1]
 
 
 def test_a_megabyte_in_one_text_and_many_twins(clf):

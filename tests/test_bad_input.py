@@ -74,6 +74,10 @@ VALIDATION = [
     ({"X_val": X, "y_val": Y[:2]}, "y_val has 2 entries"),
     ({"X_val": "good", "y_val": ["a"]}, "X_val is one str"),
     ({"X_val": X, "y_val": ["zzz"] * 4}, "y_val has the label 'zzz'"),
+    (
+        {"y": np.array(Y, dtype=object), "X_val": X, "y_val": [1, 2, 1, 2]},
+        "y_val has the label 1, which is not in y",
+    ),
 ]
 
 

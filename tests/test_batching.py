@@ -19,7 +19,7 @@ CUTS = st.sampled_from(["truncate", "window"])
 class Tokenizer:
     """Stands for the real one: the texts are token ids already."""
 
-    pad_id, prefix, suffix, room = 0, [1], [2], 8
+    pad_id, filler_id, prefix, suffix, room = 0, 0, [1], [2], 8
 
     def __init__(self, long_texts):
         self.long_texts = long_texts

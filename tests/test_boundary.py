@@ -127,6 +127,27 @@ def test_blocks_are_counted_from_the_highest_attended(deep, windows_read):
     assert windows_read == {0: n_windows, 1: n_windows, 2: 3 * n_windows}
 
 
+def test_what_the_memory_does_not_hold_is_computed(deep, monkeypatch):
+    kept = classifier(deep).fit(X, Y)
+
+    def no_memory(*args):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(_boundary, "_keep", no_memory)
+    plain = classifier(deep).fit(X, Y)
+    np.testing.assert_allclose(
+        kept.predict_proba(X), plain.predict_proba(X), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_a_fit_that_is_done_keeps_nothing(deep, windows_read, tmp_path):
+    first = classifier(deep, checkpoint=tmp_path).fit(X, Y)
+    windows_read.clear()
+    again = classifier(deep, checkpoint=tmp_path).fit(X, Y)
+    assert not windows_read
+    np.testing.assert_array_equal(first.predict_proba(X), again.predict_proba(X))
+
+
 def test_the_longest_are_kept_and_the_others_computed(deep, windows_read, monkeypatch):
     # Of three layers; the longest text, there thrice, is windows of 32 and 19 tokens.
     n_bytes = 4 * 3 * tiny.HIDDEN_SIZE * 3 * (32 + 19)

@@ -220,13 +220,20 @@ def test_a_fit_that_nearly_matches_is_named_and_not_continued(small, kill, tmp_p
 
 def claim_by_another_process(folder):
     """Note that the fit was of a process that is dead, as after a kill."""
+    described = json.loads((folder / "fit.json").read_text())
+    dead = {"process": name_of_dead(described["process"])}
+    (folder / "fit.json").write_text(json.dumps({**described, **dead}))
+
+
+def name_of_dead(name):
+    """Name a process of the same machine as another that is dead."""
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    described = json.loads((folder / "fit.json").read_text())
-    (folder / "fit.json").write_text(json.dumps({**described, "process": dead.pid}))
+    return f"{dead.pid}@{name.partition('@')[2]}"
 
 
-def test_a_running_neighbour_is_no_loss(small, kill, tmp_path):
+@pytest.mark.parametrize("where", ["here", "another machine"])
+def test_a_running_neighbour_is_no_loss(where, small, kill, tmp_path):
     clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path)
     clf.set_params(checkpoint_minutes=0)
     kill(4)
@@ -234,10 +241,17 @@ def test_a_running_neighbour_is_no_loss(small, kill, tmp_path):
         clf.fit(X, Y)
     (folder,) = tmp_path.iterdir()
     described = json.loads((folder / "fit.json").read_text())
-    living = {**described, "process": os.getppid()}
-    (folder / "fit.json").write_text(json.dumps(living))
+    machine = described["process"].partition("@")[2]
+    name = f"{os.getppid()}@{machine}"
+    if where != "here":
+        name = name_of_dead(described["process"]) + "-2"
+    (folder / "fit.json").write_text(json.dumps({**described, "process": name}))
+    theirs = folder / f"state.pt.{name}.abc.tmp"
+    theirs.write_bytes(b"half")
     kill(math.inf)
     clf.set_params(dropout=0.25).fit(X, Y)
+    clf.set_params(dropout=0.1).fit(X, Y)
+    assert theirs.exists()
 
 
 def test_what_changes_nothing_does_not_matter(small, tmp_path, kill):
@@ -321,9 +335,8 @@ def test_what_a_killed_writer_left_is_swept(small, kill, tmp_path):
     with pytest.raises(Killed):
         clf.fit(X, Y)
     (folder,) = tmp_path.iterdir()
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    (folder / f"state.pt.{dead.pid}.abc.tmp").write_bytes(b"half")
+    own = json.loads((folder / "fit.json").read_text())["process"]
+    (folder / f"state.pt.{name_of_dead(own)}.abc.tmp").write_bytes(b"half")
     kill(math.inf)
     clf.fit(X, Y)
     assert {path.name for path in folder.iterdir()} == {"fit.json", "state.pt"}

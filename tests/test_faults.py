@@ -150,12 +150,16 @@ def test_too_little_memory_to_validate(small, monkeypatch):
     assert clf.history_[-1]["valid_accuracy"] == 1.0
 
 
-def test_no_memory_for_one_text_says_what_to_set(small, narrow):
+@pytest.mark.parametrize(
+    ("long_texts", "advice"),
+    [("truncate", "set max_length"), ("window", r"set long_texts='truncate', max_l")],
+)
+def test_no_memory_for_one_text_says_what_to_set(long_texts, advice, small, narrow):
     narrow(0)
-    clf = AttentionFineTuneClassifier(**small, micro_batch_size=1)
-    with pytest.raises(
-        MemoryError, match=r"one text in training: set max_length lower"
-    ):
+    clf = AttentionFineTuneClassifier(
+        **small, micro_batch_size=1, long_texts=long_texts
+    )
+    with pytest.raises(MemoryError, match=f"one text in training: {advice}"):
         clf.fit(X, Y)
     assert not hasattr(clf, "module_")
 
@@ -284,3 +288,17 @@ def test_prediction_in_smaller_batches_where_memory_is_short(small, monkeypatch)
     np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=1e-5)
     monkeypatch.setattr(_inference, "tokens_per_batch", lambda device: 1)
     np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=1e-5)
+
+
+def test_no_memory_to_predict_one_text_says_what_to_do(small, monkeypatch):
+    clf = AttentionFineTuneClassifier(**small, long_texts="window").fit(X, Y)
+    forward = clf.module_.forward
+
+    def short(input_ids, *args):
+        if len(input_ids) > 2:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return forward(input_ids, *args)
+
+    monkeypatch.setattr(clf.module_, "forward", short)
+    with pytest.raises(MemoryError, match=r"one text of \d+ tokens: split the text"):
+        clf.predict(["good day", "good " * 90])

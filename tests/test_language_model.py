@@ -118,6 +118,24 @@ def test_a_new_head_starts_from_the_frequencies_of_the_tokens():
     torch.testing.assert_close(logits, states @ table.detach().T)
 
 
+def test_the_perplexity_of_a_loss_beyond_all_measure_is_infinite():
+    assert MaskedCrossEntropy().conclude({"loss": 1e4})["perplexity"] == np.inf
+
+
+def test_the_last_window_of_a_long_text_is_masked_as_a_text_of_its_own(tokenizer):
+    text = "good day and bad night " * 2
+    texts = [text * 50, text]
+    tokens = masked_texts(texts, tokenizer, masking(), seed=0).tokens
+    batches = [tokens.batch(np.array([window])) for window in (49, 50)]
+    assert torch.equal(batches[0].input_ids, batches[1].input_ids)
+    assert not torch.equal(batches[0].words, batches[1].words)
+    generator = torch.Generator()
+    masks = [
+        masking(0.5)(batch, generator.manual_seed(0))[0].input_ids for batch in batches
+    ]
+    assert torch.equal(*masks)
+
+
 def test_the_loss_of_no_token_is_zero():
     logits = torch.zeros(0, 7, requires_grad=True)
     loss = MaskedCrossEntropy()(logits, torch.zeros(0, dtype=torch.long))
