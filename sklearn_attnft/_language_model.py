@@ -255,23 +255,3 @@ def warm_up(model, training, recipe):
     train(model, MaskedCrossEntropy(), training, None, recipe)
     for parameter in trainable:
         parameter.requires_grad_(True)
-
-
-def adapt(model, training, held_out, recipe):
-    """Fine-tune a language model, in place.
-
-    Parameters
-    ----------
-    model : MaskedLanguageModel
-        What of it is frozen stays as it is.
-    training : MaskedTexts
-    held_out : MaskedTexts or None
-    recipe : Recipe
-
-    Returns
-    -------
-    list of dict
-        As ``_training.train`` returns it; "valid_loss" and "valid_perplexity" are of
-        the texts held out.
-    """
-    return train(model, MaskedCrossEntropy(), training, held_out, recipe)

@@ -12,13 +12,13 @@ import torch
 from . import _cache, _frozen
 from ._freezing import freeze_table
 from ._language_model import (
+    MaskedCrossEntropy,
     MaskedLanguageModel,
-    adapt,
     masked_texts,
     new_head,
     warm_up,
 )
-from ._training import Recipe, random_state, set_random_state
+from ._training import Recipe, random_state, set_random_state, train
 from ._watch import Stage
 
 BATCH_SIZE = 32  # windows
@@ -87,7 +87,7 @@ def load_start(backbone, texts, params, machine, seed, planned=()):
         if head is None:
             warm_up(model, training, recipe)
         if recipe.max_epochs:
-            adapt(model, training, held_out, recipe)
+            train(model, MaskedCrossEntropy(), training, held_out, recipe)
 
     counts = _cache.Counts()
     if _is_cached(params, recipe):

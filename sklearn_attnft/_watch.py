@@ -194,16 +194,16 @@ class Watch:
         """Begin an epoch, from 0; `rows` are the history of those before it."""
         stage = self._stage
         self._bar.set_description(f"fit: {stage.name} {epoch + 1}/{stage.n_epochs}")
-        self._losses = []
+        self._loss, self._n_steps = 0.0, 0
         if self._tasks is not None:
             self._tasks.begin(stage, epoch, self._state(rows))
 
     def step(self, n_texts, loss):
         """Count a step; `loss` is its training loss, a float."""
         self._left -= n_texts
-        self._losses.append(loss)
-        loss = sum(self._losses) / len(self._losses)
-        self._bar.set_postfix({"train_loss": f"{loss:.3g}"}, refresh=False)
+        self._loss, self._n_steps = self._loss + loss, self._n_steps + 1
+        mean = self._loss / self._n_steps
+        self._bar.set_postfix({"train_loss": f"{mean:.3g}"}, refresh=False)
         self._bar.update(n_texts)
 
     def end_epoch(self, epoch, rows):

@@ -51,13 +51,13 @@ class CountingClassifier(AttentionFineTuneClassifier):
         return ["log", *AttentionFineTuneClassifier._get_param_names()]
 
     def fit(self, X, y):
-        adapt = _lm_stage.adapt
+        train = _lm_stage.train
 
         def counting(*args):
             with open(self.log, "ab", buffering=0) as file:
                 file.write(b"adapted\n")
-            return adapt(*args)
+            return train(*args)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_lm_stage, "adapt", counting)
+            patch.setattr(_lm_stage, "train", counting)
             return super().fit(X, y)

@@ -6,7 +6,7 @@ one computes a value, by a claim on its name; a GPU's slots are such claims too.
 """
 
 from ._claims import claim
-from ._fetch import PIECE, Cache, Counts, namespace
+from ._fetch import Cache, Counts, namespace
 from ._stores import open_store
 
-__all__ = ["PIECE", "Cache", "Counts", "claim", "namespace", "open_store"]
+__all__ = ["Cache", "Counts", "claim", "namespace", "open_store"]
