@@ -354,7 +354,8 @@ def _description(folder):
     """Read what a folder is of; None if it is nothing of ours."""
     with contextlib.suppress(OSError, ValueError):
         known = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
-        if isinstance(known, dict) and known.keys() >= _KEYS:
+        is_ours = isinstance(known, dict) and known.keys() >= _KEYS
+        if is_ours and "@" in str(known["process"]):
             return known
     return None
 

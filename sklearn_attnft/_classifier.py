@@ -80,12 +80,12 @@ class AttentionFineTuneClassifier(
         probabilities are never dropped. Above 0 a step takes longer, and a text that
         is trained several times is seen in several ways.
     trainable_layers : float, int or {"blocks", "all"}, default=0.67
-        What of the encoder is trained. A float up to 1.0 is the share of its blocks,
-        from the highest attended layer down (0.67 of 6 are 4); an int k the k blocks
-        there; 0 none: only attention and head are learned then. "blocks" is all but
-        the table of token embeddings, "all" is all. Fewer is faster: on the CPU, what
-        the frozen blocks below make of the texts is computed once a fit, and kept in
-        up to 2 GiB.
+        What of the encoder is trained, from the highest of the `layers` down. A float
+        up to 1.0 is a share of the blocks up to there (0.67 of 6 are 4); an int k the
+        k highest of them; 0 none: only attention and head are learned then. "blocks"
+        is all but the table of token embeddings, "all" is all. Fewer is faster: on the
+        CPU, what the frozen blocks below make of the texts is computed once a fit, and
+        kept in up to 2 GiB.
     gradual_unfreezing : bool, default=False
         Train attention and head alone in the first epoch, then ever more blocks from
         the top, all of them in the last epoch (Howard and Ruder 2018, section 3.3).

@@ -9,14 +9,8 @@ import threading
 import numpy as np
 import torch
 
-from ._batching import chunks, sorted_batches, tokenize
+from ._batching import chunks, sorted_batches, tokenize, tokens_per_batch
 from ._progress import is_shown, open_bar
-
-# Padded tokens of a prediction batch. On the CPU more is not faster (the products are
-# large enough, the activations leave the caches, and their memory is taken from the
-# system and given back each time); a GPU wants larger pieces.
-TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}
-
 
 _MOVING = threading.Lock()
 # The process that imported this: a forked child has another number.
@@ -33,11 +27,6 @@ def survive_fork():
     if os.getpid() != _process:
         torch.set_num_threads(1)
         _process = os.getpid()
-
-
-def tokens_per_batch(device):
-    """Return the budget of padded tokens of a prediction batch on `device`."""
-    return TOKENS_PER_BATCH.get(device.type, TOKENS_PER_BATCH["cpu"])
 
 
 def resolve_device(device):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from . import _backbone
+from ._batching import tokens_per_batch
 from ._layers import (
     LayerAttention,
     LayerMean,
@@ -105,21 +106,20 @@ class TaskHead(nn.Module):
             self.pool = TokenPooling(kind=task.pooling)
         self.classify = _classification(spec, task) if task.head else None
 
-    def context(self, states, mask, windows_per_text=None):
-        """Mix and pool states, each (n_windows, n_tokens, n_features), to contexts."""
-        return self.pool(*self._tokens(states, mask, windows_per_text))
+    def context(self, tokens, mask, windows_per_text=None):
+        """Pool mixed tokens, (n_windows, n_tokens, n_features), to contexts."""
+        return self.pool(*self._tokens(tokens, mask, windows_per_text))
 
-    def token_shares(self, states, mask, windows_per_text=None):
+    def token_shares(self, tokens, mask, windows_per_text=None):
         """Return the attention of each token that is no padding, of all texts in turn.
 
-        States, each (n_windows, n_tokens, n_features), to (n_tokens of all windows,).
+        Mixed tokens, (n_windows, n_tokens, n_features), to (n_tokens of all windows,).
         """
-        tokens, mask = self._tokens(states, mask, windows_per_text)
+        tokens, mask = self._tokens(tokens, mask, windows_per_text)
         return self.pool.weights(tokens, mask)[mask]
 
-    def _tokens(self, states, mask, windows_per_text):
+    def _tokens(self, tokens, mask, windows_per_text):
         """Return what is pooled, (n_texts, n_tokens, n_features), and its mask."""
-        tokens = self.mix(states)
         if windows_per_text is not None:
             tokens, mask = _join_windows(tokens, mask, windows_per_text)
         if self.recur is not None:
@@ -200,13 +200,13 @@ class TextModel(nn.Module):
         -------
         tensor of float32, shape (n_texts, sum of the label sets' outputs)
         """
-        states, _ = self.encode(input_ids, attention_mask)
-        return self.attend(states, attention_mask, windows_per_text)
+        mixed = self._mix(input_ids, attention_mask)
+        return self._conclude(mixed, attention_mask, windows_per_text)
 
     def contexts(self, input_ids, attention_mask, windows_per_text=None):
         """Return context vectors, float32, shape (n_texts, n_features)."""
-        states, _ = self.encode(input_ids, attention_mask)
-        return self.attend(states, attention_mask, windows_per_text, classify=False)
+        mixed = self._mix(input_ids, attention_mask)
+        return self._conclude(mixed, attention_mask, windows_per_text, classify=False)
 
     def token_shares(self, input_ids, attention_mask, windows_per_text=None):
         """Return the token attention of the first label set.
@@ -219,10 +219,9 @@ class TextModel(nn.Module):
             Of the tokens that are no padding, of all texts in turn; those of a text
             sum to 1.
         """
-        states, _ = self.encode(input_ids, attention_mask)
-        mask = attention_mask.bool()
+        mixed, mask = self._mix(input_ids, attention_mask), attention_mask.bool()
         with in_float32(mask.device):
-            return self.tasks[0].token_shares(states, mask, windows_per_text)
+            return self.tasks[0].token_shares(mixed[0], mask, windows_per_text)
 
     def embed(self, input_ids):
         """Look tokens up in the encoder's table, (n_windows, n_tokens, n_embedding)."""
@@ -262,13 +261,41 @@ class TextModel(nn.Module):
         (cut,) = self._cut
         return None if cut is None else cut.lower(input_ids, attention_mask)
 
-    def attend(self, states, attention_mask, windows_per_text=None, classify=True):
-        """Turn states into logits, or into contexts, of all label sets side by side."""
+    def attend(self, states, attention_mask, windows_per_text=None):
+        """Turn states into logits of all label sets side by side."""
+        mixed = self._mix_states(states)
+        return self._conclude(mixed, attention_mask, windows_per_text)
+
+    def _mix(self, input_ids, attention_mask):
+        """Return the mixed tokens of each label set, (n_windows, n_tokens, n_features).
+
+        Where no gradient is wanted, windows are encoded few at a time: a long text has
+        many, and the states of all layers take a multiple of what is mixed of them.
+        """
+        n = len(input_ids)
+        if not torch.is_grad_enabled():
+            n = max(1, tokens_per_batch(input_ids.device) // input_ids.shape[1])
+        parts = []
+        pairs = zip(input_ids.split(n), attention_mask.split(n), strict=True)
+        for pair in pairs:
+            states, _ = self.encode(*pair)
+            parts.append(self._mix_states(states))
+        return [
+            torch.cat(of_task) if len(parts) > 1 else of_task[0]
+            for of_task in zip(*parts, strict=True)
+        ]
+
+    def _mix_states(self, states):
+        with in_float32(states[0].device):
+            return [task.mix(states) for task in self.tasks]
+
+    def _conclude(self, mixed, attention_mask, windows_per_text, classify=True):
+        """Turn mixed tokens into logits, or contexts, of all label sets."""
         mask = attention_mask.bool()
         outputs = []
         with in_float32(mask.device):
-            for task in self.tasks:
-                context = task.context(states, mask, windows_per_text)
+            for task, tokens in zip(self.tasks, mixed, strict=True):
+                context = task.context(tokens, mask, windows_per_text)
                 is_last = not classify or task.classify is None
                 outputs.append(context if is_last else task.classify(context))
         return torch.cat(outputs, dim=1)

@@ -152,7 +152,7 @@ def test_the_longest_are_kept_and_the_others_computed(deep, windows_read, monkey
     # Of three layers; the longest text, there thrice, is windows of 32 and 19 tokens.
     n_bytes = 4 * 3 * tiny.HIDDEN_SIZE * 3 * (32 + 19)
     monkeypatch.setattr(_boundary, "LIMIT", n_bytes)
-    monkeypatch.setattr("sklearn_attnft._inference.TOKENS_PER_BATCH", {"cpu": 1})
+    monkeypatch.setattr("sklearn_attnft._batching.TOKENS_PER_BATCH", {"cpu": 1})
     clf = classifier(deep, batch_size=1).fit(X, Y)
     n_others = len(X) - 3
     assert windows_read[0] == 3 * 2 + 3 * n_others

@@ -343,7 +343,8 @@ def test_what_a_killed_writer_left_is_swept(small, kill, tmp_path):
 
 
 def test_a_folder_of_something_else_is_left_alone(small, tmp_path):
-    for i, content in enumerate(['{"a": 1}', "[]", "not JSON"]):
+    almost = '{"parameters": {}, "data": "", "finished": false, "process": 1}'
+    for i, content in enumerate(['{"a": 1}', "[]", "not JSON", almost]):
         folder = tmp_path / f"mine{i}"
         folder.mkdir()
         (folder / "fit.json").write_text(content)

@@ -15,7 +15,7 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping
 from tqdm import tqdm
 
-from sklearn_attnft import AttentionFineTuneClassifier, _backbone
+from sklearn_attnft import AttentionFineTuneClassifier, _backbone, _batching
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
 Y = ["good", "bad"] * 12
@@ -59,6 +59,22 @@ def test_trainable_layers(small):
     assert encoder_changes(fit(small, trainable_layers=0.8)) == {
         name for name in blocks if name.startswith("encoder.")
     }
+
+
+@pytest.mark.parametrize("layers", ["all", [0]], ids=str)
+def test_windows_of_a_long_text_are_encoded_few_at_a_time(layers, small, monkeypatch):
+    clf = fit(small, LONG, Y[: len(LONG)], long_texts="window", layers=layers)
+    proba, weights = clf.predict_proba(LONG), clf.explain(LONG)["token_attention"]
+    monkeypatch.setitem(_batching.TOKENS_PER_BATCH, "cpu", 64)
+    sizes = []
+
+    def count(module, args, output):
+        sizes.append(output.shape[:2].numel())
+
+    clf.module_.encoder.embeddings.register_forward_hook(count)
+    np.testing.assert_allclose(clf.predict_proba(LONG), proba, rtol=1e-5)
+    np.testing.assert_allclose(clf.explain(LONG)["token_attention"], weights, rtol=1e-4)
+    assert max(sizes) <= 64
 
 
 @pytest.fixture

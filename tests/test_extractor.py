@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_attnft import TransformerFeatureExtractor, _batching, _inference
+from sklearn_attnft import TransformerFeatureExtractor, _batching
 
 X = ["good day", "bad dog", "", "the sun and the rain are fun", "a lovely, lovely man"]
 
@@ -82,7 +82,7 @@ def test_a_large_corpus_is_encoded_in_pieces(monkeypatch):
     texts = [f"{w} {v}" for w in tiny.WORDS[:20] for v in tiny.WORDS[:10]] * 2
     expected = extractor().fit_transform(texts)
     monkeypatch.setattr(_batching, "CHUNK", 7)
-    monkeypatch.setitem(_inference.TOKENS_PER_BATCH, "cpu", 12)
+    monkeypatch.setitem(_batching.TOKENS_PER_BATCH, "cpu", 12)
     np.testing.assert_allclose(extractor().fit_transform(texts), expected, atol=1e-5)
 
 

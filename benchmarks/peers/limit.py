@@ -21,7 +21,7 @@ import torch
 from torch.nn import functional as F
 
 from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
-from sklearn_attnft._inference import tokens_per_batch
+from sklearn_attnft._batching import tokens_per_batch
 
 from .._common import draw, read
 from ._contest import Contest, as_ours, device, dtype, encoder, timed

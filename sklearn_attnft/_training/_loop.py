@@ -16,9 +16,9 @@ from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring
 from skorch.helper import predefined_split
 from skorch.utils import to_device
 
-from .._batching import sorted_batches
+from .._batching import sorted_batches, tokens_per_batch
 from .._checkpoint import Checkpoint
-from .._inference import autocast, tokens_per_batch
+from .._inference import autocast
 from .._watch import Watch
 from ._callbacks import (
     make_callbacks,
