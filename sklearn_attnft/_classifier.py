@@ -63,7 +63,8 @@ class AttentionFineTuneClassifier(
         at training and at prediction.
     layers : {"all", "last"} or list of int, default="all"
         Hidden states that layer attention mixes: 0 for the embeddings, i for the i-th
-        block, -1 for the last. Each is normalised; the shares are learned.
+        block, -1 for the last. Each is normalised; the shares start equal and are
+        learned, by about `head_learning_rate` a step: a short fit hardly moves them.
     pooling : {"attention", "mean", "cls", "max", "concat"}, default="attention"
         How the tokens of a text become one context vector: learned attention, their
         mean, the first token, their maximum in each feature, or first token, maximum
