@@ -180,7 +180,7 @@ def test_the_language_models_settings_are_kept_when_rates_are_tuned(study):
     row = run("trec", "sequential", 0, 0.9, part="lm", settings=chosen)
     study.FILE.write_text(json.dumps(row))
     tuned = [r for r in study.tune_runs(False) if r["method"] == "sequential"]
-    assert len(tuned) == 9
+    assert len(tuned) == 15
     assert all(chosen.items() < r["settings"].items() for r in tuned)
 
 
@@ -207,4 +207,4 @@ def test_a_run_reads_no_test_text_before_it_is_scored(study, monkeypatch):
             else:
                 assert all(" test" in text for text in test_texts)
                 assert clf.cache is None  # else a fit would not cost what it costs
-    assert len(seen) == 9 + 54 + 108 + 108 + 18
+    assert len(seen) == 9 + 87 + 108 + 108 + 18

@@ -61,8 +61,19 @@ LM_SETTINGS = (
     {"lm_epochs": 6, "lm_learning_rate": 2e-5},
 )
 # What `tune` chooses from, the same for all methods; a frozen encoder has no rate.
-RATES = {"learning_rate": [1e-4, 2e-4, 4e-4]}
-FROZEN_RATES = {"head_learning_rate": [1e-3, 3e-3, 1e-2]}
+RATES = (
+    {"learning_rate": 1e-4},
+    {"learning_rate": 2e-4},
+    {"learning_rate": 4e-4},
+    {"learning_rate": 2e-4, "head_learning_rate": 3e-3},
+    {"learning_rate": 2e-4, "head_learning_rate": 1e-2},
+)
+FROZEN_RATES = (
+    {"head_learning_rate": 1e-3},
+    {"head_learning_rate": 3e-3},
+    {"head_learning_rate": 1e-2},
+    {"head_learning_rate": 3e-2},
+)
 TUNED_ON = ("trec", "ag_news", "yelp_polarity_like")
 FEW_LABELS = ("plain", "attention", "sequential")
 CACHE = Path(tempfile.gettempdir()) / "sklearn_attnft-study"  # of the language models
@@ -110,12 +121,10 @@ def lm_runs(full):
 
 def tune_runs(full):
     for method in METHODS:
-        rates = FROZEN_RATES if method == "frozen" else RATES
-        ((name, values),) = rates.items()
         fixed = best("lm", method)
-        for value in values:
+        for rates in FROZEN_RATES if method == "frozen" else RATES:
             for dataset in TUNED_ON:
-                settings = {**fixed, name: value}
+                settings = {**fixed, **rates}
                 yield row("tune", dataset, method, 1000, 0, settings, full)
 
 
