@@ -91,7 +91,7 @@ class AttentionFineTuneClassifier(
         Train attention and head alone in the first epoch, then ever more blocks from
         the top, all of them in the last epoch (Howard and Ruder 2018, section 3.3).
     learning_rate : float, default=2e-4
-        Peak rate of the encoder's top block.
+        Peak rate of the highest block that is trained.
     head_learning_rate : float, default=1e-3
         Peak rate of attention and head, which start from nothing.
     layer_decay : float, default=1.0
@@ -217,8 +217,8 @@ class AttentionFineTuneClassifier(
     history_ : list of dict
         For each epoch: "stage" ("language model", "contrastive" or "classifier"),
         "epoch", "step" (optimizer steps of the stage that are done at its end), "dur"
-        (seconds), "train_loss", "learning_rate" (then, of the encoder's top block, or
-        of the head if no block is trained); with validation texts "valid_loss" (plain
+        (seconds), "train_loss", "learning_rate" (then, of the highest block that is
+        trained, or of the head if none is); with validation texts "valid_loss" (plain
         cross entropy) and "valid_accuracy"; of the language model "valid_loss" and
         "valid_perplexity" on a part of the texts that is held out.
     n_iter_ : int

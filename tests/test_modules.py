@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from sklearn_attnft import _backbone
 from sklearn_attnft._inference import on_device
@@ -117,18 +116,18 @@ def test_all_of_a_module_is_moved_if_some_of_it_is_elsewhere(encoder):
     assert all(p.is_meta for p in module.parameters())
 
 
-def test_who_needs_a_module_waits_until_it_is_moved():
+def test_who_needs_a_module_waits_until_it_is_moved(encoder):
     started, goes_on = threading.Event(), threading.Event()
     meta = torch.device("meta")
 
-    class Slow(nn.Linear):
+    class Slow(TextModel):
         def to(self, device):
             moved = super().to(device)
             started.set()
             assert goes_on.wait(10)
             return moved
 
-    module = Slow(2, 2)
+    module = Slow.build(encoder, spec())
     with ThreadPoolExecutor() as threads:
         first = threads.submit(on_device, module, meta)
         assert started.wait(10)

@@ -84,8 +84,8 @@ def train(module, criterion, training, validation, recipe):
     -------
     history : list of dict
         One for each epoch: "epoch", "step" (how many are done at its end), "dur"
-        (seconds), "train_loss", "learning_rate" (then, of the encoder's top block, or
-        of the head if nothing else is trained), and if there is a validation set
+        (seconds), "train_loss", "learning_rate" (then, of the highest block that is
+        trained, or of the head if none is), and if there is a validation set
         "valid_loss" and what the criterion concludes, "valid_...".
     """
     saved = recipe.checkpoint.next_stage()
