@@ -199,12 +199,46 @@ def test_a_run_reads_no_test_text_before_it_is_scored(study, monkeypatch):
             assert not set(test_texts) & {*texts, *unlabeled}
             assert not set(texts) & set(unlabeled)
             has_more = part in ("labels", "domain") and each["method"] == "sequential"
-            assert len(unlabeled) == (2000 if has_more else 0)
+            n_more = 2000 - each["n"] if part == "labels" else 2000
+            assert len(unlabeled) == (n_more if has_more else 0)
             if part == "domain" and has_more:
                 assert {text.split()[0] for text in unlabeled} == {each["test"]}
             if part in ("lm", "tune"):
                 assert all(" train" in text for text in test_texts)
             else:
                 assert all(" test" in text for text in test_texts)
-                assert clf.cache is None  # else a fit would not cost what it costs
+                assert clf.cache is None or each["method"] == "sequential"
     assert len(seen) == 9 + 87 + 108 + 108 + 18
+
+
+def test_few_labels_are_of_the_texts_of_many(study):
+    rows = study.training_rows("", "imdb", 0)
+    assert len(rows) == len(set(rows)) == 3000
+    for size in (2000, 1000, 200, 50):
+        labels = [label for _, label in rows[:size]]
+        assert labels.count("good") == size / 2
+    assert rows != study.training_rows("", "imdb", 1)
+
+
+def test_only_few_labels_take_a_language_model_that_was_adapted(study, monkeypatch):
+    def fit_and_score(clf, *args, X_unlabeled=()):
+        learned_from.append((clf.cache, [*args[0], *X_unlabeled]))
+        was_there.append(clf.cache.exists())
+        clf.cache.mkdir(exist_ok=True)
+        return {}
+
+    learned_from, was_there = [], []
+    monkeypatch.setattr(study, "fit_and_score", fit_and_score)
+    monkeypatch.setattr(study, "CACHE", study.FILE.with_name("models"))
+    few = [r for r in study.labels_runs(False) if r["method"] == "sequential"][:12]
+    (many,) = [
+        run
+        for run in study.main_runs(False)
+        if (run["method"], run["dataset"], run["seed"]) == ("sequential", "imdb", 0)
+    ]
+    of_imdb = [run for run in few if run["dataset"] == "imdb"]
+    assert [run["n"] for run in of_imdb] == [50, 200]
+    for each in (many, *of_imdb, many):
+        study.measure("", each)
+    assert learned_from == [learned_from[0]] * 4
+    assert was_there == [False, True, True, False]

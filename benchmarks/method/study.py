@@ -10,18 +10,22 @@ Training sets are cut at 2,000 texts, and texts at their first and last 24 words
 64 tokens) for all methods, language models included. ``--full`` takes 1,000 labels too
 in `labels`, all methods, all rows, and texts of up to 256 tokens: for a GPU. ``lm`` and
 ``tune`` measure on splits of training data only; each part takes what those before it
-chose. One JSON line a run is added to ../results/method.jsonl; a run that is there
-already is not repeated. ``--share 0/2`` and ``--share 1/2``, at once, do half each.
-Seconds are those of the process on its cores, which other work hardly changes.
+chose. Few labels are those of some of the 2,000 texts of `main`, the rest are without:
+a language model that `main` adapted is not adapted again. One JSON line a run is added
+to ../results/method.jsonl; a run that is there already is not repeated. ``--share 0/2``
+and ``--share 1/2``, at once, do half each. Seconds are those of the process on its
+cores, which other work hardly changes.
 """
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 import pandas as pd
+from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -30,7 +34,6 @@ from _common import (
     already,
     append,
     development_split,
-    draw,
     fit_and_score,
     read,
 )
@@ -78,13 +81,23 @@ TUNED_ON = ("trec", "ag_news", "yelp_polarity_like")
 FEW_LABELS = ("plain", "attention", "sequential")
 CACHE = Path(tempfile.gettempdir()) / "sklearn_attnft-study"  # of the language models
 N_WORDS = 24  # that are kept at either end of a text
+N_TEXTS = 2000
+SIZES = (N_TEXTS, 1000, 200, 50)  # of stratified draws, each within the one before
 DOMAINS = (("imdb", "yelp_polarity_like"), ("yelp_polarity_like", "imdb"))
 KEYS = ["part", "dataset", "test", "method", "n", "seed", "settings", "full"]
 
 
-def training_texts(data, name):
-    """Read the training texts that the study draws from."""
-    return read(data, name, "train" if name == "trec" else "train_small")
+def training_rows(data, name, seed):
+    """Order texts with their labels: the first of each of `SIZES` are a fair draw."""
+    texts, labels = read(data, name, "train" if name == "trec" else "train_small")
+    rows, others = list(zip(texts, labels, strict=True)), []
+    for size in SIZES:
+        labels = [label for _, label in rows]
+        rows, left = train_test_split(
+            rows, train_size=size, stratify=labels, random_state=seed
+        )
+        others = left + others
+    return rows + others
 
 
 def test_texts(data, name):
@@ -129,7 +142,7 @@ def tune_runs(full):
 
 
 def main_runs(full):
-    n = None if full else 2000
+    n = None if full else N_TEXTS
     for seed in range(3):
         for dataset in SETS:
             for method in METHODS:
@@ -145,7 +158,7 @@ def labels_runs(full):
 
 
 def domain_runs(full):
-    n = None if full else 2000
+    n = None if full else N_TEXTS
     for seed in range(3):
         for dataset, test in DOMAINS:
             for method in METHODS if full else FEW_LABELS:
@@ -162,26 +175,31 @@ def measure(data, run):
     """Do one run; return its accuracy and times."""
     dataset, n, seed = run["dataset"], run["n"], run["seed"]
     cut = list if run["full"] else shorten
-    extra = {}
+    has_lm = run["method"] in ("sequential", "joint")
+    extra, cache = {}, None
     if run["part"] in ("lm", "tune"):
         split = development_split(data, dataset, n, 500, seed)
-        train, test = split[:2], split[2:]
+        train, test, cache = split[:2], split[2:], CACHE
     else:
-        train = draw(*training_texts(data, dataset), n, seed)
-        test = test_texts(data, run["test"])
-    if run["part"] in ("labels", "domain") and run["method"] in ("sequential", "joint"):
-        # Texts without label: the rest of the set, or the other domain's.
-        seen, texts = set(train[0]), training_texts(data, run["test"])[0]
-        unseen = [text for text in texts if text not in seen][:2000]
-        extra["X_unlabeled"] = cut(unseen)
-    is_timed = run["part"] not in ("lm", "tune")
+        rows = training_rows(data, dataset, seed)
+        train, test = zip(*rows[:n], strict=True), test_texts(data, run["test"])
+    if run["part"] == "labels" and has_lm:
+        extra["X_unlabeled"] = cut(text for text, _ in rows[n:N_TEXTS])
+    if run["part"] == "domain" and has_lm:
+        others = training_rows(data, run["test"], seed)
+        extra["X_unlabeled"] = cut(text for text, _ in others[:N_TEXTS])
+    if run["method"] == "sequential" and run["part"] in ("main", "labels"):
+        cache = CACHE.with_name(f"{CACHE.name}-{dataset}-{seed}")
+        if run["part"] == "main":  # whose time counts
+            shutil.rmtree(cache, ignore_errors=True)
     clf = AttentionFineTuneClassifier(
         **{**METHODS[run["method"]], **run["settings"]},
         max_length=256 if run["full"] else 128,
         random_state=seed,
-        cache=None if is_timed else CACHE,
+        cache=cache,
     )
     (texts, labels), (others, other_labels) = train, test
+    labels = list(labels)
     return fit_and_score(clf, cut(texts), labels, cut(others), other_labels, **extra)
 
 
