@@ -54,7 +54,7 @@ def run(dataset, method, seed, accuracy, **others):
         "method": method,
         "n": 2000,
         "seed": seed,
-        "settings": {},
+        "settings": {"lm_epochs": 3} if method == "sequential" else {},
         "full": False,
         "accuracy": accuracy,
         "fit_cpu_seconds": {"plain": 10, "sequential": 40, "joint": 20}[method],
@@ -144,6 +144,9 @@ def test_the_page_has_all_parts_and_only_the_runs_asked_for(report, tmp_path):
     text = report.page(rows, plot)
     for title in ("Six sets", "A new domain", "50 labels", "200 labels"):
         assert f"## {title}\n" in text
+    assert "plain fine-tuning: defaults; " in text
+    assert "language model, attention: `lm_epochs=3`; " in text
+    assert f"{len(RUNS)} runs, seeds 0, 1." in text
     assert "imdb to yelp_polarity_like" in text
     assert "Joint training takes 0.50 of the time" in text
     assert "makes +1.00 points" in text  # 1 point of gain beside 2 on average
@@ -180,7 +183,7 @@ def test_the_language_models_settings_are_kept_when_rates_are_tuned(study):
     row = run("trec", "sequential", 0, 0.9, part="lm", settings=chosen)
     study.FILE.write_text(json.dumps(row))
     tuned = [r for r in study.tune_runs(False) if r["method"] == "sequential"]
-    assert len(tuned) == 15
+    assert len(tuned) == 18
     assert all(chosen.items() < r["settings"].items() for r in tuned)
 
 
@@ -208,7 +211,7 @@ def test_a_run_reads_no_test_text_before_it_is_scored(study, monkeypatch):
             else:
                 assert all(" test" in text for text in test_texts)
                 assert clf.cache is None or each["method"] == "sequential"
-    assert len(seen) == 9 + 87 + 108 + 108 + 18
+    assert len(seen) == 9 + 102 + 108 + 108 + 18
 
 
 def test_few_labels_are_of_the_texts_of_many(study):

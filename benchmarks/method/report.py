@@ -170,19 +170,38 @@ def plot_labels(rows, path):
     figure.savefig(path)
 
 
+def chosen(rows):
+    """Return a sentence on what the methods were run with."""
+    own = rows.drop_duplicates("method").set_index("method")["settings"]
+    each = [
+        f"{METHODS[method]}: "
+        + (", ".join(f"`{k}={v!r}`" for k, v in own[method].items()) or "defaults")
+        for method in METHODS
+        if method in own
+    ]
+    return f"Chosen on splits of training data: {'; '.join(each)}."
+
+
+def how_many(rows):
+    """Return a sentence on what runs a table is of."""
+    seeds = ", ".join(str(seed) for seed in sorted(set(rows["seed"])))
+    return f"{len(rows)} runs, seeds {seeds}."
+
+
 def page(rows, plot=None):
     """Return the text of the page."""
     parts = ["# The study", __doc__.split("\n\n")[2].replace("\n", " ").strip()]
     claims = [verdict(claim, rows) for claim in CLAIMS]
     parts += ["\n".join(c for c in [*claims, joint_cost(rows)] if c is not None)]
+    parts.append(chosen(rows))
     for title, part in (("Six sets", "main"), ("A new domain", "domain")):
         own = of_part(rows, part)
         if len(own):
-            parts += [f"## {title}", error_table(own)]
+            parts += [f"## {title}", how_many(own), error_table(own)]
             parts += ["Seconds of a fit beside plain fine-tuning:", seconds_table(own)]
     for n in sorted(set(of_part(rows, "labels")["n"])):
         own = of_part(rows, "labels", n)
-        parts += [f"## {n:.0f} labels", error_table(own)]
+        parts += [f"## {n:.0f} labels", how_many(own), error_table(own)]
     if plot is not None:
         parts.append(f"![Errors against labels](_static/{plot.name})")
     about = [", ".join(sorted(set(rows[k]))) for k in ("date", "machine", "versions")]

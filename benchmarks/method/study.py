@@ -1,7 +1,7 @@
 """The methods of the paper compared: accuracy, few labels, a new domain, time.
 
 python benchmarks/method/study.py --data DIRECTORY lm       # language-model settings
-python benchmarks/method/study.py --data DIRECTORY tune     # learning rates
+python benchmarks/method/study.py --data DIRECTORY tune     # rates, attended layers
 python benchmarks/method/study.py --data DIRECTORY main     # six sets, six methods
 python benchmarks/method/study.py --data DIRECTORY labels   # 50 and 200 labels
 python benchmarks/method/study.py --data DIRECTORY domain   # from one set to another
@@ -63,7 +63,8 @@ LM_SETTINGS = (
     {"lm_epochs": 3, "lm_learning_rate": 1e-4},
     {"lm_epochs": 6, "lm_learning_rate": 2e-5},
 )
-# What `tune` chooses from, the same for all methods; a frozen encoder has no rate.
+# What `tune` chooses from, the same for all methods but that a frozen encoder has no
+# rate, and that attention may be over the last layer's tokens alone.
 RATES = (
     {"learning_rate": 1e-4},
     {"learning_rate": 2e-4},
@@ -77,6 +78,8 @@ FROZEN_RATES = (
     {"head_learning_rate": 1e-2},
     {"head_learning_rate": 3e-2},
 )
+LAST = {"learning_rate": 2e-4, "layers": "last"}
+FROZEN_LAST = {"head_learning_rate": 1e-2, "layers": "last"}
 TUNED_ON = ("trec", "ag_news", "yelp_polarity_like")
 FEW_LABELS = ("plain", "attention", "sequential")
 CACHE = Path(tempfile.gettempdir()) / "sklearn_attnft-study"  # of the language models
@@ -132,12 +135,18 @@ def lm_runs(full):
             yield row("lm", dataset, "sequential", 1000, 0, settings, full)
 
 
+def candidates(method):
+    """Return what `tune` tries for a method."""
+    if method == "frozen":
+        return (*FROZEN_RATES, FROZEN_LAST)
+    return RATES if method == "plain" else (*RATES, LAST)
+
+
 def tune_runs(full):
     for method in METHODS:
-        fixed = best("lm", method)
-        for rates in FROZEN_RATES if method == "frozen" else RATES:
+        for candidate in candidates(method):
+            settings = {**best("lm", method), **candidate}
             for dataset in TUNED_ON:
-                settings = {**fixed, **rates}
                 yield row("tune", dataset, method, 1000, 0, settings, full)
 
 
