@@ -25,7 +25,7 @@ def main():
     X, y = load_support_tickets(subset="train", return_X_y=True)
     X, y = X[: arguments.texts], y[: arguments.texts]
     clf = AttentionFineTuneClassifier(
-        max_length=32, long_texts="window", random_state=0
+        max_length=32, long_texts="window", max_epochs=3, random_state=0
     )
     if arguments.encoder is not None:
         clf.set_params(encoder=arguments.encoder)

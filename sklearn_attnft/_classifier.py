@@ -63,8 +63,9 @@ class AttentionFineTuneClassifier(
         at training and at prediction.
     layers : {"all", "last"} or list of int, default="all"
         Hidden states that layer attention mixes: 0 for the embeddings, i for the i-th
-        block, -1 for the last. Each is normalised; the shares start equal and are
-        learned, by about `head_learning_rate` a step: a short fit hardly moves them.
+        block, -1 for the last. Each is normalised; the shares start equal. What is
+        learned, under a softmax, moves by about `head_learning_rate` a step: a short
+        fit hardly changes them.
     pooling : {"attention", "mean", "cls", "max", "concat"}, default="attention"
         How the tokens of a text become one context vector: learned attention, their
         mean, the first token, their maximum in each feature, or first token, maximum
@@ -157,7 +158,7 @@ class AttentionFineTuneClassifier(
         Where is kept what candidates of a search share. With a language model
         (`lm_epochs`, `lm_weight`) and a fixed `random_state`: the adapted encoder, so
         that each fold's is trained once, and by one process if several want it; 43 MB
-        for the default encoder. With ``trainable_layers=0`` and no language model: the
+        for the default encoder. With ``trainable_layers=0`` and no stage before it: the
         token states, so that a text is encoded once in all epochs, folds and
         candidates, and in predictions; ``4 * layers * tokens * hidden size`` bytes a
         text, 1.4 MB for 128 tokens of the default encoder. Otherwise it is not used.
@@ -175,9 +176,9 @@ class AttentionFineTuneClassifier(
         on the same data goes on where the last one was killed, to the same weights;
         one that is finished is not run again. Each combination of parameters and data
         has a folder of its own, so the clones of a search share the directory. States
-        are some three times as large as the encoder, results as large: delete the
-        directory when all is done. What `callbacks` remember is not
-        kept.
+        are one and a half times (all of it trained: three times) as large as the
+        encoder, results as large: delete the directory when all is done. What
+        `callbacks` remember is not kept.
     checkpoint_minutes : float, default=10.0
         Time between two states, in minutes; one is written at the end of each epoch
         too.
@@ -244,7 +245,8 @@ class AttentionFineTuneClassifier(
     Two traps. ``GridSearchCV`` slices `X_val` and `X_unlabeled` to the fold when they
     happen to be as long as `X`. And a ``Pipeline`` passes them on as they are: steps
     before the classifier transform them only if they are told to, by
-    ``Pipeline(transform_input=["X_val", "X_unlabeled"])``.
+    ``Pipeline(transform_input=["X_val", "X_unlabeled"])``, with metadata routing
+    enabled and requested by ``set_fit_request``.
 
     References
     ----------
@@ -429,7 +431,7 @@ class AttentionFineTuneClassifier(
             If texts are cut, `X_unlabeled` is not read, micro-batches are halved, or
             `checkpoint` has an unfinished fit that differs in one parameter.
         ConvergenceWarning
-            If at the end one class is predicted for every training text.
+            If at the end one class is predicted for every training text, of 32 or more.
         """
         params, data = self._check_data(X, y, sample_weight, X_val, y_val, X_unlabeled)
 

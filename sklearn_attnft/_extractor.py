@@ -78,7 +78,7 @@ class TransformerFeatureExtractor(
     micro_batch_size : int or None, default=None
         Texts that are trained on at once, where the memory does not hold those of a
         step: gradients of the parts are added up, so that the step stays one of
-        32 texts. None: all. If the memory is too small, ``fit`` says so and starts
+        32 windows. None: all. If the memory is too small, ``fit`` says so and starts
         anew with half of it.
     checkpoint : str, path-like or None, default=None
         Directory in which the state of ``fit`` is kept while `lm_epochs` run; see
@@ -197,13 +197,13 @@ class TransformerFeatureExtractor(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Load the encoder.
+        """Load the encoder; with `lm_epochs`, adapt it to the texts.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
             Texts: list, tuple, array, pandas or polars Series, or a data frame with
-            one column. They are checked and measured, not learned from.
+            one column. Without `lm_epochs` they are checked and measured only.
         y : ignored
             Present for the pipeline's sake.
 

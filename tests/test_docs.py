@@ -145,6 +145,15 @@ def test_the_example_of_several_label_sets_runs(quick, capsys):
     assert printed.count("accuracy 0.") == 4
 
 
+def test_the_example_of_progress_runs(quick, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["grid_progress.py", "--texts", "40"])
+    runpy.run_path(str(ROOT / "examples" / "grid_progress.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "classifier: 3 epochs" in printed
+    assert "refit-with-best-params" in printed
+    assert printed.count("classifier epoch") == 3
+
+
 def test_the_badges_are_what_the_package_asks_for():
     asked = configparser.ConfigParser()
     asked.read(ROOT / "setup.cfg", encoding="utf-8")
