@@ -7,6 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from ._freezing import freeze_table
 from ._training import LabelledTexts, train
@@ -41,25 +42,36 @@ def contrast(encoder, texts, params, recipe):
     if not params["contrastive_epochs"]:
         return []
     freeze_table(encoder)
+    at_once = recipe.micro_batch_size
     recipe = dataclasses.replace(
         recipe,
         max_epochs=params["contrastive_epochs"],
         batch_size=BATCH_SIZE,
+        micro_batch_size=None,  # pairs are of the whole batch
         early_stopping=False,
         gradual_unfreezing=False,
         callbacks=[],
     )
     gathered = GatheredTexts(**vars(texts))
-    rows = train(SentenceModel(encoder), PairLoss(), gathered, None, recipe)
+    rows = train(SentenceModel(encoder, at_once), PairLoss(), gathered, None, recipe)
     return [{"stage": "contrastive", **row} for row in rows]
 
 
 class SentenceModel(nn.Module):
-    """The mean of an encoder's last states over the tokens of a text."""
+    """The mean of an encoder's last states over the tokens of a text.
 
-    def __init__(self, encoder):
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+    at_once : int or None
+        Texts, or windows, of which the memory holds what gradients need. It is computed
+        again for the gradients then, of so many at a time. None: all.
+    """
+
+    def __init__(self, encoder, at_once=None):
         super().__init__()
         self.encoder = encoder
+        self.at_once = at_once
 
     def forward(self, input_ids, attention_mask, windows_per_text=None):
         """Return contexts, float32, shape (n_texts, n_features).
@@ -69,12 +81,13 @@ class SentenceModel(nn.Module):
         """
         lengths = attention_mask.sum(dim=1)
         order, sums = lengths.argsort(), []
-        for rows in order.split(AT_ONCE):
+        for rows in order.split(min(self.at_once or AT_ONCE, AT_ONCE)):
             longest = int(lengths[rows].max())
-            mask = attention_mask[rows, :longest]
-            ids = input_ids[rows, :longest]
-            states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-            sums.append((states.float() * mask[..., None]).sum(dim=1))
+            inputs = input_ids[rows, :longest], attention_mask[rows, :longest]
+            if self.at_once is None:
+                sums.append(self._sum(*inputs))
+            else:
+                sums.append(checkpoint(self._sum, *inputs, use_reentrant=False))
         sums = torch.cat(sums)[order.argsort()]
         if windows_per_text is not None:
             sums, lengths = (
@@ -82,6 +95,11 @@ class SentenceModel(nn.Module):
                 for each in (sums, lengths)
             )
         return sums / lengths[:, None]
+
+    def _sum(self, ids, mask):
+        """Sum over tokens: (n_texts, n_tokens) twice to (n_texts, n_features)."""
+        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        return (states.float() * mask[..., None]).sum(dim=1)
 
 
 class GatheredTexts(LabelledTexts):
@@ -114,12 +132,8 @@ class PairLoss(nn.Module):
     SetFit (Tunstall et al. 2022, section 3), of all pairs in place of drawn ones.
     """
 
-    def forward(self, contexts, targets, n_texts=None):
-        """Contexts (n_texts, n_features) and (labels, weights) to a scalar.
-
-        Of a part of a batch of `n_texts`, its part in the batch's loss: pairs are made
-        within it.
-        """
+    def forward(self, contexts, targets, counts=None):
+        """Contexts (n_texts, n_features) and (labels, weights) to a scalar."""
         normal = F.normalize(contexts, dim=1)
         cosines = normal @ normal.T
         labels, weights = targets
@@ -127,8 +141,7 @@ class PairLoss(nn.Module):
             _mean_of_both(cosines, *each)
             for each in zip(labels, weights.unbind(1), strict=True)
         ]
-        share = len(contexts) / (n_texts or len(contexts))
-        return share * sum(losses) / len(losses)
+        return sum(losses) / len(losses)
 
     def start_epoch(self):
         """Do nothing: no epoch has anything of its own."""

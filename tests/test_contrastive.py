@@ -18,13 +18,13 @@ Y = ["good", "bad"] * 12
 LAST = {"layers": "last", "pooling": "mean", "trainable_layers": 0}
 
 
-def loss(contexts, *labels, weights=None, **kwargs):
+def loss(contexts, *labels, weights=None):
     """The loss of label sets, each a column of labels or rows of 0 and 1."""
     labels = tuple(torch.tensor(column) for column in labels)
     if weights is None:
         weights = torch.ones(len(contexts), len(labels))
     contexts = torch.as_tensor(contexts, dtype=torch.float32)
-    return float(PairLoss()(contexts, (labels, torch.as_tensor(weights)), **kwargs))
+    return float(PairLoss()(contexts, (labels, torch.as_tensor(weights))))
 
 
 def test_texts_of_a_class_are_to_be_alike_and_others_at_right_angles():
@@ -50,8 +50,6 @@ def test_a_text_of_weight_0_is_as_good_as_absent(seed, n):
     weights[-1] = 0
     expected = loss(contexts[:-1], *labels[:, :-1], weights=weights[:-1])
     assert loss(contexts, *labels, weights=weights) == pytest.approx(expected, abs=1e-5)
-    half = loss(contexts, *labels, weights=weights, n_texts=2 * (n + 1))
-    assert half == pytest.approx(expected / 2, abs=1e-5)
 
 
 def test_contexts_are_means_over_the_tokens_of_all_windows_of_a_text():
@@ -179,6 +177,18 @@ def test_it_goes_with_all_else_and_repeats(small, params, no_stores):
     kinds = [row["stage"] for row in one.history_]
     assert kinds.count("contrastive") == 2
     assert kinds.count("language model") == params.get("lm_epochs", 0)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("params", [{}, {"long_texts": "window", "max_length": 6}])
+def test_micro_batches_make_the_pairs_of_the_whole_batch(size, params, small):
+    small |= {"dropout": 0.0, "max_epochs": 1, "contrastive_epochs": 3, **params}
+    texts = [f"{text} {text}" for text in X]
+    whole = AttentionFineTuneClassifier(**small).fit(texts, Y)
+    parts = AttentionFineTuneClassifier(**small, micro_batch_size=size).fit(texts, Y)
+    for ours, theirs in zip(parts.history_, whole.history_, strict=True):
+        assert ours["train_loss"] == pytest.approx(theirs["train_loss"], rel=1e-3)
+    assert whole.history_[0]["train_loss"] > 0.1
 
 
 def test_several_label_sets_with_missing_labels(small):
