@@ -128,8 +128,8 @@ def _write_through(path, data):
 
 
 def _sync(directory):
-    """Make names in a directory last; where directories cannot be opened, nothing."""
-    with contextlib.suppress(PermissionError):
+    """Make names in a directory last, where a file system does that to directories."""
+    with contextlib.suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -242,10 +242,7 @@ class Checkpoint:
         try:
             yield
             self._is_whole = True
-        except (
-            OSError,
-            RuntimeError,
-        ) as error:  # the latter is torch's, of a full disk
+        except (OSError, RuntimeError) as error:  # torch's, of a full disk, is one
             warnings.warn(
                 f"The state of the fit could not be written to {self.folder} "
                 f"({error}); the fit goes on, and the state from before is kept.",

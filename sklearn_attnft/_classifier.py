@@ -506,7 +506,7 @@ class AttentionFineTuneClassifier(
         label_set = LabelSet(None, classes)
         validation = _check_validation(X_val, y_val, label_set)
         data = LabelledData(texts, (labels,), weights[:, None])
-        params = resolve_epochs(self.get_params(deep=False), data)
+        params = resolve_epochs(self._parameters(), data)
         unlabeled = check_unlabeled(X_unlabeled, params)
         return params, (Tasks((label_set,)), data, validation, unlabeled)
 

@@ -49,6 +49,11 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         tags.input_tags.string = True
         return tags
 
+    def _parameters(self):
+        """Return all parameters by name."""
+        # Not get_params: the constructor of a user's subclass may take some of them.
+        return {name: getattr(self, name) for name in self._parameter_constraints}
+
     @property
     def _settings(self):
         """Whose parameters say how texts are cut and where the module runs."""
@@ -133,7 +138,7 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
             is `cache_size`; "currsize" the bytes that are stored now, by all who share
             the cache (a directory is listed for it). All are 0 with ``cache=None``.
         """
-        params = self._settings.get_params(deep=False)
+        params = self._settings._parameters()
         return _frozen.cache_info(getattr(self, "module_", None), params)
 
     @property

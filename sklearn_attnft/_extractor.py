@@ -220,7 +220,7 @@ class TransformerFeatureExtractor(
             If `X` holds anything else than str.
         """
         texts = check_texts(X)
-        params = self.get_params(deep=False)
+        params = self._parameters()
 
         def learned(fitted, history):
             own = {"n_samples_fit_": len(texts), "history_": history}
@@ -248,7 +248,7 @@ class TransformerFeatureExtractor(
         estimate : FitEstimate
         """
         self._validate_params()
-        params = self.get_params(deep=False)
+        params = self._parameters()
         return rehearse_fit(fit_features, params, check_texts(X))
 
     def transform(self, X):

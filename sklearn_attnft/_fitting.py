@@ -92,8 +92,8 @@ def fit_classifier(params, tasks, data, validation, unlabeled, watch):
     Returns
     -------
     fitted : tuple
-        module, spec, tokenizer, share of long texts: as ``TextEstimator._keep`` takes
-        them.
+        module, spec, tokenizer, share of long texts: what ``TextEstimator._learned``
+        takes.
     history : list of dict
         See ``_training.train``; the rows have a "stage".
     """

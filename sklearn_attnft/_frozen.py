@@ -94,8 +94,9 @@ def _open(module, tokenizer, machine, params, **options):
         return None
     use = _use_of(module)
     use.digest = use.digest or _backbone.encoder_digest(module.encoder, tokenizer)
-    encoder = module.encoder, use.digest
-    return open_cache(*encoder, machine, params, use.counts, **options)
+    return open_cache(
+        module.encoder, use.digest, machine, params, use.counts, **options
+    )
 
 
 def open_cache(encoder, digest, machine, params, counts, **options):

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import stat
 import tempfile
 import threading
 import time
@@ -72,13 +73,26 @@ def slot(name, n):
 
 
 def _acquire(name, n):
-    # A user's own, since another's files could not be opened; on Windows all of the
-    # directory for temporary files is.
-    user = os.getuid() if hasattr(os, "getuid") else ""
-    directory = os.path.join(tempfile.gettempdir(), f"sklearn_attnft-{user}")
+    directory = _own_directory()
     while True:
         for i in range(n):
             release = claim(directory, f"{name}-{i}.lock", wait=False)
             if release is not None:
                 return release
         time.sleep(SECONDS)
+
+
+def _own_directory():
+    """Make a directory of the user's, where nobody else can put links."""
+    if not hasattr(os, "getuid"):  # Windows, where that for temporary files is
+        return os.path.join(tempfile.gettempdir(), "sklearn_attnft")
+    directory = os.path.join(tempfile.gettempdir(), f"sklearn_attnft-{os.getuid()}")
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory, mode=0o700)
+    found = os.lstat(directory)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise ValueError(
+            f"{directory}, where the fits on a GPU agree on turns, was made by another "
+            "user: have it removed, or set the environment variable TMPDIR."
+        )
+    return directory

@@ -12,6 +12,7 @@ import torch
 from ._batching import chunks, sorted_batches, tokenize, tokens_per_batch
 from ._progress import is_shown, open_bar
 
+NO_MEMORY = ("DefaultCPUAllocator:", "out of memory", "ALLOC_FAILED")
 _MOVING = threading.Lock()
 # The process that imported this: a forked child has another number.
 _process = os.getpid()
@@ -60,7 +61,7 @@ def resolve_device(device):
 
 
 def on_device(model, device):
-    """Return the TextModel on `device`; not touched, if all of it is there.
+    """Put a TextModel on `device`; it is not touched if all of it is there.
 
     ``model.to`` would take the weights of a recurrent layer apart for a moment, while
     another thread may be computing with them. One thread moves, the others wait. A view
@@ -70,11 +71,11 @@ def on_device(model, device):
         # One parameter of each part: to look at all takes half a millisecond.
         firsts = [next(p.parameters(), None) for p in (model.encoder, *model.tasks)]
         places = [each.device for each in firsts if each is not None]
-        is_there = all(
+        if not all(
             here.type == device.type and device.index in (None, here.index)
             for here in places
-        )
-        return model if is_there else model.to(device)
+        ):
+            model.to(device)
 
 
 def resolve_dtype(precision, device):
@@ -107,8 +108,8 @@ def autocast(device, dtype):
 def is_out_of_memory(error):
     """Tell whether an error says that a device has no memory left."""
     known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-    # The CPU's allocator raises a plain RuntimeError.
-    return known or "DefaultCPUAllocator: can't allocate" in str(error)
+    # The CPU's allocator, mps and some of CUDA's libraries raise a plain RuntimeError.
+    return known or any(said in str(error) for said in NO_MEMORY)
 
 
 def run(forward, tokens, *, device, dtype, progress=None):

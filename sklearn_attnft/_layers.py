@@ -113,7 +113,8 @@ class TokenPooling(nn.Module):
         if self.kind in ("max", "concat"):
             parts.append(tokens.masked_fill(~mask[..., None], -torch.inf).amax(dim=1))
         if self.kind in ("mean", "concat"):
-            shares = mask / mask.sum(dim=1, keepdim=True)  # (n_texts, n_tokens)
+            # (n_texts, n_tokens), float32 whatever torch's default is
+            shares = mask.float() / mask.sum(dim=1, keepdim=True)
             parts.append((shares.unsqueeze(1) @ tokens).squeeze(1))
         return torch.cat(parts, dim=1)
 

@@ -36,6 +36,7 @@ from ._validation_tasks import (
 )
 
 # What a label set may have of its own.
+FRAMES = ("pandas", "polars")
 OF_TASK = ("pooling", "head", "dropout", "label_smoothing", "class_weight")
 # How often the texts of a label set of n labels are drawn: in proportion to n ** -x.
 SAMPLING = {"proportional": 0.0, "sqrt": 0.5, "uniform": 1.0}
@@ -266,8 +267,8 @@ class MultiTaskClassifier(
 
     def _check_template(self):
         """Check the template; return its parameters."""
-        is_class = isinstance(self.estimator, type)
-        params = {} if is_class else self.estimator.get_params(deep=False)
+        is_ours = isinstance(self.estimator, TextEstimator)
+        params = self.estimator._parameters() if is_ours else {}
         if not {"lm_weight", *OF_TASK} <= set(params):
             raise TypeError(
                 f"estimator is {self.estimator!r:.80}; expected an instance of "
@@ -550,4 +551,8 @@ def _container(y):
     """Name what `y` is, for predictions to be the same."""
     if isinstance(y, Mapping):
         return "mapping"
-    return type(y).__module__.split(".")[0] if hasattr(y, "columns") else "array"
+    if not hasattr(y, "columns"):
+        return "array"
+    # A subclass of pandas' data frame too is one.
+    modules = [base.__module__.split(".")[0] for base in type(y).__mro__]
+    return next((each for each in modules if each in FRAMES), modules[0])

@@ -139,7 +139,11 @@ def unpack(packed):
     heads = read_weights(packed["heads"], of_heads)
     weights = {f"encoder.{name}": weight for name, weight in encoder.items()}
     module.load_state_dict({**weights, **heads}, assign=True)
-    return module.eval(), spec, TextTokenizer(**tokenizer)
+    tokenizer = TextTokenizer(**tokenizer)
+    n_embeddings = skeleton.get_input_embeddings().num_embeddings
+    if tokenizer.room < 1 or not tokenizer.fits(n_embeddings):
+        raise ValueError("The tokenizer does not belong to the encoder.")
+    return module.eval(), spec, tokenizer
 
 
 def migrated(packed):

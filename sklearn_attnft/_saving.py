@@ -104,7 +104,7 @@ def _describe(estimator, classes):
 
 def _fitted(estimator):
     """Encode the fitted attributes."""
-    elsewhere = {*estimator.get_params(deep=False), *PACKED, REQUESTS}
+    elsewhere = {*estimator._parameters(), *PACKED, REQUESTS}
     attributes = set(vars(estimator)) - elsewhere
     for name in sorted(attributes - set(FITTED)):
         why = "set them again" if name == CALLBACKS else "it is not of fit"
@@ -249,7 +249,9 @@ def _blaming(what):
     """Say what it is that no estimator can be made of."""
     try:
         yield
-    except Exception as error:  # whatever values of any kind make others raise
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # as panics of the tokenizers' library are
         raise ValueError(
             f"{what} cannot be loaded ({type(error).__name__}: {error!s:.400})"
         ) from error

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from ._backbone import GENERATOR_LOCK
+from ._backbone import GENERATOR_LOCK, on_cpu
 
 
 def draw_seed(random_state):
@@ -24,7 +24,7 @@ def draw_seed(random_state):
 def isolated_generator(seed, device):
     """Seed torch's generators for a while, then put them back as they were."""
     cuda = [device] if device.type == "cuda" else []
-    with GENERATOR_LOCK, torch.random.fork_rng(devices=cuda):
+    with GENERATOR_LOCK, torch.random.fork_rng(devices=cuda), on_cpu():
         torch.default_generator.manual_seed(seed)
         for each in cuda:
             with torch.cuda.device(each):

@@ -97,7 +97,7 @@ def _column(X, name):
             f"{name} is a {type(X).__name__}; expected {EXPECTED}. If it can be walked "
             f"through in order, pass list({name})."
         )
-    array = np.asarray(X, dtype=object)
+    array = np.asarray(unmasked(X), dtype=object)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
@@ -105,6 +105,13 @@ def _column(X, name):
             f"{name} is an array of shape {array.shape}; expected {EXPECTED}."
         )
     return array.tolist()
+
+
+def unmasked(values):
+    """Put None where a masked array has no value; leave other values as they are."""
+    if np.ma.is_masked(values):
+        return np.where(np.ma.getmaskarray(values), None, values.data.astype(object))
+    return values
 
 
 def is_missing(value):
@@ -140,6 +147,7 @@ def check_labels(y, n_texts, name="y"):
             f"{name} is None; fit requires {name} to be passed: one class label for "
             "each text."
         )
+    y = unmasked(y)
     is_list = isinstance(y, (list, tuple)) and not any(np.ndim(label) for label in y)
     # numpy would turn NaN beside str in a list into "nan".
     y = _as_objects(y) if is_list else np.asarray(y)

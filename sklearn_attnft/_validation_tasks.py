@@ -6,7 +6,7 @@ from numbers import Real
 
 import numpy as np
 
-from ._validation import check_lengths, is_missing
+from ._validation import check_lengths, is_missing, unmasked
 
 SETS = (
     "an array of shape (n_samples, n_tasks), a data frame with a column for each label "
@@ -40,12 +40,13 @@ def check_label_sets(y, n_texts, name="y"):
     """
     if y is None:
         raise ValueError(f"{name} is None; fit requires {name} to be passed: {SETS}.")
+    y = unmasked(y)
     if isinstance(y, Mapping):
         columns = {task: _cells(y[task], f"{name}[{task!r}]") for task in y}
     elif hasattr(y, "columns") and hasattr(y, "shape"):
         columns = dict.fromkeys(y.columns)
         if len(columns) == len(y.columns):
-            columns = {task: list(y[task]) for task in columns}
+            columns = {task: _as_list(y[task]) for task in columns}
     else:
         rows = list(y) if _is_sequence(y) and np.ndim(y[:0]) <= 2 else []
         widths = {len(row) if _is_sequence(row) else 0 for row in rows}
@@ -75,7 +76,12 @@ def _cells(values, name):
         return _matrix(np.asarray(values), name)
     if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
         raise ValueError(f"{name} is a {type(values).__name__}; expected {SETS}.")
-    return list(values)
+    return _as_list(values)
+
+
+def _as_list(values):
+    # Of a polars column of lists, list(...) makes Series.
+    return values.to_list() if hasattr(values, "to_list") else list(values)
 
 
 def _matrix(values, name):

@@ -1,6 +1,7 @@
 """Every mistake that we foresee ends in one sentence: what came, what to do."""
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -58,6 +59,7 @@ LABELS = [
 ]
 
 
+MASKED = np.ma.array(X, mask=[False, False, True, False])
 WEIGHTS = [
     ([1.0, 2.0], "sample_weight has 2 entries and X has 4"),
     ([1, -1, 1, 1], r"sample_weight has negative values \(smallest: -1\)"),
@@ -114,6 +116,8 @@ PARAMETERS = [
 
 MISTAKES = [
     *(({"X": texts}, error, message) for texts, error, message in TEXTS),
+    ({"X": MASKED}, ValueError, r"missing value \(None\) at position 2"),
+    ({"y": MASKED}, ValueError, "y has missing labels"),
     *(({"y": labels}, ValueError, message) for labels, message in LABELS),
     *(
         ({"sample_weight": weights}, ValueError, message)
@@ -230,6 +234,36 @@ def test_code_of_a_repository_is_never_run(tmp_path, capsys):
     Path(encoder, "code.py").write_text("raise SystemExit('their code ran')")
     assert "needs Python code from its own repository" in fit_message(encoder)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "kernels", ["flash_attention_2", "flex_attention", "someone/kernels"]
+)
+def test_a_configuration_chooses_no_kernels(kernels, tmp_path):
+    changes = {"attn_implementation": kernels, "_attn_implementation": kernels}
+    encoder = changed_encoder(tmp_path / "encoder", **changes)
+    features = TransformerFeatureExtractor(encoder, max_length=32).fit_transform(X)
+    expected = TransformerFeatureExtractor(tiny.ENCODER, max_length=32)
+    np.testing.assert_array_equal(features, expected.fit_transform(X))
+
+
+def test_more_tokens_than_embeddings(tmp_path):
+    from transformers import AutoTokenizer
+
+    encoder = changed_encoder(tmp_path / "encoder")
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    n_tokens = len(tokenizer)
+    tokenizer.add_tokens(["newword"])
+    tokenizer.save_pretrained(encoder)
+    message = fit_message(encoder, max_length=32)
+    assert f"has {n_tokens} token embeddings" in message
+    assert f"tokens up to number {n_tokens}" in message
+
+
+def test_an_entry_of_a_directory_is_a_path():
+    with os.scandir(Path(tiny.ENCODER).parent) as entries:
+        (entry,) = [each for each in entries if each.path == tiny.ENCODER]
+    TransformerFeatureExtractor(entry, max_length=32).fit(X)
 
 
 def test_what_is_not_one_encoder_of_text(tmp_path):

@@ -308,6 +308,18 @@ def test_a_relative_path_is_where_the_process_is(tmp_path, monkeypatch):
         assert len(entries("features")) == N_DISTINCT
 
 
+def test_a_file_that_is_being_read_is_dropped_later(tmp_path, monkeypatch):
+    def unlink(path, original=os.unlink):
+        if str(path).endswith(".tmp"):
+            original(path)
+        else:  # as Windows does
+            raise PermissionError(32, "being used by another process")
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    fitted = extractor(cache=tmp_path, cache_size=400).fit(X)
+    np.testing.assert_array_equal(fitted.transform(X), extractor().fit_transform(X))
+
+
 def test_what_else_is_in_the_directory_stays(tmp_path):
     mine = tmp_path / "ab" / "mine"
     mine.parent.mkdir()

@@ -15,7 +15,12 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping
 from tqdm import tqdm
 
-from sklearn_attnft import AttentionFineTuneClassifier, _backbone, _batching
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    MultiTaskClassifier,
+    _backbone,
+    _batching,
+)
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
 Y = ["good", "bad"] * 12
@@ -92,15 +97,59 @@ def float64():
         {"head": "lstm", "trainable_layers": 0},
         {"lm_weight": 0.1},
         {"lm_epochs": 1, "contrastive_epochs": 1},
+        {"pooling": "mean"},
+        {"pooling": "concat"},
     ],
     ids=str,
 )
-def test_torchs_default_dtype_makes_no_difference(parameters, small, float64):
+def test_torchs_default_dtype_does_no_harm(parameters, small, float64):
     clf = fit(small, **parameters)
     proba = clf.predict_proba(X)
     loaded = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(loaded.predict_proba(X), proba)
     assert {p.dtype for p in loaded.module_.parameters()} == {torch.float32}
+
+
+@pytest.fixture
+def elsewhere():
+    """Torch makes what is new on a device that is not there."""
+    yield lambda: torch.set_default_device("meta")
+    torch.set_default_device(None)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"head": "lstm", "pooling": "concat", "trainable_layers": 0},
+        {"lm_epochs": 1, "contrastive_epochs": 1, "micro_batch_size": 2},
+        {"lm_weight": 0.1, "long_texts": "window", "max_length": 6},
+    ],
+    ids=str,
+)
+def test_torchs_default_device_makes_no_difference(parameters, small, elsewhere):
+    expected = fit(small, **parameters).predict_proba(X)
+    elsewhere()
+    loaded = pickle.loads(pickle.dumps(fit(small, **parameters)))
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
+    loaded.explain(X[:2], attribution="gradient")
+
+
+class Short(AttentionFineTuneClassifier):
+    """What users write to have fewer parameters."""
+
+    def __init__(self, encoder, *, max_epochs=1):
+        super().__init__(encoder, max_epochs=max_epochs, max_length=32, random_state=0)
+
+
+def test_a_subclass_may_have_fewer_parameters(tmp_path):
+    clf = Short(tiny.ENCODER).fit(X, Y)
+    assert len(clf.history_) == 1
+    proba = clf.predict_proba(X)
+    for kept in (Short.load(clf.save(tmp_path / "x")), pickle.loads(pickle.dumps(clf))):
+        assert kept.max_length == 32
+        np.testing.assert_array_equal(kept.predict_proba(X), proba)
+    assert clf.cache_info().hits == 0
+    MultiTaskClassifier(clf).fit(X, np.array([Y, Y]).T)
 
 
 @pytest.mark.parametrize("trainable_layers", [0.67, 1, 2])

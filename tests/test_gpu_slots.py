@@ -115,3 +115,17 @@ def test_the_environment_says_how_many(gpu, monkeypatch, directory):
 def test_other_devices_have_no_slots(directory):
     with gpu_slot(torch.device("cpu")):
         assert not list(directory.iterdir())
+
+
+def test_a_directory_that_another_made_is_not_used(directory, monkeypatch):
+    path = directory / f"sklearn_attnft-{os.getuid()}"
+    elsewhere = directory / "elsewhere"
+    elsewhere.mkdir()
+    path.symlink_to(elsewhere)
+    with pytest.raises(ValueError, match="made by another user"), slot("gpu", 1):
+        pytest.fail("it was taken")
+    another = os.getuid() + 1
+    (directory / f"sklearn_attnft-{another}").mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: another)
+    with pytest.raises(ValueError, match="made by another user"), slot("gpu", 1):
+        pytest.fail("it was taken")

@@ -394,6 +394,20 @@ def test_predictions_are_as_the_labels_were(fitted):
     assert isinstance(polars.predict(TEXTS), pl.DataFrame)
     assert polars.predict(TEXTS).columns == list(Y)
 
+    class Frame(pd.DataFrame):
+        """As of other libraries that build on pandas."""
+
+    assert isinstance(model().fit(TEXTS, Frame(Y)).predict(TEXTS), pd.DataFrame)
+
+
+def test_columns_of_lists_of_polars():
+    y = {"both": list(map(list, zip(WORD, THING, strict=True))), "mood": MOOD}
+    expected = model().fit(TEXTS, y).predict_proba(TEXTS)
+    for given in (pl.DataFrame(y), {task: pl.Series(y[task]) for task in y}):
+        proba = model().fit(TEXTS, given).predict_proba(TEXTS)
+        for ours, theirs in zip(proba, expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
 
 def test_labels_keep_their_type():
     y = pd.DataFrame({"number": [3, 7] * 16, "flag": [True, False] * 16})

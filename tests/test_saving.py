@@ -1,10 +1,12 @@
 """A directory without a pickle: whole, checked, and opened by transformers."""
 
+import errno
 import json
 import os
 import pickle
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -302,6 +304,19 @@ def test_what_exists_is_not_overwritten(clf, saved):
     assert list(saved.parent.iterdir()) == [saved]
 
 
+def test_a_file_system_that_does_not_sync_directories(clf, tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def refuse(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    path = clf.save(tmp_path / "model")
+    assert_alike(AttentionFineTuneClassifier.load(path), clf)
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("kind", ["file", "directory", "filled", "link"])
 def test_what_appears_meanwhile_is_not_replaced(
@@ -493,6 +508,35 @@ def header_of(tensors, more=b""):
     return len(header).to_bytes(8, "little") + header + more
 
 
+def change_tokenizer(saved, **changes):
+    path = saved / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    rewrite(saved)
+
+
+def test_a_tokenizer_that_panics(saved):
+    # Of the library's panics Exception is no base.
+    change_tokenizer(saved, pre_tokenizer={"type": "FixedLength", "length": 0})
+    refused(saved, "cannot be loaded")
+
+
+def test_a_tokenizer_with_more_tokens_than_embeddings(saved):
+    tokenizer = AutoTokenizer.from_pretrained(saved)
+    tokenizer.add_tokens(["newword"])
+    change_tokenizer(saved, **json.loads(tokenizer.backend_tokenizer.to_str()))
+    refused(saved, "The tokenizer does not belong to the encoder")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("max_length", 2), ("pad_id", -1), ("mask_id", 10**6)]
+)
+def test_settings_that_are_none_of_the_tokenizer(name, value, saved):
+    manifest = json.loads((saved / MANIFEST).read_text())
+    manifest["tokenizer"][name] = value
+    rewrite(saved, tokenizer=manifest["tokenizer"])
+    refused(saved, "The tokenizer does not belong to the encoder")
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "heads.safetensors"])
 def test_a_huge_tensor(name, saved):
     path = saved / name
@@ -566,6 +610,24 @@ def test_what_is_no_encoder_is_not_built(changes, sentence, saved):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     rewrite(saved)
     refused(saved, f"config.json describes no encoder.*{sentence}")
+
+
+@pytest.mark.parametrize("model_type", ["lightglue", "tvp", "clip", "modernvbert"])
+def test_no_configuration_of_another_family_is_made(model_type, saved, monkeypatch):
+    # To make one of these is to load what it names, even with its code.
+    from transformers import CONFIG_MAPPING
+
+    made = []
+    family = CONFIG_MAPPING[model_type]
+    monkeypatch.setattr(family, "__init__", lambda self, **given: made.append(given))
+    path = saved / "config.json"
+    changes = {"model_type": model_type, "backbone": "someone/tracker"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    rewrite(saved)
+    refused(saved, "is not one encoder of text")
+    with pytest.raises(ValueError, match="is not one encoder of text"):
+        TransformerFeatureExtractor(saved).fit(["good"])
+    assert not made
 
 
 @pytest.mark.parametrize("model_type", ["bert", "layoutlm"])

@@ -1,3 +1,4 @@
+import importlib
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -234,6 +235,14 @@ def test_the_hubs_progress_bars_stay_as_the_user_set_them(tiny_encoder):
         _backbone.load_config(tiny_encoder)
         assert hub.are_progress_bars_disabled() == before
     (hub.disable_progress_bars if was_off else hub.enable_progress_bars)()
+
+
+def test_bars_that_the_environment_sets_are_left(tiny_encoder, monkeypatch):
+    constants = importlib.import_module("huggingface_hub.constants")
+    bars = importlib.import_module("huggingface_hub.utils.tqdm")
+    for module in (constants, bars):
+        monkeypatch.setattr(module, "HF_HUB_DISABLE_PROGRESS_BARS", False)
+    _backbone.load_config(tiny_encoder)  # a change would be warned of
 
 
 def test_a_pickle_is_loaded_while_a_fit_runs(small):

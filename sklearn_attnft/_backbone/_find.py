@@ -27,7 +27,7 @@ def find_encoder(encoder):
     str
         A directory that exists, or `encoder` itself when only the hub can know it.
     """
-    name = str(encoder)
+    name = os.fspath(encoder)
     if Path(name).is_dir():
         return name
     if name == DEFAULT_ENCODER:

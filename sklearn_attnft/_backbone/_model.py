@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Configurations and weights of encoders, and of their masked-LM heads."""
 
+import contextlib
+
 import torch
 from torch import nn
 
@@ -19,6 +21,8 @@ HIDDEN_DROPOUTS = (
     "mlp_dropout",
 )
 SIZES = ("hidden_size", "num_hidden_layers")  # that every encoder of text has
+# Which kernels compute: a config.json can name some of the hub, which are code.
+IMPLEMENTATIONS = ("_attn_implementation", "_experts_implementation")
 
 
 def load_config(encoder, *, encoder_dropout=0.0):
@@ -27,16 +31,18 @@ def load_config(encoder, *, encoder_dropout=0.0):
     Attention probabilities get no dropout (it forces the unfused attention path); the
     other dropouts inside the encoder become `encoder_dropout`.
     """
-    from transformers import AutoConfig
+    from transformers import AutoConfig, PreTrainedConfig
 
     source = find_encoder(encoder)
-    try:
-        with quiet():
-            config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    except Exception as error:  # transformers raises whatever the file made it raise
-        refuse_own_code(encoder, error)
-        raise ValueError(not_found(encoder, source)) from error
+    with _reading(encoder, source):
+        kind = str(PreTrainedConfig.get_config_dict(source)[0]["model_type"])
+    refuse_family(kind, encoder)
+    with _reading(encoder, source):
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     refuse_decoder(config, encoder)
+    for name in IMPLEMENTATIONS:
+        if hasattr(config, name):
+            setattr(config, name, None)
     for name in ATTENTION_DROPOUTS:
         if hasattr(config, name):
             setattr(config, name, 0.0)
@@ -46,26 +52,51 @@ def load_config(encoder, *, encoder_dropout=0.0):
     return config
 
 
-def refuse_decoder(config, encoder):
-    """Refuse what is no encoder of text, by the registry's own lists."""
-    from transformers.models.auto import modeling_auto
+@contextlib.contextmanager
+def _reading(encoder, source):
+    """Say what is wrong with a configuration that cannot be read."""
+    try:
+        with quiet():
+            yield
+    except Exception as error:  # transformers raises whatever the file made it raise
+        refuse_own_code(encoder, error)
+        raise ValueError(not_found(encoder, source)) from error
 
-    kind = config.model_type
-    masked = kind in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    causal = kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+def refuse_family(kind, encoder):
+    """Refuse a model type of which there is no encoder of text.
+
+    By the registry's own lists, and before any configuration is made: those of other
+    families load what a file names, by the network and even with its code.
+    """
+    from transformers import CONFIG_MAPPING
+    from transformers.models.auto import configuration_auto
+    from transformers.models.auto import modeling_auto as registry
+
+    if kind not in configuration_auto.CONFIG_MAPPING_NAMES:
+        return  # transformers does not know it either, or its user registered it
+    masked = kind in registry.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    if kind in registry.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+        raise _no_encoder(encoder, "has a decoder", kind)
+    if kind in registry.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not masked:
+        raise _no_encoder(encoder, "is a decoder-only model", kind)
+    if not masked or "text_config" in CONFIG_MAPPING[kind].sub_configs:
+        raise _no_encoder(encoder, "is not one encoder of text", kind)
+
+
+def refuse_decoder(config, encoder):
+    """Refuse a configuration, of a family that has encoders, that is of another."""
     # Of the family, whatever a file says of itself.
     is_pair = getattr(type(config), "is_encoder_decoder", False)
-    has_parts = "text_config" in getattr(type(config), "sub_configs", ())
     if is_pair or config.is_encoder_decoder or getattr(config, "is_decoder", False):
-        what = "has a decoder"
-    elif causal and not masked:
-        what = "is a decoder-only model"
-    elif has_parts or not all(hasattr(config, size) for size in SIZES):
-        what = "is not one encoder of text"
-    else:
-        return
-    raise ValueError(
-        f"encoder={str(encoder)!r} {what} (model type {kind!r}); this package fine-"
+        raise _no_encoder(encoder, "has a decoder", config.model_type)
+    if not all(hasattr(config, size) for size in SIZES):
+        raise _no_encoder(encoder, "is not one encoder of text", config.model_type)
+
+
+def _no_encoder(encoder, what, kind):
+    return ValueError(
+        f"encoder={str(encoder)!r} {what} (model type {kind!r:.80}); this package fine-"
         f"tunes encoders: pass one such as {DEFAULT_ENCODER!r}, a BERT, RoBERTa, "
         "DeBERTa or ModernBERT."
     )

@@ -16,25 +16,39 @@ _SETTINGS_LOCK = threading.RLock()
 @contextlib.contextmanager
 def quiet():
     """Silence transformers' bars and load reports, then restore the user's settings."""
+    from huggingface_hub import constants
     from huggingface_hub import utils as hub
     from transformers.utils import logging
 
+    # Who sets HF_HUB_DISABLE_PROGRESS_BARS is warned of any change.
+    may_change = constants.HF_HUB_DISABLE_PROGRESS_BARS is None
     with _SETTINGS_LOCK:
         verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
         hub_bars = not hub.are_progress_bars_disabled()
         logging.set_verbosity_error()
-        logging.disable_progress_bar()  # and the hub's
+        if may_change:
+            logging.disable_progress_bar()  # and the hub's
         try:
             yield
         finally:
             logging.set_verbosity(verbosity)
-            if bars:
+            if bars and may_change:
                 logging.enable_progress_bar()
-            (hub.enable_progress_bars if hub_bars else hub.disable_progress_bars)()
+            if may_change:
+                (hub.enable_progress_bars if hub_bars else hub.disable_progress_bars)()
 
 
 @contextlib.contextmanager
 def generator_as_it_was():
     """Let torch's generator be used, then put it back."""
-    with GENERATOR_LOCK, torch.random.fork_rng(devices=[]):
+    with GENERATOR_LOCK, torch.random.fork_rng(devices=[]), on_cpu():
         yield
+
+
+def on_cpu():
+    """Return a context whose new tensors are on the CPU, whatever torch's default is.
+
+    It costs each of torch's functions a microsecond, so it is for those who need it.
+    """
+    is_default = torch.get_default_device().type == "cpu"
+    return contextlib.nullcontext() if is_default else torch.device("cpu")

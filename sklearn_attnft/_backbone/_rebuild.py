@@ -8,10 +8,12 @@ import re
 import torch
 from torch.overrides import TorchFunctionMode
 
-from ._model import refuse_decoder, without_pooler
+from ._model import refuse_decoder, refuse_family, without_pooler
+from ._process import on_cpu
 
 # What a config.json may hold beside the architecture: where it came from, labels of a
-# head that is not here, and what would make transformers fetch or run something else.
+# head that is not here, what would make transformers fetch or run something else, and
+# what would make it compute weights that are stored.
 NOT_KEPT = (
     "_name_or_path",
     "name_or_path",
@@ -28,10 +30,14 @@ NOT_KEPT = (
     "_experts_implementation",
     "_experts_implementation_internal",
     "fusion_config",
+    "sinusoidal_embeddings",
+    "sinusoidal_pos_embds",
 )
 # No encoder has more; a file that says so is out to exhaust the machine.
 MOST_PARTS = 1_000  # layers, heads, experts
 MOST = 2**24
+MOST_OF_POSITIONS = 2**25  # numbers in their table, which some families compute
+WIDTHS = ("hidden_size", "embedding_size", "d_model", "dim", "emb_dim")
 
 
 def encoder_config(encoder):
@@ -54,7 +60,7 @@ def encoder_skeleton(config_json):
         If it is no configuration of an encoder, or of one beyond all measure.
     """
     try:
-        with _WithoutWeights():
+        with on_cpu(), _WithoutWeights():
             return without_pooler(_build(_read(config_json))).float()
     except Exception as error:  # whatever transformers makes of a broken one
         raise ValueError(
@@ -84,6 +90,7 @@ def _read(config_json):
     config = json.loads(config_json)
     config = {name: value for name, value in config.items() if name not in NOT_KEPT}
     _refuse_giant("", config)
+    refuse_family(str(config.get("model_type")), "config.json")
     config = AutoConfig.for_model(**config)
     refuse_decoder(config, "config.json")
     return config

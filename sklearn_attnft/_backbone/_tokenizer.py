@@ -68,6 +68,12 @@ class TextTokenizer:
         """Tokens of text that go into `max_length` beside the special ones."""
         return self.max_length - len(self.prefix) - len(self.suffix)
 
+    def fits(self, n_embeddings):
+        """Tell whether an encoder with so many token embeddings knows all tokens."""
+        n_tokens = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        last = max(n_tokens - 1, self.pad_id, self.filler_id)
+        return last < n_embeddings and min(self.pad_id, self.filler_id) >= 0
+
     @property
     def filler_id(self):
         """Id of the token that says the least: it masks, or it pads."""
@@ -149,7 +155,7 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except Exception as error:  # likewise
+    except Exception as error:  # transformers raises whatever the file made it raise
         refuse_own_code(encoder, error)
         raise ValueError(_no_fast_tokenizer(encoder)) from error
     # From a directory without a vocabulary transformers makes a tokenizer that knows
@@ -157,6 +163,13 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
     empty = len(tokenizer) <= len(tokenizer.all_special_ids)
     if empty or not tokenizer.is_fast or tokenizer.pad_token_id is None:
         raise ValueError(_no_fast_tokenizer(encoder))
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= config.vocab_size:
+        raise ValueError(
+            f"encoder={str(encoder)!r} has {config.vocab_size} token embeddings, but "
+            f"its tokenizer has tokens up to number {highest}: it was added to. Save "
+            "the model again after model.resize_token_embeddings(len(tokenizer))."
+        )
     n_positions = _count_positions(config) or tokenizer.model_max_length
     if max_length > n_positions:
         raise ValueError(

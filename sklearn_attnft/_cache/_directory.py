@@ -120,9 +120,9 @@ class DirectoryStore:
         for _, size, path in entries:
             if left <= kept:
                 break
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # gone, or read now, on Windows
                 os.unlink(path)
-            left -= size
+                left -= size
 
     def _entries(self):
         """Yield (time of last use, bytes, path) of every file; sweep what is abandoned.
@@ -136,7 +136,7 @@ class DirectoryStore:
                     yield stat.st_mtime_ns, stat.st_size, path
                 elif time.time() - stat.st_mtime > ABANDONED:
                     os.unlink(path)
-            except FileNotFoundError:
+            except OSError:
                 continue
 
     def _files(self):

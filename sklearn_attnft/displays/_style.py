@@ -35,8 +35,8 @@ def tidy(ax, **labels):
     ax.set(**labels)
 
 
-def by_name(estimators, default=None):
+def by_name(estimators):
     """Return a mapping of estimators; one alone is called after its class."""
     if hasattr(estimators, "items"):
         return dict(estimators)
-    return {default or type(estimators).__name__: estimators}
+    return {type(estimators).__name__: estimators}

@@ -24,10 +24,10 @@ def _frame(estimator):
     return X, pd.DataFrame(y, columns=["topic", "mood"])
 
 
-def _with_missing(y, value, column="mood", every=4):
-    """Take every fourth label of a column away."""
+def _with_missing(y, value):
+    """Take every fourth "mood" away."""
     y = y.astype(object)
-    y.loc[::every, column] = value
+    y.loc[::4, "mood"] = value
     return y
 
 
