@@ -288,7 +288,14 @@ def open_checkpoint(params, fingerprint):
     parameters = {**fingerprint.parameters, **changed}
     fingerprint = dataclasses.replace(fingerprint, parameters=parameters)
     folder = Path(params["checkpoint"]).absolute() / fingerprint.name
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"checkpoint={str(params['checkpoint'])!r} cannot be written to ({error}): "
+            "pass a directory with write permission, or None",
+        ) from error
     _sweep(folder)
     known = _description(folder)
     if known is None:

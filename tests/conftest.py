@@ -10,7 +10,7 @@ import tiny
 from hypothesis import settings
 
 # No deadline: how long an example takes says more of the machine than of the code.
-settings.register_profile("default", deadline=None)
+settings.register_profile("default", deadline=None, derandomize=True)
 settings.register_profile("many", deadline=None)
 settings.load_profile("default")
 

@@ -710,6 +710,7 @@ def test_a_grid_over_heads_encodes_every_text_once(small, encoded):
     "parameters",
     [
         {"trainable_layers": 1},
+        {"contrastive_epochs": 1},
         {"lm_epochs": 1, "random_state": None},
         {"lm_weight": 0.5, "random_state": None},
     ],

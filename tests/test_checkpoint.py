@@ -407,7 +407,7 @@ def test_a_directory_that_is_none(small, tmp_path):
     path = tmp_path / "file"
     path.write_text("")
     clf = AttentionFineTuneClassifier(**small, checkpoint=path)
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(OSError, match=r"checkpoint='.*file' cannot be written to"):
         clf.fit(X, Y)
 
 
@@ -507,6 +507,7 @@ def test_sigkill_loses_nothing(tiny_encoder, tmp_path):
     directory, output = tmp_path / "checkpoint", tmp_path / "output.npz"
     with fit_in_a_process(tiny_encoder, directory, output) as process:
         while not list(directory.glob("*/state.pt")):
+            assert process.poll() is None
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
 from tqdm import tqdm
 
@@ -204,10 +205,13 @@ def test_early_stopping_sets_texts_aside(small):
 
     class Watch(Callback):
         def on_train_begin(self, net, X=None, **kwargs):
-            seen.append(len(X))
+            seen.append(np.bincount(X.labels[0]).tolist())
 
-    fit(small, early_stopping=True, validation_fraction=0.25, callbacks=[Watch()])
-    assert seen == [18]
+    small |= {"early_stopping": True, "validation_fraction": 0.25, "max_epochs": 1}
+    for seed in range(3):
+        small |= {"random_state": seed, "callbacks": [Watch()]}
+        fit(small, X, ["common"] * 20 + ["rare"] * 4)
+    assert seen == [[15, 3]] * 3
 
 
 def test_callbacks_are_cloned_named_and_may_stop(small):
@@ -218,20 +222,45 @@ def test_callbacks_are_cloned_named_and_may_stop(small):
     assert vars(stopping) == before
 
 
-def test_ctrl_c_leaves_the_estimator_as_it_was(small):
-    class Interrupt(Callback):
-        def on_batch_end(self, net, **kwargs):
-            raise KeyboardInterrupt
+def test_blocks_are_unfrozen_from_the_top(small):
+    seen = []
 
-    clf = AttentionFineTuneClassifier(**small, callbacks=[Interrupt()])
-    with pytest.raises(KeyboardInterrupt):
-        clf.fit(X, Y)
-    assert not hasattr(clf, "module_")
-    fitted = fit(small)
-    before = fitted.predict_proba(X)
-    with pytest.raises(KeyboardInterrupt):
-        fitted.set_params(callbacks=[Interrupt()]).fit(X[:8], Y[:8])
-    np.testing.assert_array_equal(fitted.predict_proba(X), before)
+    class Watch(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(encoder_changes(net))
+
+    fit(small, gradual_unfreezing=True, callbacks=[Watch()])
+    assert seen[0] == set()
+    assert seen[1]
+    assert all(name.startswith("encoder.layer.1.") for name in seen[1])
+    assert any(name.startswith("encoder.layer.0.") for name in seen[2])
+
+
+def test_attention_and_head_compute_in_float32(small):
+    clf, types = fit(small, head="mlp", precision="bfloat16"), set()
+    for part in clf.module_.tasks[0].modules():
+        part.register_forward_hook(lambda module, args, out: types.add(out.dtype))
+    clf.predict_proba(X)
+    assert types == {torch.float32}
+
+
+def test_fits_in_several_threads_are_those_of_one(small):
+    fits = [
+        AttentionFineTuneClassifier(**small | {"random_state": seed, "max_epochs": 1})
+        for seed in range(3)
+    ]
+    fits = [clf.set_params(encoder_dropout=0.2) for clf in fits]
+    expected = [clone(clf).fit(X, Y).predict_proba(X) for clf in fits]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda clf: clf.fit(X, Y), fits))
+    np.testing.assert_array_equal([clf.predict_proba(X) for clf in fits], expected)
+
+
+def test_the_class_of_a_text_of_weight_0_stays(small):
+    clf = AttentionFineTuneClassifier(**small)
+    clf.fit([*X, "rain"], [*Y, "c"], sample_weight=[1] * len(X) + [0])
+    assert clf.classes_.tolist() == ["bad", "c", "good"]
+    assert clf.predict_proba(X).shape == (len(X), 3)
 
 
 @pytest.mark.parametrize(

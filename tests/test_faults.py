@@ -241,17 +241,18 @@ from sklearn.model_selection import GridSearchCV
 from sklearn_attnft import AttentionFineTuneClassifier
 from test_faults import X, Y
 clf = AttentionFineTuneClassifier(sys.argv[1], max_length=32, max_epochs=500)
+clf.set_params(checkpoint=sys.argv[2])
 search = GridSearchCV(clf, {"dropout": [0.1, 0.2, 0.3, 0.4]}, cv=2, n_jobs=2)
 print("begin", flush=True)
 search.fit(X, Y)
 """
 
 
-def test_ctrl_c_ends_a_search(tiny_encoder):
+def test_ctrl_c_ends_a_search(tiny_encoder, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
     process = subprocess.Popen(
-        [sys.executable, "-c", SEARCH, tiny_encoder],
+        [sys.executable, "-c", SEARCH, tiny_encoder, str(tmp_path)],
         env={**environment, "PYTHONPATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -259,8 +260,9 @@ def test_ctrl_c_ends_a_search(tiny_encoder):
     )
     with process:
         assert process.stdout.readline() == b"begin\n"
-        time.sleep(8)  # the workers are up, and train for longer than this
-        assert process.poll() is None
+        while not list(tmp_path.glob("*/state.pt")):  # of a worker's first epoch
+            assert process.poll() is None
+            time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode != 0

@@ -40,8 +40,15 @@ def test_grid_search_in_a_pipeline(n_jobs, small):
 
 
 def test_grid_search_with_a_validation_set_through_a_pipeline(small):
+    seen = []
+
+    class Spy(AttentionFineTuneClassifier):
+        def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+            seen.append(X_val)
+            return super().fit(X, y, sample_weight, X_val=X_val, y_val=y_val)
+
     with sklearn.config_context(enable_metadata_routing=True):
-        clf = AttentionFineTuneClassifier(**small, early_stopping=True)
+        clf = Spy(**small, early_stopping=True)
         clf.set_fit_request(X_val=True, y_val=True, sample_weight=True)
         clf.set_score_request(sample_weight=True)
         pipeline = Pipeline(
@@ -51,24 +58,27 @@ def test_grid_search_with_a_validation_set_through_a_pipeline(small):
         search = GridSearchCV(pipeline, {"clf__dropout": [0.0, 0.2]}, cv=2)
         weights = np.ones(len(X))
         search.fit(X, Y, sample_weight=weights, X_val=X[:6], y_val=Y[:6])
-    # X_val went through the first step, as X does in score.
+    # It went through the first step.
+    assert all(list(texts) == list(upper(X[:6])) for texts in seen)
+    assert len(seen) == 5
     history = search.best_estimator_["clf"].history_
     best = max(row["valid_accuracy"] for row in history)
     assert best == search.score(X[:6], Y[:6])
 
 
-def test_a_validation_set_as_long_as_the_texts_is_sliced_to_the_fold(small):
+def test_what_is_as_long_as_the_texts_is_sliced_to_the_fold(small):
     # The trap that the docstring tells of: scikit-learn's, pinned here.
     lengths = []
 
     class Spy(AttentionFineTuneClassifier):
-        def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
-            lengths.append(len(X_val))
-            return super().fit(X, y, X_val=X_val, y_val=y_val)
+        def fit(self, X, y, X_val=None, y_val=None, X_unlabeled=None):
+            lengths.append((len(X_val), len(X_unlabeled)))
+            return super().fit(X, y, X_val=X_val, y_val=y_val, X_unlabeled=X_unlabeled)
 
-    search = GridSearchCV(Spy(**small), {"dropout": [0.0]}, cv=2, refit=False)
-    search.fit(X, Y, X_val=X, y_val=Y)
-    assert lengths == [12, 12]
+    clf = Spy(**small | {"max_epochs": 1}, lm_weight=0.1)
+    search = GridSearchCV(clf, {"dropout": [0.0]}, cv=2, refit=False)
+    search.fit(X, Y, X_val=X, y_val=Y, X_unlabeled=X)
+    assert lengths == [(12, 12)] * 2
 
 
 def test_calibration_of_a_fitted_classifier(small):

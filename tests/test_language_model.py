@@ -232,6 +232,7 @@ def test_joint_batches_have_company(tokenizer, n_rest):
     data = JointTexts(tokens, (labels,), weights, np.ones(7), masking())
     steps = list(data.training_steps(recipe(batch_size=3, micro_batch_size=4)))
     assert len(steps) == 3
+    is_masked = False
     for step in steps:
         assert len(step) <= 6
         n_labelled, n_chosen = 0, 0
@@ -240,7 +241,9 @@ def test_joint_batches_have_company(tokenizer, n_rest):
             assert len(originals) == batch.chosen.sum() > 0
             n_labelled += int((weights > 0).sum())
             n_chosen += len(originals)
+            is_masked |= bool((batch.input_ids[batch.chosen] != originals).any())
         assert step.counts == (n_labelled, n_chosen)
+    assert is_masked
     assert sum(map(len, steps)) == 7 + min(n_rest, 9)
 
 

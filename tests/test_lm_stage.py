@@ -15,6 +15,7 @@ from sklearn_attnft import (
     AttentionFineTuneClassifier,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
+    _lm_stage,
 )
 
 X = [f"{w} {v} day" for w in tiny.WORDS[:6] for v in tiny.WORDS[:4]]
@@ -44,6 +45,23 @@ def test_a_fit_from_the_cache_is_the_same_to_the_bit(switches, small, cache):
     assert_same_fit(clf, plain)
     clf.predict(X)
     assert uses(clf) == (1, 0)
+
+
+def test_the_encoder_waits_for_its_new_head(small, monkeypatch):
+    warm_up, waited = _lm_stage.warm_up, []
+
+    def spy(model, *args):
+        before = {name: w.clone() for name, w in model.state_dict().items()}
+        warm_up(model, *args)
+        moved = {
+            name for name, w in model.state_dict().items() if (w != before[name]).any()
+        }
+        assert moved
+        waited.append(not any(name.startswith("encoder.") for name in moved))
+
+    monkeypatch.setattr(_lm_stage, "warm_up", spy)
+    AttentionFineTuneClassifier(**small | {"max_epochs": 1}, lm_epochs=1).fit(X, Y)
+    assert waited == [True]
 
 
 def test_the_encoders_own_head_is_kept_too(small, cache, tmp_path):

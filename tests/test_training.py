@@ -16,6 +16,7 @@ from sklearn_attnft._batching import TokenizedTexts
 from sklearn_attnft._labelled import LabelledData
 from sklearn_attnft._losses import ClassificationLoss, TaskLoss
 from sklearn_attnft._modules import ModuleSpec, TaskSpec, TextModel
+from sklearn_attnft._multitask import SAMPLING
 from sklearn_attnft._seeds import draw_seed, isolated_generator
 from sklearn_attnft._training import (
     LabelledTexts,
@@ -154,6 +155,9 @@ def test_weights_and_draws_of_partly_labelled_texts(tiny_encoder):
     drawn, _ = data.tokenized(tokenizer, sampling=1.0)
     rates = np.array([1 / 4, 1 / 3, 1 / 4, 1 / 3])
     np.testing.assert_allclose(drawn.draws, rates / rates.mean())
+    half, _ = data.tokenized(tokenizer, sampling=SAMPLING["sqrt"])
+    roots = np.sqrt(rates)
+    np.testing.assert_allclose(half.draws, roots / roots.mean())
 
 
 def test_learned_weights_follow_the_noise():

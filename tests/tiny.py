@@ -2,13 +2,14 @@
 
 import os
 import tempfile
+import time
 from pathlib import Path
 
 # Known at collection, so that checks can be parametrised over estimators that name it;
 # written by a session fixture. Of all processes of a run it is the same.
 ENCODER = os.environ.setdefault(
     "TINY_ENCODER",
-    str(Path(tempfile.gettempdir()) / f"sklearn-attnft-tiny-{os.getpid()}"),
+    str(Path(tempfile.gettempdir()) / f"sklearn-attnft-tiny-{time.time_ns()}"),
 )
 N_LAYERS, HIDDEN_SIZE, N_POSITIONS = 2, 32, 64
 WORDS = (
