@@ -6,6 +6,7 @@ sha256 of the files that make the estimator; README.md is for people, who may ed
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
 )
+NO_SYNC = {errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 LONGEST_JSON = 2**28  # bytes
 # Names of files that some reader of models would execute.
 # fmt: off
@@ -129,12 +131,15 @@ def _write_through(path, data):
 
 def _sync(directory):
     """Make names in a directory last, where a file system does that to directories."""
-    with contextlib.suppress(OSError):
+    try:
         descriptor = os.open(directory, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
 
 
 @contextlib.contextmanager

@@ -53,7 +53,8 @@ def contrast(encoder, texts, params, recipe):
         callbacks=[],
     )
     gathered = GatheredTexts(**vars(texts))
-    rows = train(SentenceModel(encoder, at_once), PairLoss(), gathered, None, recipe)
+    model = SentenceModel(encoder, at_once, is_measured=recipe.watch.is_rehearsal)
+    rows = train(model, PairLoss(), gathered, None, recipe)
     return [{"stage": "contrastive", **row} for row in rows]
 
 
@@ -64,14 +65,17 @@ class SentenceModel(nn.Module):
     ----------
     encoder : torch.nn.Module
     at_once : int or None
-        Texts, or windows, of which the memory holds what gradients need. It is computed
-        again for the gradients then, of so many at a time. None: all.
+        Texts, or windows, of which the memory holds what gradients need. Of more, it
+        is computed again for the gradients, of so many at a time. None: all.
+    is_measured : bool
+        Keep that of the longest texts, for who measures what is kept at the most.
     """
 
-    def __init__(self, encoder, at_once=None):
+    def __init__(self, encoder, at_once=None, is_measured=False):
         super().__init__()
         self.encoder = encoder
         self.at_once = at_once
+        self.is_measured = is_measured
 
     def forward(self, input_ids, attention_mask, windows_per_text=None):
         """Return contexts, float32, shape (n_texts, n_features).
@@ -81,13 +85,15 @@ class SentenceModel(nn.Module):
         """
         lengths = attention_mask.sum(dim=1)
         order, sums = lengths.argsort(), []
-        for rows in order.split(min(self.at_once or AT_ONCE, AT_ONCE)):
+        again = self.at_once is not None and self.at_once < len(order)
+        for rows in order.split(self.at_once if again else AT_ONCE):
             longest = int(lengths[rows].max())
             inputs = input_ids[rows, :longest], attention_mask[rows, :longest]
-            if self.at_once is None:
-                sums.append(self._sum(*inputs))
-            else:
+            is_kept = self.is_measured and rows[-1] == order[-1]
+            if again and not is_kept:
                 sums.append(checkpoint(self._sum, *inputs, use_reentrant=False))
+            else:
+                sums.append(self._sum(*inputs))
         sums = torch.cat(sums)[order.argsort()]
         if windows_per_text is not None:
             sums, lengths = (

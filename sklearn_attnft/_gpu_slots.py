@@ -90,9 +90,10 @@ def _own_directory():
     with contextlib.suppress(FileExistsError):
         os.mkdir(directory, mode=0o700)
     found = os.lstat(directory)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+    is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    if not is_own or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ValueError(
-            f"{directory}, where the fits on a GPU agree on turns, was made by another "
-            "user: have it removed, or set the environment variable TMPDIR."
+            f"{directory}, where the fits on a GPU agree on turns, is open to other "
+            "users: have it removed, or set the environment variable TMPDIR."
         )
     return directory

@@ -139,11 +139,16 @@ def unpack(packed):
     heads = read_weights(packed["heads"], of_heads)
     weights = {f"encoder.{name}": weight for name, weight in encoder.items()}
     module.load_state_dict({**weights, **heads}, assign=True)
-    tokenizer = TextTokenizer(**tokenizer)
-    n_embeddings = skeleton.get_input_embeddings().num_embeddings
-    if tokenizer.room < 1 or not tokenizer.fits(n_embeddings):
+    return module.eval(), spec, TextTokenizer(**tokenizer)
+
+
+def check_tokenizer(module, tokenizer):
+    """Refuse a tokenizer that gives an encoder what it has no weights for."""
+    n_embeddings = module.encoder.get_input_embeddings().num_embeddings
+    most = _backbone.count_positions(module.encoder.config) or tokenizer.max_length
+    is_read = tokenizer.room >= 1 and tokenizer.max_length <= most
+    if not (is_read and tokenizer.fits(n_embeddings)):
         raise ValueError("The tokenizer does not belong to the encoder.")
-    return module.eval(), spec, tokenizer
 
 
 def migrated(packed):

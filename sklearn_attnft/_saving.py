@@ -104,7 +104,8 @@ def _describe(estimator, classes):
 
 def _fitted(estimator):
     """Encode the fitted attributes."""
-    elsewhere = {*estimator._parameters(), *PACKED, REQUESTS}
+    elsewhere = {*estimator._parameters(), *estimator.get_params(deep=False)}
+    elsewhere |= {*PACKED, REQUESTS}
     attributes = set(vars(estimator)) - elsewhere
     for name in sorted(attributes - set(FITTED)):
         why = "set them again" if name == CALLBACKS else "it is not of fit"
@@ -197,6 +198,7 @@ def load(cls, path, classes):
                 "heads": files["heads.safetensors"],
             }
             fitted = _persistence.unpack(packed)
+            _persistence.check_tokenizer(fitted[0], fitted[2])
             vars(estimator).update(zip(PACKED, fitted, strict=True))
             estimator._check_whole()
     return estimator

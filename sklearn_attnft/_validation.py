@@ -109,7 +109,7 @@ def _column(X, name):
 
 def unmasked(values):
     """Put None where a masked array has no value; leave other values as they are."""
-    if np.ma.is_masked(values):
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         return np.where(np.ma.getmaskarray(values), None, values.data.astype(object))
     return values
 
@@ -255,7 +255,7 @@ def check_weights(sample_weight, n_texts):
     if sample_weight is None:
         return np.ones(n_texts)
     weights = check_array(
-        sample_weight,
+        unmasked(sample_weight),
         dtype=np.float64,
         ensure_2d=False,
         ensure_min_samples=0,

@@ -81,6 +81,7 @@ def _cells(values, name):
 
 def _as_list(values):
     # Of a polars column of lists, list(...) makes Series.
+    values = unmasked(values)
     return values.to_list() if hasattr(values, "to_list") else list(values)
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from skorch.callbacks import EpochScoring
 
 from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
-from sklearn_attnft._backbone import _find
+from sklearn_attnft._backbone import _find, load_config
 
 X = ["good day", "bad day", "good dog", "bad dog"]
 Y = ["good", "bad", "good", "bad"]
@@ -118,6 +118,16 @@ MISTAKES = [
     *(({"X": texts}, error, message) for texts, error, message in TEXTS),
     ({"X": MASKED}, ValueError, r"missing value \(None\) at position 2"),
     ({"y": MASKED}, ValueError, "y has missing labels"),
+    (
+        {"y": pd.array([0, 1, None, 1], dtype="Int64")},
+        ValueError,
+        "y has missing labels",
+    ),
+    (
+        {"sample_weight": np.ma.array([1.0, 1, 1, 1], mask=[1, 0, 0, 0])},
+        ValueError,
+        "sample_weight contains NaN",
+    ),
     *(({"y": labels}, ValueError, message) for labels, message in LABELS),
     *(
         ({"sample_weight": weights}, ValueError, message)
@@ -247,17 +257,38 @@ def test_a_configuration_chooses_no_kernels(kernels, tmp_path):
     np.testing.assert_array_equal(features, expected.fit_transform(X))
 
 
-def test_more_tokens_than_embeddings(tmp_path):
-    from transformers import AutoTokenizer
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("name", ["LightGlueConfig", "RagTokenizer", "BertModel"])
+def test_a_class_that_is_no_tokenizer_is_not_made(name, file, tmp_path, monkeypatch):
+    # To make one of these is to load what it names.
+    import transformers
 
+    made = []
+    named = getattr(transformers, name)
+    monkeypatch.setattr(named, "from_pretrained", lambda *a, **k: made.append(a))
     encoder = changed_encoder(tmp_path / "encoder")
-    tokenizer = AutoTokenizer.from_pretrained(encoder)
-    n_tokens = len(tokenizer)
-    tokenizer.add_tokens(["newword"])
-    tokenizer.save_pretrained(encoder)
-    message = fit_message(encoder, max_length=32)
-    assert f"has {n_tokens} token embeddings" in message
-    assert f"tokens up to number {n_tokens}" in message
+    path = Path(encoder, file)
+    path.write_text(
+        json.dumps(json.loads(path.read_text()) | {"tokenizer_class": name})
+    )
+    if file == "config.json":
+        (path.parent / "tokenizer_config.json").unlink()
+    assert "has no fast tokenizer" in fit_message(encoder, max_length=32)
+    assert not made
+
+
+def test_a_quantised_encoder(tmp_path):
+    quantised = {"quantization_config": {"quant_method": "eetq"}}
+    encoder = changed_encoder(tmp_path / "encoder", **quantised)
+    assert "is quantised" in fit_message(encoder)
+
+
+@pytest.mark.parametrize("kind", ["splinter", "markuplm", "canine", "visual_bert"])
+def test_encoders_without_a_language_model_are_encoders(kind, tmp_path):
+    from transformers import AutoConfig
+
+    AutoConfig.for_model(kind).save_pretrained(tmp_path)
+    assert load_config(tmp_path).model_type == kind
 
 
 def test_an_entry_of_a_directory_is_a_path():

@@ -142,6 +142,19 @@ class Short(AttentionFineTuneClassifier):
         super().__init__(encoder, max_epochs=max_epochs, max_length=32, random_state=0)
 
 
+class More(AttentionFineTuneClassifier):
+    """And to have one more."""
+
+    def __init__(self, encoder, *, flavour="sweet", max_length=32, max_epochs=1):
+        super().__init__(encoder, max_length=max_length, max_epochs=max_epochs)
+        self.flavour = flavour
+
+
+def test_a_subclass_may_have_one_parameter_more(tmp_path):
+    clf = More(tiny.ENCODER, flavour="sour").fit(X, Y)
+    assert More.load(clf.save(tmp_path / "x")).flavour == "sour"
+
+
 def test_a_subclass_may_have_fewer_parameters(tmp_path):
     clf = Short(tiny.ENCODER).fit(X, Y)
     assert len(clf.history_) == 1

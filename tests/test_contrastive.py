@@ -191,6 +191,28 @@ def test_micro_batches_make_the_pairs_of_the_whole_batch(size, params, small):
     assert whole.history_[0]["train_loss"] > 0.1
 
 
+def test_smaller_micro_batches_take_less_memory(small):
+    small |= {"contrastive_epochs": 1, "layers": "last"}
+    peaks = [
+        AttentionFineTuneClassifier(**small, micro_batch_size=size)
+        .estimate_fit(X, Y)
+        .stages[0]
+        .peak_bytes
+        for size in (1, 4, 12, None)
+    ]
+    assert peaks == sorted(set(peaks))
+
+
+@pytest.mark.parametrize(("size", "n_calls"), [(None, 3), (24, 3), (12, 4), (5, 10)])
+def test_nothing_is_computed_again_without_need(size, n_calls):
+    encoder = AutoModel.from_pretrained(tiny.ENCODER)
+    calls = []
+    encoder.register_forward_hook(lambda *args: calls.append(1))
+    ids = torch.randint(5, 60, (24, 6), generator=torch.Generator().manual_seed(0))
+    SentenceModel(encoder, size)(ids, torch.ones_like(ids)).sum().backward()
+    assert len(calls) == n_calls
+
+
 def test_several_label_sets_with_missing_labels(small):
     y = {
         "mood": [label if i % 5 else None for i, label in enumerate(Y)],

@@ -117,15 +117,20 @@ def test_other_devices_have_no_slots(directory):
         assert not list(directory.iterdir())
 
 
-def test_a_directory_that_another_made_is_not_used(directory, monkeypatch):
+def test_a_directory_that_is_open_to_others_is_not_used(directory, monkeypatch):
     path = directory / f"sklearn_attnft-{os.getuid()}"
     elsewhere = directory / "elsewhere"
     elsewhere.mkdir()
     path.symlink_to(elsewhere)
-    with pytest.raises(ValueError, match="made by another user"), slot("gpu", 1):
+    with pytest.raises(ValueError, match="open to other users"), slot("gpu", 1):
+        pytest.fail("it was taken")
+    path.unlink()
+    path.mkdir()
+    path.chmod(0o777)
+    with pytest.raises(ValueError, match="open to other users"), slot("gpu", 1):
         pytest.fail("it was taken")
     another = os.getuid() + 1
-    (directory / f"sklearn_attnft-{another}").mkdir()
+    (directory / f"sklearn_attnft-{another}").mkdir(mode=0o700)
     monkeypatch.setattr(os, "getuid", lambda: another)
-    with pytest.raises(ValueError, match="made by another user"), slot("gpu", 1):
+    with pytest.raises(ValueError, match="open to other users"), slot("gpu", 1):
         pytest.fail("it was taken")

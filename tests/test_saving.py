@@ -518,17 +518,29 @@ def test_a_tokenizer_that_panics(saved):
     # Of the library's panics Exception is no base.
     change_tokenizer(saved, pre_tokenizer={"type": "FixedLength", "length": 0})
     refused(saved, "cannot be loaded")
+    with pytest.raises(ValueError, match="has no fast tokenizer"):
+        TransformerFeatureExtractor(saved, max_length=32).fit(["good"])
 
 
-def test_a_tokenizer_with_more_tokens_than_embeddings(saved):
-    tokenizer = AutoTokenizer.from_pretrained(saved)
-    tokenizer.add_tokens(["newword"])
-    change_tokenizer(saved, **json.loads(tokenizer.backend_tokenizer.to_str()))
+@pytest.mark.parametrize("part", ["added_tokens", "model", "post_processor"])
+def test_a_tokenizer_with_more_tokens_than_embeddings(part, saved):
+    tokenizer = json.loads((saved / "tokenizer.json").read_text())
+    if part == "added_tokens":
+        added = tokenizer[part][0] | {"id": 156, "content": "newword"}
+        tokenizer[part].append(added | {"special": False})
+    elif part == "model":
+        tokenizer[part]["vocab"]["good"] = 10**6
+    else:
+        tokenizer[part]["special_tokens"]["[CLS]"]["ids"] = [10**6]
+    change_tokenizer(saved, **tokenizer)
     refused(saved, "The tokenizer does not belong to the encoder")
+    with pytest.raises(ValueError, match="tokens of higher numbers"):
+        TransformerFeatureExtractor(saved, max_length=32).fit(["good"])
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("max_length", 2), ("pad_id", -1), ("mask_id", 10**6)]
+    ("name", "value"),
+    [("max_length", 2), ("max_length", 65), ("pad_id", -1), ("mask_id", 10**6)],
 )
 def test_settings_that_are_none_of_the_tokenizer(name, value, saved):
     manifest = json.loads((saved / MANIFEST).read_text())
@@ -603,6 +615,14 @@ def test_a_configuration_of_a_giant_or_of_nothing(changes, saved):
         ),
         ({"layer_types": [{"sizes": [0, 2**40]}]}, "sizes=1099511627776 is more"),
         ({"layer_types": ["attention"] * 1500}, "layer_types=1500 is more"),
+        (
+            {"model_type": "roformer", "max_position_embeddings": 2**23},
+            "more than any encoder computes",
+        ),
+        (
+            {"model_type": "fnet", "tpu_short_seq_length": 10_000},
+            "more than any encoder computes",
+        ),
     ],
 )
 def test_what_is_no_encoder_is_not_built(changes, sentence, saved):

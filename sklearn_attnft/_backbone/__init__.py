@@ -13,13 +13,14 @@ from ._model import load_config, load_encoder, load_language_model
 from ._partial import cut_encoder
 from ._process import GENERATOR_LOCK, on_cpu
 from ._rebuild import encoder_config, encoder_skeleton
-from ._tokenizer import TextTokenizer, load_tokenizer
+from ._tokenizer import TextTokenizer, count_positions, load_tokenizer
 
 __all__ = [
     "DEFAULT_ENCODER",
     "GENERATOR_LOCK",
     "TextTokenizer",
     "checkpoint_identity",
+    "count_positions",
     "cure",
     "cut_encoder",
     "encoder_architecture",

@@ -23,6 +23,8 @@ HIDDEN_DROPOUTS = (
 SIZES = ("hidden_size", "num_hidden_layers")  # that every encoder of text has
 # Which kernels compute: a config.json can name some of the hub, which are code.
 IMPLEMENTATIONS = ("_attn_implementation", "_experts_implementation")
+# Families of one encoder of text, of which there is no masked language model.
+WITHOUT_LM = {"canine", "clip_text_model", "markuplm", "splinter", "visual_bert"}
 
 
 def load_config(encoder, *, encoder_dropout=0.0):
@@ -40,6 +42,12 @@ def load_config(encoder, *, encoder_dropout=0.0):
     with _reading(encoder, source):
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     refuse_decoder(config, encoder)
+    if getattr(config, "quantization_config", None) is not None:
+        raise ValueError(
+            f"encoder={str(encoder)!r} is quantised (quantization_config in its "
+            "config.json), and weights of a few bits are not trained: take the "
+            "checkpoint that it was made from."
+        )
     for name in IMPLEMENTATIONS:
         if hasattr(config, name):
             setattr(config, name, None)
@@ -75,7 +83,7 @@ def refuse_family(kind, encoder):
 
     if kind not in configuration_auto.CONFIG_MAPPING_NAMES:
         return  # transformers does not know it either, or its user registered it
-    masked = kind in registry.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    masked = kind in {*registry.MODEL_FOR_MASKED_LM_MAPPING_NAMES, *WITHOUT_LM}
     if kind in registry.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
         raise _no_encoder(encoder, "has a decoder", kind)
     if kind in registry.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not masked:

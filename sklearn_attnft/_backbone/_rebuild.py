@@ -36,8 +36,7 @@ NOT_KEPT = (
 # No encoder has more; a file that says so is out to exhaust the machine.
 MOST_PARTS = 1_000  # layers, heads, experts
 MOST = 2**24
-MOST_OF_POSITIONS = 2**25  # numbers in their table, which some families compute
-WIDTHS = ("hidden_size", "embedding_size", "d_model", "dim", "emb_dim")
+MOST_COMPUTED = 2**21  # numbers in a table that a family computes one by one
 
 
 def encoder_config(encoder):
@@ -90,7 +89,8 @@ def _read(config_json):
     config = json.loads(config_json)
     config = {name: value for name, value in config.items() if name not in NOT_KEPT}
     _refuse_giant("", config)
-    refuse_family(str(config.get("model_type")), "config.json")
+    _refuse_computed(config)
+    refuse_family(config["model_type"], "config.json")
     config = AutoConfig.for_model(**config)
     refuse_decoder(config, "config.json")
     return config
@@ -109,6 +109,15 @@ def _refuse_giant(name, value):
     most = MOST_PARTS if re.search("layer|head|group|expert|block", name) else MOST
     if type(value) is int and value > most and "theta" not in name:
         raise ValueError(f"{name}={value} is more than any encoder has")
+
+
+def _refuse_computed(config):
+    """Refuse tables that are not stored, and larger than any encoder's."""
+    names = ("hidden_size", "max_position_embeddings", "tpu_short_seq_length")
+    width, positions, short = (config.get(name) or 0 for name in names)
+    n = {"roformer": width * positions, "fnet": short**2}.get(config["model_type"], 0)
+    if n > MOST_COMPUTED:
+        raise ValueError(f"a table of {n} numbers is more than any encoder computes")
 
 
 def _build(config):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fast tokenizers: texts to token ids."""
 
+import contextlib
 import functools
 import re
 
@@ -69,10 +70,10 @@ class TextTokenizer:
         return self.max_length - len(self.prefix) - len(self.suffix)
 
     def fits(self, n_embeddings):
-        """Tell whether an encoder with so many token embeddings knows all tokens."""
-        n_tokens = self._tokenizer.get_vocab_size(with_added_tokens=True)
-        last = max(n_tokens - 1, self.pad_id, self.filler_id)
-        return last < n_embeddings and min(self.pad_id, self.filler_id) >= 0
+        """Tell whether an encoder with so many token embeddings has all tokens."""
+        ids = {self.pad_id, self.filler_id, *self.prefix, *self.suffix}
+        ids |= set(self._tokenizer.get_vocab(with_added_tokens=True).values())
+        return min(ids) >= 0 and max(ids) < n_embeddings
 
     @property
     def filler_id(self):
@@ -152,50 +153,73 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
     from transformers import AutoTokenizer
 
     source = find_encoder(encoder)
-    try:
-        with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except Exception as error:  # transformers raises whatever the file made it raise
-        refuse_own_code(encoder, error)
-        raise ValueError(_no_fast_tokenizer(encoder)) from error
+    with _reading(encoder), quiet():
+        _refuse_other_classes(source, config)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     # From a directory without a vocabulary transformers makes a tokenizer that knows
     # special tokens only.
     empty = len(tokenizer) <= len(tokenizer.all_special_ids)
     if empty or not tokenizer.is_fast or tokenizer.pad_token_id is None:
         raise ValueError(_no_fast_tokenizer(encoder))
-    highest = max(tokenizer.get_vocab().values())
-    if highest >= config.vocab_size:
-        raise ValueError(
-            f"encoder={str(encoder)!r} has {config.vocab_size} token embeddings, but "
-            f"its tokenizer has tokens up to number {highest}: it was added to. Save "
-            "the model again after model.resize_token_embeddings(len(tokenizer))."
-        )
-    n_positions = _count_positions(config) or tokenizer.model_max_length
+    n_positions = count_positions(config) or tokenizer.model_max_length
     if max_length > n_positions:
         raise ValueError(
             f"max_length={max_length} is more than the {n_positions} tokens that "
             f"encoder={str(encoder)!r} has positions for: set max_length to at most "
             f"{n_positions}, and long_texts='window' to read longer texts whole."
         )
-    return TextTokenizer(
-        tokenizer.backend_tokenizer.to_str(),
-        pad_id=tokenizer.pad_token_id,
-        mask_id=tokenizer.mask_token_id,
-        max_length=max_length,
-        long_texts=long_texts,
-        config={
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_max_length": n_positions,
-            **{
-                name: str(token)
-                for name, token in tokenizer.special_tokens_map.items()
-                if not isinstance(token, list)
+    with _reading(encoder):
+        made = TextTokenizer(
+            tokenizer.backend_tokenizer.to_str(),
+            pad_id=tokenizer.pad_token_id,
+            mask_id=tokenizer.mask_token_id,
+            max_length=max_length,
+            long_texts=long_texts,
+            config={
+                "tokenizer_class": "PreTrainedTokenizerFast",
+                "model_max_length": n_positions,
+                **{
+                    name: str(token)
+                    for name, token in tokenizer.special_tokens_map.items()
+                    if not isinstance(token, list)
+                },
             },
-        },
-    )
+        )
+    if not made.fits(config.vocab_size):
+        raise ValueError(
+            f"encoder={str(encoder)!r} has {config.vocab_size} token embeddings, and "
+            "its tokenizer has tokens of higher numbers: it was added to. Save the "
+            "model again after model.resize_token_embeddings(len(tokenizer))."
+        )
+    return made
 
 
-def _count_positions(config):
+@contextlib.contextmanager
+def _reading(encoder):
+    """Say what is wrong with a tokenizer that cannot be read."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # as panics of the tokenizers' library are
+        refuse_own_code(encoder, error)
+        raise ValueError(_no_fast_tokenizer(encoder)) from error
+
+
+def _refuse_other_classes(source, config):
+    """Refuse a class that is no tokenizer: to make one is to load what a file names."""
+    import transformers
+    from transformers.models.auto.tokenization_auto import get_tokenizer_config
+
+    of_config = getattr(config, "tokenizer_class", None)
+    for name in (of_config, get_tokenizer_config(source).get("tokenizer_class")):
+        named = getattr(transformers, name, None) if name is not None else None
+        is_class = isinstance(named, type)
+        if is_class and not issubclass(named, transformers.PreTrainedTokenizerBase):
+            raise ValueError(f"{name} is no class of tokenizers")
+
+
+def count_positions(config):
     """Return how many tokens the encoder has positions for; None: it does not say.
 
     The RoBERTa family counts positions from behind the padding token's: its table of

@@ -120,9 +120,13 @@ class DirectoryStore:
         for _, size, path in entries:
             if left <= kept:
                 break
-            with contextlib.suppress(OSError):  # gone, or read now, on Windows
+            try:
                 os.unlink(path)
-                left -= size
+            except FileNotFoundError:
+                pass  # another was first
+            except OSError:
+                continue  # it is being read, on Windows
+            left -= size
 
     def _entries(self):
         """Yield (time of last use, bytes, path) of every file; sweep what is abandoned.
