@@ -24,7 +24,7 @@ SIZES = ("hidden_size", "num_hidden_layers")  # that every encoder of text has
 # Which kernels compute: a config.json can name some of the hub, which are code.
 IMPLEMENTATIONS = ("_attn_implementation", "_experts_implementation")
 # Families of one encoder of text, of which there is no masked language model.
-WITHOUT_LM = {"canine", "clip_text_model", "markuplm", "splinter", "visual_bert"}
+WITHOUT_LM = {"clip_text_model", "markuplm", "splinter", "visual_bert"}
 
 
 def load_config(encoder, *, encoder_dropout=0.0):
