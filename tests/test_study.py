@@ -34,6 +34,7 @@ def study(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "_common", raising=False)
     study = load("study")
     monkeypatch.setattr(study, "FILE", tmp_path / "method.jsonl")
+    monkeypatch.setattr(study, "CACHE", tmp_path / "models")  # which it deletes in
 
     def read(data, name, part):
         texts = [f"{name} {part} {i}" for i in range(3000)]
@@ -232,7 +233,6 @@ def test_only_few_labels_take_a_language_model_that_was_adapted(study, monkeypat
 
     learned_from, was_there = [], []
     monkeypatch.setattr(study, "fit_and_score", fit_and_score)
-    monkeypatch.setattr(study, "CACHE", study.FILE.with_name("models"))
     few = [r for r in study.labels_runs(False) if r["method"] == "sequential"][:12]
     (many,) = [
         run
