@@ -169,8 +169,9 @@ class AttentionFineTuneClassifier(
     micro_batch_size : int or None, default=None
         Texts that are trained on at once, where the memory does not hold those of a
         step: gradients of the parts are added up, so that the step stays one of
-        `batch_size` texts. None: all. If the memory is too small, ``fit`` says so and
-        starts anew with half of it.
+        `batch_size` texts. Contrastive pairs are of the whole batch all the same.
+        None: all. If the memory is too small, ``fit`` says so and starts anew with
+        half of it.
     checkpoint : str, path-like or None, default=None
         Directory in which the state of ``fit`` is kept while it runs. The same ``fit``
         on the same data goes on where the last one was killed, to the same weights;

@@ -35,8 +35,8 @@ from ._validation_tasks import (
     check_task_weights,
 )
 
+FRAMES = ("pandas", "polars")  # whose predictions are frames too
 # What a label set may have of its own.
-FRAMES = ("pandas", "polars")
 OF_TASK = ("pooling", "head", "dropout", "label_smoothing", "class_weight")
 # How often the texts of a label set of n labels are drawn: in proportion to n ** -x.
 SAMPLING = {"proportional": 0.0, "sqrt": 0.5, "uniform": 1.0}

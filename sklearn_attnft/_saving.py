@@ -246,14 +246,10 @@ def _request(estimator, requests):
     setattr(estimator, REQUESTS, routing)
 
 
-@contextlib.contextmanager
 def _blaming(what):
     """Say what it is that no estimator can be made of."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # as panics of the tokenizers' library are
-        raise ValueError(
+    return _backbone.explained(
+        lambda error: ValueError(
             f"{what} cannot be loaded ({type(error).__name__}: {error!s:.400})"
-        ) from error
+        )
+    )

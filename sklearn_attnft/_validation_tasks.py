@@ -70,6 +70,7 @@ def check_label_sets(y, n_texts, name="y"):
 
 def _cells(values, name):
     """Return a column of a mapping as a list of cells, or a matrix as float32."""
+    values = unmasked(values)
     if hasattr(values, "toarray"):  # sparse
         values = values.toarray()
     if len(getattr(values, "shape", ())) == 2:
@@ -81,7 +82,6 @@ def _cells(values, name):
 
 def _as_list(values):
     # Of a polars column of lists, list(...) makes Series.
-    values = unmasked(values)
     return values.to_list() if hasattr(values, "to_list") else list(values)
 
 

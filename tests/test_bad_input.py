@@ -283,7 +283,9 @@ def test_a_quantised_encoder(tmp_path):
     assert "is quantised" in fit_message(encoder)
 
 
-@pytest.mark.parametrize("kind", ["splinter", "markuplm", "visual_bert"])
+@pytest.mark.parametrize(
+    "kind", ["splinter", "markuplm", "clip_text_model", "visual_bert"]
+)
 def test_encoders_without_a_language_model_are_encoders(kind, tmp_path):
     from transformers import AutoConfig
 

@@ -191,6 +191,23 @@ def test_micro_batches_make_the_pairs_of_the_whole_batch(size, params, small):
     assert whole.history_[0]["train_loss"] > 0.1
 
 
+def test_too_little_memory_halves_what_is_computed_at_once(small, monkeypatch):
+    small |= {"max_epochs": 1, "contrastive_epochs": 2}
+    expected = AttentionFineTuneClassifier(**small, micro_batch_size=4).fit(X, Y)
+    original = SentenceModel._sum
+
+    def narrow(self, ids, mask):
+        if len(ids) > 4:
+            raise RuntimeError("CUDA error: out of memory")
+        return original(self, ids, mask)
+
+    monkeypatch.setattr(SentenceModel, "_sum", narrow)
+    with pytest.warns(UserWarning, match="micro_batch_size=") as caught:
+        clf = AttentionFineTuneClassifier(**small).fit(X, Y)
+    assert "micro_batch_size=4" in str(caught[-1].message)
+    np.testing.assert_array_equal(clf.predict_proba(X), expected.predict_proba(X))
+
+
 def test_smaller_micro_batches_take_less_memory(small):
     small |= {"contrastive_epochs": 1, "layers": "last"}
     peaks = [

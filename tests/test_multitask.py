@@ -400,6 +400,20 @@ def test_predictions_are_as_the_labels_were(fitted):
     assert isinstance(model().fit(TEXTS, Frame(Y)).predict(TEXTS), pd.DataFrame)
 
 
+def test_what_a_masked_array_leaves_out_is_missing():
+    gone = np.arange(len(TEXTS)) % 4 == 0
+    matrix = np.where(gone[:, None], np.nan, MATRIX)
+    known = [None if lost else label for lost, label in zip(gone, MOOD, strict=True)]
+    expected = model().fit(TEXTS, {"mood": known, "both": matrix}).predict_proba(TEXTS)
+    masked = {
+        "mood": np.ma.array(MOOD, mask=gone),
+        "both": np.ma.array(MATRIX, mask=np.column_stack([gone, gone])),
+    }
+    proba = model().fit(TEXTS, masked).predict_proba(TEXTS)
+    for ours, theirs in zip(proba, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_columns_of_lists_of_polars():
     y = {"both": list(map(list, zip(WORD, THING, strict=True))), "mood": MOOD}
     expected = model().fit(TEXTS, y).predict_proba(TEXTS)

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Configurations and weights of encoders, and of their masked-LM heads."""
 
-import contextlib
-
 import torch
 from torch import nn
 
 from ._find import DEFAULT_ENCODER, find_encoder, not_found, refuse_own_code
-from ._process import generator_as_it_was, quiet
+from ._process import explained, generator_as_it_was, quiet
 from ._weights import PickleError, weights_directory
 
 # Names that transformers' configurations give to their dropout probabilities.
@@ -36,10 +34,15 @@ def load_config(encoder, *, encoder_dropout=0.0):
     from transformers import AutoConfig, PreTrainedConfig
 
     source = find_encoder(encoder)
-    with _reading(encoder, source):
+
+    def unreadable(error):
+        refuse_own_code(encoder, error)
+        return ValueError(not_found(encoder, source))
+
+    with explained(unreadable), quiet():
         kind = str(PreTrainedConfig.get_config_dict(source)[0]["model_type"])
     refuse_family(kind, encoder)
-    with _reading(encoder, source):
+    with explained(unreadable), quiet():
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     refuse_decoder(config, encoder)
     if getattr(config, "quantization_config", None) is not None:
@@ -58,17 +61,6 @@ def load_config(encoder, *, encoder_dropout=0.0):
         if hasattr(config, name):
             setattr(config, name, float(encoder_dropout))
     return config
-
-
-@contextlib.contextmanager
-def _reading(encoder, source):
-    """Say what is wrong with a configuration that cannot be read."""
-    try:
-        with quiet():
-            yield
-    except Exception as error:  # transformers raises whatever the file made it raise
-        refuse_own_code(encoder, error)
-        raise ValueError(not_found(encoder, source)) from error
 
 
 def refuse_family(kind, encoder):

@@ -45,6 +45,17 @@ def generator_as_it_was():
         yield
 
 
+@contextlib.contextmanager
+def explained(explain):
+    """Raise what `explain` makes of an error, or of a library's panic, but Ctrl-C."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # as panics of the tokenizers' library are
+        raise explain(error) from error
+
+
 def on_cpu():
     """Return a context whose new tensors are on the CPU, whatever torch's default is.
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fast tokenizers: texts to token ids."""
 
-import contextlib
 import functools
 import re
 
@@ -10,7 +9,7 @@ import torch
 
 from ._find import find_encoder, refuse_own_code
 from ._identity import checkpoint_identity, once
-from ._process import quiet
+from ._process import explained, quiet
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -153,7 +152,12 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
     from transformers import AutoTokenizer
 
     source = find_encoder(encoder)
-    with _reading(encoder), quiet():
+
+    def unreadable(error):
+        refuse_own_code(encoder, error)
+        return ValueError(_no_fast_tokenizer(encoder))
+
+    with explained(unreadable), quiet():
         _refuse_other_classes(source, config)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     # From a directory without a vocabulary transformers makes a tokenizer that knows
@@ -168,7 +172,7 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
             f"encoder={str(encoder)!r} has positions for: set max_length to at most "
             f"{n_positions}, and long_texts='window' to read longer texts whole."
         )
-    with _reading(encoder):
+    with explained(unreadable):
         made = TextTokenizer(
             tokenizer.backend_tokenizer.to_str(),
             pad_id=tokenizer.pad_token_id,
@@ -192,18 +196,6 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
             "model again after model.resize_token_embeddings(len(tokenizer))."
         )
     return made
-
-
-@contextlib.contextmanager
-def _reading(encoder):
-    """Say what is wrong with a tokenizer that cannot be read."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # as panics of the tokenizers' library are
-        refuse_own_code(encoder, error)
-        raise ValueError(_no_fast_tokenizer(encoder)) from error
 
 
 def _refuse_other_classes(source, config):
