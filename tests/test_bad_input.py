@@ -207,6 +207,21 @@ def test_a_directory_without_a_model(tmp_path):
     assert "without a usable config.json" in fit_message(str(tmp_path))
 
 
+@pytest.mark.parametrize("kind", [None, "newer-than-transformers"])
+def test_a_configuration_of_no_known_family(kind, tmp_path):
+    # As SciBERT's, which is older than the key; not "not found": it was.
+    encoder = changed_encoder(tmp_path / "encoder", model_type=kind)
+    if kind is None:
+        path = Path(encoder, "config.json")
+        config = json.loads(path.read_text())
+        del config["model_type"]
+        path.write_text(json.dumps(config))
+    message = fit_message(encoder)
+    assert "has a config.json of which transformers" in message
+    assert "model_type" in message
+    assert kind is None or kind in message
+
+
 def test_a_directory_without_weights(tmp_path):
     encoder = changed_encoder(tmp_path / "encoder")
     Path(encoder, "model.safetensors").unlink()

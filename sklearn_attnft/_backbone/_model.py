@@ -31,18 +31,29 @@ def load_config(encoder, *, encoder_dropout=0.0):
     Attention probabilities get no dropout (it forces the unfused attention path); the
     other dropouts inside the encoder become `encoder_dropout`.
     """
-    from transformers import AutoConfig, PreTrainedConfig
+    from transformers import AutoConfig, PreTrainedConfig, __version__
 
     source = find_encoder(encoder)
 
     def unreadable(error):
-        refuse_own_code(encoder, error)
         return ValueError(not_found(encoder, source))
 
+    def not_understood(error):
+        refuse_own_code(encoder, error)
+        return ValueError(
+            f"encoder={str(encoder)!r} has a config.json of which transformers "
+            f"{__version__} makes nothing (model_type={kind!r:.80}; "
+            f"{type(error).__name__}: {error!s:.120}). A model may be too new for it; "
+            'an old one may lack "model_type": write it in, in a copy.'
+        )
+
     with explained(unreadable), quiet():
-        kind = str(PreTrainedConfig.get_config_dict(source)[0]["model_type"])
-    refuse_family(kind, encoder)
-    with explained(unreadable), quiet():
+        found, _ = PreTrainedConfig.get_config_dict(source)  # or {}
+        kind = found.get("model_type")
+    if not found:
+        raise unreadable(None)
+    refuse_family(str(kind), encoder)
+    with explained(not_understood), quiet():
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     refuse_decoder(config, encoder)
     if getattr(config, "quantization_config", None) is not None:
