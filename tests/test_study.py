@@ -88,6 +88,14 @@ def test_errors_are_means_over_seeds_with_their_spread(report, tmp_path):
     assert cells == ["mean", "21.0", "19.0", "20.0"]
 
 
+def test_a_table_is_of_the_seeds_that_all_methods_have(report, tmp_path):
+    runs = [*RUNS, run("trec", "plain", 2, 0.1), run("imdb", "joint", 2, 0.1)]
+    rows = rows_of(report, runs, tmp_path)
+    pd.testing.assert_frame_equal(
+        report.complete(rows), rows_of(report, RUNS, tmp_path)
+    )
+
+
 def test_differences_are_paired_by_seed(report, tmp_path):
     # Seed 2 of plain has nothing beside it.
     runs = [*RUNS, run("trec", "plain", 2, 0.1)]
