@@ -160,8 +160,10 @@ def test_the_page_has_all_parts_and_only_the_runs_asked_for(report, tmp_path):
     assert "Joint training takes 0.50 of the time" in text
     assert "makes +1.00 points" in text  # 1 point of gain beside 2 on average
     assert "87.7" not in text
+    assert "cut at 2,000 texts" in text
     full = report.page(rows_of(report, runs, tmp_path, full=True))
     assert "87.7" in full
+    assert "up to 10,000 texts" in full
     assert " labels\n" not in full
     assert "domain --full`" in full
 

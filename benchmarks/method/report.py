@@ -29,6 +29,16 @@ METHODS = {
     "hybrid": "LSTM hybrid",
 }
 BASE = "plain"
+SETS = (
+    "The encoder is the default, all-MiniLM-L6-v2. `trec` has its official 500 test "
+    "texts, all others 2,000: `imdb` of its official ones; `ag_news` and `dbpedia14` "
+    "are parts of the published sets, both `yelp` stand-ins for them."
+)
+CUTS = {
+    False: "Training sets are cut at 2,000 texts, and texts at their first and last 24 "
+    "words, for all methods, language models included.",
+    True: "Training sets have up to 10,000 texts, texts up to 256 tokens.",
+}
 # What the paper claims, or the project aims at: part, labels, method, beside which.
 CLAIMS = {
     "On training sets of up to 2,000 texts the language model's stage with attention "
@@ -203,7 +213,8 @@ def how_many(rows):
 
 def page(rows, plot=None):
     """Return the text of the page."""
-    parts = ["# The study", __doc__.split("\n\n")[2].replace("\n", " ").strip()]
+    how = __doc__.split("\n\n")[2].replace("\n", " ").strip()
+    parts = ["# The study", f"{SETS} {CUTS[bool(rows['full'].all())]}", how]
     claims = [verdict(claim, rows) for claim in CLAIMS]
     parts += ["\n".join(c for c in [*claims, joint_cost(rows)] if c is not None)]
     parts.append(chosen(rows))
