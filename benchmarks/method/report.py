@@ -170,27 +170,41 @@ def joint_cost(rows):
 
 
 def plot_labels(rows, path):
-    """Draw errors against the number of labels, a panel for each set."""
+    """Draw errors against the number of labels, a panel for each set.
+
+    Those of `main` are the most: there too, the language model reads all the texts.
+    """
+    import matplotlib
     from matplotlib.figure import Figure
 
-    rows = of_part(rows, "labels")
-    names = sorted(set(rows["set"]))
+    few = of_part(rows, "labels")
+    methods = [method for method in METHODS if method in set(few["method"])]
+    most = of_part(rows, "main").dropna(subset="n")
+    rows = pd.concat([few, most[most["method"].isin(methods)]])
+    names, sizes = sorted(set(few["set"])), sorted(set(rows["n"]))
     figure = Figure(figsize=(9, 2.6 * -(-len(names) // 3)), layout="constrained")
     panels = figure.subplots(-(-len(names) // 3), 3, squeeze=False).ravel()
     for panel, name in zip(panels, names, strict=False):
-        for method, label in METHODS.items():
+        for method in methods:
             own = rows[(rows["set"] == name) & (rows["method"] == method)]
             errors = own.groupby("n")["error"].agg(["mean", "min", "max"])
-            if len(errors):
-                panel.plot(errors.index, errors["mean"], marker="o", label=label)
-                panel.fill_between(
-                    errors.index, errors["min"], errors["max"], alpha=0.15
-                )
+            (line,) = panel.plot(errors["mean"], marker="o", label=METHODS[method])
+            panel.fill_between(
+                errors.index,
+                errors["min"],
+                errors["max"],
+                alpha=0.15,
+                color=line.get_color(),
+            )
         panel.set(title=name, xscale="log", xlabel="labels", ylabel="error, %")
+        panel.set_xticks(sizes, [f"{n:,.0f}" for n in sizes])
+        panel.set_xticks([], minor=True)
     for panel in panels[len(names) :]:
         panel.remove()
-    panels[0].legend(fontsize="small")
-    figure.savefig(path)
+    lines = panels[0].get_lines()
+    figure.legend(handles=lines, loc="outside lower center", ncols=len(lines))
+    with matplotlib.rc_context({"svg.hashsalt": "study"}):  # the same file each time
+        figure.savefig(path, metadata={"Date": None})
 
 
 def chosen(rows):
