@@ -158,7 +158,7 @@ def test_the_page_has_all_parts_and_only_the_runs_asked_for(report, tmp_path):
     assert f"{len(RUNS)} runs, seeds 0, 1." in text
     assert "imdb to yelp_polarity_like" in text
     assert "Joint training takes 0.50 of the time" in text
-    assert "makes +1.00 points" in text  # 1 point of gain beside 2 on average
+    assert "makes 1.00 points more of errors" in text  # gains: 1, 2
     assert "87.7" not in text
     assert "cut at 2,000 texts" in text
     full = report.page(rows_of(report, runs, tmp_path, full=True))

@@ -103,14 +103,18 @@ def error_table(rows):
     table = {}
     for method in methods:
         errors = rows[rows["method"] == method].groupby("set")["error"]
-        cells = errors.agg(["mean", "min", "max"]).apply(
-            lambda e: f"{e['mean']:.1f} ({e['min']:.1f} to {e['max']:.1f})", axis=1
-        )
+        cells = errors.agg(lambda e: _cell(e, e.mean(), 1))
         cells["mean"] = f"{errors.mean().mean():.1f}"
         table[METHODS[method]] = cells
     table = pd.DataFrame(table).fillna("")
     order = [name for name in table.index if name != "mean"]
-    return table.loc[[*order, "mean"]].to_markdown()
+    return table.loc[[*order, "mean"]].to_markdown(disable_numparse=True)
+
+
+def _cell(values, middle, digits):
+    """Write what is in the middle of some values, and their spread if they are some."""
+    numbers = [f"{each:.{digits}f}" for each in (middle, values.min(), values.max())]
+    return "{} ({} to {})".format(*numbers) if len(values) > 1 else numbers[0]
 
 
 def seconds_table(rows):
@@ -118,10 +122,8 @@ def seconds_table(rows):
     seconds = by_seed(rows, "fit_cpu_seconds")
     ratios = seconds.div(seconds[BASE], axis=0).drop(columns=BASE)
     ratios = ratios[[method for method in METHODS if method in ratios]]
-    cells = ratios.groupby("set").agg(
-        lambda r: f"{r.median():.2f} ({r.min():.2f} to {r.max():.2f})"
-    )
-    return cells.rename(columns=METHODS).to_markdown()
+    cells = ratios.groupby("set").agg(lambda r: _cell(r, r.median(), 2))
+    return cells.rename(columns=METHODS).to_markdown(disable_numparse=True)
 
 
 def differences(rows, method, beside, values="error"):
@@ -165,7 +167,7 @@ def joint_cost(rows):
     return (
         f"- Joint training takes {ratios.median():.2f} of the time of the sequential "
         f"stages (median; {ratios.min():.2f} to {ratios.max():.2f}), and makes "
-        f"{lost:+.2f} points of errors beside them."
+        f"{abs(lost):.2f} points {'more' if lost > 0 else 'fewer'} of errors."
     )
 
 
