@@ -209,7 +209,7 @@ def test_a_directory_without_a_model(tmp_path):
 
 @pytest.mark.parametrize("kind", [None, "newer-than-transformers"])
 def test_a_configuration_of_no_known_family(kind, tmp_path):
-    # As SciBERT's, which is older than the key; not "not found": it was.
+    # Newer than transformers, or older than the key; it was found all the same.
     encoder = changed_encoder(tmp_path / "encoder", model_type=kind)
     if kind is None:
         path = Path(encoder, "config.json")

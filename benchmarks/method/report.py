@@ -88,7 +88,8 @@ def of_part(rows, part, n=None):
 
 def complete(rows):
     """Leave out a data set's seeds that not all methods have: means are of the same."""
-    n_methods = rows.groupby(["set", "seed"])["method"].transform("nunique")
+    each = rows.groupby(["set", "seed", "n"], dropna=False)
+    n_methods = each["method"].transform("nunique")
     return rows[n_methods == rows["method"].nunique()]
 
 
@@ -179,9 +180,9 @@ def plot_labels(rows, path):
     import matplotlib
     from matplotlib.figure import Figure
 
-    few = of_part(rows, "labels")
+    few = complete(of_part(rows, "labels"))
     methods = [method for method in METHODS if method in set(few["method"])]
-    most = of_part(rows, "main").dropna(subset="n")
+    most = complete(of_part(rows, "main")).dropna(subset="n")
     rows = pd.concat([few, most[most["method"].isin(methods)]])
     names, sizes = sorted(set(few["set"])), sorted(set(rows["n"]))
     figure = Figure(figsize=(9, 2.6 * -(-len(names) // 3)), layout="constrained")
