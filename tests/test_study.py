@@ -155,7 +155,10 @@ def test_the_page_has_all_parts_and_only_the_runs_asked_for(report, tmp_path):
         assert f"## {title}\n" in text
     assert "plain fine-tuning: defaults; " in text
     assert "language model, attention: `lm_epochs=3`; " in text
-    assert f"{len(RUNS)} runs, seeds 0, 1." in text
+    assert f"{len(RUNS)} runs, seeds 0, 1 so far; a set is to have 3." in text
+    last = [{**each, "seed": 2} for each in RUNS if each["seed"] == 0]
+    whole = report.page(rows_of(report, [*RUNS, *last], tmp_path))
+    assert f"{len(RUNS) + len(last)} runs, seeds 0, 1, 2." in whole
     assert "imdb to yelp_polarity_like" in text
     assert "Joint training takes 0.50 of the time" in text
     assert "makes 1.00 points more of errors" in text  # gains: 1, 2
