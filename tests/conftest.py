@@ -74,6 +74,7 @@ def small():
         "learning_rate": 1e-3,
         "head_learning_rate": 1e-2,
         "random_state": 0,
+        "precision": "float32",  # the bounds of tests are for it, on any machine
     }
 
 

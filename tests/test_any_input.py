@@ -33,7 +33,7 @@ IS_MANY = settings.get_current_profile_name() == "many"
 @pytest.fixture(scope="module")
 def clf():
     return AttentionFineTuneClassifier(
-        tiny.ENCODER, max_length=64, max_epochs=1, random_state=0
+        tiny.ENCODER, max_length=64, max_epochs=1, random_state=0, precision="float32"
     ).fit(X, Y)
 
 

@@ -46,6 +46,7 @@ def classifier(encoder, **params):
         head_learning_rate=1e-2,
         long_texts="window",
         random_state=0,
+        precision="float32",
         **params,
     )
 

@@ -16,7 +16,8 @@ X = ["good day", "bad dog", "", "the sun and the rain are fun", "a lovely, lovel
 
 
 def extractor(**kwargs):
-    return TransformerFeatureExtractor(tiny.ENCODER, **{"max_length": 32, **kwargs})
+    params = {"max_length": 32, "precision": "float32", **kwargs}
+    return TransformerFeatureExtractor(tiny.ENCODER, **params)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def test_the_default_encoder_gives_the_makers_embeddings():
 
     from sklearn_attnft._backbone import find_encoder
 
-    features = TransformerFeatureExtractor().fit_transform(X)
+    features = TransformerFeatureExtractor(precision="float32").fit_transform(X)
     model = SentenceTransformer(find_encoder(TransformerFeatureExtractor().encoder))
     theirs = model.encode(X, show_progress_bar=False)
     ours = features / np.linalg.norm(features, axis=1, keepdims=True)
