@@ -98,11 +98,44 @@ def resolve_dtype(precision, device):
     return torch.bfloat16 if native else torch.float32
 
 
+class _OwnAttention:
+    """A context in which torch's attention does without cuDNN, in all threads.
+
+    cuDNN makes a plan for each new shape of a batch, which takes longer than some steps
+    of a small encoder, and batches of texts have many shapes. The switch is the
+    process's: the last thread that leaves puts it back.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._n_inside = 0
+
+    def __enter__(self):
+        with self._lock:
+            if self._n_inside == 0:
+                self._before = torch.backends.cuda.cudnn_sdp_enabled()
+                torch.backends.cuda.enable_cudnn_sdp(False)
+            self._n_inside += 1
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._n_inside -= 1
+            if self._n_inside == 0:
+                torch.backends.cuda.enable_cudnn_sdp(self._before)
+
+
+_OWN_ATTENTION = _OwnAttention()
+
+
+@contextlib.contextmanager
 def autocast(device, dtype):
-    """Return a context that runs matrix products in `dtype`."""
-    if dtype == torch.float32:
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=dtype)
+    """Run matrix products in `dtype`; bfloat16 attention on a GPU without cuDNN."""
+    with contextlib.ExitStack() as contexts:
+        if dtype != torch.float32:
+            contexts.enter_context(torch.autocast(device.type, dtype=dtype))
+            if device.type == "cuda":
+                contexts.enter_context(_OWN_ATTENTION)
+        yield
 
 
 def is_out_of_memory(error):

@@ -5,6 +5,7 @@ import contextlib
 import enum
 import math
 import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -21,6 +22,7 @@ from sklearn_attnft import (
     MultiTaskClassifier,
     _backbone,
     _batching,
+    _inference,
 )
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
@@ -334,6 +336,29 @@ def test_bfloat16_is_close_to_float32(small):
     trained = fit(small, precision="bfloat16", max_epochs=8)
     assert trained.score(X, Y) == 1.0
     assert {p.dtype for p in trained.module_.parameters()} == {torch.float32}
+
+
+def test_the_last_thread_that_computes_gives_cudnn_its_attention_back():
+    enabled = torch.backends.cuda.cudnn_sdp_enabled
+    both_in, may_leave, seen = threading.Barrier(3), threading.Barrier(2), []
+
+    def compute(leaves_last):
+        with _inference._OWN_ATTENTION:
+            both_in.wait(30)
+            if leaves_last:
+                may_leave.wait(30)
+                seen.append(enabled())
+
+    threads = [threading.Thread(target=compute, args=(last,)) for last in (False, True)]
+    before = enabled()
+    for thread in threads:
+        thread.start()
+    both_in.wait(30)
+    threads[0].join()
+    may_leave.wait(30)
+    threads[1].join()
+    assert seen == [False]
+    assert enabled() == before
 
 
 def test_auto_precision_is_what_the_hardware_computes_in(monkeypatch):

@@ -1,7 +1,14 @@
 """What holds on a GPU: ``pytest -m gpu``, where there is one."""
 
+import contextlib
+import gc
+import itertools
+import os
 import pickle
+import subprocess
+import sys
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -13,6 +20,7 @@ from sklearn_attnft import (
     MultiTaskClassifier,
     TransformerFeatureExtractor,
 )
+from sklearn_attnft._training import _loop
 
 pytestmark = pytest.mark.gpu
 DEVICE = "cuda"
@@ -25,11 +33,16 @@ SETTINGS = [
     {"lm_weight": 0.1},
     {"contrastive_epochs": 1},
     {"trainable_layers": 0},
+    {"trainable_layers": 1, "dropout": 0.2},
+    {"trainable_layers": "all", "encoder_dropout": 0.1},
+    {"long_texts": "window", "max_length": 8},
+    {"micro_batch_size": 3, "precision": "float32"},
+    {"early_stopping": True, "validation_fraction": 0.3},
 ]
 
 
 def fitted(small, **params):
-    params = {**small, "max_epochs": 6, "device": DEVICE, **params}
+    params = {**small, "precision": "auto", "max_epochs": 6, "device": DEVICE, **params}
     return AttentionFineTuneClassifier(**params).fit(X, Y)
 
 
@@ -49,7 +62,7 @@ def test_features_are_those_of_the_cpu(small, precision, most):
 def test_a_fit_learns_and_can_be_repeated(small, params):
     first, second = (fitted(small, **params) for _ in range(2))
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
-    assert first.score(X, Y) > 0.9 or params == {"trainable_layers": 0}
+    assert first.score(X, Y) > 0.9 or params.get("trainable_layers") in (0, 1)
 
 
 def test_what_was_fitted_there_predicts_elsewhere(small):
@@ -59,6 +72,132 @@ def test_what_was_fitted_there_predicts_elsewhere(small):
     np.testing.assert_allclose(moved.predict_proba(X), expected, atol=1e-2)
 
 
+def test_what_was_fitted_there_is_loaded_where_no_gpu_is(small, tmp_path):
+    clf = fitted(small, device="auto")
+    joblib.dump(clf, tmp_path / "clf.joblib")
+    program = (
+        "import joblib, numpy, sys, torch\n"
+        "assert not torch.cuda.is_available()\n"
+        "clf = joblib.load(sys.argv[1] + '/clf.joblib')\n"
+        f"numpy.save(sys.argv[1] + '/found.npy', clf.predict_proba({X!r}))\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        check=True,
+    )
+    found = np.load(tmp_path / "found.npy")
+    np.testing.assert_allclose(found, clf.predict_proba(X), atol=1e-2)
+
+
+@pytest.mark.parametrize("params", [{"dropout": 0.3}, {"lm_epochs": 2}], ids=str)
+def test_a_fit_goes_on_where_it_was_killed(small, params, tmp_path, monkeypatch):
+    expected = fitted(small, **params)
+    original, steps = _loop._Net.train_step, itertools.count()
+
+    def train_step(self, *args, **kwargs):
+        if next(steps) == 7:
+            raise KeyboardInterrupt
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(_loop._Net, "train_step", train_step)
+    kept = {"checkpoint": tmp_path, "checkpoint_minutes": 0.0, **params}
+    with pytest.raises(KeyboardInterrupt):
+        fitted(small, **kept)
+    found = fitted(small, **kept)
+    np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+
+
+def test_a_fit_takes_smaller_steps_where_the_memory_is_small(small):
+    params = {**small, "max_epochs": 1, "batch_size": 8192, "device": DEVICE}
+    clf = AttentionFineTuneClassifier(**params)
+    texts = ["good day and " * 9 + "fun", "bad rain and " * 9 + "sad"] * 4096
+    too_small = memory_for(lambda: clf.fit(texts, Y[:2] * 4096))
+    with (
+        too_small,
+        pytest.warns(UserWarning, match="starts anew with micro_batch_size="),
+    ):
+        clf.fit(texts, Y[:2] * 4096)
+    assert clf.predict_proba(X).shape == (len(X), 2)
+
+
+def test_texts_are_encoded_in_parts_where_the_memory_is_small(small):
+    extractor = TransformerFeatureExtractor(
+        small["encoder"], max_length=32, precision="float32", device=DEVICE
+    ).fit(X)
+    texts = [f"{'good day and ' * 9} {i}" for i in range(8192)]
+    expected = extractor.transform(texts)
+    with memory_for(lambda: extractor.transform(texts)):
+        found = extractor.transform(texts)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@contextlib.contextmanager
+def memory_for(work, share=0.6):
+    """Let this process have a share of the memory that some work takes of it."""
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    work()
+    taken = torch.cuda.max_memory_reserved()
+    there = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(share * taken / there)
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def test_attention_makes_no_plan_for_each_shape(small):
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    clf = fitted(small, precision="bfloat16")
+    with torch.profiler.profile(acc_events=True) as profile:
+        fitted(small, precision="bfloat16")
+        clf.predict(X)
+    names = {event.key for event in profile.key_averages()}
+    assert any("attention" in name for name in names)
+    assert not any("cudnn_attention" in name for name in names)
+    assert torch.backends.cuda.cudnn_sdp_enabled() == before
+
+
+def test_nothing_is_left_of_a_classifier(small):
+    del_me = fitted(small, lm_epochs=1, contrastive_epochs=1)
+    del del_me
+    gc.collect()
+    before = torch.cuda.memory_allocated()
+    clf = fitted(small, lm_epochs=1, contrastive_epochs=1)
+    clf.predict(X)
+    of_one = torch.cuda.memory_allocated() - before
+    weights = sum(p.numel() * p.element_size() for p in clf.module_.parameters())
+    assert of_one < 3 * weights  # no optimizer, no activations
+    del clf
+    gc.collect()
+    assert torch.cuda.memory_allocated() == before
+
+
+def test_what_is_cached_there_is_what_would_be_computed(small, tmp_path):
+    params = {"trainable_layers": 0, "precision": "float32"}
+    found = fitted(small, **params, cache=tmp_path)
+    assert list(tmp_path.iterdir())
+    again = fitted(small, **params, cache=tmp_path)
+    expected = fitted(small, **params)
+    probabilities = expected.predict_proba(X)
+    np.testing.assert_allclose(found.predict_proba(X), probabilities, atol=1e-4)
+    np.testing.assert_array_equal(again.predict_proba(X), found.predict_proba(X))
+
+
+def test_explanations_are_those_of_the_cpu(small):
+    clf = fitted(small, precision="float32")
+    there = clf.explain(X[:3], attribution="integrated_gradients")
+    clf.set_params(device="cpu")
+    here = clf.explain(X[:3], attribution="integrated_gradients")
+    for name in ("sample", "token", "start", "end"):
+        np.testing.assert_array_equal(there[name], here[name])
+    for name in ("token_attention", "special_attention", "attribution"):
+        np.testing.assert_allclose(there[name], here[name], atol=1e-3)
+
+
 def test_the_generators_of_the_user_stay(small):
     before = torch.cuda.get_rng_state()
     fitted(small, dropout=0.2)
@@ -66,7 +205,7 @@ def test_the_generators_of_the_user_stay(small):
 
 
 def test_several_label_sets(small):
-    params = {**small, "max_epochs": 6, "device": DEVICE}
+    params = {**small, "precision": "auto", "max_epochs": 6, "device": DEVICE}
     template = AttentionFineTuneClassifier(**params)
     labels = np.array([Y, Y[::-1]], dtype=object).T
     labels[::3, 1] = None
@@ -82,7 +221,8 @@ def test_a_batch_does_not_change_its_texts(small):
 
 
 def test_workers_take_turns_and_come_to_the_same(small):
-    clf = AttentionFineTuneClassifier(**small, device=DEVICE)
+    params = {**small, "precision": "auto", "device": DEVICE}
+    clf = AttentionFineTuneClassifier(**params)
     scores = [
         GridSearchCV(
             clone(clf), {"pooling": ["mean", "max"]}, cv=2, n_jobs=n_jobs, refit=False

@@ -168,6 +168,16 @@ class _Net(NeuralNet):
         super().on_epoch_begin(net, **kwargs)
         self.criterion_.start_epoch()
 
+    def initialize(self):
+        super().initialize()
+        super()._set_training(True)  # some parts may be as they were loaded
+        return self
+
+    def _set_training(self, training=True):
+        # skorch does it for each batch, which takes as long as a block's forward pass.
+        if self.module_.training != training:
+            super()._set_training(training)
+
     def get_iterator(self, dataset, training=False):
         return _Batches(dataset, self.recipe, training, self.n_skipped)
 
