@@ -85,10 +85,16 @@ def fit_and_score(estimator, texts, labels, test_texts, test_labels, **fit_param
 
 def machine():
     """Say where and with what a result was measured."""
+    where = [
+        platform.machine(),
+        f"{torch.get_num_threads()} threads",
+        torch.backends.cpu.get_cpu_capability(),
+    ]
+    if torch.cuda.is_available():
+        where.append(torch.cuda.get_device_name())
     return {
         "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
-        f"{torch.backends.cpu.get_cpu_capability()}",
+        "machine": ", ".join(where),
         "versions": f"torch {torch.__version__}, transformers "
         f"{transformers.__version__}, scikit-learn {sklearn.__version__}",
     }

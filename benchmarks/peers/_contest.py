@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from sklearn_attnft._backbone import DEFAULT_ENCODER, find_encoder
-from sklearn_attnft._inference import autocast, resolve_device, resolve_dtype
+from sklearn_attnft._inference import resolve_device, resolve_dtype
 
 from .._common import RESULTS, already, append, machine
 
@@ -145,4 +145,5 @@ def dtype():
 
 def as_ours():
     """Return a context in which a bare encoder multiplies as precisely as ours."""
-    return autocast(device(), dtype())
+    is_lower = dtype() != torch.float32
+    return torch.autocast(device().type, dtype=dtype(), enabled=is_lower)

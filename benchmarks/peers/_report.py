@@ -154,7 +154,8 @@ def explained(rows):
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     return (
         "Medians over seeds, with the least and most ratio of two runs with the same "
-        "seed: their time divided by ours, in `limit` our GFLOP/s divided by theirs. "
+        "seed, or of one run where none are given: their time divided by ours, in "
+        "`limit` our GFLOP/s divided by theirs. "
         "By `python -m benchmarks.peers PART --threads 1 --data DIRECTORY` (latency "
         "without `--threads`); the files in `benchmarks/peers` say what each does. "
         f"{when}, {'; '.join(versions)}."
