@@ -96,6 +96,18 @@ def test_a_table_is_of_the_seeds_that_all_methods_have(report, tmp_path):
     )
 
 
+def test_seconds_are_compared_on_the_same_kind_of_machine(report, tmp_path):
+    # Joint was run elsewhere with seed 2, and of "new" with all seeds.
+    faster = {"machine": "arm64", "fit_cpu_seconds": 2}
+    runs = [*RUNS, run("trec", "plain", 2, 0.8), run("trec", "joint", 2, 0.8, **faster)]
+    runs += [run("new", "plain", 0, 0.8), run("new", "joint", 0, 0.8, **faster)]
+    table = report.seconds_table(rows_of(report, runs, tmp_path)).splitlines()
+    (trec,) = [line for line in table if line.startswith("| trec")]
+    (new,) = [line for line in table if line.startswith("| new")]
+    assert "2.00 (2.00 to 2.00)" in trec
+    assert [cell.strip() for cell in new.strip("|").split("|")] == ["new", "", ""]
+
+
 def test_differences_are_paired_by_seed(report, tmp_path):
     # Seed 2 of plain has nothing beside it.
     runs = [*RUNS, run("trec", "plain", 2, 0.1)]

@@ -5,8 +5,8 @@ python benchmarks/method/report.py --full    # of the runs with --full
 
 Errors are shares of test texts, in percent: mean over seeds, and where there are
 several, least and most. Seconds, of the process on all its cores, are ratios of two
-fits with the same data and seed. A difference is paired by seed, and its 95 % interval
-is Student's over the means of the data sets: their seeds are few.
+fits with the same data, seed and kind of machine. A difference is paired by seed, and
+its 95 % interval is Student's over the means of the data sets: their seeds are few.
 """
 
 import argparse
@@ -94,9 +94,15 @@ def complete(rows):
     return rows[n_methods == rows["method"].nunique()]
 
 
-def by_seed(rows, values):
+def by_seed(rows, values, within=()):
     """Lay methods beside one another: a row for each data set and seed."""
-    return rows.pivot_table(index=["set", "seed"], columns="method", values=values)
+    index = ["set", "seed", *within]
+    return rows.pivot_table(index=index, columns="method", values=values)
+
+
+def seconds_by_seed(rows):
+    """Lay the seconds of fits beside one another; of a machine, which decides them."""
+    return by_seed(rows, "fit_cpu_seconds", within=["machine"])
 
 
 def error_table(rows):
@@ -115,16 +121,18 @@ def error_table(rows):
 
 def _cell(values, middle, digits):
     """Write what is in the middle of some values, and their spread if they are some."""
+    if not len(values):
+        return ""
     numbers = [f"{each:.{digits}f}" for each in (middle, values.min(), values.max())]
     return "{} ({} to {})".format(*numbers) if len(values) > 1 else numbers[0]
 
 
 def seconds_table(rows):
     """Return the text of a table of how long fits take beside plain ones."""
-    seconds = by_seed(rows, "fit_cpu_seconds")
+    seconds = seconds_by_seed(rows)
     ratios = seconds.div(seconds[BASE], axis=0).drop(columns=BASE)
     ratios = ratios[[method for method in METHODS if method in ratios]]
-    cells = ratios.groupby("set").agg(lambda r: _cell(r, r.median(), 2))
+    cells = ratios.groupby("set").agg(lambda r: _cell(r.dropna(), r.median(), 2))
     return cells.rename(columns=METHODS).to_markdown(disable_numparse=True)
 
 
@@ -161,7 +169,7 @@ def verdict(claim, rows):
 def joint_cost(rows):
     """Return a sentence on what joint training saves, and what it costs."""
     rows = of_part(rows, "main")
-    seconds = by_seed(rows, "fit_cpu_seconds")
+    seconds = seconds_by_seed(rows)
     if not {"joint", "sequential"} <= set(seconds):
         return None
     ratios = (seconds["joint"] / seconds["sequential"]).dropna()

@@ -204,6 +204,7 @@ def measure(data, run):
     clf = AttentionFineTuneClassifier(
         **{**METHODS[run["method"]], **run["settings"]},
         max_length=256 if run["full"] else 128,
+        precision="auto" if run["full"] else "float32",  # on any CPU
         random_state=seed,
         cache=cache,
     )
