@@ -1,6 +1,16 @@
 """The parts by name, in the order in which they are run and shown."""
 
-from . import few_shot, fit, grid, latency, limit, memory, partial, transform
+from . import (
+    few_shot,
+    fit,
+    grid,
+    latency,
+    limit,
+    memory,
+    partial,
+    precision,
+    transform,
+)
 
 PARTS = {
     "transform": transform,
@@ -9,6 +19,7 @@ PARTS = {
     "few-shot": few_shot,
     "latency": latency,
     "partial": partial,
+    "precision": precision,
     "limit": limit,
     "memory": memory,
 }
