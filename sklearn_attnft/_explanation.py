@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ._batching import TokenizedTexts, pack
-from ._inference import autocast, each_batch
+from ._inference import autocast, each_batch, own_attention
 
 ATTRIBUTIONS = ("gradient", "integrated_gradients")
 # Points of the Gauss-Legendre rule along the way from the baseline: a test holds how
@@ -139,7 +139,7 @@ def token_attention(model, tokens, *, device, dtype):
     def compute(indices, batch):
         return model.token_shares(*batch.inputs())
 
-    with torch.inference_mode(), autocast(device, dtype):
+    with torch.inference_mode(), own_attention(device), autocast(device, dtype):
         return _gather(compute, tokens, device)
 
 

@@ -18,7 +18,12 @@ from ._boundary import with_kept_states
 from ._checkpoint import open_checkpoint
 from ._freezing import freeze
 from ._gpu_slots import gpu_slot
-from ._inference import is_out_of_memory, resolve_device, resolve_dtype
+from ._inference import (
+    is_out_of_memory,
+    own_attention,
+    resolve_device,
+    resolve_dtype,
+)
 from ._joint import JointLoss, JointModel, JointTexts
 from ._labelled import split, weigh
 from ._lm_stage import Start, load_start
@@ -195,6 +200,7 @@ def _attempt(run, params, seed, fingerprint, watch):
             with (
                 contextlib.closing(watch),
                 gpu_slot(device),
+                own_attention(device),
                 isolated_generator(seed, device),
             ):
                 result = run(params, machine)

@@ -98,12 +98,20 @@ def resolve_dtype(precision, device):
     return torch.bfloat16 if native else torch.float32
 
 
+def autocast(device, dtype):
+    """Return a context that runs matrix products in `dtype`."""
+    if dtype == torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
+
+
 class _OwnAttention:
     """A context in which torch's attention does without cuDNN, in all threads.
 
-    cuDNN makes a plan for each new shape of a batch, which takes longer than some steps
-    of a small encoder, and batches of texts have many shapes. The switch is the
-    process's: the last thread that leaves puts it back.
+    In bfloat16 on some GPUs torch takes cuDNN's, which makes a plan for each new shape
+    of a batch (pytorch/pytorch#155958), and batches of texts have many. The switch is
+    the process's: the last thread that leaves puts it back. Where a user has left
+    nothing but cuDNN on, it stays on.
     """
 
     def __init__(self):
@@ -111,31 +119,32 @@ class _OwnAttention:
         self._n_inside = 0
 
     def __enter__(self):
+        flags = torch.backends.cuda
         with self._lock:
             if self._n_inside == 0:
-                self._before = torch.backends.cuda.cudnn_sdp_enabled()
-                torch.backends.cuda.enable_cudnn_sdp(False)
+                others = (
+                    flags.flash_sdp_enabled(),
+                    flags.mem_efficient_sdp_enabled(),
+                    flags.math_sdp_enabled(),
+                )
+                self._was_on = flags.cudnn_sdp_enabled() and any(others)
+                if self._was_on:
+                    flags.enable_cudnn_sdp(False)
             self._n_inside += 1
 
     def __exit__(self, *error):
         with self._lock:
             self._n_inside -= 1
-            if self._n_inside == 0:
-                torch.backends.cuda.enable_cudnn_sdp(self._before)
+            if self._n_inside == 0 and self._was_on:
+                torch.backends.cuda.enable_cudnn_sdp(True)
 
 
 _OWN_ATTENTION = _OwnAttention()
 
 
-@contextlib.contextmanager
-def autocast(device, dtype):
-    """Run matrix products in `dtype`; bfloat16 attention on a GPU without cuDNN."""
-    with contextlib.ExitStack() as contexts:
-        if dtype != torch.float32:
-            contexts.enter_context(torch.autocast(device.type, dtype=dtype))
-            if device.type == "cuda":
-                contexts.enter_context(_OWN_ATTENTION)
-        yield
+def own_attention(device):
+    """Return a context for all that runs an encoder on `device`, backward too."""
+    return _OWN_ATTENTION if device.type == "cuda" else contextlib.nullcontext()
 
 
 def is_out_of_memory(error):
@@ -167,7 +176,7 @@ def run(forward, tokens, *, device, dtype, progress=None):
         return forward(*batch.inputs())
 
     result = None
-    with torch.inference_mode(), autocast(device, dtype):
+    with torch.inference_mode(), own_attention(device), autocast(device, dtype):
         for indices, output in each_batch(compute, tokens, device):
             if result is None:
                 result = np.empty((len(tokens), output.shape[1]), dtype=np.float32)

@@ -22,6 +22,8 @@ from sklearn_attnft import (
     MultiTaskClassifier,
     _backbone,
     _batching,
+    _explanation,
+    _fitting,
     _inference,
 )
 
@@ -251,6 +253,36 @@ def test_blocks_are_unfrozen_from_the_top(small):
     assert any(name.startswith("encoder.layer.0.") for name in seen[2])
 
 
+def _look(net):
+    net.module_.eval()
+    net.module_.train()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_look, lambda net: net.module_.eval(), lambda net: net.module_.encoder.eval()],
+    ids=["eval, train", "eval", "eval of the encoder"],
+)
+def test_a_callback_that_changes_the_mode_does_not_change_the_fit(small, change):
+    class Changes(Callback):
+        def on_batch_end(self, net, **kwargs):
+            change(net)
+
+        def on_epoch_end(self, net, **kwargs):
+            change(net)
+
+    small |= {"label_smoothing": 0.1, "encoder_dropout": 0.2, "trainable_layers": 1}
+    expected, found = (
+        AttentionFineTuneClassifier(**small, callbacks=callbacks).fit(
+            X, Y, X_val=X, y_val=Y
+        )
+        for callbacks in (None, [Changes()])
+    )
+    np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+    for row, its_expected in zip(found.history_, expected.history_, strict=True):
+        assert {**row, "dur": 0} == {**its_expected, "dur": 0}
+
+
 def test_attention_and_head_compute_in_float32(small):
     clf, types = fit(small, head="mlp", precision="bfloat16"), set()
     for part in clf.module_.tasks[0].modules():
@@ -338,19 +370,30 @@ def test_bfloat16_is_close_to_float32(small):
     assert {p.dtype for p in trained.module_.parameters()} == {torch.float32}
 
 
-def test_the_last_thread_that_computes_gives_cudnn_its_attention_back():
-    enabled = torch.backends.cuda.cudnn_sdp_enabled
+@pytest.fixture
+def switches():
+    """Torch's switches of attention, put back after the test."""
+    flags = torch.backends.cuda
+    names = ("cudnn", "flash", "mem_efficient", "math")
+    before = {name: getattr(flags, f"{name}_sdp_enabled")() for name in names}
+    yield flags
+    for name, is_on in before.items():
+        getattr(flags, f"enable_{name}_sdp")(is_on)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_last_thread_that_computes_gives_cudnn_its_attention_back(switches, before):
+    switches.enable_cudnn_sdp(before)
     both_in, may_leave, seen = threading.Barrier(3), threading.Barrier(2), []
 
     def compute(leaves_last):
-        with _inference._OWN_ATTENTION:
+        with _inference.own_attention(torch.device("cuda")):
             both_in.wait(30)
             if leaves_last:
                 may_leave.wait(30)
-                seen.append(enabled())
+                seen.append(switches.cudnn_sdp_enabled())
 
     threads = [threading.Thread(target=compute, args=(last,)) for last in (False, True)]
-    before = enabled()
     for thread in threads:
         thread.start()
     both_in.wait(30)
@@ -358,7 +401,41 @@ def test_the_last_thread_that_computes_gives_cudnn_its_attention_back():
     may_leave.wait(30)
     threads[1].join()
     assert seen == [False]
-    assert enabled() == before
+    assert switches.cudnn_sdp_enabled() == before
+
+
+def test_fits_and_predictions_do_without_cudnns_attention(small, switches, monkeypatch):
+    def as_on_a_gpu(device):
+        return _inference._OWN_ATTENTION
+
+    for module in (_fitting, _inference, _explanation):
+        monkeypatch.setattr(module, "own_attention", as_on_a_gpu)
+    seen = []
+
+    def see(*args, **kwargs):
+        seen.append(switches.cudnn_sdp_enabled())
+
+    class See(Callback):
+        on_grad_computed = see  # when the backward pass is done
+
+    switches.enable_cudnn_sdp(True)
+    clf = fit(small, callbacks=[See()])
+    assert len(seen) == 9  # three epochs of three steps
+    clf.module_.encoder.register_forward_hook(see)
+    clf.predict(X)
+    clf.explain(X)
+    assert len(seen) == 11
+    assert not any(seen)
+    assert switches.cudnn_sdp_enabled()
+
+
+def test_cudnn_stays_where_a_user_leaves_nothing_else(switches):
+    for enable in ("flash", "mem_efficient", "math"):
+        getattr(switches, f"enable_{enable}_sdp")(False)
+    switches.enable_cudnn_sdp(True)
+    with _inference.own_attention(torch.device("cuda")):
+        assert switches.cudnn_sdp_enabled()
+    assert switches.cudnn_sdp_enabled()
 
 
 def test_auto_precision_is_what_the_hardware_computes_in(monkeypatch):

@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
@@ -37,6 +38,7 @@ SETTINGS = [
     {"trainable_layers": "all", "encoder_dropout": 0.1},
     {"long_texts": "window", "max_length": 8},
     {"micro_batch_size": 3, "precision": "float32"},
+    {"contrastive_epochs": 1, "micro_batch_size": 3},
     {"early_stopping": True, "validation_fraction": 0.3},
 ]
 
@@ -62,7 +64,7 @@ def test_features_are_those_of_the_cpu(small, precision, most):
 def test_a_fit_learns_and_can_be_repeated(small, params):
     first, second = (fitted(small, **params) for _ in range(2))
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
-    assert first.score(X, Y) > 0.9 or params.get("trainable_layers") in (0, 1)
+    assert first.score(X, Y) > 0.9 or params == {"trainable_layers": 0}
 
 
 def test_what_was_fitted_there_predicts_elsewhere(small):
@@ -142,23 +144,28 @@ def memory_for(work, share=0.6):
     taken = torch.cuda.max_memory_reserved()
     there = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.empty_cache()
+    n_before = torch.cuda.memory_stats()["num_ooms"]
     torch.cuda.set_per_process_memory_fraction(share * taken / there)
     try:
         yield
+        assert torch.cuda.memory_stats()["num_ooms"] > n_before  # it was too little
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-def test_attention_makes_no_plan_for_each_shape(small):
-    before = torch.backends.cuda.cudnn_sdp_enabled()
-    clf = fitted(small, precision="bfloat16")
+def takes_cudnn(work):
+    """Say if torch's attention takes cuDNN's in some work."""
     with torch.profiler.profile(acc_events=True) as profile:
-        fitted(small, precision="bfloat16")
-        clf.predict(X)
-    names = {event.key for event in profile.key_averages()}
-    assert any("attention" in name for name in names)
-    assert not any("cudnn_attention" in name for name in names)
-    assert torch.backends.cuda.cudnn_sdp_enabled() == before
+        work()
+    return any("cudnn_attention" in event.key for event in profile.key_averages())
+
+
+def test_attention_makes_no_plan_for_each_shape(small):
+    q = torch.randn(8, 2, 10, 16, dtype=torch.bfloat16, device=DEVICE)
+    if not takes_cudnn(lambda: F.scaled_dot_product_attention(q, q, q)):
+        pytest.skip("torch has cuDNN's attention on other GPUs: run it on a Hopper")
+    assert not takes_cudnn(lambda: fitted(small, precision="bfloat16").predict(X))
+    assert torch.backends.cuda.cudnn_sdp_enabled()
 
 
 def test_nothing_is_left_of_a_classifier(small):
@@ -179,8 +186,8 @@ def test_nothing_is_left_of_a_classifier(small):
 def test_what_is_cached_there_is_what_would_be_computed(small, tmp_path):
     params = {"trainable_layers": 0, "precision": "float32"}
     found = fitted(small, **params, cache=tmp_path)
-    assert list(tmp_path.iterdir())
     again = fitted(small, **params, cache=tmp_path)
+    assert again.cache_info().hits > 0 == again.cache_info().misses
     expected = fitted(small, **params)
     probabilities = expected.predict_proba(X)
     np.testing.assert_allclose(found.predict_proba(X), probabilities, atol=1e-4)

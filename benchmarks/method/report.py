@@ -173,6 +173,8 @@ def joint_cost(rows):
     if not {"joint", "sequential"} <= set(seconds):
         return None
     ratios = (seconds["joint"] / seconds["sequential"]).dropna()
+    if ratios.empty:
+        return None
     lost = differences(rows, "joint", "sequential").mean()
     return (
         f"- Joint training takes {ratios.median():.2f} of the time of the sequential "

@@ -1,6 +1,7 @@
 """The parts by name, in the order in which they are run and shown."""
 
 from . import (
+    cudnn,
     few_shot,
     fit,
     grid,
@@ -20,6 +21,7 @@ PARTS = {
     "latency": latency,
     "partial": partial,
     "precision": precision,
+    "cudnn": cudnn,
     "limit": limit,
     "memory": memory,
 }

@@ -149,7 +149,7 @@ def section(rows):
 
 def explained(rows):
     """Say what the table is and with what its rows were measured."""
-    versions = sorted({row["versions"] for row in rows})
+    versions = sorted({f"{row['machine']}: {row['versions']}" for row in rows})
     dates = sorted({row["date"] for row in rows})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     return (
@@ -158,7 +158,7 @@ def explained(rows):
         "`limit` our GFLOP/s divided by theirs. "
         "By `python -m benchmarks.peers PART --threads 1 --data DIRECTORY` (latency "
         "without `--threads`); the files in `benchmarks/peers` say what each does. "
-        f"{when}, {'; '.join(versions)}."
+        f"{when}; {'; '.join(versions)}; the peers' versions are in the results."
     )
 
 

@@ -170,12 +170,15 @@ class _Net(NeuralNet):
 
     def initialize(self):
         super().initialize()
-        super()._set_training(True)  # some parts may be as they were loaded
+        super()._set_training(True)
+        parts = [*self.module_.modules(), *self.criterion_.modules()]
+        self.modes = [(part, part.training) for part in parts]  # while it trains
         return self
 
     def _set_training(self, training=True):
-        # skorch does it for each batch, which takes as long as a block's forward pass.
-        if self.module_.training != training:
+        # skorch does it for each batch, which takes as long as a block's forward pass;
+        # to look whether a callback has changed it does not.
+        if any(part.training != (training and mode) for part, mode in self.modes):
             super()._set_training(training)
 
     def get_iterator(self, dataset, training=False):

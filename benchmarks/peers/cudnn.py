@@ -1,0 +1,38 @@
+"""A fit in a new process, without cuDNN's attention, as ours are, and with it.
+
+On a GPU in bfloat16: elsewhere torch has no such attention, and they are the same.
+cuDNN makes its plans once a process, so each fit has its own; "again_seconds" are those
+of a second fit there, when all shapes are known.
+"""
+
+import contextlib
+import functools
+
+from sklearn_attnft import AttentionFineTuneClassifier, _inference
+
+from .._common import draw, read
+from ._contest import Contest, in_new_process, timed
+
+METRIC, REPEATS = "seconds", 3
+DATASETS = {"trec": 2000, "imdb": 500}
+
+
+def contest(data, dataset, rows, seed):
+    train = draw(*read(data, dataset, "train"), rows or DATASETS[dataset], seed)
+    contestants = {
+        name: functools.partial(in_new_process, measure, name, train, seed)
+        for name in ("ours", "with cuDNN")
+    }
+    return Contest(len(train[0]), contestants)
+
+
+def measure(name, train, seed):
+    if name == "with cuDNN":
+        _inference._OWN_ATTENTION = contextlib.nullcontext()
+    classifier = AttentionFineTuneClassifier(max_epochs=1, random_state=seed)
+    classifier.fit(["It rains.", "The sun is out."], ["bad", "good"])  # imports
+    with timed() as measured:
+        classifier.fit(*train)
+    with timed() as again:
+        classifier.fit(*train)
+    return {**measured, "again_seconds": again["seconds"]}
