@@ -72,6 +72,7 @@ def assert_same_fit(one, other):
 
 PARAMETERS = [
     {"dropout": 0.3, "encoder_dropout": 0.2},
+    {"dropout": 0.3, "precision": "bfloat16"},
     {"lm_epochs": 2},
     {"lm_epochs": 1, "lm_weight": 0.5, "dropout": 0.2},
     {"early_stopping": True, "validation_fraction": 0.3, "n_iter_no_change": 1},

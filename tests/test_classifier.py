@@ -370,6 +370,14 @@ def test_bfloat16_is_close_to_float32(small):
     assert {p.dtype for p in trained.module_.parameters()} == {torch.float32}
 
 
+@pytest.mark.parametrize("head", ["linear", "lstm"])
+def test_in_bfloat16_a_batch_changes_the_third_digit_of_its_texts(small, head):
+    clf = fit(small, precision="bfloat16", head=head)
+    together = clf.predict_proba([*X, "good " * 30])[: len(X)]
+    alone = np.concatenate([clf.predict_proba([text]) for text in X])
+    np.testing.assert_allclose(together, alone, atol=0.01)
+
+
 @pytest.fixture
 def switches():
     """Torch's switches of attention, put back after the test."""
