@@ -19,6 +19,7 @@ from ._checkpoint import open_checkpoint
 from ._freezing import freeze
 from ._gpu_slots import gpu_slot
 from ._inference import (
+    give_back_memory,
     is_out_of_memory,
     own_attention,
     resolve_device,
@@ -216,6 +217,7 @@ def _attempt(run, params, seed, fingerprint, watch):
                 ) from error
         else:
             checkpoint.finish()
+            give_back_memory()
             return result
         # Out of the handler, where the error's frames hold what filled the memory.
         if device.type == "cuda":

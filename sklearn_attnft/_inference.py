@@ -2,8 +2,10 @@
 """Where and how the modules run: devices, precision, and the one prediction loop."""
 
 import contextlib
+import ctypes
 import functools
 import os
+import sys
 import threading
 
 import numpy as np
@@ -145,6 +147,18 @@ _OWN_ATTENTION = _OwnAttention()
 def own_attention(device):
     """Return a context for all that runs an encoder on `device`, backward too."""
     return _OWN_ATTENTION if device.type == "cuda" else contextlib.nullcontext()
+
+
+def give_back_memory():
+    """Give the system what is free of the process's memory (Linux with glibc).
+
+    glibc keeps most of what a fit has needed, and joblib takes that for a leak of its
+    worker, which it then stops.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # not in musl
+        if trim is not None:
+            trim(0)
 
 
 def is_out_of_memory(error):

@@ -1,5 +1,6 @@
 """Fits that meet too little memory, numbers that go wrong, or a person at the keys."""
 
+import ctypes
 import gc
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from sklearn_attnft import (
     AttentionFineTuneClassifier,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
+    _fitting,
     _inference,
 )
 from sklearn_attnft._training import _loop
@@ -277,6 +280,33 @@ def test_a_failed_fit_in_a_search_is_scored_as_failed(small):
     with pytest.warns(FitFailedWarning, match="max_length=10000 is more than"):
         search.fit(X, Y)
     assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True]
+
+
+HAS_GLIBC = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim")
+
+
+@pytest.mark.skipif(not HAS_GLIBC, reason="only glibc keeps memory: run it on Linux")
+def test_what_is_free_is_given_back_to_the_system():
+    page = os.sysconf("SC_PAGE_SIZE")
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * page
+
+    blocks = [bytearray(65536) for _ in range(4096)]  # from the heap, 256 MiB
+    last = blocks.pop()  # on the heap's end, which does not shrink below it
+    del blocks
+    before = resident()
+    _inference.give_back_memory()
+    assert before - resident() > 200 * 2**20
+    assert len(last) == 65536
+
+
+@pytest.mark.parametrize("params", [{}, {"trainable_layers": 0}])
+def test_a_fit_gives_free_memory_back(params, small, monkeypatch):
+    given = []
+    monkeypatch.setattr(_fitting, "give_back_memory", lambda: given.append(1))
+    AttentionFineTuneClassifier(**{**small, **params}).fit(X, Y)
+    assert given == [1]
 
 
 def test_prediction_in_smaller_batches_where_memory_is_short(small, monkeypatch):
