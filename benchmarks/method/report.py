@@ -256,7 +256,8 @@ def page(rows, plot=None):
             parts += ["Seconds of a fit beside plain fine-tuning:", seconds_table(own)]
     if plot is not None:
         parts.append(f"![Errors against labels](_static/{plot.name})")
-    about = [" and ".join(sorted(set(rows[k]))) for k in ("date", "machine", "versions")]
+    fields = ("date", "machine", "versions")
+    about = [" and ".join(sorted(set(rows[field]))) for field in fields]
     command = "python benchmarks/method/study.py --data DIRECTORY main labels domain"
     command += " --full" if rows["full"].all() else ""
     parts.append(f"By `{command}` ({'; '.join(about)}).")
