@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where and how the modules run: devices, precision, and the one prediction loop."""
+"""Where and how modules run: devices, precision, memory, and the prediction loop."""
 
 import contextlib
 import ctypes

@@ -285,7 +285,7 @@ def test_a_failed_fit_in_a_search_is_scored_as_failed(small):
 HAS_GLIBC = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim")
 
 
-@pytest.mark.skipif(not HAS_GLIBC, reason="only glibc keeps memory: run it on Linux")
+@pytest.mark.skipif(not HAS_GLIBC, reason="only glibc keeps memory; ends where it is")
 def test_what_is_free_is_given_back_to_the_system():
     page = os.sysconf("SC_PAGE_SIZE")
 
