@@ -90,7 +90,8 @@ class AttentionFineTuneClassifier(
         kept in up to 2 GiB.
     gradual_unfreezing : bool, default=False
         Train attention and head alone in the first epoch, then ever more blocks from
-        the top, all of them in the last epoch (Howard and Ruder 2018, section 3.3).
+        the top, all of them in the last epoch (Howard and Ruder 2018, section 3.3),
+        which `early_stopping` may not let it come to.
     learning_rate : float, default=2e-4
         Peak rate of the highest block that is trained.
     head_learning_rate : float, default=1e-3
@@ -507,9 +508,10 @@ class AttentionFineTuneClassifier(
         label_set = LabelSet(None, classes)
         validation = _check_validation(X_val, y_val, label_set)
         data = LabelledData(texts, (labels,), weights[:, None])
-        params = resolve_epochs(self._parameters(), data)
+        tasks = Tasks((label_set,))
+        params = resolve_epochs(self._parameters(), tasks, data, validation)
         unlabeled = check_unlabeled(X_unlabeled, params)
-        return params, (Tasks((label_set,)), data, validation, unlabeled)
+        return params, (tasks, data, validation, unlabeled)
 
     @property
     def _label_set(self):

@@ -39,12 +39,14 @@ from ._watch import Stage
 EPOCHS, LEAST_STEPS = 3, 40
 
 
-def resolve_epochs(params, data):
-    """Make a number of max_epochs="auto", for a fit to LabelledData."""
+def resolve_epochs(params, tasks, data, validation):
+    """Make a number of max_epochs="auto", for what fit_classifier is given."""
     if params["max_epochs"] != "auto":
         return params
-    n_texts = max(1, np.count_nonzero(data.weights.any(axis=1)))
-    n_steps = math.ceil(n_texts / params["batch_size"])
+    n_texts = len(_weighed(params, tasks, data).texts)
+    if params["early_stopping"] and validation is None:
+        n_texts -= math.ceil(params["validation_fraction"] * n_texts)
+    n_steps = max(1, math.ceil(n_texts / params["batch_size"]))
     return {**params, "max_epochs": max(EPOCHS, math.ceil(LEAST_STEPS / n_steps))}
 
 
@@ -103,8 +105,7 @@ def fit_classifier(params, tasks, data, validation, unlabeled, watch):
     history : list of dict
         See ``_training.train``; the rows have a "stage".
     """
-    class_weights = [own["class_weight"] for own in tasks.merged(params)]
-    data = weigh(data, tasks.label_sets, class_weights)
+    data = _weighed(params, tasks, data)
     backbone = Backbone.load(params, params["encoder_dropout"])
     spec = backbone.spec(
         params["layers"], mixing="attention", tasks=tasks.specs(params)
@@ -124,8 +125,8 @@ def fit_classifier(params, tasks, data, validation, unlabeled, watch):
     def trained(params, machine):
         texts = [*data.texts, *unlabeled]
         planned = _stages(params, len(labelled), len(unlabeled))
-        start = load_start(backbone, texts, params, machine, seed, planned)
         recipe = _recipe(params, machine, tasks.monitor)
+        start = load_start(backbone, texts, params, machine, seed, planned)
         history = start.history + _contrastive.contrast(
             start.encoder, labelled, params, recipe
         )
@@ -157,6 +158,12 @@ def fit_classifier(params, tasks, data, validation, unlabeled, watch):
         return result(rows, model)
 
     return _attempt(trained, params, seed, fingerprint, watch)
+
+
+def _weighed(params, tasks, data):
+    """Leave the texts that something is learned from, with their classes' weights."""
+    class_weights = [own["class_weight"] for own in tasks.merged(params)]
+    return weigh(data, tasks.label_sets, class_weights)
 
 
 def _stages(params, n_labelled, n_unlabeled):
@@ -192,7 +199,8 @@ def _attempt(run, params, seed, fingerprint, watch):
     object
         What `run` returns.
     """
-    size = params["micro_batch_size"] or _largest_step(params)
+    largest = _largest_step(params)
+    size = min(params["micro_batch_size"] or largest, largest)
     device = resolve_device(params["device"])
     while True:
         checkpoint = open_checkpoint(params, fingerprint)
@@ -222,7 +230,7 @@ def _attempt(run, params, seed, fingerprint, watch):
         # Out of the handler, where the error's frames hold what filled the memory.
         if device.type == "cuda":
             torch.cuda.empty_cache()
-        size = min(size, _largest_step(params)) // 2
+        size //= 2
         params = {**params, "micro_batch_size": size}
         warnings.warn(
             f"The memory of {device} is too small for the texts of a training step at "

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What of an encoder is trained, and what stays as it is."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 from . import _backbone
 
@@ -12,26 +12,42 @@ def freeze(module, trainable_layers):
     Its blocks are counted from the highest layer that is attended: nothing is learned
     above it.
     """
-    if trainable_layers == "all":
-        module.encoder.requires_grad_(True)
+    encoder, highest = module.encoder, max(module.layers)
+    is_share = isinstance(trainable_layers, Real) and not _is_count(trainable_layers)
+    if is_share and _backbone.shares_blocks(encoder):
+        trainable_layers = "blocks"  # the one there is
+    if trainable_layers in ("all", "blocks"):
+        if trainable_layers == "all":
+            encoder.requires_grad_(True)  # the table, which earlier stages froze
+        else:
+            freeze_table(encoder)
+        if not _backbone.shares_blocks(encoder):
+            for block in _backbone.encoder_blocks(encoder)[highest:]:
+                block.requires_grad_(False)
         return
-    if trainable_layers == "blocks":
-        freeze_table(module.encoder)
-        return
-    is_share = not isinstance(trainable_layers, Integral)
-    if is_share and _backbone.shares_blocks(module.encoder):
-        freeze_table(module.encoder)  # and train the one block there is
-        return
-    blocks = _backbone.encoder_blocks(module.encoder) if trainable_layers else []
-    if not is_share and trainable_layers > len(blocks):
-        raise ValueError(
-            f"trainable_layers={trainable_layers} is more than the {len(blocks)} "
-            "layers of the encoder: use 'blocks' for all of them."
-        )
-    below = blocks[: max(module.layers)]
+    blocks = _backbone.encoder_blocks(encoder)[:highest] if trainable_layers else []
     if is_share:
-        trainable_layers = max(1, round(trainable_layers * len(below)))
-    module.freeze(below[max(0, len(below) - trainable_layers) :])
+        trainable_layers = max(1, round(trainable_layers * len(blocks)))
+    module.freeze(blocks[max(0, len(blocks) - trainable_layers) :])
+
+
+def check_trainable(encoder, params):
+    """Refuse, before anything is trained, what cannot be had of an encoder's blocks."""
+    layers = params.get("trainable_layers", 0)
+    is_count = _is_count(layers) and layers > 0
+    is_apart = params.get("layer_decay", 1.0) != 1.0 or params.get("gradual_unfreezing")
+    if not (is_count or is_apart):
+        return
+    n_blocks = len(_backbone.encoder_blocks(encoder))
+    if is_count and layers > n_blocks:
+        raise ValueError(
+            f"trainable_layers={layers} is more than the {n_blocks} layers of the "
+            "encoder: use 'blocks' for all of them."
+        )
+
+
+def _is_count(trainable_layers):
+    return isinstance(trainable_layers, Integral)
 
 
 def freeze_table(encoder):

@@ -15,8 +15,8 @@ from ._training import LabelledTexts, Step, micro_batches
 class JointTexts(LabelledTexts):
     """Labelled texts, then texts without label, masked when they are trained on.
 
-    An epoch is a pass over the labelled texts. A batch has up to as many texts without
-    label beside them, of like length and of weight 0, others in each epoch.
+    An epoch is a pass over the labelled texts. Beside those of a batch are up to
+    ``batch_size`` without label, of like length and of weight 0, others in each epoch.
 
     Attributes
     ----------

@@ -13,7 +13,7 @@ from ._validation import (
     find_labels,
     is_missing,
 )
-from ._validation_tasks import kind_of_column
+from ._validation_tasks import check_no_matrix, kind_of_column
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,10 @@ class LabelSet:
         kind = kind_of_column(column, name)
         if kind == "matrix":
             return cls(name, np.arange(column.shape[1]), kind)
-        members = _members([cell for cell in column if not is_missing(cell)], kind)
+        known = [cell for cell in column if not is_missing(cell)]
+        if kind == "sets":
+            check_no_matrix(known, name)
+        members = _members(known, kind)
         if members:
             members = check_labels(members, len(members), f"y[{name!r}]")
         classes = np.unique(members)

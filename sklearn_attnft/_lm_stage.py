@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 
 from . import _cache, _frozen
-from ._freezing import freeze_table
+from ._freezing import check_trainable, freeze_table
 from ._language_model import (
     MaskedCrossEntropy,
     MaskedLanguageModel,
@@ -67,9 +67,12 @@ def load_start(backbone, texts, params, machine, seed, planned=()):
     """
     if not params["lm_epochs"] and not params.get("lm_weight"):
         machine["watch"].plan(planned)
-        return Start(backbone.load_encoder())
+        encoder = backbone.load_encoder()
+        check_trainable(encoder, params)
+        return Start(encoder)
     masking = backbone.masking(params["mask_probability"])
     encoder, head = backbone.load_language_model()
+    check_trainable(encoder, params)
     freeze_table(encoder)
     recipe = _recipe(params, machine)
     masked = masked_texts(texts, backbone.tokenizer, masking, seed)
@@ -90,7 +93,8 @@ def load_start(backbone, texts, params, machine, seed, planned=()):
             train(model, MaskedCrossEntropy(), training, held_out, recipe)
 
     counts = _cache.Counts()
-    if _is_cached(params, recipe):
+    learns = head is None or recipe.max_epochs > 0
+    if learns and _is_cached(params, recipe):
         cache = _open(encoder, head, backbone, machine, params, counts)
         _once(run, model, recipe, cache, _content(texts, seed))
     else:

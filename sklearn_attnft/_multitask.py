@@ -254,11 +254,11 @@ class MultiTaskClassifier(
         tasks = self._tasks(label_sets)
         weights = check_weights(sample_weight, len(texts))
         data = _labelled(texts, columns, label_sets, weights, "y")
-        params = resolve_epochs(params, data)
+        validation = _check_validation(X_val, y_val, label_sets)
+        params = resolve_epochs(params, tasks, data, validation)
         more = check_unlabeled(X_unlabeled, params)
         has_none = (weights > 0) & ~data.weights.any(axis=1)
         unlabeled = [texts[i] for i in np.flatnonzero(has_none)] + more
-        validation = _check_validation(X_val, y_val, label_sets)
         return params, list(columns), (tasks, data, validation, unlabeled)
 
     @property
@@ -497,6 +497,7 @@ class MultiTaskClassifier(
         scorer : callable
             From estimator, X and y to a number. The estimator may be a pipeline that
             ends in a MultiTaskClassifier, or a search. Each scorer runs the encoder.
+            With metadata routing, it requests what its ``set_score_request`` says.
         """
         return TaskScorer(name, metric)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A scorer of one label set among several."""
 
+import copy
 import dataclasses
 from collections.abc import Collection
 
@@ -20,10 +21,23 @@ class TaskScorer:
     def __init__(self, name, metric):
         self.name = name
         self.metric = metric
-        self.scorer = get_scorer(metric)  # says at once if there is none
+        # A copy, whose requests are its own. It says at once if there is none.
+        self.scorer = copy.deepcopy(get_scorer(metric))
 
     def __repr__(self):
         return f"task_scorer({self.name!r}, {self.metric!r})"
+
+    def set_score_request(self, **requests):
+        """Request metadata for the metric, as scikit-learn's own scorers do."""
+        self.scorer.set_score_request(**requests)
+        return self
+
+    def get_metadata_routing(self):
+        """Return what the metric requests."""
+        return self.scorer.get_metadata_routing()
+
+    def _accept_sample_weight(self):  # what a dict of scorers is asked for
+        return self.scorer._accept_sample_weight()
 
     def __call__(self, estimator, X, y, sample_weight=None):
         columns = check_label_sets(y, _num_samples(X))
@@ -41,6 +55,8 @@ class TaskScorer:
             raise ValueError(f"y has no label of {self.name!r} to score with.")
         if label_set.multilabel:
             truth = labels[rows].astype(np.int64)
+            if _is_binary(wider):
+                truth = truth[:, 0]
         else:
             truth = check_labels([column[row] for row in rows], len(rows))
         probabilities = np.zeros((len(present), len(wider.classes)))
@@ -79,6 +95,11 @@ def _multitask(estimator):
     return model
 
 
+def _is_binary(label_set):
+    """Tell whether texts are of its only class, or not."""
+    return label_set.multilabel and len(label_set.classes) == 1
+
+
 class _Predictions(ClassifierMixin, BaseEstimator):
     """A classifier of row numbers whose probabilities are known."""
 
@@ -86,13 +107,19 @@ class _Predictions(ClassifierMixin, BaseEstimator):
         self.label_set = label_set
         self.probabilities = probabilities
         self.classes_ = label_set.classes
+        if _is_binary(label_set):
+            self.classes_ = np.arange(2)
 
     def __sklearn_is_fitted__(self):
         return True
 
     def predict_proba(self, rows):
-        return self.probabilities[rows]
+        of_rows = self.probabilities[rows]
+        if _is_binary(self.label_set):
+            return np.hstack([1 - of_rows, of_rows])
+        return of_rows
 
     def predict(self, rows):
         middle = 0.5 if self.label_set.multilabel else 0.0
-        return self.label_set.predict(self.probabilities[rows] - middle)
+        predicted = self.label_set.predict(self.probabilities[rows] - middle)
+        return predicted[:, 0] if _is_binary(self.label_set) else predicted

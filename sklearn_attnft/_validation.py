@@ -183,6 +183,11 @@ def _as_objects(values):
 
 def _uniform_labels(y, name):
     """Give labels in an object array the type that they share."""
+    if any(isinstance(label, (list, tuple, set, frozenset, np.ndarray)) for label in y):
+        raise ValueError(
+            f"{name} has collections of labels; expected one class label for each "
+            "text. For several classes of one text, use MultiTaskClassifier."
+        )
     kinds = {str if isinstance(label, str) else type(label) for label in y}
     if len(kinds) > 1 and str in kinds:
         raise ValueError(

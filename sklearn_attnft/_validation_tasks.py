@@ -108,7 +108,7 @@ def kind_of_column(column, name, default="labels"):
     Raises
     ------
     ValueError
-        If it has labels and sets, or a matrix in lists.
+        If it has labels and sets.
     """
     if isinstance(column, np.ndarray):
         return "matrix"
@@ -119,15 +119,19 @@ def kind_of_column(column, name, default="labels"):
             f"The label set {name!r} has single labels and collections of labels; "
             "expected one kind."
         )
-    kind = kinds.pop() if kinds else default
-    if kind == "sets" and not any(isinstance(cell, (set, frozenset)) for cell in known):
-        widths, members = {len(cell) for cell in known}, {m for c in known for m in c}
-        if len(widths) == 1 and members <= {0, 1}:
-            raise ValueError(
-                f"The label set {name!r} has lists of 0 and 1: pass a matrix as an "
-                "array, in a mapping, or sets of labels."
-            )
-    return kind
+    return kinds.pop() if kinds else default
+
+
+def check_no_matrix(cells, name):
+    """Refuse a matrix of 0 and 1 in lists, where sets of labels are expected."""
+    if any(isinstance(cell, (set, frozenset)) for cell in cells):
+        return
+    widths, members = {len(cell) for cell in cells}, {m for c in cells for m in c}
+    if len(widths) == 1 and members and members <= {0, 1}:
+        raise ValueError(
+            f"The label set {name!r} has lists of 0 and 1: pass a matrix as an array, "
+            "in a mapping, or sets of labels."
+        )
 
 
 def check_task(task, names, argument):

@@ -14,7 +14,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from skorch.callbacks import EpochScoring
 
-from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    TransformerFeatureExtractor,
+    _contrastive,
+    _language_model,
+    _lm_stage,
+)
 from sklearn_attnft._backbone import _find, load_config
 
 X = ["good day", "bad day", "good dog", "bad dog"]
@@ -56,6 +62,9 @@ LABELS = [
     ([0.5, 1.5, 2.5, 0.1], "Unknown label type: continuous"),
     ([[0, 1], [1, 0], [1, 1], [0, 0]], r"y has shape \(4, 2\)"),
     (np.array(["a", 1, "b", 2], dtype=object), "labels of different types"),
+    (pd.Series([["a"], ["b"], ["a"], ["b"]]), "y has collections of labels"),
+    (pd.Series([("a", "b"), ("a",), ("b",), ()]), "y has collections of labels"),
+    ([{"a"}, {"b"}, {"a"}, {"b"}], "y has collections of labels; .*MultiTask"),
 ]
 
 
@@ -145,6 +154,27 @@ def test_a_mistake_ends_in_a_sentence(passed, error, message, small):
     with pytest.raises(error, match=message):
         clf.fit(**passed)
     assert not hasattr(clf, "module_")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"trainable_layers": 3},
+        {"callbacks": [EpochScoring("accuracy")]},
+        {"layers": [7]},
+        {"class_weight": {"zzz": 1}},
+    ],
+    ids=lambda params: next(iter(params)),
+)
+@pytest.mark.parametrize("stage", ["lm_epochs", "contrastive_epochs"])
+def test_a_mistake_is_told_before_anything_is_trained(
+    params, stage, small, monkeypatch
+):
+    for module in (_language_model, _lm_stage, _contrastive):
+        monkeypatch.setattr(module, "train", lambda *_: pytest.fail("it is trained"))
+    clf = AttentionFineTuneClassifier(**{**small, **params, stage: 1})
+    with pytest.raises(ValueError, match=next(iter(params))):
+        clf.fit(X, Y)
 
 
 def test_learned_attention_in_the_extractor_points_to_the_classifier():

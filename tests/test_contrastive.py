@@ -1,5 +1,7 @@
 """Contrastive training: what it pairs, what it makes alike, and how it fits in."""
 
+import math
+
 import numpy as np
 import pytest
 import tiny
@@ -258,3 +260,21 @@ def test_few_texts_are_seen_more_often(small, n_texts, n_epochs):
     shared = MultiTaskClassifier(clf).fit(X_all, y, sample_weight=weights)
     assert shared.n_iter_ == n_epochs
     assert clf.max_epochs == "auto"
+
+
+@pytest.mark.parametrize(
+    ("passed", "params", "n_left"),
+    [
+        ({}, {"early_stopping": True, "validation_fraction": 0.5}, 12),
+        ({"X_val": X, "y_val": Y}, {"early_stopping": True}, 24),
+        ({}, {"class_weight": {"good": 1, "bad": 1, "none": 0}}, 20),
+    ],
+    ids=["set aside", "passed", "of no weight"],
+)
+def test_what_is_not_trained_on_makes_no_steps(small, passed, params, n_left):
+    small |= {"max_epochs": "auto", "trainable_layers": 0, "n_iter_no_change": 99}
+    clf = AttentionFineTuneClassifier(**small | params)
+    y = [*Y[:20], *["none"] * 4] if "class_weight" in params else Y
+    clf.fit(X, y, **passed)
+    assert clf.history_[0]["step"] == math.ceil(n_left / small["batch_size"])
+    assert 40 <= clf.history_[-1]["step"] < 40 + clf.history_[0]["step"]

@@ -4,6 +4,7 @@ import functools
 import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -105,6 +106,38 @@ def test_tokens_lie_in_the_text_in_order(texts):
             assert (np.diff(end) >= 0).all(), name
             for token in (text[a:b] for a, b in spans.tolist()):
                 assert token in (token.strip(), text) or not token.strip(), name
+
+
+@given(st.text(" \tabdgoyn,", max_size=30))
+@example("a good  day")
+def test_words_end_at_spaces(text):
+    for name, tokenizer in tokenizers().items():
+        (words,), (spans,) = tokenizer.words([text]), tokenizer.spans([text])
+        assert set(np.diff(words)) <= {0, 1}, name
+        for (a, b), step in zip(pairwise(spans.tolist()), np.diff(words), strict=True):
+            there = text[slice(*a)].strip() and text[slice(*b)].strip()
+            if there and " " in text[a[1] : b[0]]:
+                assert step == 1, name
+            if text[slice(*a)].isalpha() and text[slice(*b)].isalpha():
+                assert step == (a[1] < b[0]), name
+
+
+@given(st.text("今天กันあア", max_size=9))
+@example("今天天气")
+def test_without_spaces_each_token_is_a_word(text):
+    for name, tokenizer in tokenizers().items():
+        for whole in (text, f"good {text}", f"{text}good"):
+            (words,), (spans,) = tokenizer.words([whole]), tokenizer.spans([whole])
+            for (a, b), step in zip(
+                pairwise(spans.tolist()), np.diff(words), strict=True
+            ):
+                pair = whole[slice(*a)], whole[slice(*b)]
+                # Bytes of a character are pieces; so are those of the word "good".
+                is_latin = pair[0].isascii() and pair[1].isascii()
+                if a[1] <= b[0] and not is_latin:
+                    assert step == 1, name
+                if a == b:
+                    assert step == 0, name
 
 
 @given(

@@ -98,8 +98,12 @@ def classifier(encoder, **kwargs):
 def test_it_fits_and_moves(encoder, parameters):
     clf = classifier(encoder).set_params(**parameters)
     if "albert" in encoder and clf.trainable_layers == 1:
-        with pytest.raises(ValueError, match="has no list of 2 blocks"):
-            clf.fit(X, Y)
+        for wants in ("trainable_layers", "layer_decay", "gradual_unfreezing"):
+            set_back = {"trainable_layers": 0, "layer_decay": 1.0}
+            value = {"trainable_layers": 1, "layer_decay": 0.5}.get(wants, True)
+            clf.set_params(**set_back | {wants: value})
+            with pytest.raises(ValueError, match=f"no list of 2 blocks.*{wants}="):
+                clf.fit(X, Y)
         return
     proba = clf.fit(X, Y).predict_proba(X)
     assert np.isfinite(proba).all()

@@ -160,11 +160,16 @@ def test_too_little_memory_to_validate(small, monkeypatch):
     ("long_texts", "advice"),
     [("truncate", "set max_length"), ("window", r"set long_texts='truncate', max_l")],
 )
-def test_no_memory_for_one_text_says_what_to_set(long_texts, advice, small, narrow):
+@pytest.mark.parametrize(
+    "sizes",
+    [{"micro_batch_size": 1}, {"batch_size": 1, "micro_batch_size": 8}],
+    ids=str,
+)
+def test_no_memory_for_one_text_says_what_to_set(
+    sizes, long_texts, advice, small, narrow
+):
     narrow(0)
-    clf = AttentionFineTuneClassifier(
-        **small, micro_batch_size=1, long_texts=long_texts
-    )
+    clf = AttentionFineTuneClassifier(**small | sizes, long_texts=long_texts)
     with pytest.raises(MemoryError, match=f"one text in training: {advice}"):
         clf.fit(X, Y)
     assert not hasattr(clf, "module_")

@@ -73,6 +73,9 @@ def test_the_encoders_own_head_is_kept_too(small, cache, tmp_path):
     clf = AttentionFineTuneClassifier(**parameters, cache=cache).fit(X, Y)
     assert_same_fit(clf, plain)
     assert_same_fit(clone(clf).fit(X, Y), plain)
+    # Jointly alone there is no stage, and so nothing to keep.
+    joint = clone(clf).set_params(lm_epochs=0).fit(X, Y)
+    assert uses(joint) == (0, 0)
 
 
 def test_several_label_sets_share_the_stage_with_one(small, cache):

@@ -8,10 +8,19 @@ import polars as pl
 import pytest
 import tiny
 from scipy.sparse import csr_array
+from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    f1_score,
+    log_loss,
+    make_scorer,
+    roc_auc_score,
+)
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -559,6 +568,61 @@ def test_a_scorer_finds_its_label_set_by_name_and_weighs(fitted):
     )
 
 
+def test_scored_lists_may_all_be_empty_or_of_the_labels_0_and_1():
+    fruits = ([0], [1, 2], [2], [])
+    y = pd.DataFrame({"fruit": [fruits[i % 4] for i in range(len(TEXTS))]})
+    clf = model().fit(TEXTS, y)
+    scorer = MultiTaskClassifier.task_scorer("fruit", "accuracy")
+    for rows in ([3, 7], [0, 4]):
+        texts, part = [TEXTS[i] for i in rows], y.iloc[rows]
+        as_sets = part.map(set)
+        assert clf.score(texts, part) == clf.score(texts, as_sets)
+        assert scorer(clf, texts, part) == scorer(clf, texts, as_sets)
+
+
+def test_a_scorer_of_a_single_tag():
+    tags = [{"glad"} if mood == "glad" else set() for mood in MOOD]
+    clf = model(max_epochs=15).fit(TEXTS, pd.DataFrame({"tags": tags}))
+    y = {"tags": [*tags[:4], *[set()] * 28]}
+    truth = np.array([bool(tag) for tag in y["tags"]])
+    proba = clf.predict_proba(TEXTS)[0][:, 0]
+    for metric, expected in {
+        "accuracy": accuracy_score(truth, proba > 0.5),
+        "f1": f1_score(truth, proba > 0.5),
+        "roc_auc": roc_auc_score(truth, proba),
+        "average_precision": average_precision_score(truth, proba),
+        "neg_log_loss": -log_loss(truth, proba),
+    }.items():
+        scorer = MultiTaskClassifier.task_scorer("tags", metric)
+        assert scorer(clf, TEXTS, y) == pytest.approx(expected), metric
+
+
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("several", [False, True])
+def test_weights_reach_the_scorers_of_a_search(several, routing):
+    seen = []
+
+    def share(truth, predicted, sample_weight=None):
+        seen.append(sample_weight is not None)
+        return np.average(truth == predicted, weights=sample_weight)
+
+    with config_context(enable_metadata_routing=routing):
+        clf, metric = model(), make_scorer(share)
+        scorer = MultiTaskClassifier.task_scorer("word", metric)
+        if routing:
+            clf.set_fit_request(sample_weight=True)
+            assert scorer.set_score_request(sample_weight=True) is scorer
+        scoring = {"word": scorer} if several else scorer
+        refit = "word" if several else True
+        search = GridSearchCV(
+            clf, {}, scoring=scoring, refit=refit, cv=KFold(2, shuffle=True)
+        )
+        search.fit(TEXTS, Y, sample_weight=np.arange(1, 33))
+        assert seen == [True, True]
+    requests = metric.get_metadata_routing().score.requests
+    assert requests["sample_weight"] is None  # the user's own is as it was
+
+
 # What is refused
 
 
@@ -572,6 +636,7 @@ def test_a_scorer_finds_its_label_set_by_name_and_weighs(fitted):
         ({"word": [0.5, 1.5] * 16}, "continuous"),
         ({"word": [b"a", b"b"] * 16}, "bytes"),
         ({"word": [[0, 1], [1, 0]] * 16}, "lists of 0 and 1"),
+        ({"word": [[]] * 32}, "'word' has no label"),
     ],
     ids=str,
 )

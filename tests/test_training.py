@@ -10,9 +10,11 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from recipes import recipe
+from test_families import save
 
 from sklearn_attnft import AttentionFineTuneClassifier, _backbone
 from sklearn_attnft._batching import TokenizedTexts
+from sklearn_attnft._freezing import freeze
 from sklearn_attnft._labelled import LabelledData
 from sklearn_attnft._losses import ClassificationLoss, TaskLoss
 from sklearn_attnft._modules import ModuleSpec, TaskSpec, TextModel
@@ -67,6 +69,35 @@ def test_depth_is_counted_from_the_highest_trained_block(module):
     module.freeze(_backbone.encoder_blocks(module.encoder)[:1])
     rates = rates_by_name(module, parameter_groups(module, recipe(**RATES)))
     assert rates["encoder.encoder.layer.0.intermediate.dense.weight"] == (1.0, 0.1)
+
+
+def test_the_norm_behind_the_blocks_learns_as_the_highest(tmp_path):
+    from transformers import AutoModel
+
+    directory = save("modernbert", tmp_path, AutoModel)
+    encoder = _backbone.load_encoder(directory, _backbone.load_config(directory))
+    spec = ModuleSpec(32, (2,), "attention", (TaskSpec("mean", "linear", 2),))
+    module = TextModel.build(encoder, spec)
+    rates = rates_by_name(module, parameter_groups(module, recipe(**RATES)))
+    assert rates["encoder.final_norm.weight"] == (1.0, 0.0)
+    assert rates["encoder.embeddings.norm.weight"] == (0.25, 0.0)
+
+
+@pytest.mark.parametrize("trainable_layers", ["all", "blocks", 1.0])
+@pytest.mark.parametrize("highest", [0, 1, 2])
+def test_blocks_above_the_attended_layers_are_not_trained(
+    module, highest, trainable_layers
+):
+    module.layers = (0, highest)
+    freeze(module, trainable_layers)
+    trained = [
+        any(p.requires_grad for p in block.parameters())
+        for block in _backbone.encoder_blocks(module.encoder)
+    ]
+    assert trained == [0 < highest, 1 < highest]
+    rates = rates_by_name(module, parameter_groups(module, recipe(**RATES)))
+    blocks = {rate for n, (rate, _) in rates.items() if ".layer." in n}
+    assert blocks == {0: set(), 1: {1.0}, 2: {1.0, 0.5}}[highest]
 
 
 def test_frozen_parameters_are_in_no_group(module):

@@ -17,7 +17,7 @@ def encoder_blocks(encoder):
             f"The encoder (model type {encoder.config.model_type!r}) has no list of "
             f"{encoder.config.num_hidden_layers} blocks, so its layers cannot be "
             "frozen or given rates of their own: use trainable_layers='blocks', 'all' "
-            "or 0, and layer_decay=1."
+            "or 0, layer_decay=1 and gradual_unfreezing=False."
         )
     if len(lists) == 1:
         return list(lists[0])

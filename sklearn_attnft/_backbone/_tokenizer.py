@@ -2,6 +2,7 @@
 """Fast tokenizers: texts to token ids."""
 
 import functools
+import itertools
 import re
 
 import numpy as np
@@ -12,6 +13,11 @@ from ._identity import checkpoint_identity, once
 from ._process import explained, quiet
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# Scripts without spaces between words: Thai, Lao, Burmese, Khmer, kana, ideographs.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\U00020000-\U0003ffff]"
+)
 
 
 class TextTokenizer:
@@ -56,6 +62,8 @@ class TextTokenizer:
         text = [i for i, m in enumerate(example.special_tokens_mask) if not m]
         self.prefix = example.ids[: text[0]]
         self.suffix = example.ids[text[-1] + 1 :]
+        pair = self._tokenizer.encode("a a", add_special_tokens=False)
+        self._cuts_at_spaces = len(set(pair.word_ids)) > 1
 
     @property
     def settings(self):
@@ -86,12 +94,20 @@ class TextTokenizer:
     def words(self, texts):
         """Tokenise a list of str; return for each the number, from 1, of each word.
 
-        Pieces of one word have one number. A tokenizer that does not cut texts into
-        words first gives each token its own.
+        Pieces of one word have one number; what is a word the tokenizer says. Where it
+        does not cut at spaces, they end words, and in a script that has none between
+        words each token is one.
         """
-        if self._tokenizer.pre_tokenizer is None:
-            return [np.arange(1, len(ids) + 1) for ids in self.encode(texts)]
         words = self._each(texts, self._tokenizer.encode_batch, lambda e: e.word_ids)
+        odd = [
+            i
+            for i, text in enumerate(texts)
+            if not self._cuts_at_spaces or _UNSPACED.search(text)
+        ]
+        odd_texts = [texts[i] for i in odd]
+        spans = self._each(odd_texts, self._tokenizer.encode_batch, lambda e: e.offsets)
+        for i, of_text in zip(odd, spans, strict=True):
+            words[i] = _cut_words(texts[i], words[i], of_text.tolist())
         return [numbers + 1 for numbers in words]
 
     def spans(self, texts):
@@ -121,6 +137,20 @@ class TextTokenizer:
             encodings = encode_batch(part, add_special_tokens=False)
             arrays += [np.array(field(each), dtype=np.int32) for each in encodings]
         return arrays
+
+
+def _cut_words(text, words, spans):
+    """Number words anew, cut at spaces and where a script has none between words."""
+    begins = np.zeros(len(words), dtype=bool)
+    begins[1:] = np.diff(words) != 0
+    for i, ((start, middle), (_, end)) in enumerate(itertools.pairwise(spans), 1):
+        last, fresh = text[start:middle], text[middle:end]
+        if not fresh:  # more bytes of the same character
+            continue
+        is_space = fresh[0].isspace() or (last.strip() and last[-1].isspace())
+        if is_space or _UNSPACED.search(last[-1:] + fresh[0]):
+            begins[i] = True
+    return begins.cumsum()
 
 
 def _strip(text, start, end):

@@ -13,7 +13,7 @@ import numpy as np
 from .._version import __version__
 
 # Of what is stored, and of how it comes about: to be raised when either changes.
-FORMAT = 1
+FORMAT = 2
 # Values that are claimed and computed at once, if so many are missing: enough for full
 # batches, and few enough to leave something to others and to lose little when killed.
 PIECE = 1024

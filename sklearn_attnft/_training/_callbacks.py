@@ -56,14 +56,18 @@ def make_callbacks(recipe, n_steps, *, validated):
         callbacks.append(("early_stopping", stopping))
     if recipe.checkpoint.is_kept:
         callbacks.append(("checkpoint", Checkpointing()))
-    for item in recipe.callbacks:
+    return callbacks + list(recipe.callbacks)
+
+
+def check_callbacks(callbacks):
+    """Refuse skorch's scoring callbacks."""
+    for item in callbacks:
         if isinstance(item[-1] if isinstance(item, tuple) else item, ScoringBase):
             raise ValueError(
                 "callbacks has a skorch callback that scores, which cannot be done on "
                 "batches of tokens with several targets: pass X_val and y_val to fit, "
                 "and read valid_loss and valid_accuracy in history_."
             )
-    return callbacks + list(recipe.callbacks)
 
 
 class _Unfreezing(Callback):

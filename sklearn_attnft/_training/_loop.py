@@ -21,6 +21,7 @@ from .._checkpoint import Checkpoint
 from .._inference import autocast
 from .._watch import Watch
 from ._callbacks import (
+    check_callbacks,
     make_callbacks,
     random_state,
     rows,
@@ -60,6 +61,9 @@ class Recipe:
     generator: torch.Generator
     checkpoint: Checkpoint
     watch: Watch
+
+    def __post_init__(self):
+        check_callbacks(self.callbacks)
 
 
 def train(module, criterion, training, validation, recipe):

@@ -25,9 +25,16 @@ def parameter_groups(module, recipe):
             for block in encoder_blocks(encoder)
             if any(p.requires_grad for p in block.parameters())
         ]
-        depths = {id(p): len(blocks) for p in encoder.parameters()}
-        for depth, block in enumerate(reversed(blocks)):
-            depths |= {id(p): depth for p in block.parameters()}
+        of_blocks = {
+            id(p): depth
+            for depth, block in enumerate(reversed(blocks))
+            for p in block.parameters()
+        }
+        depth = len(blocks)
+        for p in encoder.parameters():
+            # A vector behind the blocks is of their output's norm; a matrix embeds.
+            depth = of_blocks.get(id(p), len(blocks) if p.ndim > 1 else depth)
+            depths[id(p)] = depth
     groups = {}
     for parameter in module.parameters():
         if not parameter.requires_grad:
