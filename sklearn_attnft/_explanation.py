@@ -8,6 +8,7 @@ import torch
 
 from ._batching import TokenizedTexts, pack
 from ._inference import autocast, each_batch, own_attention
+from ._layers import in_float32
 
 ATTRIBUTIONS = ("gradient", "integrated_gradients")
 # Points of the Gauss-Legendre rule along the way from the baseline: a test holds how
@@ -180,7 +181,7 @@ def token_attributions(model, tokens, targets, *, method, baseline_id, device):
                 slope = slope + weight * _gradient(model, between, batch, target)
         return (slope * way).sum(dim=2)[batch.attention_mask.bool()]
 
-    with torch.enable_grad():
+    with torch.inference_mode(False), in_float32(device):
         return _gather(compute, tokens, device)
 
 

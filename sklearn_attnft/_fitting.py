@@ -27,6 +27,7 @@ from ._inference import (
 )
 from ._joint import JointLoss, JointModel, JointTexts
 from ._labelled import split, weigh
+from ._layers import in_float32
 from ._lm_stage import Start, load_start
 from ._modules import TaskSpec, TextModel
 from ._pretrained import Backbone
@@ -76,7 +77,8 @@ def fit_features(params, texts, watch):
             return load_start(backbone, texts, params, machine, seed)
 
         start = _attempt(adapted, params, seed, fingerprint, watch)
-    module = TextModel.build(start.encoder, spec).eval().requires_grad_(False)
+    with torch.inference_mode(False):
+        module = TextModel.build(start.encoder, spec).eval().requires_grad_(False)
     _frozen.count_from(module, start.counts)
     if params["cache"] is not None and not params["lm_epochs"]:
         _frozen.recognize(module, backbone.digest(module.encoder))
@@ -211,6 +213,8 @@ def _attempt(run, params, seed, fingerprint, watch):
                 gpu_slot(device),
                 own_attention(device),
                 isolated_generator(seed, device),
+                torch.inference_mode(False),
+                in_float32(device),  # gradients too, within a user's autocast
             ):
                 result = run(params, machine)
         except (MemoryError, RuntimeError) as error:

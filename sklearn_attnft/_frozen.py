@@ -6,7 +6,6 @@ from the states of tokens, so these are kept, by the tokens of each window.
 """
 
 import dataclasses
-import threading
 import weakref
 from collections import namedtuple
 
@@ -23,15 +22,17 @@ CacheInfo = namedtuple("CacheInfo", ["hits", "misses", "maxsize", "currsize"])
 class _Use:
     """What is known of a fitted module beside its weights: neither pickled nor cloned.
 
-    `digest` is of its encoder, computed when first needed.
+    `digest` is of its encoder, computed when first needed, and again when who has the
+    module has changed its weights, which `versions` tells.
     """
 
     counts: _cache.Counts = dataclasses.field(default_factory=_cache.Counts)
     digest: str | None = None
+    versions: list | None = None
 
 
 _USES = weakref.WeakKeyDictionary()
-_LOCK = threading.Lock()
+_LOCK = _backbone.ForkableLock()
 
 
 def _use_of(module):
@@ -69,7 +70,15 @@ def features_cache(module, spec, tokenizer, machine, params):
 
 def recognize(module, digest):
     """Know the digest of a module's encoder, so that it is not hashed again."""
-    _use_of(module).digest = digest
+    use = _use_of(module)
+    use.digest, use.versions = digest, _versions(module.encoder)
+
+
+def _versions(encoder):
+    """Return which parameters there are, and how often each was written to."""
+    return [
+        (id(p), 0 if p.is_inference() else p._version) for p in encoder.parameters()
+    ]
 
 
 def with_states(module, tokenizer, machine, params, digest=None):
@@ -93,7 +102,8 @@ def _open(module, tokenizer, machine, params, **options):
     if params["cache"] is None:
         return None
     use = _use_of(module)
-    use.digest = use.digest or _backbone.encoder_digest(module.encoder, tokenizer)
+    if use.versions != _versions(module.encoder):
+        recognize(module, _backbone.encoder_digest(module.encoder, tokenizer))
     return open_cache(
         module.encoder, use.digest, machine, params, use.counts, **options
     )
@@ -117,14 +127,17 @@ def open_cache(encoder, digest, machine, params, counts, **options):
     Cache
     """
     check_cache(params)
+    device = machine["device"].type
+    backend = torch.backends.cuda if device == "cuda" else torch.backends.mkldnn
     return _cache.Cache(
         _cache.open_store(params["cache"]),
         params["cache_size"],
         _cache.namespace(
             encoder=digest,
             architecture=_backbone.encoder_architecture(encoder),
-            device=machine["device"].type,
+            device=device,
             dtype=str(machine["dtype"]),
+            float32=backend.matmul.fp32_precision,  # as TF32, if the user has set it
             **options,
         ),
         counts,

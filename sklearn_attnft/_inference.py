@@ -11,11 +11,13 @@ import threading
 import numpy as np
 import torch
 
+from . import _backbone
 from ._batching import chunks, sorted_batches, tokenize, tokens_per_batch
+from ._layers import in_float32
 from ._progress import is_shown, open_bar
 
 NO_MEMORY = ("DefaultCPUAllocator:", "out of memory", "ALLOC_FAILED")
-_MOVING = threading.Lock()
+_MOVING = _backbone.ForkableLock()
 # The process that imported this: a forked child has another number.
 _process = os.getpid()
 
@@ -77,7 +79,8 @@ def on_device(model, device):
             here.type == device.type and device.index in (None, here.index)
             for here in places
         ):
-            model.to(device)
+            with torch.inference_mode(False):
+                model.to(device)
 
 
 def resolve_dtype(precision, device):
@@ -100,11 +103,17 @@ def resolve_dtype(precision, device):
     return torch.bfloat16 if native else torch.float32
 
 
+@contextlib.contextmanager
 def autocast(device, dtype):
-    """Return a context that runs matrix products in `dtype`."""
+    """Run matrix products in `dtype` for a while, whatever the user's context says."""
     if dtype == torch.float32:
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=dtype)
+        with in_float32(device):
+            yield
+        return
+    with torch.autocast(device.type, dtype=dtype):
+        yield
+    # Inside of another torch keeps the weights that were cast, though they learn.
+    torch.clear_autocast_cache()
 
 
 class _OwnAttention:

@@ -556,4 +556,4 @@ def _container(y):
         return "array"
     # A subclass of pandas' data frame too is one.
     modules = [base.__module__.split(".")[0] for base in type(y).__mro__]
-    return next((each for each in modules if each in FRAMES), modules[0])
+    return next((each for each in modules if each in FRAMES), "mapping")

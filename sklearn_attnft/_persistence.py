@@ -101,6 +101,7 @@ def _load_checkpoint(checkpoint, settings):
     return encoder.state_dict(), tokenizer.json, digest
 
 
+@torch.inference_mode(False)
 def unpack(packed):
     """Rebuild what :func:`pack` was given, on the CPU, in evaluation mode.
 

@@ -91,7 +91,7 @@ def _column(X, name):
                 f"{name} is a data frame of {X.shape[1]} columns; expected {EXPECTED}. "
                 f"Pass one column, or use a ColumnTransformer that picks it."
             )
-        X = X[X.columns[0]]
+        X = X[column_names(X)[0]]
     if isinstance(X, (dict, set, frozenset, bytes)) or not hasattr(X, "__array__"):
         raise TypeError(
             f"{name} is a {type(X).__name__}; expected {EXPECTED}. If it can be walked "
@@ -105,6 +105,11 @@ def _column(X, name):
             f"{name} is an array of shape {array.shape}; expected {EXPECTED}."
         )
     return array.tolist()
+
+
+def column_names(frame):
+    """Return the names of a data frame's columns, or of a pyarrow.Table's."""
+    return list(getattr(frame, "column_names", frame.columns))
 
 
 def unmasked(values):

@@ -6,7 +6,7 @@ from numbers import Real
 
 import numpy as np
 
-from ._validation import check_lengths, is_missing, unmasked
+from ._validation import check_lengths, column_names, is_missing, unmasked
 
 SETS = (
     "an array of shape (n_samples, n_tasks), a data frame with a column for each label "
@@ -44,9 +44,10 @@ def check_label_sets(y, n_texts, name="y"):
     if isinstance(y, Mapping):
         columns = {task: _cells(y[task], f"{name}[{task!r}]") for task in y}
     elif hasattr(y, "columns") and hasattr(y, "shape"):
-        columns = dict.fromkeys(y.columns)
-        if len(columns) == len(y.columns):
-            columns = {task: _as_list(y[task]) for task in columns}
+        names = column_names(y)
+        columns = dict.fromkeys(names)
+        if len(columns) == len(names):
+            columns = {task: _as_list(y[task]) for task in names}
     else:
         rows = list(y) if _is_sequence(y) and np.ndim(y[:0]) <= 2 else []
         widths = {len(row) if _is_sequence(row) else 0 for row in rows}
@@ -81,8 +82,11 @@ def _cells(values, name):
 
 
 def _as_list(values):
-    # Of a polars column of lists, list(...) makes Series.
-    return values.to_list() if hasattr(values, "to_list") else list(values)
+    # Of a polars column of lists, list(...) makes Series; of pyarrow's, its scalars.
+    for method in ("to_list", "to_pylist"):
+        if hasattr(values, method):
+            return getattr(values, method)()
+    return list(values)
 
 
 def _matrix(values, name):

@@ -6,6 +6,7 @@ More examples than in the daily run: ``pytest tests/test_any_input.py
 
 import json
 import multiprocessing
+import pickle
 import threading
 import traceback
 import warnings
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import sklearn
 import tiny
@@ -21,12 +23,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joblib import Parallel, delayed
+from skorch.callbacks import Callback
 
 import sklearn_attnft
 from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 50] * 3
 Y = ["good", "bad", "good", "bad", "bad", "good"] * 3
+FORK = multiprocessing.get_context("fork")
 IS_MANY = settings.get_current_profile_name() == "many"
 
 
@@ -207,6 +211,82 @@ def test_one_classifier_in_many_threads(clf, n_threads):
     with ThreadPoolExecutor(n_threads) as pool:
         for found in pool.map(call, range(n_threads)):
             np.testing.assert_array_equal(found, expected)
+
+
+def test_tables_of_pyarrow_are_texts(clf):
+    for texts in (pa.table({"text": X}), pa.chunked_array([X[:5], X[5:]])):
+        np.testing.assert_array_equal(clf.predict_proba(texts), clf.predict_proba(X))
+    with pytest.raises(ValueError, match="data frame of 2 columns"):
+        clf.predict(pa.table({"a": X, "b": X}))
+
+
+def explained(clf):
+    return clf.explain(X, attribution="gradient")["attribution"].to_numpy()
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        torch.no_grad(),
+        torch.inference_mode(),
+        torch.autocast("cpu", dtype=torch.bfloat16),
+    ],
+    ids=lambda context: type(context).__name__,
+)
+def test_the_users_torch_contexts_change_nothing(clf, around):
+    with around:
+        fitted = sklearn.clone(clf).fit(X, Y)
+        loaded = pickle.loads(pickle.dumps(clf))
+        inside = predictions(clf, X), explained(clf)
+        features = TransformerFeatureExtractor(
+            tiny.ENCODER, max_length=64, precision="float32", cache="memory"
+        ).fit(X)
+        of_features = features.transform(X)
+    expected = predictions(clf, X), explained(clf)
+    np.testing.assert_equal(inside, expected)
+    np.testing.assert_array_equal(
+        sklearn.clone(features).set_params(cache=None).fit_transform(X), of_features
+    )
+    for each in (fitted, loaded):
+        np.testing.assert_equal((predictions(each, X), explained(each)), expected)
+        assert not any(p.is_inference() for p in each.module_.parameters())
+    assert not any(p.is_inference() for p in features.module_.parameters())
+
+
+def test_weights_learn_in_bfloat16_within_a_users_autocast(clf):
+    parameters = {"precision": "bfloat16", "max_epochs": 3, "learning_rate": 1e-2}
+    clf = sklearn.clone(clf).set_params(**parameters)
+    expected = clf.fit(X, Y).predict_proba(X)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = sklearn.clone(clf).fit(X, Y).predict_proba(X)
+    np.testing.assert_array_equal(found, expected)
+
+
+def _fit_in_child(clf, texts, connection):
+    connection.send(sklearn.clone(clf).fit(texts, Y).predict_proba(texts))
+
+
+def test_a_child_forked_while_a_thread_fits_can_fit(clf):
+    begun, over = threading.Event(), threading.Event()
+
+    class Waits(Callback):
+        def on_train_begin(self, net, **kwargs):
+            begun.set()
+            over.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(sklearn.clone(clf).set_params(callbacks=[Waits()]).fit, X, Y)
+        assert begun.wait(60)
+        ours, theirs = FORK.Pipe()
+        child = FORK.Process(target=_fit_in_child, args=(clf, X, theirs), daemon=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # as above
+            child.start()
+        answered = ours.poll(60)
+        over.set()
+    assert answered
+    np.testing.assert_allclose(ours.recv(), clf.predict_proba(X), atol=1e-6)
+    child.join(60)
 
 
 def predictions(model, texts):

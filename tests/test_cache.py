@@ -94,6 +94,21 @@ def test_features_are_those_without_cache(cache):
     np.testing.assert_array_equal(second, first)
 
 
+def test_weights_that_the_user_changes_are_other_weights(cache):
+    fitted = extractor(cache=cache).fit(X)
+    fitted.transform(X)
+    with torch.no_grad():
+        next(fitted.module_.encoder.parameters()).mul_(1.5)
+    expected = pickle.loads(pickle.dumps(fitted)).set_params(cache=None).transform(X)
+    np.testing.assert_allclose(fitted.transform(X), expected, atol=1e-6)
+    assert uses(fitted) == (0, 2 * N_DISTINCT)
+    state = fitted.module_.encoder.state_dict()
+    state = {name: weight * 1.5 for name, weight in state.items()}
+    fitted.module_.encoder.load_state_dict(state, assign=True)
+    fitted.transform(X)
+    assert uses(fitted) == (0, 3 * N_DISTINCT)
+
+
 def test_every_distinct_text_is_encoded_once(cache, encoded):
     fitted = extractor(cache=cache).fit(X)
     assert uses(fitted) == (0, 0)
@@ -230,7 +245,7 @@ def test_weights_in_a_directory_of_their_own(encoder, cache, tmp_path):
         assert uses(fitted) == (0, N_DISTINCT)
 
 
-def test_the_type_of_device_is_in_the_key():
+def test_the_type_of_device_and_its_precision_are_in_the_key(monkeypatch):
     fitted = extractor(cache="memory").fit(X)
 
     def namespace(device):
@@ -240,6 +255,11 @@ def test_the_type_of_device_is_in_the_key():
 
     assert namespace("cpu") != namespace("cuda")
     assert namespace("cuda:0") == namespace("cuda:1")
+    before = namespace("cpu"), namespace("cuda")
+    monkeypatch.setattr(torch.backends.mkldnn.matmul, "fp32_precision", "bf16")
+    monkeypatch.setattr(torch.backends.cuda.matmul, "fp32_precision", "tf32")
+    assert namespace("cpu") != before[0]
+    assert namespace("cuda") != before[1]
 
 
 @pytest.mark.parametrize("what", ["format", "sklearn_attnft", *_fetch.ENGINES])

@@ -5,6 +5,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import tiny
 from scipy.sparse import csr_array
@@ -403,6 +404,8 @@ def test_predictions_are_as_the_labels_were(fitted):
     assert isinstance(polars.predict(TEXTS), pl.DataFrame)
     assert polars.predict(TEXTS).columns == list(Y)
 
+    assert list(model().fit(TEXTS, pa.table(dict(Y))).predict(TEXTS)) == list(Y)
+
     class Frame(pd.DataFrame):
         """As of other libraries that build on pandas."""
 
@@ -423,10 +426,14 @@ def test_what_a_masked_array_leaves_out_is_missing():
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_columns_of_lists_of_polars():
-    y = {"both": list(map(list, zip(WORD, THING, strict=True))), "mood": MOOD}
+@pytest.mark.parametrize("make", [pl.DataFrame, pa.table])
+def test_columns_of_lists_of_other_frames(make):
+    y = {
+        "both": list(map(list, zip(WORD, THING, strict=True))),
+        "mood": [*MOOD[:-1], None],
+    }
     expected = model().fit(TEXTS, y).predict_proba(TEXTS)
-    for given in (pl.DataFrame(y), {task: pl.Series(y[task]) for task in y}):
+    for given in (make(y), {task: make(y)[task] for task in y}):
         proba = model().fit(TEXTS, given).predict_proba(TEXTS)
         for ours, theirs in zip(proba, expected, strict=True):
             np.testing.assert_array_equal(ours, theirs)

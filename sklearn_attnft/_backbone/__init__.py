@@ -11,13 +11,14 @@ from ._find import DEFAULT_ENCODER, cure, encoder_license, find_encoder, remembe
 from ._identity import checkpoint_identity, once
 from ._model import load_config, load_encoder, load_language_model
 from ._partial import cut_encoder
-from ._process import GENERATOR_LOCK, explained, on_cpu
+from ._process import GENERATOR_LOCK, ForkableLock, explained, on_cpu
 from ._rebuild import encoder_config, encoder_skeleton
 from ._tokenizer import TextTokenizer, count_positions, load_tokenizer
 
 __all__ = [
     "DEFAULT_ENCODER",
     "GENERATOR_LOCK",
+    "ForkableLock",
     "TextTokenizer",
     "checkpoint_identity",
     "count_positions",

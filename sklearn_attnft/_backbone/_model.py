@@ -142,7 +142,7 @@ def _load_weights(auto_class, encoder, config, allow_pickle):
         # The one pickle that transformers reads because a config.json names it.
         del config.transformers_weights
     try:
-        with generator_as_it_was(), quiet():
+        with generator_as_it_was(), quiet(), torch.inference_mode(False):
             model, report = auto_class.from_pretrained(
                 weights_directory(source, config, allow_pickle=allow_pickle),
                 config=config,

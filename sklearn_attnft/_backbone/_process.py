@@ -2,15 +2,38 @@
 """What belongs to the process and is put back as it was."""
 
 import contextlib
+import os
 import threading
 
 import torch
 
+
+class ForkableLock:
+    """A re-entrant lock that a forked child never finds held by a thread it lacks."""
+
+    def __init__(self):
+        self._lock = threading.RLock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self):
+        if self._lock.acquire(blocking=False):  # free, or held by who forked
+            self._lock.release()
+        else:
+            self._lock = threading.RLock()
+
+    def __enter__(self):
+        self._lock.acquire()
+
+    def __exit__(self, *error):
+        self._lock.release()
+
+
 # Whoever changes for a while what belongs to the process does it in turn: torch's
 # generator, for as long as a fit takes, and transformers' settings, for a moment. Who
 # takes both takes the generator's first.
-GENERATOR_LOCK = threading.RLock()
-_SETTINGS_LOCK = threading.RLock()
+GENERATOR_LOCK = ForkableLock()
+_SETTINGS_LOCK = ForkableLock()
 
 
 @contextlib.contextmanager

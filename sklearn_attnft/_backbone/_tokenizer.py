@@ -140,7 +140,7 @@ class TextTokenizer:
 
 
 def _cut_words(text, words, spans):
-    """Number words anew, cut at spaces and where a script has none between words."""
+    """Return words numbered anew: cut at spaces, or where a script has none."""
     begins = np.zeros(len(words), dtype=bool)
     begins[1:] = np.diff(words) != 0
     for i, ((start, middle), (_, end)) in enumerate(itertools.pairwise(spans), 1):
