@@ -137,7 +137,8 @@ def open_cache(encoder, digest, machine, params, counts, **options):
             architecture=_backbone.encoder_architecture(encoder),
             device=device,
             dtype=str(machine["dtype"]),
-            float32=backend.matmul.fp32_precision,  # as TF32, if the user has set it
+            # TF32, say, if the user has set it; what is unset is exact.
+            float32=backend.matmul.fp32_precision.replace("none", "ieee"),
             **options,
         ),
         counts,

@@ -245,7 +245,7 @@ def test_weights_in_a_directory_of_their_own(encoder, cache, tmp_path):
         assert uses(fitted) == (0, N_DISTINCT)
 
 
-def test_the_type_of_device_and_its_precision_are_in_the_key(monkeypatch):
+def test_the_type_of_device_and_its_precision_are_in_the_key():
     fitted = extractor(cache="memory").fit(X)
 
     def namespace(device):
@@ -256,10 +256,13 @@ def test_the_type_of_device_and_its_precision_are_in_the_key(monkeypatch):
     assert namespace("cpu") != namespace("cuda")
     assert namespace("cuda:0") == namespace("cuda:1")
     before = namespace("cpu"), namespace("cuda")
-    monkeypatch.setattr(torch.backends.mkldnn.matmul, "fp32_precision", "bf16")
-    monkeypatch.setattr(torch.backends.cuda.matmul, "fp32_precision", "tf32")
-    assert namespace("cpu") != before[0]
-    assert namespace("cuda") != before[1]
+    try:
+        torch.set_float32_matmul_precision("medium")
+        assert namespace("cpu") != before[0]
+        assert namespace("cuda") != before[1]
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert (namespace("cpu"), namespace("cuda")) == before
 
 
 @pytest.mark.parametrize("what", ["format", "sklearn_attnft", *_fetch.ENGINES])
