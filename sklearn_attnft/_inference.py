@@ -106,14 +106,15 @@ def resolve_dtype(precision, device):
 @contextlib.contextmanager
 def autocast(device, dtype):
     """Run matrix products in `dtype` for a while, whatever the user's context says."""
-    if dtype == torch.float32:
-        with in_float32(device):
+    is_lower = dtype != torch.float32
+    own = torch.autocast(device.type, dtype=dtype) if is_lower else in_float32(device)
+    try:
+        with own:
             yield
-        return
-    with torch.autocast(device.type, dtype=dtype):
-        yield
-    # Inside of another torch keeps the weights that were cast, though they learn.
-    torch.clear_autocast_cache()
+    finally:
+        # Within another one torch would keep the weights that it has cast, and that
+        # have learned since.
+        torch.clear_autocast_cache()
 
 
 class _OwnAttention:
