@@ -16,6 +16,7 @@ EXPECTED = (
     "a one-dimensional collection of str: a list, tuple, array, Series or a data frame "
     "with one column"
 )
+COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)  # of labels, not a label
 
 
 def check_texts(X, name="X"):
@@ -188,7 +189,7 @@ def _as_objects(values):
 
 def _uniform_labels(y, name):
     """Give labels in an object array the type that they share."""
-    if any(isinstance(label, (list, tuple, set, frozenset, np.ndarray)) for label in y):
+    if any(isinstance(label, COLLECTIONS) for label in y):
         raise ValueError(
             f"{name} has collections of labels; expected one class label for each "
             "text. For several classes of one text, use MultiTaskClassifier."

@@ -6,13 +6,18 @@ from numbers import Real
 
 import numpy as np
 
-from ._validation import check_lengths, column_names, is_missing, unmasked
+from ._validation import (
+    COLLECTIONS,
+    check_lengths,
+    column_names,
+    is_missing,
+    unmasked,
+)
 
 SETS = (
     "an array of shape (n_samples, n_tasks), a data frame with a column for each label "
     "set, or a mapping from names to columns"
 )
-COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
 
 
 def check_label_sets(y, n_texts, name="y"):
