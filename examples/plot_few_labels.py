@@ -48,6 +48,7 @@ ways = {
     "pairs first": {
         "contrastive_epochs": 10,
         "layers": "last",
+        "head_learning_rate": 1e-2,
         "trainable_layers": 0,
         "max_epochs": 20,
     },

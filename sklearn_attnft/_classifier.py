@@ -63,9 +63,9 @@ class AttentionFineTuneClassifier(
         at training and at prediction.
     layers : {"all", "last"} or list of int, default="all"
         Hidden states that layer attention mixes: 0 for the embeddings, i for the i-th
-        block, -1 for the last. Each is normalised; the shares start equal. What is
-        learned, under a softmax, moves by about `head_learning_rate` a step: a short
-        fit hardly changes them.
+        block, -1 for the last. Each is normalized. The highest of them starts with
+        0.77 of the attention, the others share the rest; the shares learn at a rate
+        of their own.
     pooling : {"attention", "mean", "cls", "max", "concat"}, default="attention"
         How the tokens of a text become one context vector: learned attention, their
         mean, the first token, their maximum in each feature, or first token, maximum
@@ -94,8 +94,10 @@ class AttentionFineTuneClassifier(
         which `early_stopping` may not let it come to.
     learning_rate : float, default=2e-4
         Peak rate of the highest block that is trained.
-    head_learning_rate : float, default=1e-3
-        Peak rate of attention and head, which start from nothing.
+    head_learning_rate : float, default=5e-3
+        Peak rate of token attention and head, which start from nothing. A lower rate
+        leaves the head untrained where classes are many; with few labels of each of
+        many classes, 1e-2 is better.
     layer_decay : float, default=1.0
         Factor from a block's rate to the rate of the block below it. Below 1, lower
         layers stay nearer to the checkpoint.
@@ -147,8 +149,9 @@ class AttentionFineTuneClassifier(
         states, is drawn to 1 if they are of one class and to 0 if not, as SetFit does,
         but over all pairs of a batch. All of the encoder but its table of token
         embeddings is adapted, at `learning_rate`, in batches of 64. What is learned is
-        in the last layer and its mean: 10 of these go well with ``layers="last"`` and,
-        to leave the encoder as it is then, ``trainable_layers=0``.
+        in the last layer and its mean: 10 of these go well with ``layers="last"``, a
+        `head_learning_rate` of 1e-2 and, to leave the encoder as it is then,
+        ``trainable_layers=0``.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", "mps"; "auto" is a CUDA GPU if there is one, else the
         CPU. Looked up at each call: a classifier pickled on a GPU loads anywhere.
@@ -246,8 +249,8 @@ class AttentionFineTuneClassifier(
     With hidden states ``H[l, t]`` of layer l and token t: ``h[t] = gamma * sum_l
     softmax(w)[l] * LN(H[l, t])``, ``a[t] = softmax_t(v . tanh(W h[t] + b))``, and the
     context vector is ``c = sum_t a[t] h[t]``. The padding has no share, the first and
-    the separator token do. Attention starts uniform, so training starts from mean
-    pooling.
+    the separator token do. Token attention starts uniform and layer attention at the
+    highest layer, so training starts close to the mean of the encoder's own output.
 
     Two traps. ``GridSearchCV`` slices `X_val` and `X_unlabeled` to the fold when they
     happen to be as long as `X`. And a ``Pipeline`` passes them on as they are: steps
@@ -322,7 +325,7 @@ class AttentionFineTuneClassifier(
         trainable_layers=0.67,
         gradual_unfreezing=False,
         learning_rate=2e-4,
-        head_learning_rate=1e-3,
+        head_learning_rate=5e-3,
         layer_decay=1.0,
         weight_decay=0.01,
         warmup_fraction=0.1,

@@ -2,6 +2,7 @@
 """What mixes the encoder's layers, pools its tokens, or reads them in order."""
 
 import copy
+import math
 
 import torch
 import torch.nn.functional as F
@@ -13,16 +14,31 @@ def in_float32(device):
     return torch.autocast(device.type, enabled=False)
 
 
-class LayerAttention(nn.Module):
-    """``gamma * sum_l softmax(w)[l] * LN(H[l])``; uniform at the start.
+# Share of the highest layer when layer attention starts, over that of all others
+# together. It holds what the encoder was trained to say; the others are there to be
+# learned. Of 6 others it is 0.77.
+HIGHEST_TO_OTHERS = 3.35
 
-    As in ELMo (Peters et al. 2018, section 3.2), with layer normalisation without
+
+class LayerAttention(nn.Module):
+    """``gamma * sum_l softmax(w)[l] * LN(H[l])``; starts at the highest layer.
+
+    As in ELMo (Peters et al. 2018, section 3.2), with layer normalization without
     learned scale or shift.
+
+    Parameters
+    ----------
+    layers : tuple of int
+        Numbers of the hidden states that are mixed.
     """
 
-    def __init__(self, *, n_layers):
+    def __init__(self, *, layers):
         super().__init__()
-        self.weights = nn.Parameter(torch.zeros(n_layers))
+        start = torch.zeros(len(layers))
+        if len(layers) > 1:
+            bias = math.log(HIGHEST_TO_OTHERS * (len(layers) - 1))
+            start[layers.index(max(layers))] = bias
+        self.weights = nn.Parameter(start)
         self.gamma = nn.Parameter(torch.ones(()))
 
     def forward(self, states):

@@ -95,7 +95,7 @@ class TaskHead(nn.Module):
     def __init__(self, spec, task):
         super().__init__()
         if spec.mixing == "attention":
-            self.mix = LayerAttention(n_layers=len(spec.layers))
+            self.mix = LayerAttention(layers=spec.layers)
         else:
             self.mix = LayerMean()
         is_hybrid = task.head == "lstm"

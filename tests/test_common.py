@@ -38,7 +38,8 @@ SMALL = {
     "head_learning_rate": 1e-2,
 }
 CLASSIFIERS = [
-    AttentionFineTuneClassifier(**SMALL),
+    # Both blocks learn: the output of random ones says little at the start.
+    AttentionFineTuneClassifier(**SMALL, trainable_layers="blocks"),
     AttentionFineTuneClassifier(
         **SMALL,
         long_texts="window",

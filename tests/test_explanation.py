@@ -241,7 +241,12 @@ def logits_of(clf, bodies):
 
 @pytest.mark.parametrize(
     "parameters",
-    [{}, {"head": "lstm"}, {"head": "mlp", "pooling": "mean"}, {"layers": "last"}],
+    [
+        {},
+        {"head": "lstm", "head_learning_rate": 1e-2},
+        {"head": "mlp", "pooling": "mean"},
+        {"layers": "last"},
+    ],
     ids=str,
 )
 def test_integrated_gradients_are_complete(parameters):

@@ -206,7 +206,7 @@ def test_weights_that_are_not_finite_after_the_last_step(small):
 
 def test_a_collapsed_fit_warns(small):
     y = ["rare"] + ["common"] * 39
-    clf = AttentionFineTuneClassifier(**{**small, "max_epochs": 1})
+    clf = AttentionFineTuneClassifier(**small)
     with pytest.warns(ConvergenceWarning, match="predicted to be 'common'") as caught:
         clf.fit(["good day"] * 40, y)
     assert caught[0].filename == __file__

@@ -46,7 +46,7 @@ def spec(*, layers=(0, 1, 2), mixing="attention", **kwargs):
 
 def test_layer_attention_is_the_formula(tokens):
     states = [tokens[0], tokens[0] ** 2, tokens[0].abs()]
-    mix = LayerAttention(n_layers=3)
+    mix = LayerAttention(layers=(0, 1, 2))
     with torch.no_grad():
         mix.weights.copy_(torch.tensor([0.5, -1.0, 2.0]))
         mix.gamma.fill_(1.7)
@@ -72,12 +72,25 @@ def test_token_attention_is_the_formula_and_ignores_padding(tokens):
     torch.testing.assert_close(pooled[1], shares @ states[1, :3])
 
 
-def test_attention_starts_uniform(tokens):
+def test_token_attention_starts_uniform(tokens):
     states, mask = tokens
     mean = TokenPooling(kind="mean")(states, mask)
     torch.testing.assert_close(TokenAttention(n_features=8)(states, mask), mean)
-    layers = LayerAttention(n_layers=2)([states, states])
-    torch.testing.assert_close(layers, F.layer_norm(states, (8,)))
+
+
+@pytest.mark.parametrize("layers", [(0, 1, 2, 3, 4, 5, 6), (2, 0, 1), (6, 3)])
+def test_layer_attention_starts_at_the_highest_layer(layers):
+    shares = torch.softmax(LayerAttention(layers=layers).weights.detach(), dim=0)
+    others = (1 - 3.35 / 4.35) / (len(layers) - 1)
+    for layer, share in zip(layers, shares.tolist(), strict=True):
+        expected = 3.35 / 4.35 if layer == max(layers) else others
+        assert share == pytest.approx(expected)
+
+
+def test_one_layer_has_all_of_the_attention(tokens):
+    states, _ = tokens
+    mixed = LayerAttention(layers=(2,))([states])
+    torch.testing.assert_close(mixed, F.layer_norm(states, (8,)))
 
 
 @pytest.mark.parametrize("kind", ["mean", "cls", "max", "concat"])

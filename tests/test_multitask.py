@@ -303,7 +303,7 @@ def test_validation_set_aside_of_several_label_sets():
 def test_a_frozen_encoder_and_joint_training():
     clf = model(trainable_layers=0, max_epochs=20).fit(TEXTS, Y)
     assert clf.score(TEXTS, Y) > 0.5
-    joint = model(lm_weight=0.2, max_epochs=10).fit(
+    joint = model(lm_weight=0.2, max_epochs=20).fit(
         TEXTS, with_missing(Y, "word", [True, False] * 16)
     )
     assert joint.score(TEXTS, Y) > 0.7

@@ -61,7 +61,7 @@ def test_deeper_layers_learn_slower_and_vectors_do_not_decay(module):
     table = "encoder.embeddings.word_embeddings.weight"
     assert rates[table] == (0.25, 0.1)
     assert rates["tasks.0.classify.1.weight"] == (7.0, 0.1)
-    assert rates["tasks.0.mix.weights"] == (7.0, 0.0)
+    assert rates["tasks.0.mix.weights"] == (5e-2, 0.0)  # a rate of its own
     assert rates["tasks.0.pool.query"] == (7.0, 0.0)
 
 

@@ -2,6 +2,10 @@
 """How fast what is trained learns: groups of parameters, and the schedule."""
 
 from .._backbone import encoder_blocks
+from .._layers import LayerAttention
+
+# Peak rate of the logits of layer attention: at the head's they hardly move in a fit.
+LAYER_ATTENTION_RATE = 5e-2
 
 
 def parameter_groups(module, recipe):
@@ -10,6 +14,8 @@ def parameter_groups(module, recipe):
     A block at depth d below the highest trained one learns at ``learning_rate *
     layer_decay ** d``, the embeddings one step below the lowest block (Howard and Ruder
     2018, section 3.2); vectors (biases, norms) are not decayed.
+
+    Layer attention has a rate of its own.
 
     Returns
     -------
@@ -35,6 +41,11 @@ def parameter_groups(module, recipe):
             # A vector behind the blocks is of their output's norm; a matrix embeds.
             depth = of_blocks.get(id(p), len(blocks) if p.ndim > 1 else depth)
             depths[id(p)] = depth
+    layer_logits = {
+        id(part.weights)
+        for part in module.modules()
+        if isinstance(part, LayerAttention)
+    }
     groups = {}
     for parameter in module.parameters():
         if not parameter.requires_grad:
@@ -43,6 +54,8 @@ def parameter_groups(module, recipe):
         if id(parameter) in in_encoder:
             depth = depths.get(id(parameter), 0)
             rate = recipe.learning_rate * recipe.layer_decay**depth
+        elif id(parameter) in layer_logits:
+            rate = LAYER_ATTENTION_RATE
         decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     return [
