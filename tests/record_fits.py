@@ -110,7 +110,7 @@ def resumed(directory):
     second = classifier(callbacks=[KillAfter(1)], **shared)
     import unittest.mock
 
-    with unittest.mock.patch.object(KillAfter, "on_epoch_begin", lambda *a, **k: None):
+    with unittest.mock.patch.object(KillAfter, "on_epoch_begin", return_value=None):
         second.fit(TEXTS, LABELS, **fit)
     return of(second)
 
