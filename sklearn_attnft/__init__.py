@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fine-tuning language models for text classification inside scikit-learn.
+"""Fine-tune language models for text classification inside scikit-learn.
 
 - ``AttentionFineTuneClassifier`` fine-tunes an encoder on texts and labels.
-- ``MultiTaskClassifier`` does so on several label sets at once.
+- ``MultiTaskClassifier`` fine-tunes one encoder on several tasks.
 - ``TransformerFeatureExtractor`` turns texts into features for other estimators.
 
-Beside them, to be imported by name: ``sklearn_attnft.displays`` (pictures),
-``sklearn_attnft.datasets`` (a corpus to try things on) and
-``sklearn_attnft.estimator_checks`` (tests of estimators of text). The user guide is in
-docs/.
+Three public modules are imported by name: ``sklearn_attnft.displays`` (plots),
+``sklearn_attnft.datasets`` (a small corpus for examples) and
+``sklearn_attnft.estimator_checks`` (checks for estimators of text). The user guide is
+in docs/.
 """
 
-from ._classifier import AttentionFineTuneClassifier
-from ._extractor import TransformerFeatureExtractor
-from ._multitask import MultiTaskClassifier
+import importlib
+
 from ._version import __version__
 
 __all__ = [
@@ -22,3 +21,22 @@ __all__ = [
     "TransformerFeatureExtractor",
     "__version__",
 ]
+
+# Loaded when first used (PEP 562), so that importing the package does not import torch.
+_MODULES = {
+    "AttentionFineTuneClassifier": "_classifier",
+    "MultiTaskClassifier": "_multitask",
+    "TransformerFeatureExtractor": "_extractor",
+}
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        module = importlib.import_module(f".{_MODULES[name]}", __name__)
+        globals()[name] = getattr(module, name)
+        return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

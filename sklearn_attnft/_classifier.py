@@ -12,16 +12,10 @@ from sklearn.base import (
 )
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
-from ._backbone import DEFAULT_ENCODER
-from ._estimator import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
-from ._explaining import ExplainingMixin
-from ._fitting import fit_classifier, resolve_epochs
-from ._label_sets import LabelSet
-from ._labelled import LabelledData
-from ._modules import HEADS, POOLINGS
-from ._tasks import Tasks
-from ._training import rehearse_fit
-from ._validation import (
+from ._base import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
+from ._data._labeled import LabeledTexts
+from ._data._targets import LabelSet
+from ._data._validation import (
     check_labels,
     check_texts,
     check_two_classes,
@@ -30,6 +24,12 @@ from ._validation import (
     check_weights,
     encode_labels,
 )
+from ._explain._mixin import ExplainingMixin
+from ._fit._estimate import estimate_fit_of
+from ._fit._pipeline import fit_classifier, resolve_epochs
+from ._fit._tasks import Tasks
+from ._hf import DEFAULT_ENCODER
+from ._model._heads import HEADS, POOLINGS
 
 
 class AttentionFineTuneClassifier(
@@ -449,7 +449,7 @@ class AttentionFineTuneClassifier(
 
         def learned(fitted, history):
             return {
-                **self._learned(*fitted),
+                **self._fitted_attributes(*fitted),
                 "classes_": data[0].label_sets[0].classes,
                 "n_samples_fit_": len(data[1].texts),
                 "history_": history,
@@ -488,7 +488,7 @@ class AttentionFineTuneClassifier(
             their gradients, the optimizer's state and the activations that the largest
             step keeps for its backward pass, as counted in that step; beside them
             there is what Python and its libraries take. "n_steps" and "n_tokens" that
-            are trained on, in all stages and epochs; "longer_fraction", the share of
+            are trained on, in all stages and epochs; "truncated_fraction", the share of
             the texts that are longer than `max_length`; "stages", the same for each.
 
         Raises
@@ -504,7 +504,7 @@ class AttentionFineTuneClassifier(
         """
         self._validate_params()
         params, data = self._check_data(X, y, sample_weight, X_val, y_val, X_unlabeled)
-        return rehearse_fit(fit_classifier, params, *data)
+        return estimate_fit_of(fit_classifier, params, *data)
 
     def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
         """Check the arguments of fit; return the parameters and them.
@@ -517,7 +517,7 @@ class AttentionFineTuneClassifier(
         weights = check_weights(sample_weight, len(texts))
         label_set = LabelSet(None, classes)
         validation = _check_validation(X_val, y_val, label_set)
-        data = LabelledData(texts, (labels,), weights[:, None])
+        data = LabeledTexts(texts, (labels,), weights[:, None])
         tasks = Tasks((label_set,))
         params = resolve_epochs(self._parameters(), tasks, data, validation)
         unlabeled = check_unlabeled(X_unlabeled, params)
@@ -625,4 +625,4 @@ def _check_validation(X_val, y_val, label_set):
     texts = check_texts(X_val, "X_val")
     y_val = check_labels(y_val, len(texts), "y_val")
     labels = encode_labels(y_val, label_set.classes, "y_val")
-    return LabelledData(texts, (labels,), np.ones((len(texts), 1)))
+    return LabeledTexts(texts, (labels,), np.ones((len(texts), 1)))

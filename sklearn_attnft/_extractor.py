@@ -4,12 +4,12 @@
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 
-from . import _frozen
-from ._backbone import DEFAULT_ENCODER
-from ._estimator import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
-from ._fitting import fit_features
-from ._training import rehearse_fit
-from ._validation import check_texts
+from ._base import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
+from ._data._validation import check_texts
+from ._fit._estimate import estimate_fit_of
+from ._fit._pipeline import fit_features
+from ._hf import DEFAULT_ENCODER
+from ._runtime import _encoder_cache
 
 
 class TransformerFeatureExtractor(
@@ -224,7 +224,7 @@ class TransformerFeatureExtractor(
 
         def learned(fitted, history):
             own = {"n_samples_fit_": len(texts), "history_": history}
-            return {**self._learned(*fitted), **own}
+            return {**self._fitted_attributes(*fitted), **own}
 
         watch = self._watch(params, learned, X)
         vars(self).update(learned(*fit_features(params, texts, watch)))
@@ -249,7 +249,7 @@ class TransformerFeatureExtractor(
         """
         self._validate_params()
         params = self._parameters()
-        return rehearse_fit(fit_features, params, check_texts(X))
+        return estimate_fit_of(fit_features, params, check_texts(X))
 
     def transform(self, X):
         """Encode texts.
@@ -268,7 +268,7 @@ class TransformerFeatureExtractor(
         return self._run(X)
 
     def _recall(self, machine):
-        return self.module_, _frozen.features_cache(
+        return self.module_, _encoder_cache.features_cache(
             self.module_, self._spec, self._tokenizer, machine, vars(self)
         )
 

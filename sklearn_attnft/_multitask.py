@@ -15,25 +15,25 @@ from sklearn.base import (
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from ._estimator import TextEstimator
-from ._fitting import fit_classifier, resolve_epochs
-from ._label_sets import LabelSet
-from ._labelled import LabelledData
-from ._task_scorer import TaskScorer
-from ._tasks import Tasks
-from ._training import rehearse_fit
-from ._validation import (
+from ._base import TextEstimator
+from ._data._labeled import LabeledTexts
+from ._data._targets import LabelSet
+from ._data._validation import (
     check_texts,
     check_unlabeled,
     check_validation_pair,
     check_weights,
 )
-from ._validation_tasks import (
+from ._data._validation_tasks import (
     check_label_sets,
     check_no_callbacks,
     check_task,
     check_task_weights,
 )
+from ._fit._estimate import estimate_fit_of
+from ._fit._pipeline import fit_classifier, resolve_epochs
+from ._fit._tasks import Tasks
+from ._task_scorer import TaskScorer
 
 FRAMES = ("pandas", "polars")  # whose predictions are frames too
 # What a label set may have of its own.
@@ -192,7 +192,7 @@ class MultiTaskClassifier(
 
         def learned(fitted, history):
             return {
-                **self._learned(*fitted),
+                **self._fitted_attributes(*fitted),
                 "task_names_": names,
                 "classes_": [of_task[name].classes for name in names],
                 "n_samples_fit_": len(data[1].texts),
@@ -232,7 +232,7 @@ class MultiTaskClassifier(
         params, _, data = self._check_data(
             X, y, sample_weight, X_val, y_val, X_unlabeled
         )
-        return rehearse_fit(fit_classifier, params, *data)
+        return estimate_fit_of(fit_classifier, params, *data)
 
     def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
         """Check parameters and arguments of fit.
@@ -246,7 +246,7 @@ class MultiTaskClassifier(
             As fit_classifier takes it.
         """
         texts = check_texts(X)
-        params = self._check_template()
+        params = self._check_estimator()
         check_no_callbacks(self.estimator)
         columns = check_label_sets(y, len(texts))
         # In an order of their own: that of the columns changes nothing.
@@ -262,10 +262,10 @@ class MultiTaskClassifier(
         return params, list(columns), (tasks, data, validation, unlabeled)
 
     @property
-    def _settings(self):
+    def _template(self):
         return self.estimator
 
-    def _check_template(self):
+    def _check_estimator(self):
         """Check the template; return its parameters."""
         is_ours = isinstance(self.estimator, TextEstimator)
         params = self.estimator._parameters() if is_ours else {}
@@ -303,9 +303,9 @@ class MultiTaskClassifier(
             self.validation_task,
         )
 
-    def _check_whole(self):
-        self._check_template()
-        super()._check_whole()
+    def _check_consistent(self):
+        self._check_estimator()
+        super()._check_consistent()
         self._tasks([LabelSet(**kept) for kept in self._label_sets])
 
     def _labels_of_heads(self):
@@ -472,7 +472,7 @@ class MultiTaskClassifier(
         i = _in_order(self.task_names_).index(name)
         module, spec = self.module_.only(i), self._spec.only(i)
         fitted = module, spec, self._tokenizer, self.truncated_fraction_
-        vars(view).update(view._learned(*fitted))
+        vars(view).update(view._fitted_attributes(*fitted))
         view.classes_ = self.classes_[self.task_names_.index(name)]
         view.history_ = list(self.history_)
         view.n_iter_ = self.n_iter_
@@ -516,12 +516,12 @@ def _in_order(names):
 
 
 def _labelled(texts, columns, label_sets, weights, name):
-    """Turn columns of y into LabelledData."""
+    """Turn columns of y into LabeledTexts."""
     encoded = [
         label_set.encode(columns[label_set.name], name) for label_set in label_sets
     ]
     labels, present = zip(*encoded, strict=True)
-    return LabelledData(texts, labels, weights[:, None] * np.column_stack(present))
+    return LabeledTexts(texts, labels, weights[:, None] * np.column_stack(present))
 
 
 def _check_validation(X_val, y_val, label_sets):

@@ -10,9 +10,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from ._label_sets import LabelSet
-from ._validation import check_labels
-from ._validation_tasks import check_label_sets, check_task
+from ._data._targets import LabelSet
+from ._data._validation import check_labels
+from ._data._validation_tasks import check_label_sets, check_task
 
 
 class TaskScorer:

@@ -4,11 +4,8 @@ import os
 
 import pytest
 
-from sklearn_attnft import (
-    AttentionFineTuneClassifier,
-    TransformerFeatureExtractor,
-    _lm_stage,
-)
+from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+from sklearn_attnft._fit import _lm_stage
 
 
 class CountingExtractor(TransformerFeatureExtractor):

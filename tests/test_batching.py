@@ -4,12 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklearn_attnft._batching import (
-    TokenizedTexts,
-    shuffled_batches,
-    sorted_batches,
-    tokenize,
-)
+from sklearn_attnft._data._batching import shuffled_batches, sorted_batches
+from sklearn_attnft._data._tokens import TokenizedTexts, tokenize
 
 # Texts as lists of token ids.
 TEXTS = st.lists(st.lists(st.integers(3, 99), max_size=40), min_size=1, max_size=20)
@@ -60,8 +56,8 @@ def test_short_texts_are_not_padded_to_long_ones():
 
 @given(TEXTS, CUTS, st.data())
 def test_a_batch_holds_the_texts_and_nothing_else(texts, cut, data):
-    tokens, is_long = tokenize(texts, Tokenizer(cut))
-    assert is_long.tolist() == [len(text) > 8 for text in texts]
+    tokens, is_truncated = tokenize(texts, Tokenizer(cut))
+    assert is_truncated.tolist() == [len(text) > 8 for text in texts]
     n = len(texts)
     indices = np.array(data.draw(st.lists(st.integers(0, n - 1), min_size=1)))
     batch = tokens.batch(indices)
@@ -116,14 +112,14 @@ def test_the_longest_text_comes_first():
 
 @pytest.mark.parametrize("long_texts", ["truncate", "window"])
 def test_the_real_tokenizer_cuts_where_it_was_told_to(long_texts, tiny_encoder):
-    from sklearn_attnft import _backbone
+    from sklearn_attnft import _hf
 
-    config = _backbone.load_config(tiny_encoder)
-    tokenizer = _backbone.load_tokenizer(
+    config = _hf.load_config(tiny_encoder)
+    tokenizer = _hf.load_tokenizer(
         tiny_encoder, config, max_length=10, long_texts=long_texts
     )
-    tokens, is_long = tokenize(["good " * 30, "good", ""], tokenizer)
-    assert is_long.tolist() == [True, False, False]
+    tokens, is_truncated = tokenize(["good " * 30, "good", ""], tokenizer)
+    assert is_truncated.tolist() == [True, False, False]
     assert tokens.longest_windows.tolist() == [10, 3, 2]
     batch = tokens.batch([0])
     cls, sep = 2, 3
@@ -134,10 +130,10 @@ def test_the_real_tokenizer_cuts_where_it_was_told_to(long_texts, tiny_encoder):
 
 
 def test_special_tokens_and_surrogates_in_a_text_are_plain_text(tiny_encoder):
-    from sklearn_attnft import _backbone
+    from sklearn_attnft import _hf
 
-    config = _backbone.load_config(tiny_encoder)
-    tokenizer = _backbone.load_tokenizer(
+    config = _hf.load_config(tiny_encoder)
+    tokenizer = _hf.load_tokenizer(
         tiny_encoder, config, max_length=32, long_texts="truncate"
     )
     special = {0, 2, 3, 4}  # [PAD], [CLS], [SEP], [MASK]

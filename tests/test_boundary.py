@@ -11,13 +11,9 @@ import torch
 from sklearn.callback import ScoringMonitor
 from test_families import FAMILIES
 
-from sklearn_attnft import (
-    AttentionFineTuneClassifier,
-    MultiTaskClassifier,
-    _backbone,
-    _boundary,
-)
-from sklearn_attnft._backbone._partial import CutEncoder
+from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier, _hf
+from sklearn_attnft._fit import _frozen_states
+from sklearn_attnft._hf._partial import CutEncoder
 
 X = ["good day", "bad dog", "a lovely night", "awful rain", "", "good " * 40, "bad"] * 3
 Y = ["good", "bad", "good", "bad", "bad", "good", "bad"] * 3
@@ -55,11 +51,11 @@ def classifier(encoder, **params):
 def windows_read(monkeypatch):
     """Rows that each block of the encoders loaded from now on has read."""
     read = {}
-    load = _backbone.load_encoder
+    load = _hf.load_encoder
 
     def counting(*args, **kwargs):
         encoder = load(*args, **kwargs)
-        for i, block in enumerate(_backbone.encoder_blocks(encoder)):
+        for i, block in enumerate(_hf.encoder_blocks(encoder)):
 
             def count(block, args, output, i=i):
                 read[i] = read.get(i, 0) + len(args[0])
@@ -67,7 +63,7 @@ def windows_read(monkeypatch):
             block.register_forward_hook(count)
         return encoder
 
-    monkeypatch.setattr(_backbone, "load_encoder", counting)
+    monkeypatch.setattr(_hf, "load_encoder", counting)
     # Which reads a row to see how blocks can be cut.
     monkeypatch.setattr(CutEncoder, "is_exact", lambda cut: True)
     return read
@@ -93,7 +89,7 @@ def windows_read(monkeypatch):
 )
 def test_a_fit_is_the_same(deep, params, monkeypatch):
     kept = classifier(deep, **params).fit(X, Y)
-    monkeypatch.setattr(_boundary, "LIMIT", 0)
+    monkeypatch.setattr(_frozen_states, "LIMIT", 0)
     plain = classifier(deep, **params).fit(X, Y)
     np.testing.assert_allclose(
         kept.predict_proba(X), plain.predict_proba(X), rtol=1e-4, atol=1e-5
@@ -105,7 +101,7 @@ def test_a_fit_is_the_same(deep, params, monkeypatch):
 def test_several_label_sets_are_the_same(deep, monkeypatch):
     Y2 = np.column_stack([Y, [len(text) > 8 for text in X]]).astype(object)
     kept = MultiTaskClassifier(classifier(deep)).fit(X, Y2)
-    monkeypatch.setattr(_boundary, "LIMIT", 0)
+    monkeypatch.setattr(_frozen_states, "LIMIT", 0)
     plain = MultiTaskClassifier(classifier(deep)).fit(X, Y2)
     for ours, theirs in zip(kept.predict_proba(X), plain.predict_proba(X), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
@@ -134,7 +130,7 @@ def test_what_the_memory_does_not_hold_is_computed(deep, monkeypatch):
     def no_memory(*args):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(_boundary, "_keep", no_memory)
+    monkeypatch.setattr(_frozen_states, "_keep", no_memory)
     plain = classifier(deep).fit(X, Y)
     np.testing.assert_allclose(
         kept.predict_proba(X), plain.predict_proba(X), rtol=1e-4, atol=1e-5
@@ -152,12 +148,12 @@ def test_a_fit_that_is_done_keeps_nothing(deep, windows_read, tmp_path):
 def test_the_longest_are_kept_and_the_others_computed(deep, windows_read, monkeypatch):
     # Of three layers; the longest text, there thrice, is windows of 32 and 19 tokens.
     n_bytes = 4 * 3 * tiny.HIDDEN_SIZE * 3 * (32 + 19)
-    monkeypatch.setattr(_boundary, "LIMIT", n_bytes)
-    monkeypatch.setattr("sklearn_attnft._batching.TOKENS_PER_BATCH", {"cpu": 1})
+    monkeypatch.setattr(_frozen_states, "LIMIT", n_bytes)
+    monkeypatch.setattr("sklearn_attnft._data._batching.TOKENS_PER_BATCH", {"cpu": 1})
     clf = classifier(deep, batch_size=1).fit(X, Y)
     n_others = len(X) - 3
     assert windows_read[0] == 3 * 2 + 3 * n_others
-    monkeypatch.setattr(_boundary, "LIMIT", 0)
+    monkeypatch.setattr(_frozen_states, "LIMIT", 0)
     plain = classifier(deep, batch_size=1).fit(X, Y)
     np.testing.assert_allclose(
         clf.predict_proba(X), plain.predict_proba(X), rtol=1e-3, atol=1e-4
@@ -175,7 +171,7 @@ def test_blocks_above_the_attended_layers_are_not_run(
     assert windows_read.keys() == set(range(max(layers)))
     loaded = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(loaded.predict_proba(X), proba)
-    monkeypatch.setattr(_backbone, "cut_encoder", lambda encoder, n_lower: None)
+    monkeypatch.setattr(_hf, "cut_encoder", lambda encoder, n_lower: None)
     plain = classifier(deep, **params, encoder_dropout=dropout).fit(X, Y)
     if not dropout:  # of which the blocks above would take their draws
         np.testing.assert_allclose(plain.predict_proba(X), proba, rtol=1e-5)
@@ -183,7 +179,7 @@ def test_blocks_above_the_attended_layers_are_not_run(
 
 
 def test_nothing_is_kept_without_a_use(deep, monkeypatch):
-    monkeypatch.setattr(_boundary, "_keep", None)  # not to be called
+    monkeypatch.setattr(_frozen_states, "_keep", None)  # not to be called
     classifier(deep, max_epochs=1).fit(X, Y)
     classifier(deep, trainable_layers="blocks").fit(X, Y)
     classifier(deep, trainable_layers=4).fit(X, Y)
@@ -198,7 +194,7 @@ def test_every_family_is_cut_exactly(family, tmp_path):
         test_families.save(family, tmp_path, AutoModel)
     ).eval()
     names = list(encoder.state_dict())
-    cut = _backbone.cut_encoder(encoder, 1)
+    cut = _hf.cut_encoder(encoder, 1)
     ids = torch.tensor([[2, 7, 8, 9, 3], [2, 5, 6, 3, 0]])
     mask = (ids > 0).long()
     with torch.no_grad():
@@ -215,9 +211,9 @@ def test_who_does_more_between_blocks_is_not_cut(tmp_path, monkeypatch):
     from transformers import AutoModel
 
     shared = test_families.save("albert", tmp_path, AutoModel)
-    assert _backbone.cut_encoder(AutoModel.from_pretrained(shared), 1) is None
+    assert _hf.cut_encoder(AutoModel.from_pretrained(shared), 1) is None
     encoder = AutoModel.from_pretrained(tiny.ENCODER).eval()
-    assert _backbone.cut_encoder(encoder, 1) is not None
+    assert _hf.cut_encoder(encoder, 1) is not None
     blocks = encoder.encoder.layer
 
     def forward(states, *args, **kwargs):
@@ -226,7 +222,7 @@ def test_who_does_more_between_blocks_is_not_cut(tmp_path, monkeypatch):
         return {"last_hidden_state": states}
 
     encoder.encoder.forward = forward  # of the whole, whoever asks for a part
-    assert _backbone.cut_encoder(encoder, 1) is None
+    assert _hf.cut_encoder(encoder, 1) is None
 
 
 def test_a_model_that_skips_blocks_can_be_copied(deep):

@@ -20,18 +20,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-import sklearn_attnft
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
     _cache,
-    _frozen,
-    _modules,
 )
 from sklearn_attnft._cache import _directory, _fetch
 from sklearn_attnft._cache._directory import DirectoryStore
 from sklearn_attnft._cache._memory import MemoryStore
+from sklearn_attnft._data import _tokens
+from sklearn_attnft._model._text_model import TextModel
+from sklearn_attnft._runtime import _encoder_cache
 
 X = ["good day", "bad dog", "", "the sun and the rain are fun", "bad dog", "a man"]
 N_DISTINCT = 5
@@ -62,13 +62,13 @@ def encoder(tmp_path):
 @pytest.fixture
 def encoded(monkeypatch):
     """Number of windows in each batch that the encoder has read."""
-    sizes, encode = [], _modules.TextModel.encode
+    sizes, encode = [], TextModel.encode
 
     def counting(self, input_ids, attention_mask):
         sizes.append(len(input_ids))
         return encode(self, input_ids, attention_mask)
 
-    monkeypatch.setattr(_modules.TextModel, "encode", counting)
+    monkeypatch.setattr(TextModel, "encode", counting)
     return sizes
 
 
@@ -136,20 +136,20 @@ def test_cache_info_says_what_is_stored(cache):
 
 
 def test_without_cache_nothing_is_counted_and_nothing_hashed(monkeypatch):
-    monkeypatch.setattr(_frozen._backbone, "encoder_digest", None)
+    monkeypatch.setattr(_encoder_cache._hf, "encoder_digest", None)
     fitted = extractor().fit(X)
     fitted.transform(X)
     assert fitted.cache_info() == extractor().cache_info() == (0, 0, 0, 0)
 
 
 def test_the_encoder_is_hashed_once(cache, encoder, monkeypatch):
-    digests, digest = [], _frozen._backbone.encoder_digest
+    digests, digest = [], _encoder_cache._hf.encoder_digest
 
     def counting(*args):
         digests.append(digest(*args))
         return digests[-1]
 
-    monkeypatch.setattr(_frozen._backbone, "encoder_digest", counting)
+    monkeypatch.setattr(_encoder_cache._hf, "encoder_digest", counting)
     fitted = extractor(encoder, cache=cache).fit(X)
     for _ in range(3):
         fitted.transform(X)
@@ -251,7 +251,9 @@ def test_the_type_of_device_and_its_precision_are_in_the_key():
     def namespace(device):
         machine = {"device": torch.device(device), "dtype": torch.float32}
         parts = fitted.module_, fitted._spec, fitted._tokenizer
-        return _frozen.features_cache(*parts, machine, fitted.get_params()).namespace
+        return _encoder_cache.features_cache(
+            *parts, machine, fitted.get_params()
+        ).namespace
 
     assert namespace("cpu") != namespace("cuda")
     assert namespace("cuda:0") == namespace("cuda:1")
@@ -291,7 +293,7 @@ def test_texts_that_differ_in_half_a_character_only(cache):
 
 
 def test_large_inputs_are_looked_up_in_pieces(cache, monkeypatch):
-    monkeypatch.setattr(sklearn_attnft._batching, "CHUNK", 7)
+    monkeypatch.setattr(_tokens, "CHUNK", 7)
     monkeypatch.setattr(_fetch, "PIECE", 3)
     expected = extractor().fit_transform(TEXTS)
     fitted = extractor(cache=cache).fit(TEXTS)

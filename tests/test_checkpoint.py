@@ -28,8 +28,8 @@ from sklearn_attnft import (
     MultiTaskClassifier,
     TransformerFeatureExtractor,
 )
-from sklearn_attnft._checkpoint import Fingerprint, replaced
 from sklearn_attnft._training import _loop
+from sklearn_attnft._training._resume import Fingerprint, replaced
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "good man " * 9, "sad"] * 4
 Y = ["good", "bad"] * 12

@@ -20,12 +20,12 @@ from tqdm import tqdm
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
     MultiTaskClassifier,
-    _backbone,
-    _batching,
-    _explanation,
-    _fitting,
-    _inference,
+    _hf,
 )
+from sklearn_attnft._data import _batching
+from sklearn_attnft._explain import _attribution
+from sklearn_attnft._fit import _pipeline
+from sklearn_attnft._runtime import _device, _predict
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
 Y = ["good", "bad"] * 12
@@ -40,8 +40,8 @@ def fit(small, *args, **parameters):
 
 def encoder_changes(clf):
     """Names of the encoder's parameters that training moved."""
-    config = _backbone.load_config(tiny.ENCODER)
-    start = _backbone.load_encoder(tiny.ENCODER, config).state_dict()
+    config = _hf.load_config(tiny.ENCODER)
+    start = _hf.load_encoder(tiny.ENCODER, config).state_dict()
     now = clf.module_.encoder.state_dict()
     return {name for name in now if not torch.equal(now[name], start[name])}
 
@@ -395,7 +395,7 @@ def test_the_last_thread_that_computes_gives_cudnn_its_attention_back(switches, 
     both_in, may_leave, seen = threading.Barrier(3), threading.Barrier(2), []
 
     def compute(leaves_last):
-        with _inference.own_attention(torch.device("cuda")):
+        with _device.without_cudnn_attention(torch.device("cuda")):
             both_in.wait(30)
             if leaves_last:
                 may_leave.wait(30)
@@ -414,10 +414,10 @@ def test_the_last_thread_that_computes_gives_cudnn_its_attention_back(switches, 
 
 def test_fits_and_predictions_do_without_cudnns_attention(small, switches, monkeypatch):
     def as_on_a_gpu(device):
-        return _inference._OWN_ATTENTION
+        return _device._WITHOUT_CUDNN_ATTENTION
 
-    for module in (_fitting, _inference, _explanation):
-        monkeypatch.setattr(module, "own_attention", as_on_a_gpu)
+    for module in (_pipeline, _predict, _attribution):
+        monkeypatch.setattr(module, "without_cudnn_attention", as_on_a_gpu)
     seen = []
 
     def see(*args, **kwargs):
@@ -441,13 +441,13 @@ def test_cudnn_stays_where_a_user_leaves_nothing_else(switches):
     for enable in ("flash", "mem_efficient", "math"):
         getattr(switches, f"enable_{enable}_sdp")(False)
     switches.enable_cudnn_sdp(True)
-    with _inference.own_attention(torch.device("cuda")):
+    with _device.without_cudnn_attention(torch.device("cuda")):
         assert switches.cudnn_sdp_enabled()
     assert switches.cudnn_sdp_enabled()
 
 
 def test_auto_precision_is_what_the_hardware_computes_in(monkeypatch):
-    from sklearn_attnft._inference import resolve_dtype
+    from sklearn_attnft._runtime._device import resolve_dtype
 
     cpu = torch.device("cpu")
     for name, expected in [("avx512_bf16", torch.bfloat16), ("avx2", torch.float32)]:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from sklearn_attnft import _codec
-from sklearn_attnft._codec import decode, encode
+from sklearn_attnft._persistence import _json
+from sklearn_attnft._persistence._json import decode, encode
 
 DTYPES = st.one_of(
     npst.boolean_dtypes(),
@@ -85,11 +85,11 @@ def test_str_comes_back_as_wide_as_the_longest():
 
 
 def test_all_arrays_of_a_file_have_one_room(monkeypatch):
-    monkeypatch.setattr(_codec, "MOST_BYTES", 100)
+    monkeypatch.setattr(_json, "MOST_BYTES", 100)
     written = encode([np.zeros(5), {"a": np.zeros(5)}, np.array(["a" * 4, ""])])
     with pytest.raises(ValueError, match="more than 100 bytes"):
         decode(written)
-    room = _codec.Room()
+    room = _json.Room()
     decode(encode(np.zeros(7)), room)
     with pytest.raises(ValueError, match="more than 100 bytes"):
         decode(encode({(1, 2): (np.zeros(7), {3})}), room)

@@ -12,8 +12,13 @@ from sklearn.base import clone
 from transformers import AutoModel
 
 from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
-from sklearn_attnft._batching import TokenizedTexts
-from sklearn_attnft._contrastive import COMPANY, GatheredTexts, PairLoss, SentenceModel
+from sklearn_attnft._data._tokens import TokenizedTexts
+from sklearn_attnft._fit._contrastive_stage import (
+    TEXTS_PER_CLASS,
+    ContrastiveDataset,
+    PairLoss,
+    SentenceModel,
+)
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
 Y = ["good", "bad"] * 12
@@ -79,7 +84,7 @@ def test_contexts_are_means_over_the_tokens_of_all_windows_of_a_text():
 
 
 class Recipe:
-    batch_size = 2 * COMPANY
+    batch_size = 2 * TEXTS_PER_CLASS
     generator = torch.Generator().manual_seed(0)
 
 
@@ -97,22 +102,27 @@ def gathered(*labels, weights=None):
     )
     if weights is None:
         weights = np.ones((n_texts, len(labels)), dtype=np.float32)
-    return GatheredTexts(tokens, labels, weights, np.ones(n_texts))
+    return ContrastiveDataset(tokens, labels, weights, np.ones(n_texts))
 
 
 def test_a_batch_has_company_of_each_class_however_many_there_are():
-    labels = np.repeat(np.arange(50), COMPANY)
+    labels = np.repeat(np.arange(50), TEXTS_PER_CLASS)
     orders = []
     for _ in range(3):
         batches = gathered(labels).epoch_batches(Recipe)
         for batch in batches:
-            assert np.unique(labels[batch], return_counts=True)[1].min() == COMPANY
+            assert (
+                np.unique(labels[batch], return_counts=True)[1].min() == TEXTS_PER_CLASS
+            )
         orders.append(np.concatenate(batches).tolist())
     assert orders[0] != orders[1] != orders[2]
 
 
 def test_texts_without_label_are_in_company_of_their_own():
-    labels, known = np.zeros(8 * COMPANY, dtype=int), np.arange(8 * COMPANY) % 2
+    labels, known = (
+        np.zeros(8 * TEXTS_PER_CLASS, dtype=int),
+        np.arange(8 * TEXTS_PER_CLASS) % 2,
+    )
     batches = gathered(labels, weights=known[:, None]).epoch_batches(Recipe)
     shares = [known[batch].mean() for batch in batches]
     assert set(shares) <= {0.0, 0.5, 1.0}
@@ -121,13 +131,13 @@ def test_texts_without_label_are_in_company_of_their_own():
 
 
 def test_several_label_sets_are_gathered_in_turn():
-    rows = np.arange(4 * COMPANY)
+    rows = np.arange(4 * TEXTS_PER_CLASS)
     members = np.eye(4, dtype=np.float32)[rows % 4]
-    texts = gathered(rows // COMPANY, members)
+    texts = gathered(rows // TEXTS_PER_CLASS, members)
     seen = set()
     for _ in range(20):
         batch = texts.epoch_batches(Recipe)[0]
-        kinds = (rows // COMPANY)[batch], (rows % 4)[batch]
+        kinds = (rows // TEXTS_PER_CLASS)[batch], (rows % 4)[batch]
         seen.add(min((0, 1), key=lambda task: len(np.unique(kinds[task]))))
     assert seen == {0, 1}
 

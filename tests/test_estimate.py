@@ -76,7 +76,7 @@ def test_steps_and_tokens_are_those_of_the_fit(small, parameters, count):
     # Steps that are equally long in another order, of which one more is timed.
     longer = [len(text.split()) + 2 > clf.max_length for text in X]
     if not clf.early_stopping:
-        assert estimate.longer_fraction == np.mean(longer)
+        assert estimate.truncated_fraction == np.mean(longer)
 
 
 @pytest.mark.parametrize("parameters", [{}, {"lm_epochs": 1, "trainable_layers": 1}])
@@ -143,7 +143,7 @@ def test_nothing_is_written_called_or_stored(small, tmp_path, capfd):
         checkpoint=tmp_path / "checkpoint",
         max_length=4,  # cuts, which it says in the report, and not in a warning
     )
-    assert clf.estimate_fit(X, Y).longer_fraction > 0
+    assert clf.estimate_fit(X, Y).truncated_fraction > 0
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
 

@@ -22,7 +22,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_attnft._validation import (
+from sklearn_attnft._data._validation import (
     check_labels,
     check_texts,
     check_two_classes,

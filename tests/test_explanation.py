@@ -18,9 +18,9 @@ from sklearn.exceptions import NotFittedError
 from test_families import FAMILIES, save
 
 from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
-from sklearn_attnft._backbone import TextTokenizer
-from sklearn_attnft._faithfulness import PERCENTAGES
-from sklearn_attnft._modules import POOLINGS
+from sklearn_attnft._explain._faithfulness import PERCENTAGES
+from sklearn_attnft._hf import TextTokenizer
+from sklearn_attnft._model._heads import POOLINGS
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
 Y = ["good", "bad"] * 12

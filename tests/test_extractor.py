@@ -10,7 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_attnft import TransformerFeatureExtractor, _batching
+from sklearn_attnft import TransformerFeatureExtractor
+from sklearn_attnft._data import _batching, _tokens
 
 X = ["good day", "bad dog", "", "the sun and the rain are fun", "a lovely, lovely man"]
 
@@ -61,7 +62,7 @@ def test_features_are_those_of_plain_transformers(pooling, layers, chosen, state
 def test_the_default_encoder_gives_the_makers_embeddings():
     from sentence_transformers import SentenceTransformer
 
-    from sklearn_attnft._backbone import find_encoder
+    from sklearn_attnft._hf import find_encoder
 
     features = TransformerFeatureExtractor(precision="float32").fit_transform(X)
     model = SentenceTransformer(find_encoder(TransformerFeatureExtractor().encoder))
@@ -82,7 +83,7 @@ def test_windows_see_the_middle_of_a_text():
 def test_a_large_corpus_is_encoded_in_pieces(monkeypatch):
     texts = [f"{w} {v}" for w in tiny.WORDS[:20] for v in tiny.WORDS[:10]] * 2
     expected = extractor().fit_transform(texts)
-    monkeypatch.setattr(_batching, "CHUNK", 7)
+    monkeypatch.setattr(_tokens, "CHUNK", 7)
     monkeypatch.setitem(_batching.TOKENS_PER_BATCH, "cpu", 12)
     np.testing.assert_allclose(extractor().fit_transform(texts), expected, atol=1e-5)
 

@@ -10,11 +10,7 @@ import pytest
 import tiny
 import torch
 
-from sklearn_attnft import (
-    AttentionFineTuneClassifier,
-    TransformerFeatureExtractor,
-    _backbone,
-)
+from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor, _hf
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 30] * 2
 Y = ["good", "bad", "good", "bad", "bad", "good"] * 2
@@ -134,13 +130,13 @@ def test_it_is_saved_as_transformers_reads_it(encoder, tmp_path):
 
 
 def test_dropout_inside_the_encoder_is_ours(encoder):
-    config = _backbone.load_config(encoder)  # which says 0.1 in most families
-    model = _backbone.load_encoder(encoder, config).train()
+    config = _hf.load_config(encoder)  # which says 0.1 in most families
+    model = _hf.load_encoder(encoder, config).train()
     ids = torch.tensor([[2, 7, 8, 9, 3]])
     one, two = (model(ids).last_hidden_state for _ in range(2))
     assert torch.equal(one, two)
-    config = _backbone.load_config(encoder, encoder_dropout=0.4)
-    model = _backbone.load_encoder(encoder, config).train()
+    config = _hf.load_config(encoder, encoder_dropout=0.4)
+    model = _hf.load_encoder(encoder, config).train()
     one, two = (model(ids).last_hidden_state for _ in range(2))
     assert not torch.equal(one, two)
     of_attention = "attention_probs_dropout_prob", "attention_dropout"
@@ -152,7 +148,7 @@ def test_the_parts_of_xlms_blocks_are_in_lists_of_their_own():
 
     with torch.device("meta"):
         config = XLMConfig(vocab_size=99, emb_dim=32, n_layers=3, n_heads=2)
-        blocks = _backbone.encoder_blocks(XLMModel(config))
+        blocks = _hf.encoder_blocks(XLMModel(config))
     assert len(blocks) == 3
     assert {type(part).__name__ for part in blocks[0]} == {
         "MultiHeadAttention",
@@ -200,9 +196,7 @@ def test_the_language_models_own_head_is_used(family, tmp_path):
 
     directory = save(family, tmp_path, AutoModelForMaskedLM)
     model = AutoModelForMaskedLM.from_pretrained(directory).eval()
-    encoder, head = _backbone.load_language_model(
-        directory, _backbone.load_config(directory)
-    )
+    encoder, head = _hf.load_language_model(directory, _hf.load_config(directory))
     ids = torch.tensor([[2, 7, 8, 9, 3], [2, 5, 6, 3, 0]])
     mask = (ids > 0).long()
     with torch.no_grad():
@@ -215,5 +209,5 @@ def test_the_language_models_own_head_is_used(family, tmp_path):
 
 
 def test_a_checkpoint_without_a_head_has_none(encoder):
-    config = _backbone.load_config(encoder)
-    assert _backbone.load_language_model(encoder, config)[1] is None
+    config = _hf.load_config(encoder)
+    assert _hf.load_language_model(encoder, config)[1] is None

@@ -21,9 +21,9 @@ from sklearn_attnft import (
     AttentionFineTuneClassifier,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
-    _fitting,
-    _inference,
 )
+from sklearn_attnft._fit import _pipeline
+from sklearn_attnft._runtime import _device, _predict
 from sklearn_attnft._training import _loop
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "good man " * 9, "sad"] * 4
@@ -301,7 +301,7 @@ def test_what_is_free_is_given_back_to_the_system():
     last = blocks.pop()  # on the heap's end, which does not shrink below it
     del blocks
     before = resident()
-    _inference.give_back_memory()
+    _device.trim_memory()
     assert before - resident() > 200 * 2**20
     assert len(last) == 65536
 
@@ -309,7 +309,7 @@ def test_what_is_free_is_given_back_to_the_system():
 @pytest.mark.parametrize("params", [{}, {"trainable_layers": 0}])
 def test_a_fit_gives_free_memory_back(params, small, monkeypatch):
     given = []
-    monkeypatch.setattr(_fitting, "give_back_memory", lambda: given.append(1))
+    monkeypatch.setattr(_pipeline, "trim_memory", lambda: given.append(1))
     AttentionFineTuneClassifier(**{**small, **params}).fit(X, Y)
     assert given == [1]
 
@@ -326,7 +326,7 @@ def test_prediction_in_smaller_batches_where_memory_is_short(small, monkeypatch)
 
     monkeypatch.setattr(clf.module_, "forward", short)
     np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=1e-5)
-    monkeypatch.setattr(_inference, "tokens_per_batch", lambda device: 1)
+    monkeypatch.setattr(_predict, "tokens_per_batch", lambda device: 1)
     np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=1e-5)
 
 

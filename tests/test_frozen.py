@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sklearn_attnft
-from sklearn_attnft._persistence import MIGRATIONS, SCHEMA
+from sklearn_attnft._persistence._pack import MIGRATIONS, SCHEMA
 
 ARTEFACTS = Path(__file__).parent / "artefacts"
 sys.path.insert(0, str(ARTEFACTS))

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sklearn_attnft import _gpu_slots
-from sklearn_attnft._gpu_slots import N_SLOTS, gpu_slot, slot
+from sklearn_attnft._runtime import _gpu_slots
+from sklearn_attnft._runtime._gpu_slots import N_SLOTS, gpu_slot, slot
 
 
 @pytest.fixture(autouse=True)

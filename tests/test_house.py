@@ -14,37 +14,62 @@ import sklearn_attnft
 from sklearn_attnft import datasets, displays, estimator_checks
 
 PACKAGE = Path(sklearn_attnft.__file__).parent
-# A module may import from the lines below its own, never from beside or above.
-LAYERS = [
-    ["__init__", "displays"],
+# A room is a folder, or a module at the root. It imports from the floors below its own,
+# never from beside or above. In the folders named here, files import from above them
+# in the list only.
+FLOORS = [
+    ["displays"],
     ["_classifier", "_extractor", "_multitask"],
-    ["_explaining"],
-    ["_fitting", "_estimator", "_task_scorer"],
-    ["_joint", "_lm_stage", "_pretrained"],
-    [
-        "_contrastive",
-        "_language_model",
-        "_labelled",
-        "_label_sets",
-        "_saving",
-        "_tasks",
-    ],
-    ["_boundary"],
-    ["_training", "_persistence", "_faithfulness"],
-    ["_checkpoint", "_frozen", "_explanation"],
-    ["_gpu_slots", "_inference", "_watch"],
-    ["_modules", "_validation_tasks"],
-    ["_losses", "_batching", "_cache", "_validation"],
-    ["_freezing", "_layers", "_seeds"],
-    ["_backbone"],
-    ["_artefact", "_card", "_codec", "_version", "_weight_files"],
-    ["_estimate", "_progress"],
+    ["_base", "_fit", "_task_scorer"],
+    ["_explain", "_persistence", "_training"],
+    ["_runtime"],
+    ["_model"],
+    ["_cache", "_hf"],
+    ["_data"],
+    ["_utils", "_version"],
 ]
-APART = ["datasets", "estimator_checks"]
+ORDER = {
+    "_data": [
+        "_validation",
+        "_validation_tasks",
+        "_targets",
+        "_batching",
+        "_tokens",
+        "_datasets",
+        "_labeled",
+        "_masking",
+    ],
+    "_model": ["_losses", "_masked_lm", "_spec", "_pooling", "_heads", "_text_model"],
+    "_runtime": ["_gpu_slots", "_seeds", "_device", "_predict", "_encoder_cache"],
+    "_training": ["_optimizer", "_progress", "_resume", "_callbacks", "_loop"],
+    "_persistence": [
+        "_json",
+        "_safetensors",
+        "_directory",
+        "_model_card",
+        "_pack",
+        "_save_load",
+    ],
+    "_explain": ["_attribution", "_faithfulness", "_mixin"],
+    "_fit": [
+        "_report",
+        "_estimate",
+        "_trainable",
+        "_tasks",
+        "_pretrained",
+        "_warm_up",
+        "_lm_stage",
+        "_contrastive_stage",
+        "_joint",
+        "_frozen_states",
+        "_pipeline",
+    ],
+}
+APART = ["__init__", "datasets", "estimator_checks"]
 DOORS = {
     "skorch": "_training",
-    "transformers": "_backbone",
-    "tokenizers": "_backbone",
+    "transformers": "_hf",
+    "tokenizers": "_hf",
     "filelock": "_cache",
 }
 PUBLIC = [getattr(sklearn_attnft, n) for n in sklearn_attnft.__all__ if n[0] != "_"]
@@ -55,78 +80,117 @@ FUNCTIONS = [getattr(datasets, name) for name in datasets.__all__] + [
 
 
 def imports_of(path):
-    """Yield (package or None, module) of every import in a file."""
+    """Yield the module of every import in a file, "." before each of ours."""
+    here = path.relative_to(PACKAGE).parent.parts
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield None, alias.name.split(".")[0]
+                yield alias.name.split(".")[0]
         elif isinstance(node, ast.ImportFrom) and node.level:
-            names = [node.module] if node.module else [a.name for a in node.names]
-            for name in names:
-                yield "own", name.split(".")[0]
+            base = here[: len(here) - node.level + 1]
+            parts = [*base, *(node.module.split(".") if node.module else [])]
+            for alias in node.names:
+                yield ".".join(["", *parts, alias.name])
         elif isinstance(node, ast.ImportFrom):
-            yield None, node.module.split(".")[0]
+            yield node.module.split(".")[0]
 
 
-def files_of(name):
-    """Files of a module, or of a package in its place."""
-    directory = PACKAGE / name
-    return list(directory.glob("*.py")) if directory.is_dir() else [f"{directory}.py"]
+def own_imports(path):
+    """Rooms of ours that a file imports from, but its own."""
+    own = {name.split(".")[1] for name in imports_of(path) if name[0] == "."}
+    return own - {room_of(path)}
 
 
-def own_imports(name):
-    """Names of our modules that a module imports, its own parts left out."""
-    files = [Path(file) for file in files_of(name)]
-    own = {m for file in files for kind, m in imports_of(file) if kind == "own"}
-    return own - {file.stem for file in files if len(files) > 1}
+def room_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def test_every_module_has_its_layer():
-    modules = {path.stem for path in PACKAGE.glob("*.py")}
-    modules |= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    placed = {name for layer in LAYERS for name in layer}
-    assert modules - placed - set(APART) == set()
+def files_of(room):
+    directory = PACKAGE / room
+    return list(directory.glob("*.py")) or [directory.with_suffix(".py")]
 
 
-@pytest.mark.parametrize("i", range(len(LAYERS)))
+def test_every_module_has_its_floor():
+    rooms = {room_of(path) for path in PACKAGE.rglob("*.py")}
+    placed = {room for floor in FLOORS for room in floor}
+    assert rooms - placed == set(APART)
+
+
+def test_the_root_is_small():
+    assert len(list(PACKAGE.glob("*.py"))) <= 12
+
+
+@pytest.mark.parametrize("i", range(len(FLOORS)))
 def test_imports_point_down(i):
-    below = {name for layer in LAYERS[i + 1 :] for name in layer}
-    for name in LAYERS[i]:
-        own = own_imports(name)
-        assert own <= below, f"{name} imports {own - below}"
+    below = {room for floor in FLOORS[i + 1 :] for room in floor}
+    for room in FLOORS[i]:
+        for path in files_of(room):
+            own = own_imports(path)
+            assert own <= below, f"{path.name} imports {own - below}"
+
+
+@pytest.mark.parametrize("folder", ORDER)
+def test_a_folder_has_an_order(folder):
+    files = {path.stem: path for path in files_of(folder)}
+    assert {*ORDER[folder], "__init__"} == set(files)
+    for i, name in enumerate(ORDER[folder]):
+        imported = {
+            part
+            for each in imports_of(files[name])
+            if each.startswith(f".{folder}.")
+            for part in each.split(".")[2:3]
+        }
+        later = imported & set(ORDER[folder][i:])
+        assert not later, f"{name} imports {later}"
 
 
 def test_what_stands_apart_imports_nothing_of_ours():
-    assert not [m for kind, m in imports_of(PACKAGE / "datasets.py") if kind == "own"]
-    files = (PACKAGE / "estimator_checks").glob("*.py")
-    names = {path.stem for path in (PACKAGE / "estimator_checks").glob("*.py")}
-    for path in files:
-        own = {module for kind, module in imports_of(path) if kind == "own"}
-        assert own <= names, path.name
+    for path in [PACKAGE / "datasets.py", *files_of("estimator_checks")]:
+        assert not own_imports(path), path.name
 
 
 @pytest.mark.parametrize("engine", DOORS)
 def test_an_engine_has_one_door(engine):
     users = {
-        path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        for path in PACKAGE.rglob("*.py")
-        if engine in {module for _, module in imports_of(path)}
+        room_of(path) for path in PACKAGE.rglob("*.py") if engine in imports_of(path)
     }
     assert users == {DOORS[engine]}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.name)
+def test_functions_fit_a_screen_and_files_are_short(path):
+    text = path.read_text(encoding="utf-8")
+    estimators = ("_classifier.py", "_extractor.py", "_multitask.py")
+    if path.parent != PACKAGE or path.name not in estimators:
+        assert len(text.splitlines()) <= 350
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            size = node.end_lineno - body[0].lineno + 1 if body else 0
+            # The estimators' __init__ assigns a parameter a line.
+            assert size <= 50, f"{node.name} has {size} lines"
 
 
 def test_importing_the_package_is_light_and_changes_nothing():
     code = """
 import logging, os, sys, warnings
 before = (dict(os.environ), logging.root.level, list(logging.root.handlers))
+import sklearn_attnft
+assert not {"torch", "transformers", "sklearn"} & set(sys.modules)
+assert set(sklearn_attnft.__all__) <= set(dir(sklearn_attnft))
 import torch, sklearn, skorch
 filters = list(warnings.filters)
-import sklearn_attnft
+sklearn_attnft.AttentionFineTuneClassifier
 assert "transformers" not in sys.modules
 assert (dict(os.environ), logging.root.level, list(logging.root.handlers)) == before
 assert list(warnings.filters) == filters
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'Classifier'"):
+        getattr(sklearn_attnft, "Classifier")  # noqa: B009
 
 
 @pytest.mark.parametrize("estimator", PUBLIC)

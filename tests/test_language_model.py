@@ -14,20 +14,16 @@ from sklearn_attnft import (
     AttentionFineTuneClassifier,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
-    _backbone,
-    _lm_stage,
-    _pretrained,
+    _hf,
 )
-from sklearn_attnft._batching import tokenize
-from sklearn_attnft._joint import JointLoss, JointModel, JointTexts
-from sklearn_attnft._language_model import (
-    MaskedCrossEntropy,
-    Masking,
-    TiedHead,
-    masked_texts,
-)
-from sklearn_attnft._losses import ClassificationLoss, TaskLoss
-from sklearn_attnft._modules import ModuleSpec, TaskSpec, TextModel
+from sklearn_attnft._data._masking import Masking, masked_dataset
+from sklearn_attnft._data._tokens import tokenize
+from sklearn_attnft._fit import _lm_stage, _pretrained
+from sklearn_attnft._fit._joint import JointDataset, JointLoss, JointModel
+from sklearn_attnft._model._losses import ClassificationLoss, TaskLoss
+from sklearn_attnft._model._masked_lm import MaskedCrossEntropy, TiedHead
+from sklearn_attnft._model._spec import ModuleSpec, TaskSpec
+from sklearn_attnft._model._text_model import TextModel
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "wonderful star", ""] * 4
 Y = ["good", "bad", "good", "bad", "good", "bad"] * 4
@@ -38,8 +34,8 @@ TEXTS = st.lists(
 
 @pytest.fixture(scope="session")
 def tokenizer(tiny_encoder):
-    config = _backbone.load_config(tiny_encoder)
-    return _backbone.load_tokenizer(
+    config = _hf.load_config(tiny_encoder)
+    return _hf.load_tokenizer(
         tiny_encoder, config, max_length=12, long_texts="truncate"
     )
 
@@ -50,7 +46,7 @@ def masking(probability=0.15):
 
 @given(TEXTS)
 def test_texts_are_read_whole(tokenizer, texts):
-    data = masked_texts(texts, tokenizer, masking(), seed=0)
+    data = masked_dataset(texts, tokenizer, masking(), seed=0)
     assert data.tokens.longest_windows.max() <= 12
     words = data.tokens.words > 0
     expected = [i for ids in tokenizer.encode(texts) for i in ids]
@@ -88,7 +84,7 @@ def test_the_shares_of_masks(tokenizer):
 
 
 def test_masks_differ_between_epochs_but_not_between_scorings(tokenizer):
-    data = masked_texts(X, tokenizer, masking(0.5), seed=0)
+    data = masked_dataset(X, tokenizer, masking(0.5), seed=0)
     repeated = recipe()
     epochs = [
         [
@@ -119,13 +115,13 @@ def test_a_new_head_starts_from_the_frequencies_of_the_tokens():
 
 
 def test_the_perplexity_of_a_loss_beyond_all_measure_is_infinite():
-    assert MaskedCrossEntropy().conclude({"loss": 1e4})["perplexity"] == np.inf
+    assert MaskedCrossEntropy().epoch_metrics({"loss": 1e4})["perplexity"] == np.inf
 
 
 def test_the_last_window_of_a_long_text_is_masked_as_a_text_of_its_own(tokenizer):
     text = "good day and bad night " * 2
     texts = [text * 50, text]
-    tokens = masked_texts(texts, tokenizer, masking(), seed=0).tokens
+    tokens = masked_dataset(texts, tokenizer, masking(), seed=0).tokens
     batches = [tokens.batch(np.array([window])) for window in (49, 50)]
     assert torch.equal(batches[0].input_ids, batches[1].input_ids)
     assert not torch.equal(batches[0].words, batches[1].words)
@@ -212,9 +208,9 @@ def test_no_fold_sees_the_texts_it_is_scored_on(switch, small, monkeypatch):
 
     def spy(texts, *args):
         seen.append(set(texts))
-        return masked_texts(texts, *args)
+        return masked_dataset(texts, *args)
 
-    monkeypatch.setattr(_lm_stage, "masked_texts", spy)
+    monkeypatch.setattr(_lm_stage, "masked_dataset", spy)
     clf = AttentionFineTuneClassifier(**small | {"max_epochs": 1}, **switch)
     folds = cross_validate(clf, rows, Y, cv=3, return_indices=True)["indices"]
     assert len(seen) == 3
@@ -229,7 +225,7 @@ def test_joint_batches_have_company(tokenizer, n_rest):
     tokens, _ = tokenize(texts, tokenizer, with_words=True)
     labels = np.arange(7 + n_rest) % 2
     weights = np.pad(np.ones(7, dtype=np.float32), (0, n_rest))[:, None]
-    data = JointTexts(tokens, (labels,), weights, np.ones(7), masking())
+    data = JointDataset(tokens, (labels,), weights, np.ones(7), masking())
     steps = list(data.training_steps(recipe(batch_size=3, micro_batch_size=4)))
     assert len(steps) == 3
     is_masked = False
@@ -250,12 +246,12 @@ def test_joint_batches_have_company(tokenizer, n_rest):
 def test_an_encoder_without_a_mask_token_is_refused(tokenizer, monkeypatch):
     monkeypatch.setattr(tokenizer, "mask_id", None)
     with pytest.raises(ValueError, match=r"no mask token.*lm_epochs=0"):
-        _pretrained.Backbone("some/encoder", None, tokenizer).masking(0.15)
+        _pretrained.PretrainedEncoder("some/encoder", None, tokenizer).masking(0.15)
 
 
 def test_padding_does_not_change_joint_training(tiny_encoder):
     # One text alone, and beside a longer one: the same logits of classes and tokens.
-    encoder = _backbone.load_encoder(tiny_encoder, _backbone.load_config(tiny_encoder))
+    encoder = _hf.load_encoder(tiny_encoder, _hf.load_config(tiny_encoder))
     task = TaskSpec("attention", "lstm", 3)
     spec = ModuleSpec(32, (0, 1, 2), "attention", (task, task))
     head = TiedHead(encoder.get_input_embeddings().weight, 32, torch.ones(156))

@@ -15,8 +15,8 @@ from sklearn_attnft import (
     AttentionFineTuneClassifier,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
-    _lm_stage,
 )
+from sklearn_attnft._fit import _lm_stage
 
 X = [f"{w} {v} day" for w in tiny.WORDS[:6] for v in tiny.WORDS[:4]]
 Y = ["a", "b", "c"] * 8

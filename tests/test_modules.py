@@ -7,28 +7,23 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sklearn_attnft import _backbone
-from sklearn_attnft._inference import on_device
-from sklearn_attnft._layers import (
+from sklearn_attnft import _hf
+from sklearn_attnft._model._heads import HEADS, POOLINGS
+from sklearn_attnft._model._pooling import (
     LayerAttention,
     LayerMean,
     TokenAttention,
     TokenLSTM,
     TokenPooling,
 )
-from sklearn_attnft._modules import (
-    HEADS,
-    POOLINGS,
-    ModuleSpec,
-    TaskSpec,
-    TextModel,
-    resolve_layers,
-)
+from sklearn_attnft._model._spec import ModuleSpec, TaskSpec, resolve_layers
+from sklearn_attnft._model._text_model import TextModel
+from sklearn_attnft._runtime._device import on_device
 
 
 @pytest.fixture
 def encoder(tiny_encoder):
-    return _backbone.load_encoder(tiny_encoder, _backbone.load_config(tiny_encoder))
+    return _hf.load_encoder(tiny_encoder, _hf.load_config(tiny_encoder))
 
 
 @pytest.fixture
@@ -186,10 +181,10 @@ def test_only_the_last_layer_equals_the_last_hidden_state(encoder):
 
 
 def test_what_is_frozen_has_no_dropout_and_no_gradient(tiny_encoder):
-    config = _backbone.load_config(tiny_encoder, encoder_dropout=0.5)
-    encoder = _backbone.load_encoder(tiny_encoder, config)
+    config = _hf.load_config(tiny_encoder, encoder_dropout=0.5)
+    encoder = _hf.load_encoder(tiny_encoder, config)
     module = TextModel.build(encoder, spec())
-    lower, upper = _backbone.encoder_blocks(encoder)
+    lower, upper = _hf.encoder_blocks(encoder)
     module.freeze([upper])
     module.train()
     assert all(not m.training for m in lower.modules())

@@ -7,9 +7,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.utils.validation import check_is_fitted
 from test_estimator_checks import Bayes
 
-from sklearn_attnft._label_sets import LabelSet
-from sklearn_attnft._validation import check_texts, check_weights
-from sklearn_attnft._validation_tasks import check_label_sets
+from sklearn_attnft._data._targets import LabelSet
+from sklearn_attnft._data._validation import check_texts, check_weights
+from sklearn_attnft._data._validation_tasks import check_label_sets
 from sklearn_attnft.estimator_checks import parametrize_with_text_checks, text_checks
 
 

@@ -24,9 +24,9 @@ from sklearn_attnft import (
     AttentionFineTuneClassifier,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
-    _backbone,
-    _persistence,
+    _hf,
 )
+from sklearn_attnft._persistence import _pack
 from sklearn_attnft.datasets import load_support_tickets
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 50] * 3
@@ -207,7 +207,7 @@ def test_a_checkpoint_that_is_gone(delta, passing_encoder):
 
 
 def test_bits_decide(tiny_encoder):
-    same = _backbone.same_bits
+    same = _hf.same_bits
     assert not same(torch.tensor([0.0]), torch.tensor([-0.0]))
     assert not same(torch.tensor([0.0]), torch.tensor([0.0, 0.0]))
     assert not same(torch.tensor([1], dtype=torch.int32), torch.tensor([1]))
@@ -244,7 +244,7 @@ def test_an_older_schema_is_migrated(small, monkeypatch):
         del packed["specification"]
         return packed
 
-    monkeypatch.setattr(_persistence, "MIGRATIONS", {-1: to_0, 0: to_1})
+    monkeypatch.setattr(_pack, "MIGRATIONS", {-1: to_0, 0: to_1})
     state = {**clf.__getstate__(), "_packed": older}
     loaded = AttentionFineTuneClassifier.__new__(AttentionFineTuneClassifier)
     loaded.__setstate__(state)

@@ -23,9 +23,9 @@ from sklearn_attnft import (
     AttentionFineTuneClassifier,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
-    _progress,
 )
-from sklearn_attnft._progress import is_shown
+from sklearn_attnft._utils import _progress_bar
+from sklearn_attnft._utils._progress_bar import is_shown
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
 Y = ["good", "bad"] * 12
@@ -140,11 +140,13 @@ class TestOurBar:
         assert err == ""
 
     def test_notebooks_have_a_widget(self, monkeypatch):
-        monkeypatch.setattr(_progress.importlib.util, "find_spec", lambda name: name)
+        monkeypatch.setattr(
+            _progress_bar.importlib.util, "find_spec", lambda name: name
+        )
         module = types.ModuleType("tqdm.auto")
         module.tqdm = lambda **options: options
         monkeypatch.setitem(sys.modules, "tqdm.auto", module)
-        assert _progress.open_bar(True, total=3)["total"] == 3
+        assert _progress_bar.open_bar(True, total=3)["total"] == 3
 
 
 class TestCallbacksOfScikitLearn:

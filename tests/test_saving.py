@@ -25,13 +25,11 @@ from sklearn_attnft import (
     AttentionFineTuneClassifier,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
-    _artefact,
-    _backbone,
-    _codec,
-    _persistence,
+    _hf,
 )
-from sklearn_attnft._artefact import CARD, FILES, MANIFEST
-from sklearn_attnft._codec import encode
+from sklearn_attnft._persistence import _directory, _json, _pack
+from sklearn_attnft._persistence._directory import CARD, FILES, MANIFEST
+from sklearn_attnft._persistence._json import encode
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 5] * 3
 Y = np.array(["good", "bad", "good", "bad", "bad", "good"] * 3)
@@ -323,7 +321,7 @@ def test_what_appears_meanwhile_is_not_replaced(
     kind, overwrite, clf, tmp_path, monkeypatch
 ):
     path = tmp_path / "model"
-    sync = _artefact._sync
+    sync = _directory._sync
 
     def meanwhile(directory):
         if not os.path.lexists(path):
@@ -337,7 +335,7 @@ def test_what_appears_meanwhile_is_not_replaced(
                     (path / "mine.txt").write_text("mine")
         sync(directory)
 
-    monkeypatch.setattr(_artefact, "_sync", meanwhile)
+    monkeypatch.setattr(_directory, "_sync", meanwhile)
     with pytest.raises(FileExistsError, match="overwrite=True"):
         clf.save(path, overwrite=overwrite)
     assert list(tmp_path.iterdir()) == [path]
@@ -382,7 +380,7 @@ def test_only_what_save_wrote_is_overwritten(name, clf, saved, tmp_path):
 
 
 def test_a_failed_save_leaves_what_was(clf, saved, monkeypatch):
-    monkeypatch.setattr(_artefact, "_sync", lambda directory: 1 / 0)
+    monkeypatch.setattr(_directory, "_sync", lambda directory: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         clf.save(saved, overwrite=True)
     monkeypatch.undo()
@@ -392,13 +390,13 @@ def test_a_failed_save_leaves_what_was(clf, saved, monkeypatch):
 
 KILLED = """
 import os, pickle, signal, sys
-from sklearn_attnft import _artefact
-kept = _artefact._write_through
+from sklearn_attnft._persistence import _directory
+kept = _directory._write_through
 def write_through(path, data):
     kept(path, data)
     if path.name == sys.argv[3]:
         os.kill(os.getpid(), signal.SIGKILL)
-_artefact._write_through = write_through
+_directory._write_through = write_through
 with open(sys.argv[1], "rb") as file:
     pickle.load(file).save(sys.argv[2])
 """
@@ -425,7 +423,7 @@ def rewrite(directory, **changes):
     for name in FILES:
         if (directory / name).is_file() and name in manifest["files"]:
             data = (directory / name).read_bytes()
-            sha256 = _artefact.hashlib.sha256(data).hexdigest()
+            sha256 = _directory.hashlib.sha256(data).hexdigest()
             manifest["files"][name] = {"size": len(data), "sha256": sha256}
     path.write_text(json.dumps(manifest))
 
@@ -652,13 +650,11 @@ def test_no_configuration_of_another_family_is_made(model_type, saved, monkeypat
 
 @pytest.mark.parametrize("model_type", ["bert", "layoutlm"])
 def test_a_giant_pooler_is_not_made(model_type, monkeypatch):
-    config = json.loads(
-        _backbone.encoder_config(AutoModel.from_pretrained(tiny.ENCODER))
-    )
+    config = json.loads(_hf.encoder_config(AutoModel.from_pretrained(tiny.ENCODER)))
     config |= {"model_type": model_type, "num_hidden_layers": 0, "hidden_size": 2**14}
     config |= {"vocab_size": 9, "num_attention_heads": 1, "max_position_embeddings": 9}
     config |= {"max_2d_position_embeddings": 9}
-    skeleton = _backbone.encoder_skeleton(json.dumps(config))
+    skeleton = _hf.encoder_skeleton(json.dumps(config))
     tensors = [*skeleton.parameters(), *skeleton.buffers()]
     real = [tensor.numel() for tensor in tensors if tensor.device.type != "meta"]
     assert sum(real) < 2**20
@@ -730,7 +726,7 @@ def test_strings_wider_than_they_are(saved):
 
 
 def test_strings_wider_than_the_file(saved, monkeypatch):
-    monkeypatch.setattr(_codec, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(_json, "MOST_BYTES", 10_000)
     wide = {"!": "array", "dtype": "<U1000", "shape": [2], "of": ["a" * 1000, ""]}
     parameters = json.loads((saved / MANIFEST).read_text())["parameters"]
     rewrite(saved, parameters={**parameters, "class_weight": {"a": wide}})
@@ -866,12 +862,12 @@ def test_what_could_not_be_loaded_is_not_saved(clf, tmp_path):
 
 
 def test_a_giant_vocabulary(saved, monkeypatch):
-    monkeypatch.setattr(_artefact, "LONGEST_JSON", 9_000)
+    monkeypatch.setattr(_directory, "LONGEST_JSON", 9_000)
     AttentionFineTuneClassifier.load(saved)
     (saved / "tokenizer.json").write_bytes(b" " * 10_000)
     rewrite(saved)
     refused(saved, r"tokenizer\.json has 10000 bytes; 9000 are the most")
-    monkeypatch.setattr(_artefact, "LONGEST_JSON", 90)
+    monkeypatch.setattr(_directory, "LONGEST_JSON", 90)
     refused(saved, r"estimator\.json was not written by save.* more than 90 bytes")
 
 
@@ -894,7 +890,7 @@ def test_another_class_says_which(saved):
 
 
 def test_a_newer_schema_says_so(saved):
-    rewrite(saved, schema=_persistence.SCHEMA + 1)
+    rewrite(saved, schema=_pack.SCHEMA + 1)
     refused(saved, r"newer sklearn_attnft.* upgrade")
 
 
@@ -903,7 +899,7 @@ def test_an_older_schema_is_migrated(clf, saved, monkeypatch):
         spec = {**packed["spec"], "mixing": "attention"}
         return {**packed, "schema": 1, "spec": spec}
 
-    monkeypatch.setattr(_persistence, "MIGRATIONS", {0: to_1})
+    monkeypatch.setattr(_pack, "MIGRATIONS", {0: to_1})
     module = json.loads((saved / MANIFEST).read_text())["module"]
     rewrite(saved, schema=0, module={**module, "mixing": "of old"})
     assert_alike(AttentionFineTuneClassifier.load(saved), clf)

@@ -12,19 +12,17 @@ from hypothesis import strategies as st
 from recipes import recipe
 from test_families import save
 
-from sklearn_attnft import AttentionFineTuneClassifier, _backbone
-from sklearn_attnft._batching import TokenizedTexts
-from sklearn_attnft._freezing import freeze
-from sklearn_attnft._labelled import LabelledData
-from sklearn_attnft._losses import ClassificationLoss, TaskLoss
-from sklearn_attnft._modules import ModuleSpec, TaskSpec, TextModel
+from sklearn_attnft import AttentionFineTuneClassifier, _hf
+from sklearn_attnft._data._datasets import LabeledDataset
+from sklearn_attnft._data._labeled import LabeledTexts
+from sklearn_attnft._data._tokens import TokenizedTexts
+from sklearn_attnft._fit._trainable import freeze
+from sklearn_attnft._model._losses import ClassificationLoss, TaskLoss
+from sklearn_attnft._model._spec import ModuleSpec, TaskSpec
+from sklearn_attnft._model._text_model import TextModel
 from sklearn_attnft._multitask import SAMPLING
-from sklearn_attnft._seeds import draw_seed, isolated_generator
-from sklearn_attnft._training import (
-    LabelledTexts,
-    parameter_groups,
-    warmup_then_decay,
-)
+from sklearn_attnft._runtime._seeds import draw_seed, isolated_generator
+from sklearn_attnft._training import parameter_groups, warmup_then_decay
 
 RATES = {
     "learning_rate": 1.0,
@@ -36,7 +34,7 @@ RATES = {
 
 @pytest.fixture
 def module(tiny_encoder):
-    encoder = _backbone.load_encoder(tiny_encoder, _backbone.load_config(tiny_encoder))
+    encoder = _hf.load_encoder(tiny_encoder, _hf.load_config(tiny_encoder))
     task = TaskSpec("attention", "linear", 3)
     spec = ModuleSpec(32, (0, 1, 2), "attention", (task,))
     return TextModel.build(encoder, spec)
@@ -66,7 +64,7 @@ def test_deeper_layers_learn_slower_and_vectors_do_not_decay(module):
 
 
 def test_depth_is_counted_from_the_highest_trained_block(module):
-    module.freeze(_backbone.encoder_blocks(module.encoder)[:1])
+    module.freeze(_hf.encoder_blocks(module.encoder)[:1])
     rates = rates_by_name(module, parameter_groups(module, recipe(**RATES)))
     assert rates["encoder.encoder.layer.0.intermediate.dense.weight"] == (1.0, 0.1)
 
@@ -75,7 +73,7 @@ def test_the_norm_behind_the_blocks_learns_as_the_highest(tmp_path):
     from transformers import AutoModel
 
     directory = save("modernbert", tmp_path, AutoModel)
-    encoder = _backbone.load_encoder(directory, _backbone.load_config(directory))
+    encoder = _hf.load_encoder(directory, _hf.load_config(directory))
     spec = ModuleSpec(32, (2,), "attention", (TaskSpec("mean", "linear", 2),))
     module = TextModel.build(encoder, spec)
     rates = rates_by_name(module, parameter_groups(module, recipe(**RATES)))
@@ -92,7 +90,7 @@ def test_blocks_above_the_attended_layers_are_not_trained(
     freeze(module, trainable_layers)
     trained = [
         any(p.requires_grad for p in block.parameters())
-        for block in _backbone.encoder_blocks(module.encoder)
+        for block in _hf.encoder_blocks(module.encoder)
     ]
     assert trained == [highest > 0, highest > 1]
     rates = rates_by_name(module, parameter_groups(module, recipe(**RATES)))
@@ -154,7 +152,7 @@ def test_the_loss_of_several_label_sets():
     missing[1:] = logits[1:]
     changed = ClassificationLoss(tasks, [0.0, 1.0])(missing, (labels, weights))
     torch.testing.assert_close(changed, parts[1])
-    right, count = criterion.measure(logits, (labels, weights))["a"]
+    right, count = criterion.batch_metrics(logits, (labels, weights))["a"]
     assert count == 3
     assert right == ((logits[:, :2].argmax(1) == labels[0]) * weights[:, 0]).sum()
 
@@ -171,13 +169,13 @@ def test_several_labels_are_smoothed_and_missing_ones_left_out():
 
 
 def test_weights_and_draws_of_partly_labelled_texts(tiny_encoder):
-    config = _backbone.load_config(tiny_encoder)
-    tokenizer = _backbone.load_tokenizer(
+    config = _hf.load_config(tiny_encoder)
+    tokenizer = _hf.load_tokenizer(
         tiny_encoder, config, max_length=16, long_texts="truncate"
     )
     labels = np.zeros(4, dtype=np.int64)
     weights = np.array([[1.0, 0], [2, 2], [1, 0], [0, 1]])
-    data = LabelledData(["good"] * 4, (labels, labels), weights)
+    data = LabeledTexts(["good"] * 4, (labels, labels), weights)
     even, _ = data.tokenized(tokenizer)
     # Of the weight 5 of all texts, 4 has the first label and 3 the second.
     np.testing.assert_allclose(even.weights.mean(axis=0), [4 / 5, 3 / 5], rtol=1e-6)
@@ -219,7 +217,7 @@ def test_texts_are_drawn_as_often_as_they_are_to_be(draws, seed):
         0,
     )
     weights = np.ones((len(draws), 1), dtype=np.float32)
-    data = LabelledTexts(tokens, (np.zeros(len(draws), np.int64),), weights, draws)
+    data = LabeledDataset(tokens, (np.zeros(len(draws), np.int64),), weights, draws)
     steps = data.training_steps(recipe(seed, micro_batch_size=3))
     parts = [batch for step in steps for batch, _ in step.parts]
     assert max(map(len, parts)) <= 3
@@ -246,17 +244,15 @@ def test_loading_waits_for_a_fit_in_another_thread(tiny_encoder):
     from transformers.utils import logging
 
     before = logging.get_verbosity()
-    config = _backbone.load_config(tiny_encoder)
-    loading = threading.Thread(
-        target=_backbone.load_encoder, args=(tiny_encoder, config)
-    )
+    config = _hf.load_config(tiny_encoder)
+    loading = threading.Thread(target=_hf.load_encoder, args=(tiny_encoder, config))
     with isolated_generator(0, torch.device("cpu")):
         loading.start()
         loading.join(timeout=0.5)
         assert loading.is_alive()
     loading.join()
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(_backbone.load_config, [tiny_encoder] * 40))
+        list(pool.map(_hf.load_config, [tiny_encoder] * 40))
     assert logging.get_verbosity() == before
 
 
@@ -267,7 +263,7 @@ def test_the_hubs_progress_bars_stay_as_the_user_set_them(tiny_encoder):
     for switch in (hub.disable_progress_bars, hub.enable_progress_bars):
         switch()
         before = hub.are_progress_bars_disabled()
-        _backbone.load_config(tiny_encoder)
+        _hf.load_config(tiny_encoder)
         assert hub.are_progress_bars_disabled() == before
     (hub.disable_progress_bars if was_off else hub.enable_progress_bars)()
 
@@ -277,7 +273,7 @@ def test_bars_that_the_environment_sets_are_left(tiny_encoder, monkeypatch):
     bars = importlib.import_module("huggingface_hub.utils.tqdm")
     for module in (constants, bars):
         monkeypatch.setattr(module, "HF_HUB_DISABLE_PROGRESS_BARS", False)
-    _backbone.load_config(tiny_encoder)  # a change would be warned of
+    _hf.load_config(tiny_encoder)  # a change would be warned of
 
 
 def test_a_pickle_is_loaded_while_a_fit_runs(small):

@@ -17,8 +17,8 @@ from skorch.callbacks import (
 from skorch.callbacks.scoring import ScoringBase
 from skorch.utils import to_device
 
-from .._backbone import encoder_blocks
-from ._rates import warmup_then_decay
+from .._hf import encoder_blocks
+from ._optimizer import warmup_then_decay
 
 # What skorch keeps beside the numbers of an epoch.
 _BOOKKEEPING = {
@@ -55,7 +55,7 @@ def make_callbacks(recipe, n_steps, *, validated):
         )
         callbacks.append(("early_stopping", stopping))
     if recipe.checkpoint.is_kept:
-        callbacks.append(("checkpoint", Checkpointing()))
+        callbacks.append(("checkpoint", ResumeWriter()))
     return callbacks + list(recipe.callbacks)
 
 
@@ -108,7 +108,7 @@ class _Measures(Callback):
         if training:
             return
         targets = to_device(batch[1], net.device)
-        for name, parts in net.criterion_.measure(y_pred, targets).items():
+        for name, parts in net.criterion_.batch_metrics(y_pred, targets).items():
             so_far = self.sums_.get(name, (0, 0))
             self.sums_[name] = tuple(map(operator.add, so_far, parts))
 
@@ -117,7 +117,7 @@ class _Measures(Callback):
             name: total / count if count else math.nan
             for name, (total, count) in self.sums_.items()
         }
-        for name, value in net.criterion_.conclude(means).items():
+        for name, value in net.criterion_.epoch_metrics(means).items():
             net.history.record(f"valid_{name}", value)
 
 
@@ -169,7 +169,7 @@ def rows(history):
     ]
 
 
-class Checkpointing(Callback):
+class ResumeWriter(Callback):
     """Write the state of the loop at the end of epochs, and when it is time to."""
 
     def on_train_begin(self, net, **kwargs):

@@ -16,10 +16,8 @@ from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring
 from skorch.helper import predefined_split
 from skorch.utils import to_device
 
-from .._batching import sorted_batches, tokens_per_batch
-from .._checkpoint import Checkpoint
-from .._inference import autocast
-from .._watch import Watch
+from .._data._batching import sorted_batches, tokens_per_batch
+from .._runtime._device import autocast
 from ._callbacks import (
     check_callbacks,
     make_callbacks,
@@ -27,7 +25,9 @@ from ._callbacks import (
     rows,
     set_random_state,
 )
-from ._rates import parameter_groups
+from ._optimizer import parameter_groups
+from ._progress import Watch
+from ._resume import Checkpoint
 
 # Of what the loss itself learns, which is to move by about 1 in some 100 steps.
 LOSS_RATE = 1e-2
@@ -79,7 +79,7 @@ def train(module, criterion, training, validation, recipe):
         batch, its share in that of all parts, whose ``counts`` it is given. Its
         ``measure`` gives {name: (sum, count)} of them, to be averaged over the
         validation set; its ``conclude`` makes of the averages what is recorded.
-    training, validation : LabelledTexts, or another with its methods
+    training, validation : LabeledDataset, or another with its methods
         `validation` may be None. It is scored after each epoch; with
         ``early_stopping`` it decides.
     recipe : Recipe
@@ -114,7 +114,7 @@ def train(module, criterion, training, validation, recipe):
     del saved  # as large as three encoders
     if recipe.watch.is_rehearsal:
         recipe.watch.rehearse(net, training, validation)
-        criterion.start_epoch()  # what was seen of it says nothing
+        criterion.reset_metrics()  # what was seen of it says nothing
         recipe.checkpoint.end_stage([])
         return []
     net.fit(training, None)
@@ -170,7 +170,7 @@ class _Net(NeuralNet):
         if self.recipe.watch.is_stopped:
             raise KeyboardInterrupt  # as skorch's own callbacks end a stage
         super().on_epoch_begin(net, **kwargs)
-        self.criterion_.start_epoch()
+        self.criterion_.reset_metrics()
 
     def initialize(self):
         super().initialize()

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from .._validation import check_texts
+from .._data._validation import check_texts
 from ._style import BLUE, VERMILION, new_axes
 
 OPACITY = 0.6  # of the darkest shade: black and white text stay legible on it

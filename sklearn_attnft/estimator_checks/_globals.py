@@ -29,7 +29,7 @@ def _random_states():
     return states
 
 
-def _settings():
+def _template():
     root = logging.getLogger()
     settings = {
         "warnings.filters": list(warnings.filters),
@@ -85,7 +85,7 @@ def check_global_settings_untouched(estimator):
     """Warnings, environment, logging and thread counts stay as the user set them."""
     _assert_untouched(
         estimator,
-        _settings,
+        _template,
         "Settings of the process belong to the user: change them in a context that "
         "puts them back, if at all.",
     )

@@ -61,7 +61,7 @@ def main():
     sys.path.insert(0, str(HERE.parent))
     import tiny
 
-    from sklearn_attnft._persistence import SCHEMA
+    from sklearn_attnft._persistence._pack import SCHEMA
 
     directory = HERE / f"schema-{SCHEMA}"
     directory.mkdir()

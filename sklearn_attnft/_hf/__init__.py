@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The one door to transformers: find, load and rebuild encoders and tokenizers.
+
+transformers is imported inside the functions, so that importing the package, cloning
+and grid-searching over parameters never pay for it.
+"""
+
+from ._blocks import encoder_blocks, shares_blocks
+from ._digest import encoder_architecture, encoder_digest, same_bits
+from ._find import DEFAULT_ENCODER, cure, encoder_license, find_encoder, remember
+from ._identity import encoder_identity, once
+from ._model import load_config, load_encoder, load_language_model
+from ._partial import cut_encoder
+from ._rebuild import encoder_config, encoder_skeleton
+from ._tokenizer import TextTokenizer, count_positions, load_tokenizer
+
+__all__ = [
+    "DEFAULT_ENCODER",
+    "TextTokenizer",
+    "count_positions",
+    "cure",
+    "cut_encoder",
+    "encoder_architecture",
+    "encoder_blocks",
+    "encoder_config",
+    "encoder_digest",
+    "encoder_identity",
+    "encoder_license",
+    "encoder_skeleton",
+    "find_encoder",
+    "load_config",
+    "load_encoder",
+    "load_language_model",
+    "load_tokenizer",
+    "once",
+    "remember",
+    "same_bits",
+    "shares_blocks",
+]

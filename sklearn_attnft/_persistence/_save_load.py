@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""An estimator as a directory: what is packed, its parameters, its fitted attributes.
+
+``load`` runs nothing that the directory names: classes are looked up among those that
+are there, and values are data.
+"""
+
+import contextlib
+import inspect
+import platform
+import warnings
+from importlib import metadata
+
+from .. import _hf
+from .._persistence import _directory, _pack
+from .._utils._process import translate_errors
+from ._json import TAG, Room, decode, encode
+from ._model_card import model_card
+
+# The fitted attributes that a directory holds beside the module and its tokenizer.
+FITTED = (
+    "classes_",
+    "history_",
+    "n_iter_",
+    "n_samples_fit_",
+    "task_names_",
+    "truncated_fraction_",
+    "_checkpoint",
+    "_container",
+    "_label_sets",
+    "_sklearn_output_config",
+)
+NEEDED = {"history_", "n_samples_fit_", "truncated_fraction_", "_checkpoint"}
+# Parameters that say what is read and written on a machine: its user's to choose, not
+# those of who made a directory.
+NOT_KEPT = ("allow_pickle", "cache", "checkpoint")
+PACKED = ("module_", "_spec", "_tokenizer")
+REQUESTS = "_metadata_request"  # where scikit-learn keeps what set_fit_request set
+CALLBACKS = "_skl_callbacks"  # and what set_callbacks set
+PACKAGES = (
+    "sklearn_attnft",
+    "numpy",
+    "safetensors",
+    "scikit-learn",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+
+def save(estimator, path, classes, *, overwrite):
+    """Write a fitted estimator to a directory; return its path.
+
+    Parameters
+    ----------
+    estimator : estimator
+    path : str or path-like
+    classes : dict
+        From name to class: what a parameter may be an instance of.
+    overwrite : bool
+    """
+    packed = _pack.pack(*(getattr(estimator, name) for name in PACKED))
+    tokenizer = packed["tokenizer"]
+    manifest = {
+        "schema": packed["schema"],
+        **_describe(estimator, classes),
+        "fitted": _fitted(estimator),
+        "module": encode(packed["spec"]),
+        "tokenizer": encode({k: v for k, v in tokenizer.items() if k != "json"}),
+        "versions": _versions(),
+    }
+    files = {
+        "config.json": packed["config"].encode(),
+        "model.safetensors": packed["encoder"],
+        "heads.safetensors": packed["heads"],
+        "tokenizer.json": tokenizer["json"].encode(),
+        "tokenizer_config.json": _directory.to_json(tokenizer["config"]),
+    }
+    card = _card(estimator, manifest["versions"])
+    return _directory.write(path, manifest, files, card, overwrite=overwrite)
+
+
+def _describe(estimator, classes):
+    """Describe an unfitted estimator: class by name, parameters, metadata requests."""
+    defaults = inspect.signature(type(estimator)).parameters
+    parameters = {}
+    for name, value in estimator.get_params(deep=False).items():
+        if name in NOT_KEPT:
+            continue
+        try:
+            if type(value) in classes.values():
+                described = _describe(value, classes)
+                parameters[name] = {TAG: "estimator", **described}
+            else:
+                parameters[name] = encode(value)
+        except TypeError as error:
+            default = defaults[name].default
+            if default is inspect.Parameter.empty:
+                raise ValueError(f"{name} cannot be saved: {error}.") from error
+            _warn_left_out(f"The parameter {name}", error, f"loads as {default!r}")
+    described = {"class": type(estimator).__name__, "parameters": parameters}
+    if REQUESTS in vars(estimator):
+        described["requests"] = encode(estimator._get_metadata_request()._serialize())
+    return described
+
+
+def _fitted(estimator):
+    """Encode the fitted attributes."""
+    elsewhere = {*estimator._parameters(), *estimator.get_params(deep=False)}
+    elsewhere |= {*PACKED, REQUESTS}
+    attributes = set(vars(estimator)) - elsewhere
+    for name in sorted(attributes - set(FITTED)):
+        why = "set them again" if name == CALLBACKS else "it is not of fit"
+        _warn_left_out(f"The attribute {name}", why, "is not saved")
+    try:
+        return {n: encode(vars(estimator)[n]) for n in FITTED if n in attributes}
+    except TypeError as error:
+        raise ValueError(
+            f"This estimator cannot be saved: {error}. Name label sets and labels by "
+            "str, int or bool, or use joblib.dump."
+        ) from error
+
+
+def _warn_left_out(what, why, consequence):
+    warnings.warn(
+        f"{what} {consequence}: {why}.",
+        UserWarning,
+        stacklevel=5,  # _describe or _fitted, save, the method, the user
+    )
+
+
+def _versions():
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
+
+
+def _card(estimator, versions):
+    fitted = vars(estimator)
+    label_sets = {}
+    if "task_names_" in fitted:
+        pairs = zip(estimator.task_names_, estimator.classes_, strict=True)
+        label_sets = {name: labels.tolist() for name, labels in pairs}
+    elif "classes_" in fitted:
+        label_sets = {None: estimator.classes_.tolist()}
+    encoder = estimator._checkpoint["encoder"]
+    return model_card(
+        name=type(estimator).__name__,
+        encoder=encoder,
+        licence=_hf.encoder_license(encoder),
+        label_sets=label_sets,
+        n_samples=estimator.n_samples_fit_,
+        history=estimator.history_,
+        versions=versions,
+    )
+
+
+def load(cls, path, classes):
+    """Read an estimator of class `cls` from a directory.
+
+    Parameters
+    ----------
+    cls : type
+    path : str or path-like
+    classes : dict
+        From name to class: what a parameter may be an instance of.
+
+    Returns
+    -------
+    estimator
+    """
+
+    def check(manifest):
+        _pack.check_schema(manifest["schema"])
+        name = manifest.get("class")
+        if name != cls.__name__:
+            raise ValueError(
+                f"{path} holds a {name!s:.80}, not a {cls.__name__}: load it with "
+                f"{name!s:.80}.load."
+            )
+
+    with _directory.opened(path, check) as (manifest, files):
+        with _translate_errors(f"{path}: {_directory.MANIFEST}"):
+            room = Room()
+            estimator = _build(cls, manifest, classes, room)
+            vars(estimator).update(_decode_fitted(manifest["fitted"], room))
+            spec = decode(manifest["module"], room)
+            tokenizer = decode(manifest["tokenizer"], room)
+        with _translate_errors(path):
+            tokenizer["json"] = files["tokenizer.json"].read().decode()
+            packed = {
+                "schema": manifest["schema"],
+                "spec": spec,
+                "config": files["config.json"].read().decode(),
+                "tokenizer": tokenizer,
+                "checkpoint": {},
+                "encoder": files["model.safetensors"],
+                "heads": files["heads.safetensors"],
+            }
+            fitted = _pack.unpack(packed)
+            _pack.check_tokenizer(fitted[0], fitted[2])
+            vars(estimator).update(zip(PACKED, fitted, strict=True))
+            estimator._check_consistent()
+    return estimator
+
+
+def _decode_fitted(fitted, room):
+    names = set(fitted)
+    if not NEEDED <= names <= set(FITTED):
+        wrong = sorted(names - set(FITTED) | NEEDED - names)
+        raise ValueError(f"fit sets no others and all of its own: {wrong!r:.100}")
+    fitted = {name: decode(value, room) for name, value in fitted.items()}
+    # A pickle with weights="delta" reads it again.
+    encoder = str(fitted["_checkpoint"]["encoder"])
+    return fitted | {"_checkpoint": {"encoder": encoder, "allow_pickle": False}}
+
+
+def _build(cls, described, classes, room):
+    """Build an unfitted estimator of a class, which may have another as parameter."""
+    values = {}
+    for name, value in described["parameters"].items():
+        if isinstance(value, dict) and value.get(TAG) == "estimator":
+            values[name] = _build(classes[value["class"]], value, classes, room)
+        elif name not in NOT_KEPT:
+            values[name] = decode(value, room)
+    estimator = cls(**values)
+    if "requests" in described:
+        _request(estimator, decode(described["requests"], room))
+    return estimator
+
+
+def _request(estimator, requests):
+    """Set which metadata each method requests: None, a bool, or another name of it."""
+    routing = estimator._get_metadata_request()
+    own = routing._serialize()
+    for method, of_method in requests.items():
+        for name, alias in of_method.items():
+            known = name in own[method] and (
+                alias is None or type(alias) in (bool, str)
+            )
+            if not known:
+                raise ValueError(
+                    f"{method} cannot request {name!r:.80} as {alias!r:.80}"
+                )
+            getattr(routing, method).add_request(param=name, alias=alias)
+    setattr(estimator, REQUESTS, routing)
+
+
+def _translate_errors(what):
+    """Say what it is that no estimator can be made of."""
+    return translate_errors(
+        lambda error: ValueError(
+            f"{what} cannot be loaded ({type(error).__name__}: {error!s:.400})"
+        )
+    )
