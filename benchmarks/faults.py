@@ -78,7 +78,7 @@ def fit(kills, directory):
 
     def work(checkpoint=None):
         clf = AttentionFineTuneClassifier(
-            **SMALL, max_epochs=3, dropout=0.3, lm_epochs=1, checkpoint=checkpoint
+            **SMALL, max_epochs=3, dropout=0.3, lm_epochs=1, checkpoint_dir=checkpoint
         )
         clf.set_params(checkpoint_minutes=0.002).fit(TEXTS[:200], LABELS[:200])
         state = clf.module_.state_dict()

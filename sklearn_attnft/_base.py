@@ -32,16 +32,14 @@ SHARED_CONSTRAINTS = {
     "cache": [str, os.PathLike, None],
     "cache_size": [Interval(Integral, 1, None, closed="left")],
     "micro_batch_size": [Interval(Integral, 1, None, closed="left"), None],
-    "checkpoint": [str, os.PathLike, None],
+    "checkpoint_dir": [str, os.PathLike, None],
     "checkpoint_minutes": [Interval(Real, 0, None, closed="left")],
-    "weights": [StrOptions({"full", "delta"})],
-    "allow_pickle": ["boolean"],
+    "pickle_weights": [StrOptions({"full", "delta"})],
     "verbose": ["verbose"],
 }
 LM_CONSTRAINTS = {
     "lm_epochs": [Interval(Integral, 0, None, closed="left")],
     "lm_learning_rate": [Interval(Real, 0, None, closed="neither")],
-    "mask_probability": [Interval(Real, 0, 1, closed="neither")],
 }
 
 
@@ -82,10 +80,7 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
             "_spec": spec,
             "_tokenizer": tokenizer,
             # As they were at this fit, whatever set_params makes of them.
-            "_checkpoint": {
-                "encoder": _hf.remember(self._template.encoder),
-                "allow_pickle": bool(self._template.allow_pickle),
-            },
+            "_base_model": _hf.remember(self._template.encoder),
         }
 
     def _check_consistent(self):
@@ -162,10 +157,10 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         The directory is a Hugging Face model directory at the same time: the encoder
         in it is opened by ``transformers.AutoModel``, its tokenizer by
         ``AutoTokenizer``, and both by ``encoder=path`` of a new estimator. It holds
-        all weights, whatever the parameter `weights` says. ``estimator.json`` says the
-        rest for people to read, README.md is a model card. The parameter `encoder`
-        is in it as it is, so a local directory tells its path. `allow_pickle`, `cache`
-        and `checkpoint` are left out: they are of this machine.
+        all weights, whatever the parameter `pickle_weights` says. ``estimator.json``
+        says the rest for people to read, README.md is a model card. The parameter `encoder`
+        is in it as it is, so a local directory tells its path. `cache` and
+        `checkpoint_dir` are left out, since they are paths of this machine.
 
         Parameters
         ----------
@@ -205,8 +200,8 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
 
         Needs no network and not the encoder that was fine-tuned. Nothing in the
         directory is executed; what does not fit together is refused before memory is
-        taken for it. `allow_pickle`, `cache` and `checkpoint` have their defaults, so
-        that a directory decides neither what is executed nor what is written later.
+        taken for it. `cache` and `checkpoint_dir` have their defaults, so that a
+        directory does not decide what is written later.
         Its `encoder` is what a next ``fit`` starts from.
 
         Parameters
@@ -237,9 +232,9 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         state = super().__getstate__().copy()
         if "module_" in state:
             fitted = [state.pop(name) for name in ("module_", "_spec", "_tokenizer")]
-            is_delta = self._template.weights == "delta"
+            is_delta = self._template.pickle_weights == "delta"
             state["_packed"] = _pack.pack(
-                *fitted, self._checkpoint if is_delta else None
+                *fitted, self._base_model if is_delta else None
             )
         return state
 

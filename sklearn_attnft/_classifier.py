@@ -141,8 +141,6 @@ class AttentionFineTuneClassifier(
         once, on the sum of their losses, the language model's times `lm_weight`. The
         classifier then reads masked texts while training: one pass of the encoder
         serves both.
-    mask_probability : float, default=0.15
-        Share of the words that the language model has to guess.
     contrastive_epochs : int, default=0
         Passes of contrastive training over the labelled texts, before the classifier
         is trained: for few labels. The cosine of two texts, each the mean of its last
@@ -179,7 +177,7 @@ class AttentionFineTuneClassifier(
         `batch_size` texts. Contrastive pairs are of the whole batch all the same.
         None: all. If the memory is too small, ``fit`` says so and starts anew with
         half of it.
-    checkpoint : str, path-like or None, default=None
+    checkpoint_dir : str, path-like or None, default=None
         Directory in which the state of ``fit`` is kept while it runs. The same ``fit``
         on the same data goes on where the last one was killed, to the same weights;
         one that is finished is not run again. Each combination of parameters and data
@@ -190,17 +188,13 @@ class AttentionFineTuneClassifier(
     checkpoint_minutes : float, default=10.0
         Time between two states, in minutes; one is written at the end of each epoch
         too.
-    weights : {"full", "delta"}, default="full"
+    pickle_weights : {"full", "delta"}, default="full"
         What a pickle holds. "full" is all: it loads without network and without the
         encoder's files. "delta" is what differs from the encoder's checkpoint, to the
         bit, beside the checkpoint's name and sha256: a small file where most of the
         encoder is as it was (`trainable_layers=0`), but the checkpoint is read when
         it is pickled and when it is loaded, and has to be the same. :meth:`save` always
         writes all.
-    allow_pickle : bool, default=False
-        Whether the encoder's weights may be read from ``pytorch_model.bin``, where
-        there is no ``model.safetensors``. That is a pickle, which can run code when it
-        is read: True only for encoders whose makers you trust.
     callbacks : list of skorch callbacks or None, default=None
         Added to the classifier's training, not to the stages before it; cloned before
         use. Training ends early only by a ``skorch.callbacks.EarlyStopping`` among
@@ -340,17 +334,15 @@ class AttentionFineTuneClassifier(
         lm_epochs=0,
         lm_learning_rate=1e-4,
         lm_weight=0.0,
-        mask_probability=0.15,
         contrastive_epochs=0,
         device="auto",
         precision="auto",
         cache=None,
         cache_size=10737418240,
         micro_batch_size=None,
-        checkpoint=None,
+        checkpoint_dir=None,
         checkpoint_minutes=10.0,
-        weights="full",
-        allow_pickle=False,
+        pickle_weights="full",
         callbacks=None,
         random_state=None,
         verbose=0,
@@ -381,17 +373,15 @@ class AttentionFineTuneClassifier(
         self.lm_epochs = lm_epochs
         self.lm_learning_rate = lm_learning_rate
         self.lm_weight = lm_weight
-        self.mask_probability = mask_probability
         self.contrastive_epochs = contrastive_epochs
         self.device = device
         self.precision = precision
         self.cache = cache
         self.cache_size = cache_size
         self.micro_batch_size = micro_batch_size
-        self.checkpoint = checkpoint
+        self.checkpoint_dir = checkpoint_dir
         self.checkpoint_minutes = checkpoint_minutes
-        self.weights = weights
-        self.allow_pickle = allow_pickle
+        self.pickle_weights = pickle_weights
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
@@ -435,13 +425,13 @@ class AttentionFineTuneClassifier(
         MemoryError
             If the memory does not hold a training step on one text.
         OSError
-            If `cache` or `checkpoint` cannot be written to.
+            If `cache` or `checkpoint_dir` cannot be written to.
 
         Warns
         -----
         UserWarning
             If texts are cut, `X_unlabeled` is not read, micro-batches are halved, or
-            `checkpoint` has an unfinished fit that differs in one parameter.
+            `checkpoint_dir` has an unfinished fit that differs in one parameter.
         ConvergenceWarning
             If at the end one class is predicted for every training text, of 32 or more.
         """

@@ -51,8 +51,6 @@ class TransformerFeatureExtractor(
         :class:`AttentionFineTuneClassifier`.
     lm_learning_rate : float, default=1e-4
         Peak rate of the encoder in these.
-    mask_probability : float, default=0.15
-        Share of the words that the language model has to guess.
     random_state : int, RandomState instance or None, default=None
         Seeds ``fit`` if there are `lm_epochs`. None draws a new seed.
     device : str, default="auto"
@@ -80,23 +78,19 @@ class TransformerFeatureExtractor(
         step: gradients of the parts are added up, so that the step stays one of
         32 windows. None: all. If the memory is too small, ``fit`` says so and starts
         anew with half of it.
-    checkpoint : str, path-like or None, default=None
+    checkpoint_dir : str, path-like or None, default=None
         Directory in which the state of ``fit`` is kept while `lm_epochs` run; see
         :class:`AttentionFineTuneClassifier`.
     checkpoint_minutes : float, default=10.0
         Time between two states, in minutes; one is written at the end of each epoch
         too.
-    weights : {"full", "delta"}, default="full"
+    pickle_weights : {"full", "delta"}, default="full"
         What a pickle holds. "full" is all: it loads without network and without the
         encoder's files. "delta" is what differs from the encoder's checkpoint, to the
         bit, beside the checkpoint's name and sha256: a small file where most of the
         encoder is as it was (all of it without `lm_epochs`), but the checkpoint is
         read when it is pickled and when it is loaded, and has to be the same.
         :meth:`save` always writes all.
-    allow_pickle : bool, default=False
-        Whether the encoder's weights may be read from ``pytorch_model.bin``, where
-        there is no ``model.safetensors``. That is a pickle, which can run code when it
-        is read: True only for encoders whose makers you trust.
     verbose : int, default=0
         1: ``fit`` (with `lm_epochs`) and ``transform`` show a progress bar, but not in
         worker processes, whose bars would overwrite one another. 2: there too.
@@ -152,17 +146,15 @@ class TransformerFeatureExtractor(
         pooling="mean",
         lm_epochs=0,
         lm_learning_rate=1e-4,
-        mask_probability=0.15,
         random_state=None,
         device="auto",
         precision="auto",
         cache=None,
         cache_size=10737418240,
         micro_batch_size=None,
-        checkpoint=None,
+        checkpoint_dir=None,
         checkpoint_minutes=10.0,
-        weights="full",
-        allow_pickle=False,
+        pickle_weights="full",
         verbose=0,
     ):
         self.encoder = encoder
@@ -172,17 +164,15 @@ class TransformerFeatureExtractor(
         self.pooling = pooling
         self.lm_epochs = lm_epochs
         self.lm_learning_rate = lm_learning_rate
-        self.mask_probability = mask_probability
         self.random_state = random_state
         self.device = device
         self.precision = precision
         self.cache = cache
         self.cache_size = cache_size
         self.micro_batch_size = micro_batch_size
-        self.checkpoint = checkpoint
+        self.checkpoint_dir = checkpoint_dir
         self.checkpoint_minutes = checkpoint_minutes
-        self.weights = weights
-        self.allow_pickle = allow_pickle
+        self.pickle_weights = pickle_weights
         self.verbose = verbose
 
     def _validate_params(self):

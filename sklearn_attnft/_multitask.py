@@ -477,7 +477,7 @@ class MultiTaskClassifier(
         view.history_ = list(self.history_)
         view.n_iter_ = self.n_iter_
         view.n_samples_fit_ = self.n_samples_fit_
-        view._checkpoint = self._checkpoint
+        view._base_model = self._base_model
         return view
 
     @staticmethod

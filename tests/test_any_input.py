@@ -155,7 +155,7 @@ VALUES = {
     "precision": st.just("float32"),
     "device": st.sampled_from(["cpu", "auto", "cuda:7"]),
     "cache": st.just("memory"),
-    "weights": st.sampled_from(["full", "delta"]),
+    "pickle_weights": st.sampled_from(["full", "delta"]),
     "random_state": st.integers(0, 9) | st.none(),
 }
 sensible = st.fixed_dictionaries({}, optional=VALUES)

@@ -112,10 +112,10 @@ PARAMETERS = [
     ({"device": "tpu9"}, "device='tpu9' is not a device"),
     ({"device": "cuda:99"}, "device='cuda:99' was asked for, but this machine has"),
     ({"encoder": 3}, "'encoder' parameter"),
-    ({"weights": "half"}, "'weights' parameter"),
+    ({"pickle_weights": "half"}, "'pickle_weights' parameter"),
     ({"micro_batch_size": 0}, "'micro_batch_size' parameter"),
     ({"checkpoint_minutes": -1}, "'checkpoint_minutes' parameter"),
-    ({"checkpoint": 3}, "'checkpoint' parameter"),
+    ({"checkpoint_dir": 3}, "'checkpoint_dir' parameter"),
     ({"cache": 3}, "'cache' parameter"),
     ({"cache_size": 0}, "'cache_size' parameter"),
 ]

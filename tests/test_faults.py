@@ -249,7 +249,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn_attnft import AttentionFineTuneClassifier
 from test_faults import X, Y
 clf = AttentionFineTuneClassifier(sys.argv[1], max_length=32, max_epochs=500)
-clf.set_params(checkpoint=sys.argv[2])
+clf.set_params(checkpoint_dir=sys.argv[2])
 search = GridSearchCV(clf, {"dropout": [0.1, 0.2, 0.3, 0.4]}, cv=2, n_jobs=2)
 print("begin", flush=True)
 search.fit(X, Y)

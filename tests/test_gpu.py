@@ -103,7 +103,7 @@ def test_a_fit_goes_on_where_it_was_killed(small, params, tmp_path, monkeypatch)
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(_loop._Net, "train_step", train_step)
-    kept = {"checkpoint": tmp_path, "checkpoint_minutes": 0.0, **params}
+    kept = {"checkpoint_dir": tmp_path, "checkpoint_minutes": 0.0, **params}
     with pytest.raises(KeyboardInterrupt):
         fitted(small, **kept)
     found = fitted(small, **kept)

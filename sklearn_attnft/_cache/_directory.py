@@ -20,6 +20,7 @@ import threading
 import time
 import uuid
 
+from .._utils._files import replaced
 from ._claims import claim
 
 CHECKSUM_SIZE = 16
@@ -173,13 +174,5 @@ def _checksum(key, value):
 
 
 def _write(path, stored):
-    """Write a file that is there as a whole or not at all."""
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            file.write(stored)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with replaced(path, sync=False) as file:
+        file.write(stored)

@@ -15,6 +15,7 @@ from ._tokens import TokenBatch, TokenizedTexts, cut_apart, tokenize
 # Of the chosen tokens, 80 % become the mask, 10 % a random token, 10 % stay (Devlin et
 # al. 2019, section 3.1).
 MASKED, RANDOM = 0.8, 0.1
+PROBABILITY = 0.15  # of each word to be chosen
 HELD_OUT = 0.05  # share of the windows that perplexity is measured on
 
 
@@ -47,12 +48,13 @@ class Masking:
     ----------
     mask_id, vocab_size : int
     probability : float
-        Of each word; all its pieces are masked together, and in a batch one at least.
+        Probability of each word to be chosen. All pieces of a word are masked
+        together, and at least one word of a batch is masked.
     """
 
     mask_id: int
     vocab_size: int
-    probability: float
+    probability: float = PROBABILITY
 
     def __call__(self, batch, generator):
         """Mask a batch that knows its words.

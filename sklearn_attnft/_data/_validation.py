@@ -4,13 +4,14 @@
 A sentence says what came, what was expected, and what to do.
 """
 
-import warnings
 from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
+
+from .._utils._warnings import warn
 
 EXPECTED = (
     "a one-dimensional collection of str: a list, tuple, array, Series or a data frame "
@@ -73,11 +74,9 @@ def check_unlabeled(X_unlabeled, params):
     if X_unlabeled is None:
         return []
     if not params["lm_epochs"] and not params["lm_weight"]:
-        warnings.warn(
+        warn(
             "X_unlabeled is not read: only a language model learns from texts without "
             "labels. Set lm_epochs (1, say) or lm_weight above 0.",
-            UserWarning,
-            stacklevel=5,  # _check_data, fit, scikit-learn's wrapper of it, the user
         )
     return check_texts(X_unlabeled, "X_unlabeled")
 

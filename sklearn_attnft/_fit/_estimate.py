@@ -36,7 +36,7 @@ def estimate_fit_of(fit, params, *data):
     """
     own = {
         "cache": None,
-        "checkpoint": None,
+        "checkpoint_dir": None,
         "callbacks": None,
         "random_state": copy.deepcopy(params["random_state"]),
     }

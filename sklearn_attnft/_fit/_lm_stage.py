@@ -67,7 +67,7 @@ def load_start(backbone, texts, params, machine, seed, planned=()):
         encoder = backbone.load_encoder()
         check_trainable(encoder, params)
         return Start(encoder)
-    masking = backbone.masking(params["mask_probability"])
+    masking = backbone.masking()
     encoder, head = backbone.load_language_model()
     check_trainable(encoder, params)
     freeze_embeddings(encoder)
@@ -152,10 +152,7 @@ def _open(encoder, head, backbone, machine, params, counts):
         head={name: _digest(weight.numpy()) for name, weight in weights.items()},
         dropout=params.get("encoder_dropout", 0.0),
         max_length=backbone.tokenizer.max_length,
-        stage={
-            name: params[name]
-            for name in ("lm_epochs", "lm_learning_rate", "mask_probability")
-        },
+        stage={name: params[name] for name in ("lm_epochs", "lm_learning_rate")},
         micro_batch_size=params["micro_batch_size"],
         constants=[BATCH_SIZE, HEAD_LEARNING_RATE],
     )

@@ -5,7 +5,6 @@ import contextlib
 import copy
 import dataclasses
 import math
-import warnings
 
 import numpy as np
 import torch
@@ -31,6 +30,7 @@ from .._training import Recipe, train
 from .._training._progress import Stage
 from .._training._resume import open_resume_state
 from .._utils._process import in_float32
+from .._utils._warnings import warn
 from ._frozen_states import with_frozen_states
 from ._joint import JointDataset, JointLoss, JointModel
 from ._lm_stage import Start, load_start
@@ -237,12 +237,10 @@ def _retry_on_oom(run, params, seed, fingerprint, watch):
             torch.cuda.empty_cache()
         size //= 2
         params = {**params, "micro_batch_size": size}
-        warnings.warn(
+        warn(
             f"The memory of {device} is too small for the texts of a training step at "
             f"once: the fit starts anew with micro_batch_size={size}, at the same "
             "batch_size. Set micro_batch_size to that to save the attempt.",
-            UserWarning,
-            stacklevel=5,  # fit_..., fit, scikit-learn's wrapper of fit, the user
         )
 
 
@@ -264,13 +262,12 @@ def _warn_collapse(collapsed, tasks):
         if label_set.name in collapsed:
             label = label_set.classes.tolist()[collapsed[label_set.name]]
             of = "" if label_set.name is None else f" of {label_set.name!r}"
-            warnings.warn(
+            warn(
                 f"In the last epoch every training text was predicted to be {label!r}"
                 f"{of}: the fit has collapsed, or was too short to learn anything. Set "
                 "learning_rate lower, max_epochs higher, or class_weight='balanced' if "
                 "that class is by far the most frequent.",
                 ConvergenceWarning,
-                stacklevel=7,  # the user's line
             )
 
 
@@ -279,12 +276,10 @@ def _warn_truncation(params, longer, watch):
     is_cut = params["long_texts"] == "truncate" and longer > 0
     if is_cut and not watch.is_rehearsal:  # whose report says it
         # Whole percents: of all folds' fits Python shows a warning once if it is equal.
-        warnings.warn(
+        warn(
             f"Up to {math.ceil(100 * longer)}% of the texts are longer than max_length="
             f"{params['max_length']} tokens; of these the middle is cut out: set "
             "long_texts='window' to read them whole, or raise max_length.",
-            UserWarning,
-            stacklevel=5,  # fit_..., fit, scikit-learn's wrapper of fit, the user
         )
 
 
@@ -314,7 +309,7 @@ def _joint_texts(training, texts, backbone, params):
         tuple(pad(labels) for labels in training.labels),
         pad(training.weights),
         training.draws,
-        backbone.masking(params["mask_probability"]),
+        backbone.masking(),
     )
 
 

@@ -19,7 +19,6 @@ class PretrainedEncoder:
     encoder: str
     config: object
     tokenizer: _hf.TextTokenizer
-    allow_pickle: bool = False
     identity: tuple | None = None
 
     @classmethod
@@ -36,8 +35,7 @@ class PretrainedEncoder:
             max_length=params["max_length"],
             long_texts=params["long_texts"],
         )
-        encoder, allow_pickle = params["encoder"], params["allow_pickle"]
-        return cls(encoder, config, tokenizer, allow_pickle, identity)
+        return cls(params["encoder"], config, tokenizer, identity)
 
     def spec(self, layers, *, mixing, tasks):
         """Describe the module to build on this backbone."""
@@ -46,19 +44,17 @@ class PretrainedEncoder:
 
     def load_encoder(self):
         """Load the weights, from the checkpoint every time."""
-        return _hf.load_encoder(
-            self.encoder, self.config, allow_pickle=self.allow_pickle
-        )
+        return _hf.load_encoder(self.encoder, self.config)
 
     def digest(self, encoder):
         """Return the digest of `encoder`, which is as it was loaded."""
         compute = functools.partial(_hf.encoder_digest, encoder, self.tokenizer)
-        return _hf.once(self.identity, ("digest", self.allow_pickle), compute)
+        return _hf.once(self.identity, "digest", compute)
 
     def identify(self, params, data):
         """Return the seed of a fit to `data`, and its Fingerprint if one is needed."""
         seed = draw_seed(params["random_state"])
-        if params["checkpoint"] is None:
+        if params["checkpoint_dir"] is None:
             return seed, None
         if params["lm_epochs"] or params.get("lm_weight"):
             encoder, head = self.load_language_model()
@@ -76,15 +72,13 @@ class PretrainedEncoder:
 
     def load_language_model(self):
         """Load the weights with the language model's head, or None for it."""
-        return _hf.load_language_model(
-            self.encoder, self.config, allow_pickle=self.allow_pickle
-        )
+        return _hf.load_language_model(self.encoder, self.config)
 
-    def masking(self, probability):
+    def masking(self):
         """Say how this encoder's texts are masked."""
         if self.tokenizer.mask_id is None:
             raise ValueError(
                 f"encoder={self.encoder!r} has no mask token, so it cannot be trained "
                 "as a masked language model: set lm_epochs=0 and lm_weight=0."
             )
-        return Masking(self.tokenizer.mask_id, self.config.vocab_size, probability)
+        return Masking(self.tokenizer.mask_id, self.config.vocab_size)

@@ -2,7 +2,6 @@
 """What is kept of a fitted estimator: JSON and safetensors bytes, no live object."""
 
 import dataclasses
-import warnings
 
 import torch
 from safetensors.torch import save
@@ -12,6 +11,7 @@ from .._hf import TextTokenizer
 from .._model._heads import HEADS, POOLINGS
 from .._model._spec import MIXINGS, ModuleSpec, TaskSpec
 from .._model._text_model import TextModel
+from .._utils._warnings import warn
 from ._safetensors import layout_of, read_weights
 
 SCHEMA = 1
@@ -21,7 +21,7 @@ SCHEMA = 1
 MIGRATIONS = {}
 
 
-def pack(module, spec, tokenizer, checkpoint=None):
+def pack(module, spec, tokenizer, base_model=None):
     """Turn a fitted module and its tokenizer into plain data.
 
     Parameters
@@ -29,9 +29,9 @@ def pack(module, spec, tokenizer, checkpoint=None):
     module : TextModel
     spec : ModuleSpec
     tokenizer : TextTokenizer
-    checkpoint : dict or None
-        "encoder" and "allow_pickle" as the fit had them: leave out what the checkpoint
-        has as well, as it is now. None: pack all.
+    base_model : str or None
+        Name or directory of the pretrained encoder. Weights that are equal to its
+        weights now are left out. If None, all weights are packed.
 
     Returns
     -------
@@ -46,12 +46,12 @@ def pack(module, spec, tokenizer, checkpoint=None):
         "spec": dataclasses.asdict(spec),
         "config": _hf.encoder_config(module.encoder),
         "tokenizer": {"json": tokenizer.json, **tokenizer.settings},
-        "checkpoint": {},
+        "base_model": {},
     }
-    found = _load_again(checkpoint, tokenizer.settings)
+    found = _load_again(base_model, tokenizer.settings)
     if found is not None:
         there, json, digest = found
-        packed["checkpoint"] = {**checkpoint, "sha256": digest}
+        packed["base_model"] = {"encoder": base_model, "sha256": digest}
         if json == tokenizer.json:
             packed["tokenizer"]["json"] = None
         encoder = {
@@ -74,29 +74,26 @@ def _to_bytes(weights):
     return save(weights, metadata={"format": "pt"})
 
 
-def _load_again(checkpoint, settings):
+def _load_again(base_model, settings):
     """Load a checkpoint to leave it out; None, with a warning, if it is gone."""
-    if checkpoint is None:
+    if base_model is None:
         return None
     try:
-        return _load_checkpoint(checkpoint, settings)
+        return _load_pretrained(base_model, settings)
     except ValueError as error:
-        warnings.warn(
-            f"weights='delta', but the encoder cannot be read again, so the pickle "
-            f"holds all weights: {error}",
-            UserWarning,
-            stacklevel=4,  # pack, __getstate__, pickle
+        warn(
+            "pickle_weights='delta', but the encoder cannot be read again, so the "
+            f"pickle holds all weights: {error}",
         )
         return None
 
 
-def _load_checkpoint(checkpoint, settings):
+def _load_pretrained(name, settings):
     """Return weights, tokenizer (JSON) and digest of a checkpoint."""
-    name = checkpoint["encoder"]
     config = _hf.load_config(name)
     lengths = {key: settings[key] for key in ("max_length", "long_texts")}
     tokenizer = _hf.load_tokenizer(name, config, **lengths)
-    encoder = _hf.load_encoder(name, config, allow_pickle=checkpoint["allow_pickle"])
+    encoder = _hf.load_encoder(name, config)
     digest = _hf.encoder_digest(encoder, tokenizer)
     return encoder.state_dict(), tokenizer.json, digest
 
@@ -133,8 +130,8 @@ def unpack(packed):
     of_encoder = _take(layout, "encoder.")
     of_heads = {n: what for n, what in layout.items() if not n.startswith("encoder.")}
     there, tokenizer = {}, dict(packed["tokenizer"])
-    if packed["checkpoint"]:
-        there, json = _wanted(packed["checkpoint"], tokenizer)
+    if packed["base_model"]:
+        there, json = _wanted(packed["base_model"], tokenizer)
         tokenizer["json"] = tokenizer["json"] or json
     encoder = read_weights(packed["encoder"], of_encoder, there)
     heads = read_weights(packed["heads"], of_heads)
@@ -180,15 +177,15 @@ def _spec(stored, n_layers):
     return dataclasses.replace(spec, layers=tuple(spec.layers), tasks=tasks)
 
 
-def _wanted(checkpoint, settings):
+def _wanted(base_model, settings):
     """Load the checkpoint that a pickle builds on; refuse any other."""
-    name, digest = checkpoint["encoder"], checkpoint["sha256"]
+    name, digest = base_model["encoder"], base_model["sha256"]
     wanted = (
-        f"This estimator was pickled with weights='delta' and needs the encoder "
+        f"This estimator was pickled with pickle_weights='delta' and needs the encoder "
         f"{name!r} of sha256 {digest}"
     )
     try:
-        weights, json, found = _load_checkpoint(checkpoint, settings)
+        weights, json, found = _load_pretrained(name, settings)
     except ValueError as error:
         raise ValueError(f"{wanted}: {error}") from error
     if found != digest:

@@ -8,12 +8,12 @@ are there, and values are data.
 import contextlib
 import inspect
 import platform
-import warnings
 from importlib import metadata
 
 from .. import _hf
 from .._persistence import _directory, _pack
 from .._utils._process import translate_errors
+from .._utils._warnings import warn
 from ._json import TAG, Room, decode, encode
 from ._model_card import model_card
 
@@ -25,15 +25,15 @@ FITTED = (
     "n_samples_fit_",
     "task_names_",
     "truncated_fraction_",
-    "_checkpoint",
+    "_base_model",
     "_container",
     "_label_sets",
     "_sklearn_output_config",
 )
-NEEDED = {"history_", "n_samples_fit_", "truncated_fraction_", "_checkpoint"}
+NEEDED = {"history_", "n_samples_fit_", "truncated_fraction_", "_base_model"}
 # Parameters that say what is read and written on a machine: its user's to choose, not
 # those of who made a directory.
-NOT_KEPT = ("allow_pickle", "cache", "checkpoint")
+NOT_KEPT = ("cache", "checkpoint_dir")
 PACKED = ("module_", "_spec", "_tokenizer")
 REQUESTS = "_metadata_request"  # where scikit-learn keeps what set_fit_request set
 CALLBACKS = "_skl_callbacks"  # and what set_callbacks set
@@ -122,10 +122,8 @@ def _fitted(estimator):
 
 
 def _warn_left_out(what, why, consequence):
-    warnings.warn(
+    warn(
         f"{what} {consequence}: {why}.",
-        UserWarning,
-        stacklevel=5,  # _describe or _fitted, save, the method, the user
     )
 
 
@@ -145,7 +143,7 @@ def _card(estimator, versions):
         label_sets = {name: labels.tolist() for name, labels in pairs}
     elif "classes_" in fitted:
         label_sets = {None: estimator.classes_.tolist()}
-    encoder = estimator._checkpoint["encoder"]
+    encoder = estimator._base_model
     return model_card(
         name=type(estimator).__name__,
         encoder=encoder,
@@ -195,7 +193,7 @@ def load(cls, path, classes):
                 "spec": spec,
                 "config": files["config.json"].read().decode(),
                 "tokenizer": tokenizer,
-                "checkpoint": {},
+                "base_model": {},
                 "encoder": files["model.safetensors"],
                 "heads": files["heads.safetensors"],
             }
@@ -212,9 +210,8 @@ def _decode_fitted(fitted, room):
         wrong = sorted(names - set(FITTED) | NEEDED - names)
         raise ValueError(f"fit sets no others and all of its own: {wrong!r:.100}")
     fitted = {name: decode(value, room) for name, value in fitted.items()}
-    # A pickle with weights="delta" reads it again.
-    encoder = str(fitted["_checkpoint"]["encoder"])
-    return fitted | {"_checkpoint": {"encoder": encoder, "allow_pickle": False}}
+    # A pickle with pickle_weights="delta" reads it again.
+    return fitted | {"_base_model": str(fitted["_base_model"])}
 
 
 def _build(cls, described, classes, room):

@@ -14,26 +14,25 @@ import os
 import platform
 import tempfile
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from .._utils._warnings import warn
 from .._version import __version__
 
 # What changes nothing of the fitted model.
 _IRRELEVANT = {
-    "allow_pickle",
     "cache_size",
-    "checkpoint",
+    "checkpoint_dir",
     "checkpoint_minutes",
     "device",
     "encoder",  # by its content
     "random_state",  # by the seed that it gives
     "verbose",
-    "weights",
+    "pickle_weights",
 }
 
 
@@ -119,8 +118,8 @@ def _as_text(value):
     if hasattr(value, "get_params") and not isinstance(value, type):
         return _as_text(type(value)) + _as_text(value.get_params(deep=False))
     raise ValueError(
-        f"checkpoint cannot tell {value!r:.80} from others of its kind, so it would "
-        "not know which fit to go on with: set checkpoint=None, or pass a class or "
+        f"checkpoint_dir cannot tell {value!r:.80} from others of its kind, so it "
+        "would not know which fit to go on with: set checkpoint_dir=None, or pass a class or "
         "function of a module, or an object with get_params."
     )
 
@@ -243,11 +242,9 @@ class Checkpoint:
             yield
             self._is_whole = True
         except (OSError, RuntimeError) as error:  # torch's, of a full disk, is one
-            warnings.warn(
+            warn(
                 f"The state of the fit could not be written to {self.folder} "
                 f"({error}); the fit goes on, and the state from before is kept.",
-                UserWarning,
-                stacklevel=4,
             )
 
     def end_stage(self, rows):
@@ -287,14 +284,14 @@ def open_resume_state(params, fingerprint):
     changed = {"micro_batch_size": _as_text(params["micro_batch_size"])}
     parameters = {**fingerprint.parameters, **changed}
     fingerprint = dataclasses.replace(fingerprint, parameters=parameters)
-    folder = Path(params["checkpoint"]).absolute() / fingerprint.name
+    folder = Path(params["checkpoint_dir"]).absolute() / fingerprint.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(
             error.errno,
-            f"checkpoint={str(params['checkpoint'])!r} cannot be written to ({error}): "
-            "pass a directory with write permission, or None",
+            f"checkpoint_dir={str(params['checkpoint_dir'])!r} cannot be written to "
+            f"({error}): pass a directory with write permission, or None",
         ) from error
     _sweep(folder)
     known = _description(folder)
@@ -318,13 +315,11 @@ def _warn_of_near(folder, fingerprint):
         # Micro-batches that were too large are no fit to go back to.
         if len(differing) == 1 and differing != ["micro_batch_size"]:
             (name,) = differing
-            warnings.warn(
-                f"checkpoint has an unfinished fit of the same data with {name}="
+            warn(
+                f"checkpoint_dir has an unfinished fit of the same data with {name}="
                 f"{near.parameters.get(name)}, which is {name}="
                 f"{fingerprint.parameters.get(name)} now: it is not continued. Set "
                 f"{name} back to go on with it, or delete {other}.",
-                UserWarning,
-                stacklevel=7,  # the user's line
             )
 
 

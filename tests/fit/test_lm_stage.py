@@ -9,7 +9,7 @@ import tiny
 from counting import CountingClassifier, uses
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from test_checkpoint import Killed, assert_same_fit, kill  # noqa: F401
+from test_resume import Killed, assert_same_fit, kill  # noqa: F401
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
@@ -158,7 +158,7 @@ def test_a_fit_that_was_killed_after_the_stage_goes_on(
     parameters = {**small, "lm_epochs": 1, "dropout": 0.3}
     plain = AttentionFineTuneClassifier(**parameters).fit(X, Y)
     AttentionFineTuneClassifier(**parameters, pooling="max", cache="memory").fit(X, Y)
-    kept = {"checkpoint": tmp_path, "checkpoint_minutes": 0, "cache": "memory"}
+    kept = {"checkpoint_dir": tmp_path, "checkpoint_minutes": 0, "cache": "memory"}
     clf = AttentionFineTuneClassifier(**parameters, **kept)
     kill(n_steps)
     with pytest.raises(Killed):

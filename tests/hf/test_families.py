@@ -112,7 +112,7 @@ def test_it_fits_and_moves(encoder, parameters):
 def test_it_is_saved_as_transformers_reads_it(encoder, tmp_path):
     from transformers import AutoModel, AutoTokenizer
 
-    clf = classifier(encoder, trainable_layers=0, weights="delta").fit(X, Y)
+    clf = classifier(encoder, trainable_layers=0, pickle_weights="delta").fit(X, Y)
     proba = clf.predict_proba(X)
     path = clf.save(tmp_path / "model")
     loaded = AttentionFineTuneClassifier.load(path)

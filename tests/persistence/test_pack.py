@@ -99,7 +99,7 @@ def test_the_real_encoder_is_stored_once(tmp_path):
 
 def test_the_difference_to_the_real_encoder_is_small(tmp_path):
     clf = AttentionFineTuneClassifier(
-        trainable_layers=0, weights="delta", max_epochs=1, random_state=0
+        trainable_layers=0, pickle_weights="delta", max_epochs=1, random_state=0
     ).fit(X[:5], Y[:5])
     assert len(pickle.dumps(clf)) < 1_000_000
     (moved,) = outputs_of_a_new_process(clf, directory=tmp_path, texts=X[:5])
@@ -125,14 +125,14 @@ def test_the_best_of_a_grid_moves_to_a_new_process(tmp_path):
 def delta(small, passing_encoder):
     """Parameters of a classifier that is pickled as a difference."""
     encoder = str(passing_encoder)
-    return {**small, "max_length": 60, "encoder": encoder, "weights": "delta"}
+    return {**small, "max_length": 60, "encoder": encoder, "pickle_weights": "delta"}
 
 
 @pytest.mark.parametrize("trainable_layers", [0, 1, "all"])
 def test_a_difference_is_as_small_as_what_was_trained(trainable_layers, delta):
     delta |= {"trainable_layers": trainable_layers}
     clf = AttentionFineTuneClassifier(**delta).fit(X, Y)
-    full = len(pickle.dumps(copy.copy(clf).set_params(weights="full")))
+    full = len(pickle.dumps(copy.copy(clf).set_params(pickle_weights="full")))
     size = len(pickle.dumps(clf))
     assert size < {0: 0.1, 1: 0.6, "all": 1}[trainable_layers] * full
     loaded = pickle.loads(pickle.dumps(clf))
@@ -155,7 +155,9 @@ def test_a_template_says_how_several_label_sets_are_pickled(delta):
     )
     loaded = pickle.loads(dumped)
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
-    view = pickle.loads(pickle.dumps(loaded.task("b").set_params(weights="delta")))
+    view = pickle.loads(
+        pickle.dumps(loaded.task("b").set_params(pickle_weights="delta"))
+    )
     np.testing.assert_array_equal(view.predict_proba(X), clf.predict_proba(X)[1])
 
 
@@ -262,7 +264,7 @@ def pickled_encoder(passing_encoder):
 
 @pytest.mark.parametrize("lm_epochs", [0, 1])
 def test_an_encoder_in_a_pickle_is_read_only_by_name(lm_epochs, small, pickled_encoder):
-    small |= {"lm_epochs": lm_epochs, "weights": "delta", "max_length": 60}
+    small |= {"lm_epochs": lm_epochs, "pickle_weights": "delta", "max_length": 60}
     expected = AttentionFineTuneClassifier(**small).fit(X, Y).predict_proba(X)
     clf = AttentionFineTuneClassifier(**small | {"encoder": pickled_encoder})
     with pytest.raises(ValueError, match=r"only, a pickle.*allow_pickle=True"):

@@ -11,7 +11,7 @@ import pytest
 import sklearn_attnft
 from sklearn_attnft._persistence._pack import MIGRATIONS, SCHEMA
 
-ARTEFACTS = Path(__file__).parent / "artefacts"
+ARTEFACTS = Path(__file__).parents[1] / "artefacts"
 sys.path.insert(0, str(ARTEFACTS))
 CLASSES = {
     "classifier": sklearn_attnft.AttentionFineTuneClassifier,

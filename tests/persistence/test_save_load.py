@@ -152,15 +152,15 @@ def test_what_is_not_fitted_is_not_saved(tmp_path):
 
 
 def test_what_a_machine_may_do_is_not_loaded(small, tmp_path):
-    small |= {"weights": "delta", "allow_pickle": True, "cache": "memory"}
-    small |= {"checkpoint": str(tmp_path / "checkpoint")}
+    small |= {"pickle_weights": "delta", "allow_pickle": True, "cache": "memory"}
+    small |= {"checkpoint_dir": str(tmp_path / "checkpoint")}
     template = AttentionFineTuneClassifier(**small)
     several = MultiTaskClassifier(template).fit(X, {"a": Y, "b": Y})
     path = several.save(tmp_path / "several")
     manifest = json.loads((path / MANIFEST).read_text())
     described = manifest["parameters"]["estimator"]["parameters"]
     assert not {"allow_pickle", "cache", "checkpoint"} & set(described)
-    described |= {"allow_pickle": True, "cache": "/", "checkpoint": "/"}
+    described |= {"allow_pickle": True, "cache": "/", "checkpoint_dir": "/"}
     manifest["fitted"]["_checkpoint"] = {"encoder": tiny.ENCODER, "allow_pickle": True}
     rewrite(path, parameters=manifest["parameters"], fitted=manifest["fitted"])
     loaded = MultiTaskClassifier.load(path)
@@ -915,7 +915,7 @@ def test_the_global_random_state_is_left(saved):
 
 def test_loading_needs_no_encoder(small, tmp_path):
     encoder = shutil.copytree(tiny.ENCODER, tmp_path / "encoder")
-    small |= {"encoder": str(encoder), "weights": "delta"}
+    small |= {"encoder": str(encoder), "pickle_weights": "delta"}
     clf = AttentionFineTuneClassifier(**small).fit(X, Y)
     path = clf.save(tmp_path / "model")
     shutil.rmtree(encoder)

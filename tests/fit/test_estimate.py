@@ -140,7 +140,7 @@ def test_nothing_is_written_called_or_stored(small, tmp_path, capfd):
         verbose=2,
         callbacks=[Never()],
         cache=tmp_path,
-        checkpoint=tmp_path / "checkpoint",
+        checkpoint_dir=tmp_path / "checkpoint",
         max_length=4,  # cuts, which it says in the report, and not in a warning
     )
     assert clf.estimate_fit(X, Y).truncated_fraction > 0

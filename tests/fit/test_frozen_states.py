@@ -138,9 +138,9 @@ def test_what_the_memory_does_not_hold_is_computed(deep, monkeypatch):
 
 
 def test_a_fit_that_is_done_keeps_nothing(deep, windows_read, tmp_path):
-    first = classifier(deep, checkpoint=tmp_path).fit(X, Y)
+    first = classifier(deep, checkpoint_dir=tmp_path).fit(X, Y)
     windows_read.clear()
-    again = classifier(deep, checkpoint=tmp_path).fit(X, Y)
+    again = classifier(deep, checkpoint_dir=tmp_path).fit(X, Y)
     assert not windows_read
     np.testing.assert_array_equal(first.predict_proba(X), again.predict_proba(X))
 

@@ -300,7 +300,7 @@ class TestCallbacksOfScikitLearn:
             if epoch == 4:
                 raise KeyboardInterrupt
 
-        clf = classifier(small, **LM, checkpoint=tmp_path, verbose=1)
+        clf = classifier(small, **LM, checkpoint_dir=tmp_path, verbose=1)
         with pytest.raises(KeyboardInterrupt):
             clf.set_callbacks(Recorder(die)).fit(X, Y)
         recorder = Recorder()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
-from test_explanation import X, Y, fitted
+from test_explain import X, Y, fitted
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,

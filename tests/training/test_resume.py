@@ -88,7 +88,7 @@ PARAMETERS = [
 def test_a_fit_goes_on_where_it_was_killed(parameters, minutes, small, kill, tmp_path):
     clf = AttentionFineTuneClassifier(**{**small, **parameters})
     expected = clf.fit(X, Y)
-    kept = {"checkpoint": tmp_path, "checkpoint_minutes": minutes}
+    kept = {"checkpoint_dir": tmp_path, "checkpoint_minutes": minutes}
     clf = AttentionFineTuneClassifier(**{**small, **parameters, **kept})
     kills = 0
     for n_steps in (0, 1, 2, 5, 1, 4, 3, 7):
@@ -110,7 +110,7 @@ def test_several_label_sets_go_on(small, kill, tmp_path):
     y = [["a", "x"], ["b", None], ["a", "y"], ["b", "x"], ["a", "y"], ["b", "x"]] * 4
     template = AttentionFineTuneClassifier(**small, dropout=0.2)
     expected = MultiTaskClassifier(template, task_weights="uncertainty").fit(X, y)
-    template.set_params(checkpoint=tmp_path, checkpoint_minutes=0)
+    template.set_params(checkpoint_dir=tmp_path, checkpoint_minutes=0)
     clf = MultiTaskClassifier(template, task_weights="uncertainty")
     for n_steps in (2, 3):
         kill(n_steps)
@@ -125,7 +125,7 @@ def test_an_extractor_goes_on(small, kill, tmp_path):
     texts = [f"{text} number {i}" for i, text in enumerate(X * 4)]
     extractor = TransformerFeatureExtractor(small["encoder"], **parameters)
     expected = extractor.fit(texts)
-    kept = {"checkpoint": tmp_path, "checkpoint_minutes": 0}
+    kept = {"checkpoint_dir": tmp_path, "checkpoint_minutes": 0}
     extractor = TransformerFeatureExtractor(small["encoder"], **parameters, **kept)
     for n_steps in (1, 2, 3):
         kill(n_steps)
@@ -136,7 +136,7 @@ def test_an_extractor_goes_on(small, kill, tmp_path):
 
 
 def test_a_finished_fit_is_not_run_again(small, kill, tmp_path):
-    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path, lm_epochs=1)
+    clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path, lm_epochs=1)
     expected = clf.fit(X, Y).predict_proba(X)
     kill(0)
     np.testing.assert_array_equal(clf.fit(X, Y).predict_proba(X), expected)
@@ -155,22 +155,22 @@ def test_the_candidates_of_a_search_share_the_directory(small, kill, tmp_path):
     expected = search().fit(X, Y).cv_results_["mean_test_score"]
     kill(14)
     with pytest.raises(Killed):
-        search(checkpoint=tmp_path).fit(X, Y)
+        search(checkpoint_dir=tmp_path).fit(X, Y)
     kill(math.inf)
     with warnings.catch_warnings():
         # The fit that was killed differs in one parameter from its neighbour.
         warnings.filterwarnings("ignore", message="checkpoint has an unfinished fit")
-        found = search(checkpoint=tmp_path).fit(X, Y).cv_results_["mean_test_score"]
+        found = search(checkpoint_dir=tmp_path).fit(X, Y).cv_results_["mean_test_score"]
     np.testing.assert_array_equal(found, expected)
     assert len(list(tmp_path.iterdir())) == 4  # both folds hold the same texts
     kill(0)
-    search(checkpoint=tmp_path).fit(X, Y)
+    search(checkpoint_dir=tmp_path).fit(X, Y)
 
 
 def test_without_a_random_state_a_fit_goes_on_too(small, kill, tmp_path):
     parameters = {**small, "random_state": None, "dropout": 0.3}
     clf = AttentionFineTuneClassifier(
-        **parameters, checkpoint=tmp_path / "a", checkpoint_minutes=0
+        **parameters, checkpoint_dir=tmp_path / "a", checkpoint_minutes=0
     )
     kill(4)
     with pytest.raises(Killed):
@@ -178,7 +178,7 @@ def test_without_a_random_state_a_fit_goes_on_too(small, kill, tmp_path):
     kill(5)  # of nine
     clf.fit(X, Y)
     kill(math.inf)
-    other = clf.set_params(checkpoint=tmp_path / "b")
+    other = clf.set_params(checkpoint_dir=tmp_path / "b")
     first, second = weights(clf), weights(other.fit(X, Y))
     for name, weight in first.items():
         np.testing.assert_array_equal(second[name], weight)
@@ -187,7 +187,7 @@ def test_without_a_random_state_a_fit_goes_on_too(small, kill, tmp_path):
 def test_a_random_state_instance_is_known_by_its_draw(small, kill, tmp_path):
     def fit():
         parameters = {**small, "random_state": np.random.RandomState(3)}
-        clf = AttentionFineTuneClassifier(**parameters, checkpoint=tmp_path)
+        clf = AttentionFineTuneClassifier(**parameters, checkpoint_dir=tmp_path)
         return clf.fit(X, Y)
 
     first = fit()
@@ -196,7 +196,7 @@ def test_a_random_state_instance_is_known_by_its_draw(small, kill, tmp_path):
 
 
 def test_a_fit_that_nearly_matches_is_named_and_not_continued(small, kill, tmp_path):
-    kept = {"checkpoint": tmp_path, "checkpoint_minutes": 0}
+    kept = {"checkpoint_dir": tmp_path, "checkpoint_minutes": 0}
     clf = AttentionFineTuneClassifier(**small, **kept)
     kill(4)
     with pytest.raises(Killed):
@@ -235,7 +235,7 @@ def name_of_dead(name):
 
 @pytest.mark.parametrize("where", ["here", "another machine"])
 def test_a_running_neighbour_is_no_loss(where, small, kill, tmp_path):
-    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path)
+    clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path)
     clf.set_params(checkpoint_minutes=0)
     kill(4)
     with pytest.raises(Killed):
@@ -256,7 +256,7 @@ def test_a_running_neighbour_is_no_loss(where, small, kill, tmp_path):
 
 
 def test_what_changes_nothing_does_not_matter(small, tmp_path, kill):
-    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path).fit(X, Y)
+    clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path).fit(X, Y)
     kill(0)
     same = {"learning_rate": np.float64(1e-3), "checkpoint_minutes": 3, "device": "cpu"}
     clf.set_params(**same).fit(np.array(X, dtype=object), np.array(Y))
@@ -270,7 +270,9 @@ def stop_after(patience):
 
 
 def test_callbacks_are_told_apart_by_their_parameters(small, tmp_path):
-    clf = AttentionFineTuneClassifier(**small | {"max_epochs": 5}, checkpoint=tmp_path)
+    clf = AttentionFineTuneClassifier(
+        **small | {"max_epochs": 5}, checkpoint_dir=tmp_path
+    )
     epochs = [
         clf.set_params(callbacks=[stop_after(n)]).fit(X, Y).n_iter_ for n in (1, 3)
     ]
@@ -291,7 +293,9 @@ class Norms(Callback):
 
 
 def test_what_callbacks_record_does_not_spoil_the_state(small, kill, tmp_path):
-    clf = AttentionFineTuneClassifier(**small, callbacks=[Norms()], checkpoint=tmp_path)
+    clf = AttentionFineTuneClassifier(
+        **small, callbacks=[Norms()], checkpoint_dir=tmp_path
+    )
     kill(4)
     with pytest.raises(Killed):
         clf.fit(X, Y)
@@ -305,7 +309,7 @@ def test_what_callbacks_record_does_not_spoil_the_state(small, kill, tmp_path):
 def test_an_encoder_of_the_same_weights_may_be_another(small, tmp_path):
     encoder = tmp_path / "encoder"
     shutil.copytree(tiny.ENCODER, encoder)
-    parameters = {**small, "encoder": encoder, "checkpoint": tmp_path / "c"}
+    parameters = {**small, "encoder": encoder, "checkpoint_dir": tmp_path / "c"}
     clf = AttentionFineTuneClassifier(**parameters).fit(X, Y)
     config = json.loads((encoder / "config.json").read_text())
     config["num_attention_heads"] = 4
@@ -317,21 +321,25 @@ def test_an_encoder_of_the_same_weights_may_be_another(small, tmp_path):
 
 def test_the_adapted_encoder_serves_every_pooling(kill, tmp_path):
     extractor = TransformerFeatureExtractor(
-        tiny.ENCODER, max_length=32, lm_epochs=1, random_state=0, checkpoint=tmp_path
+        tiny.ENCODER,
+        max_length=32,
+        lm_epochs=1,
+        random_state=0,
+        checkpoint_dir=tmp_path,
     ).fit(X)
     kill(0)
     extractor.set_params(pooling="max", layers="all").fit(X)
 
 
 def test_a_collapse_is_said_of_a_finished_fit_too(small, tmp_path):
-    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path)
+    clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path)
     for _ in range(2):
         with pytest.warns(ConvergenceWarning):
             clf.fit(["good day"] * 40, ["rare"] + ["common"] * 39)
 
 
 def test_what_a_killed_writer_left_is_swept(small, kill, tmp_path):
-    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path)
+    clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path)
     kill(4)
     with pytest.raises(Killed):
         clf.fit(X, Y)
@@ -349,7 +357,7 @@ def test_a_folder_of_something_else_is_left_alone(small, tmp_path):
         folder = tmp_path / f"mine{i}"
         folder.mkdir()
         (folder / "fit.json").write_text(content)
-    AttentionFineTuneClassifier(**small, checkpoint=tmp_path).fit(X, Y)
+    AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path).fit(X, Y)
 
 
 def test_a_directory_that_goes_away_ends_nothing(small, tmp_path):
@@ -357,7 +365,7 @@ def test_a_directory_that_goes_away_ends_nothing(small, tmp_path):
         def on_epoch_end(self, net, **kwargs):
             shutil.rmtree(tmp_path / "c", ignore_errors=True)
 
-    monkey = {**small, "checkpoint": tmp_path / "c", "callbacks": [Vandal()]}
+    monkey = {**small, "checkpoint_dir": tmp_path / "c", "callbacks": [Vandal()]}
     Vandal.__qualname__ = "Vandal"  # as if it were of a module
     clf = AttentionFineTuneClassifier(**monkey)
     with pytest.warns(UserWarning, match="could not be written"):
@@ -375,14 +383,14 @@ def test_halved_micro_batches_are_no_fit_to_go_back_to(small, monkeypatch, tmp_p
         return original(self, batch)
 
     monkeypatch.setattr(_loop._Net, "infer", infer)
-    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path)
+    clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path)
     with pytest.warns(UserWarning, match="micro_batch_size=4") as caught:
         clf.fit(X, Y)
     assert len(caught) == 1
 
 
 def test_a_state_that_cannot_be_read_is_named(small, tmp_path):
-    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path).fit(X, Y)
+    clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path).fit(X, Y)
     (state,) = tmp_path.glob("*/state.pt")
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"state\.pt cannot be read .* delete it"):
@@ -396,7 +404,7 @@ def test_a_state_runs_no_code(small, tmp_path):
         def __reduce__(self):
             return (os.mkdir, (str(tmp_path / "it-ran"),))
 
-    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path / "c").fit(X, Y)
+    clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path / "c").fit(X, Y)
     (state,) = tmp_path.glob("c/*/state.pt")
     state.write_bytes(pickle.dumps(Evil()))
     with pytest.raises(ValueError, match="cannot be read"):
@@ -407,7 +415,7 @@ def test_a_state_runs_no_code(small, tmp_path):
 def test_a_directory_that_is_none(small, tmp_path):
     path = tmp_path / "file"
     path.write_text("")
-    clf = AttentionFineTuneClassifier(**small, checkpoint=path)
+    clf = AttentionFineTuneClassifier(**small, checkpoint_dir=path)
     with pytest.raises(OSError, match=r"checkpoint='.*file' cannot be written to"):
         clf.fit(X, Y)
 
@@ -418,7 +426,7 @@ def test_a_full_disk_ends_nothing(small, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", save)
-    clf = AttentionFineTuneClassifier(**small, checkpoint=tmp_path)
+    clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path)
     with pytest.warns(UserWarning, match=r"could not be written .*No space left"):
         clf.fit(X, Y)
     assert_same_fit(clf, AttentionFineTuneClassifier(**small).fit(X, Y))
@@ -427,7 +435,7 @@ def test_a_full_disk_ends_nothing(small, tmp_path, monkeypatch):
 
 
 def test_weights_that_went_wrong_are_not_kept(small, tmp_path):
-    kept = {"checkpoint": tmp_path, "checkpoint_minutes": 0}
+    kept = {"checkpoint_dir": tmp_path, "checkpoint_minutes": 0}
     wrong = {"learning_rate": 1e37, "warmup_fraction": 0.9, "max_grad_norm": None}
     clf = AttentionFineTuneClassifier(**{**small, **wrong, **kept})
     with pytest.raises(FloatingPointError, match=r"last good state is in .*") as caught:
@@ -484,10 +492,10 @@ SCRIPT = """
 import sys
 import numpy as np
 from sklearn_attnft import AttentionFineTuneClassifier
-from test_checkpoint import PARAMETERS_OF_A_LONG_FIT, X, Y, weights
+from test_resume import PARAMETERS_OF_A_LONG_FIT, X, Y, weights
 clf = AttentionFineTuneClassifier(sys.argv[1], **PARAMETERS_OF_A_LONG_FIT)
 print("begin", flush=True)
-np.savez(sys.argv[3], **weights(clf.set_params(checkpoint=sys.argv[2]).fit(X, Y)))
+np.savez(sys.argv[3], **weights(clf.set_params(checkpoint_dir=sys.argv[2]).fit(X, Y)))
 """
 
 

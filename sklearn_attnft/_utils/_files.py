@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Files that are replaced as a whole or not at all."""
+
+import contextlib
+import os
+import uuid
+
+
+@contextlib.contextmanager
+def replaced(path, *, sync=True):
+    """Open a file for writing that replaces `path` when it is complete.
+
+    Parameters
+    ----------
+    path : str or path-like
+    sync : bool, default=True
+        Whether to write the content to the disk before the file is renamed, so that a
+        power failure leaves the old file or the new one.
+
+    Yields
+    ------
+    file : binary file
+    """
+    path = os.fspath(path)
+    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
