@@ -158,8 +158,8 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         in it is opened by ``transformers.AutoModel``, its tokenizer by
         ``AutoTokenizer``, and both by ``encoder=path`` of a new estimator. It holds
         all weights, whatever the parameter `pickle_weights` says. ``estimator.json``
-        says the rest for people to read, README.md is a model card. The parameter `encoder`
-        is in it as it is, so a local directory tells its path. `cache` and
+        says the rest for people to read, README.md is a model card. The parameter
+        `encoder` is in it as it is, so a local directory tells its path. `cache` and
         `checkpoint_dir` are left out, since they are paths of this machine.
 
         Parameters

@@ -119,8 +119,8 @@ def _as_text(value):
         return _as_text(type(value)) + _as_text(value.get_params(deep=False))
     raise ValueError(
         f"checkpoint_dir cannot tell {value!r:.80} from others of its kind, so it "
-        "would not know which fit to go on with: set checkpoint_dir=None, or pass a class or "
-        "function of a module, or an object with get_params."
+        "would not know which fit to go on with: set checkpoint_dir=None, or pass "
+        "a class or function of a module, or an object with get_params."
     )
 
 
