@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the estimators share: tags, fitted state and its pickle. No parameters."""
+"""Base of the estimators: tags, fitted state, prediction and pickling."""
 
 import inspect
 import os
 from numbers import Integral, Real
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -12,16 +13,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _hf
 from ._data._validation import check_texts
+from ._fit._estimate import estimate
+from ._fit._pipeline import fit_tasks
+from ._fit._plan import FitData, FitPlan
+from ._fit._stages import count_epochs
 from ._persistence import _pack, _save_load
-from ._runtime import _encoder_cache
-from ._runtime._device import (
-    on_device,
-    resolve_device,
-    resolve_dtype,
-    use_one_thread_after_fork,
-)
+from ._runtime._device import Machine, on_device, use_one_thread_after_fork
+from ._runtime._encoder_cache import cache_info, with_cached_states
 from ._runtime._predict import predict
-from ._training._progress import CallbackContexts, Watch
+from ._training._progress import CallbackContexts, FitProgress
 
 SHARED_CONSTRAINTS = {
     "encoder": [str, os.PathLike],
@@ -44,7 +44,7 @@ LM_CONSTRAINTS = {
 
 
 class TextEstimator(CallbackSupportMixin, BaseEstimator):
-    """Base of the estimators: texts in, a module fitted, one loop to run it.
+    """Base of all estimators: texts in, one fitted module, one prediction loop.
 
     A subclass's ``fit`` sets what :meth:`_fitted_attributes` returns at its end.
     """
@@ -63,89 +63,96 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
 
     @property
     def _template(self):
-        """Whose parameters say how texts are cut and where the module runs."""
+        """The estimator whose parameters say how to train and where to run."""
         return self
 
-    def _watch(self, params, learned, *data):
-        """Begin the fit for those who watch; the arguments are of CallbackContexts."""
-        tasks = CallbackContexts(self, params, learned, *data)
-        return Watch(self._template.verbose, tasks)
+    def _start_progress(self, plan, *data):
+        """Start to report a fit; the data is that of CallbackContexts."""
+        contexts = CallbackContexts(self, count_epochs(plan), *data)
+        return FitProgress(self._template.verbose, contexts)
 
-    def _fitted_attributes(self, module, spec, tokenizer, longer):
-        """Return the fitted attributes that all estimators have."""
-        is_cut = self._template.long_texts == "truncate"
+    def _set_fitted(self, model, progress):
+        """Set all fitted attributes at once, at the end of fit."""
+        vars(self).update(self._fitted_attributes(model))
+        progress.finish()
+        return self
+
+    def _fitted_attributes(self, model):
+        """Return the fitted attributes of all estimators.
+
+        Parameters
+        ----------
+        model : FittedModel
+        """
         return {
-            "module_": module,
-            "truncated_fraction_": longer if is_cut else 0.0,
-            "_spec": spec,
-            "_tokenizer": tokenizer,
-            # As they were at this fit, whatever set_params makes of them.
+            "module_": model.module,
+            "truncated_fraction_": model.truncated_fraction,
+            "n_samples_fit_": model.n_samples,
+            "history_": model.history,
+            "_spec": model.spec,
+            "_tokenizer": model.tokenizer,
+            # As it was in this fit, whatever set_params changes later.
             "_base_model": _hf.remember(self._template.encoder),
         }
 
     def _check_consistent(self):
-        """Refuse parameters out of their range, and labels that the heads have not."""
+        """Check that parameters are valid and that targets match the heads."""
         self._validate_params()
         tasks = [task for task in self._spec.tasks if task.head is not None]
-        heads = [(task.n_outputs, task.multilabel) for task in tasks]
-        labels = self._labels_of_heads()
-        if heads != labels:
+        heads = [(task.n_outputs, task.loss) for task in tasks]
+        targets = self._targets_of_heads()
+        if heads != targets:
             raise ValueError(
-                "The labels do not belong to the weights: they are of (number, several "
-                f"a text) {labels!r:.200}, the heads of {heads!r:.200}."
+                "The labels must match the heads, which have (number of outputs, loss) "
+                f"{heads!r:.200}, got {targets!r:.200}."
             )
 
-    def _labels_of_heads(self):
-        """Return for each head the number of labels, and if a text has several."""
+    def _targets_of_heads(self):
+        """Return for each head the number of classes, and the loss."""
         return []
 
-    def _run(self, X, part=None):
-        """Run the fitted module, or the named part of it, over checked texts."""
+    def _forward(self, X, output="logits"):
+        """Check texts and return the module's output for them."""
         check_is_fitted(self, "module_")
         texts = check_texts(X)
         machine = self._prepare()
-        module, cache = self._recall(machine)
+        module, cache = self._module_and_cache(machine)
         return predict(
-            module if part is None else getattr(module, part),
+            module,
             texts,
             tokenizer=self._tokenizer,
+            machine=machine,
+            output=output,
             verbose=self._template.verbose,
             cache=cache,
-            **machine,
         )
 
     def _prepare(self):
-        """Put the module where it is to run; return the device and the dtype."""
+        """Move the module to its device; return the Machine that it runs on."""
         use_one_thread_after_fork()
-        settings = self._template
-        device = resolve_device(settings.device)
-        on_device(self.module_, device)
-        dtype = resolve_dtype(settings.precision, device)
-        return {"device": device, "dtype": dtype}
+        machine = Machine.of(self._template)
+        on_device(self.module_, machine.device)
+        return machine
 
-    def _recall(self, machine):
-        """Return the module to run, and the cache of its outputs if there is one."""
-        # Not get_params, which takes as long as a small encoder's block.
-        params = vars(self._template)
-        module = _encoder_cache.cached_model(
-            self.module_, self._tokenizer, machine, params
-        )
+    def _module_and_cache(self, machine):
+        """Return the module to run, and the cache of its outputs or None."""
+        settings = self._template
+        module = with_cached_states(self.module_, self._tokenizer, machine, settings)
         return module, None
 
     def cache_info(self):
-        """Say what the cache was good for.
+        """Return cache statistics.
 
         Returns
         -------
         info : namedtuple
-            As of ``functools.lru_cache``. "hits" and "misses" are the look-ups of this
-            object in this process that found something, and those that had to compute
-            it, from its last ``fit`` (or unpickling) on: a clone begins at 0. "maxsize"
-            is `cache_size`; "currsize" the bytes that are stored now, by all who share
-            the cache (a directory is listed for it). All are 0 with ``cache=None``.
+            As that of ``functools.lru_cache``. "hits" and "misses" count the look-ups
+            of this estimator in this process, since its last ``fit`` or since it was
+            unpickled; a clone starts at 0. "maxsize" is `cache_size`. "currsize" is
+            the number of bytes that all who share the cache have stored. All are 0
+            with ``cache=None``.
         """
-        params = self._template._parameters()
-        return _encoder_cache.cache_info(getattr(self, "module_", None), params)
+        return cache_info(getattr(self, "module_", None), self._template)
 
     @property
     def _n_features_out(self):
@@ -154,20 +161,20 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
     def save(self, path, *, overwrite=False):
         """Write the fitted estimator to a directory without a pickle.
 
-        The directory is a Hugging Face model directory at the same time: the encoder
-        in it is opened by ``transformers.AutoModel``, its tokenizer by
-        ``AutoTokenizer``, and both by ``encoder=path`` of a new estimator. It holds
-        all weights, whatever the parameter `pickle_weights` says. ``estimator.json``
-        says the rest for people to read, README.md is a model card. The parameter
-        `encoder` is in it as it is, so a local directory tells its path. `cache` and
-        `checkpoint_dir` are left out, since they are paths of this machine.
+        The directory is also a Hugging Face model directory: ``transformers.AutoModel``
+        opens the encoder in it, ``AutoTokenizer`` its tokenizer, and ``encoder=path``
+        of a new estimator both. It holds all weights, whatever `pickle_weights` is.
+        ``estimator.json`` holds everything else, and README.md is a model card. The
+        parameter `encoder` is stored as it is, so a local directory shows its path.
+        `cache` and `checkpoint_dir` are not stored, since they are paths of this
+        machine.
 
         Parameters
         ----------
         path : str or path-like
-            Of a directory that does not exist. It appears when all is written.
+            A directory that does not exist. It appears when everything is written.
         overwrite : bool, default=False
-            Whether to replace a directory that ``save`` wrote before.
+            Whether to replace a directory that ``save`` has written.
 
         Returns
         -------
@@ -177,18 +184,18 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         FileExistsError
-            If `path` exists, and is not to be replaced or not of ``save``.
+            If `path` exists and may not be replaced, or was not written by ``save``.
         ValueError
-            If labels or names of label sets are of a type that JSON cannot hold, or a
-            parameter is out of its range.
+            If labels or task names have a type that JSON cannot hold, or a parameter
+            is invalid.
         sklearn.exceptions.NotFittedError
-            If it is not fitted.
+            If the estimator is not fitted.
 
         Warns
         -----
         UserWarning
-            If a parameter is an object, such as a callback or a ``RandomState``: it
-            has its default when it is loaded.
+            If a parameter is an object, such as a callback or a ``RandomState``: the
+            loaded estimator has the default instead.
         """
         check_is_fitted(self, "module_")
         self._check_consistent()
@@ -196,18 +203,17 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
 
     @classmethod
     def load(cls, path):
-        """Read an estimator that :meth:`save` wrote.
+        """Read an estimator that :meth:`save` has written.
 
-        Needs no network and not the encoder that was fine-tuned. Nothing in the
-        directory is executed; what does not fit together is refused before memory is
-        taken for it. `cache` and `checkpoint_dir` have their defaults, so that a
-        directory does not decide what is written later.
-        Its `encoder` is what a next ``fit`` starts from.
+        It needs neither a network nor the files of the pretrained encoder. Nothing in
+        the directory is executed; files that do not match are refused before memory is
+        allocated for them. `cache` and `checkpoint_dir` have their defaults, so that a
+        directory does not decide what is written later. A next ``fit`` starts from the
+        pretrained encoder `encoder`.
 
         Parameters
         ----------
         path : str or path-like
-            Of the directory.
 
         Returns
         -------
@@ -216,14 +222,14 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If it is no directory that ``save`` wrote for this class, a newer version
-            of the package wrote it, or a file is missing, damaged, exchanged, or of a
-            kind that could be executed.
+            If ``save`` did not write the directory for this class, if a newer version
+            of the package wrote it, or if a file is missing, damaged, exchanged, or of
+            a kind that could be executed.
         """
         return _save_load.load(cls, path, _classes())
 
     def __copy__(self):
-        # Not by way of __getstate__, which would pack the weights.
+        # Without __getstate__, which would pack the weights.
         new = type(self).__new__(type(self))
         vars(new).update(vars(self))
         return new
@@ -239,7 +245,7 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         return state
 
     def __setstate__(self, state):
-        # What is newer than the pickle is as if nothing was said of it.
+        # Parameters that are newer than the pickle have their defaults.
         parameters = inspect.signature(type(self)).parameters.values()
         defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         state = {**defaults, **state}
@@ -250,8 +256,39 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         super().__setstate__(state)
 
 
+class FineTuningEstimator(TextEstimator):
+    """Base of the estimators that learn from labels.
+
+    A subclass's ``_check_data`` takes the arguments of ``fit`` and returns the
+    parameters, as a dict, and the FitData.
+    """
+
+    def _fit(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
+        """Check the data, fine-tune, and set the fitted attributes."""
+        plan, data = self._plan(X, y, sample_weight, X_val, y_val, X_unlabeled)
+        progress = self._start_progress(plan, X, y, sample_weight)
+        return self._set_fitted(fit_tasks(plan, data, progress), progress)
+
+    def _estimate_fit(self, *data):
+        """Estimate the fit of the same arguments."""
+        self._validate_params()
+        plan, data = self._plan(*data)
+        return estimate(fit_tasks, plan, data)
+
+    def _plan(self, *data) -> tuple[FitPlan, FitData]:
+        parameters, data = self._check_data(*data)
+        return FitPlan.of(parameters, data), data
+
+    def _fitted_attributes(self, model):
+        return {**super()._fitted_attributes(model), "n_iter_": model.n_iter}
+
+    def _float64_logits(self, X):
+        """Return the logits of all tasks, float64, (n_samples, n_outputs)."""
+        return self._forward(X).astype(np.float64)
+
+
 def _classes(base=TextEstimator):
-    """Return the estimators by name: those that are imported already."""
+    """Return the classes of estimators that are imported, by name."""
     classes = {each.__name__: each for each in base.__subclasses__()}
     for each in base.__subclasses__():
         classes = _classes(each) | classes

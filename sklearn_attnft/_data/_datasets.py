@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is trained or scored on: texts, labels and weights, and the steps over them."""
+"""Labeled texts as training steps and scoring batches."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from ._tokens import TokenizedTexts
 
 @dataclass(frozen=True)
 class Step:
-    """What one optimizer step learns from.
+    """The data of one optimizer step.
 
     Attributes
     ----------
     parts : list of (TokenBatch, targets)
-        Run one after the other: the memory is that of the largest.
+        They are run one after the other: memory is needed for the largest.
     counts : object
-        What the criterion divides by: of all parts together.
+        What the criterion divides by, counted over all parts.
     """
 
     parts: list
@@ -31,26 +31,28 @@ class Step:
 
 
 def micro_batches(indices, size):
-    """Cut the indices of a batch into parts of at most `size`; None: one part."""
+    """Split the indices of a batch into parts of at most `size`.
+
+    If `size` is None, there is one part.
+    """
     size = size or len(indices)
     return [indices[i : i + size] for i in range(0, len(indices), size)]
 
 
 @dataclass(frozen=True)
 class LabeledDataset(Dataset):
-    """Texts with their labels, in one label set or several.
+    """Tokenized texts with their labels, in one task or several.
 
     Attributes
     ----------
     tokens : TokenizedTexts
     labels : tuple of ndarray
-        For each label set: of int64, shape (n_texts,), indices of classes; or of
-        float32, shape (n_texts, n_classes), 1 for each class that a text is of.
+        The labels of each task, as ``Target.encode`` returns them.
     weights : ndarray of float32, shape (n_texts, n_tasks)
-        0 where the label is missing. Their mean is at most 1, so that a weighted loss
-        keeps its scale.
+        0 where the label is missing. Their mean is at most 1, so that the weighted
+        loss keeps its scale.
     draws : ndarray of float, shape (n_texts,)
-        How often a text is in an epoch, on average; their mean is 1.
+        How often a text is sampled in an epoch, on average. Their mean is 1.
     """
 
     tokens: TokenizedTexts
@@ -61,25 +63,24 @@ class LabeledDataset(Dataset):
     def __len__(self):
         return len(self.draws)
 
-    def training_steps(self, recipe):
+    def training_steps(self, config, generator):
         """Yield the Steps of one epoch, in random order."""
-        for indices in self.epoch_batches(recipe):
-            parts = micro_batches(indices, recipe.micro_batch_size)
+        for indices in self.epoch_batches(config, generator):
+            parts = micro_batches(indices, config.micro_batch_size)
             yield Step([self._batch(part) for part in parts], len(indices))
 
-    def epoch_batches(self, recipe):
-        """Draw the batches of an epoch, of ``len(self)`` texts, as indices."""
+    def epoch_batches(self, config, generator):
+        """Sample the batches of an epoch, of ``len(self)`` texts, as indices."""
         lengths = self.tokens.longest_windows[: len(self)]
-        drawn = np.arange(len(self))
-        generator = recipe.generator
+        sampled = np.arange(len(self))
         if (self.draws != 1).any():
-            # Systematic sampling: every text the integer part of its draws at least.
+            # Systematic sampling: each text occurs at least floor(draws) times.
             order = torch.randperm(len(self), generator=generator).numpy()
-            points = drawn + torch.rand((), generator=generator).item()
+            points = sampled + torch.rand((), generator=generator).item()
             where = np.searchsorted(self.draws[order].cumsum(), points, "right")
-            drawn = order[where.clip(max=len(self) - 1)]  # rounding, at the last
-        batches = shuffled_batches(lengths[drawn], recipe.batch_size, generator)
-        return [drawn[batch] for batch in batches]
+            sampled = order[where.clip(max=len(self) - 1)]  # rounding, at the last
+        batches = shuffled_batches(lengths[sampled], config.batch_size, generator)
+        return [sampled[batch] for batch in batches]
 
     def scoring_batches(self, budget):
         """Yield all texts as (TokenBatch, targets) of at most `budget` tokens."""

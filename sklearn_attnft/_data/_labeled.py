@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Checked texts with labels and weights, before they are tokenised."""
+"""Checked texts with labels and weights, before they are tokenized."""
 
 import dataclasses
 import math
@@ -16,17 +16,17 @@ from ._validation import check_class_weight, check_two_classes
 
 @dataclass(frozen=True)
 class LabeledTexts:
-    """Checked texts with their labels as numbers, in one label set or several.
+    """Checked texts with their labels as numbers, in one task or several.
 
     Attributes
     ----------
     texts : list of str
     labels : tuple of ndarray
-        For each label set, as ``LabelSet.encode`` gives them.
+        The labels of each task, as ``Target.encode`` returns them.
     weights : ndarray of float, shape (n_texts, n_tasks)
-        When they are scored; 0 where the label is missing.
+        Weights for scoring; 0 where the label is missing.
     class_weights : ndarray of float, shape (n_texts, n_tasks), or None
-        What the weights are multiplied by when they are trained on.
+        Factors of the weights in training.
     """
 
     texts: list
@@ -35,7 +35,7 @@ class LabeledTexts:
     class_weights: np.ndarray | None = None
 
     def take(self, indices):
-        """Return a part, in the order of `indices`."""
+        """Return some of the texts, in the order of `indices`."""
         return LabeledTexts(
             [self.texts[i] for i in indices],
             tuple(labels[indices] for labels in self.labels),
@@ -44,12 +44,18 @@ class LabeledTexts:
         )
 
     def tokenized(self, tokenizer, *, sampling=0.0):
-        """Return the same, tokenised, and what is long.
+        """Return the texts as a data set, and which of them are truncated.
 
-        The weights of a label set have the mean that its labels are of all texts, by
-        weight: so their scale does not matter, and without sampling a weight of 2 is
-        the text twice. A text is drawn in proportion to ``n ** -sampling``, where n
-        are the labels, by weight, of its rarest label set.
+        The mean weight of a task is the fraction of the texts, by weight, that have a
+        label of it. So the scale of the weights does not matter, and without sampling
+        a weight of 2 equals repeating the text. A text is sampled in proportion to ``n
+        ** -sampling``, where n is the number of labels, by weight, of its rarest task.
+
+        Returns
+        -------
+        dataset : LabeledDataset
+        is_truncated : ndarray of bool, shape (n_texts,)
+            Whether a text is longer than one window.
         """
         tokens, is_truncated = tokenize(self.texts, tokenizer)
         weights = self.weights
@@ -58,98 +64,103 @@ class LabeledTexts:
         n_labels = self.weights.sum(axis=0)
         rarest = np.where(weights > 0, n_labels, np.inf).min(axis=1)
         draws = (rarest / rarest.min()) ** -sampling
-        shares = n_labels / self.weights.max(axis=1).sum()
+        fractions = n_labels / self.weights.max(axis=1).sum()
         means = weights.mean(axis=0)
-        means[means == 0] = 1.0  # of a label set that is not validated
-        weights = (weights * (shares / means)).astype(np.float32)
-        return LabeledDataset(
-            tokens, self.labels, weights, draws / draws.mean()
-        ), is_truncated
+        means[means == 0] = 1.0  # a task without validation labels
+        weights = (weights * (fractions / means)).astype(np.float32)
+        dataset = LabeledDataset(tokens, self.labels, weights, draws / draws.mean())
+        return dataset, is_truncated
 
 
-def weigh(data, label_sets, class_weights):
-    """Add class weights and drop the texts that weigh nothing.
+def weigh(data, targets, class_weights):
+    """Apply class weights and drop texts with zero weight.
 
     Parameters
     ----------
     data : LabeledTexts
-    label_sets : tuple of LabelSet
+    targets : tuple of Target
     class_weights : sequence
-        The parameter `class_weight` of each.
+        The parameter `class_weight` of each task.
+
+    Returns
+    -------
+    LabeledTexts
     """
     weights = np.ones(data.weights.shape)
-    for task, (label_set, class_weight) in enumerate(
-        zip(label_sets, class_weights, strict=True)
+    for task, (target, class_weight) in enumerate(
+        zip(targets, class_weights, strict=True)
     ):
         rows = np.flatnonzero(data.weights[:, task])
         labels = data.labels[task][rows]
         given = data.weights[rows, task]
-        weights[rows, task] = _class_weights(label_set, class_weight, labels, given)
+        weights[rows, task] = _class_weights(target, class_weight, labels, given)
     data = dataclasses.replace(data, class_weights=weights)
     return data.take(np.flatnonzero((data.weights * weights).any(axis=1)))
 
 
-def _class_weights(label_set, class_weight, labels, weights):
-    """Return the weights that the classes of labelled texts have."""
-    classes = label_set.classes
-    if label_set.multilabel:
+def _class_weights(target, class_weight, labels, weights):
+    """Return the class weight of each labeled text."""
+    classes = target.classes
+    if target.multilabel:
         if class_weight is not None:
             raise ValueError(
-                f"class_weight={class_weight!r} is for label sets with one class a "
-                f"text; in {label_set.name!r} a text may have several: set task_params="
-                f"{{{label_set.name!r}: {{'class_weight': None}}}}."
+                f"`class_weight` must be None for a task with several labels per text, "
+                f"got {class_weight!r} for the task {target.name!r}. Set task_params={{"
+                f"{target.name!r}: {{'class_weight': None}}}}."
             )
         if not len(labels):
-            check_two_classes(labels, label_set.name)
+            check_two_classes(labels, target.name)
         return np.ones(len(labels))
-    check_class_weight(class_weight, classes, label_set.name)
+    check_class_weight(class_weight, classes, target.name)
     present = np.unique(labels)
-    check_two_classes(classes[present], label_set.name)
+    check_two_classes(classes[present], target.name)
     if isinstance(class_weight, dict):
         class_weight = {c: class_weight.get(c, 1.0) for c in classes[present].tolist()}
-    of_class = np.zeros(len(classes))
-    of_class[present] = compute_class_weight(
+    by_class = np.zeros(len(classes))
+    by_class[present] = compute_class_weight(
         class_weight, classes=classes[present], y=classes[labels], sample_weight=weights
     )
-    check_two_classes(classes[np.flatnonzero(of_class)], label_set.name)
-    return of_class[labels]
+    check_two_classes(classes[np.flatnonzero(by_class)], target.name)
+    return by_class[labels]
 
 
-def split(data, label_sets, fraction, seed):
-    """Set a part of the data aside for validation.
+def split(data, targets, fraction, seed):
+    """Set a part of the texts aside for validation.
 
-    It is stratified if there is one label set, and random if there are several, but
-    leaves a text of every class for training. It is scored with the weights of its
-    texts, but not of their classes.
+    The split is stratified if there is one task. With several tasks it is random, but
+    leaves a text of every class for training. The held-out texts are scored with their
+    sample weights, without class weights.
+
+    Returns
+    -------
+    training, held_out : LabeledTexts
     """
     rows = np.arange(len(data.texts))
     try:
-        if len(label_sets) == 1 and not label_sets[0].multilabel:
+        if len(targets) == 1 and not targets[0].multilabel:
             rows = train_test_split(
                 rows, test_size=fraction, stratify=data.labels[0], random_state=seed
             )
         else:
-            rows = _split_several(data, label_sets, fraction, seed)
+            rows = _split_several(data, targets, fraction, seed)
     except ValueError as error:
         raise ValueError(
             f"validation_fraction={fraction} of {len(data.texts)} texts cannot hold "
-            "every class in both parts: raise it, pass X_val and y_val, or set "
+            "every class in both parts. Raise it, pass X_val and y_val, or set "
             f"early_stopping=False ({error})"
         ) from error
     held_out = dataclasses.replace(data.take(rows[1]), class_weights=None)
     return data.take(rows[0]), held_out
 
 
-def _split_several(data, label_sets, fraction, seed):
-    """Draw rows for validation that are not the last of any class in training."""
+def _split_several(data, targets, fraction, seed):
+    """Sample rows for validation that are not the last of any class in training."""
     members = []
-    for task, (label_set, labels) in enumerate(
-        zip(label_sets, data.labels, strict=True)
-    ):
-        if not label_set.multilabel:
-            labels = labels[:, None] == np.arange(len(label_set.classes))
+    for task, (target, labels) in enumerate(zip(targets, data.labels, strict=True)):
+        if not target.multilabel:
+            labels = labels[:, None] == np.arange(len(target.classes))
         members.append((labels == 1) & (data.weights[:, [task]] > 0))
-    members = np.hstack(members)  # (n_texts, classes of all label sets)
+    members = np.hstack(members)  # (n_texts, classes of all tasks)
     left = members.sum(axis=0)
     n_wanted = math.ceil(fraction * len(members))
     valid_part = []

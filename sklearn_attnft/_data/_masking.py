@@ -119,13 +119,13 @@ class MaskedDataset(Dataset):
     def _take(self, indices):
         return dataclasses.replace(self, tokens=self.tokens.take(indices))
 
-    def training_steps(self, recipe):
+    def training_steps(self, config, generator):
         """Yield the Steps of one epoch, of (MaskedBatch, original ids), at random."""
-        lengths, generator = self.tokens.longest_windows, recipe.generator
-        for indices in shuffled_batches(lengths, recipe.batch_size, generator):
+        lengths = self.tokens.longest_windows
+        for indices in shuffled_batches(lengths, config.batch_size, generator):
             parts = [
                 self.masking(self.tokens.batch(part), generator)
-                for part in micro_batches(indices, recipe.micro_batch_size)
+                for part in micro_batches(indices, config.micro_batch_size)
             ]
             yield Step(parts, sum(len(originals) for _, originals in parts))
 

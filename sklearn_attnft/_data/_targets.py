@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A label set: from labels to numbers to train on, and from logits back to labels."""
+"""Targets: from the labels of a task to numbers, and from logits back to labels.
+
+A new kind of target is a subclass of :class:`Target` and a line in `TARGETS`; its
+`loss` names a class in ``_model._losses.LOSSES``.
+"""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
@@ -17,88 +22,71 @@ from ._validation_tasks import check_no_matrix, kind_of_column
 
 
 @dataclass(frozen=True)
-class LabelSet:
-    """What texts are told apart by.
+class Target:
+    """What one task predicts.
 
     Attributes
     ----------
     name : object
-        None in a classifier of one label set.
+        Name of the task; None in a classifier of one task.
     classes : ndarray of shape (n_classes,)
         Sorted.
-    kind : {"labels", "sets", "matrix"}
-        What y has: a label for each text, a set of labels, or a row of 0 and 1. In the
-        latter two a text may be of several classes, or of none.
+    kind : str
+        Its key in `TARGETS`.
+    loss : str
+        Its key in ``LOSSES``.
+    multilabel : bool
+        Whether a text may have several classes.
     """
 
     name: object
     classes: np.ndarray
-    kind: str = "labels"
+    kind: ClassVar[str]
+    loss: ClassVar[str]
+    multilabel: ClassVar[bool]
 
     @classmethod
-    def of(cls, column, name):
-        """Find out of a column of y, as ``check_label_sets`` gives it, what it is."""
-        kind = kind_of_column(column, name)
-        if kind == "matrix":
-            return cls(name, np.arange(column.shape[1]), kind)
-        known = [cell for cell in column if not is_missing(cell)]
-        if kind == "sets":
-            check_no_matrix(known, name)
-        members = _members(known, kind)
-        if members:
-            members = check_labels(members, len(members), f"y[{name!r}]")
-        classes = np.unique(members)
-        if kind == "labels" or not len(classes):
-            check_two_classes(classes, name)
-        return cls(name, classes, kind)
+    def fit(cls, column, name):
+        """Return the target of a column of y, as ``check_label_sets`` gives it."""
+        return cls(name, cls._classes(column, name))
+
+    def as_dict(self):
+        """Return the target in plain values, which :func:`restore_target` reads."""
+        return {"kind": self.kind, "name": self.name, "classes": self.classes}
 
     @property
-    def multilabel(self):
-        """Whether a text may be of several classes."""
-        return self.kind != "labels"
+    def n_outputs(self):
+        """Number of logits."""
+        return len(self.classes)
 
     def present(self, column):
-        """Tell which rows of a column have a label, or a part of a matrix's row."""
-        if self.kind == "matrix":
-            return ~np.isnan(column).all(axis=1)
+        """Return which rows of a column have a label."""
         return ~np.array([is_missing(cell) for cell in column])
 
     def encode(self, column, name, *, unknown_is_wrong=False):
-        """Turn a column of y into numbers; what is missing into zeros.
+        """Return a column of y as numbers.
 
         Parameters
         ----------
         column : as ``check_label_sets`` gives it
         name : str
-            Of the argument.
+            Name of the argument.
         unknown_is_wrong : bool
-            Make -1 of a label that is not among the classes, instead of refusing it.
+            Whether a label that is not among the classes becomes -1 instead of an
+            error.
 
         Returns
         -------
         labels : ndarray
-            Of int64, shape (n_texts,): index of the class. Multilabel: of float32,
-            shape (n_texts, n_classes): 1 where the text is of the class, NaN in the
-            missing cells of a matrix.
+            Indices of the classes, int64, shape (n_texts,); for tags, float32, shape
+            (n_texts, n_classes), 1 where a text has the class and NaN where a cell of
+            a matrix is missing. Rows without a label are 0.
         present : ndarray of bool, shape (n_texts,)
         """
         name = f"{name}[{self.name!r}]"
         column = self._check_kind(column, name)
         present = self.present(column)
-        shape = (len(column), len(self.classes)) if self.multilabel else len(column)
-        labels = np.zeros(shape, dtype=np.float32 if self.multilabel else np.int64)
-        if self.kind == "matrix":
-            labels[present] = column[present]
-            return labels, present
-        known = [cell for cell in column if not is_missing(cell)]
-        indices = self._indices(_members(known, self.kind), name, unknown_is_wrong)
-        if self.kind == "labels":
-            labels[present] = indices
-            return labels, present
-        rows = np.flatnonzero(present).repeat([len(cell) for cell in known])
-        labels[rows, indices.clip(min=0)] = 1
-        labels[rows[indices < 0]] = -1
-        return labels, present
+        return self._encode(column, present, name, unknown_is_wrong), present
 
     def _indices(self, members, name, unknown_is_wrong):
         if not members:
@@ -109,66 +97,171 @@ class LabelSet:
         return encode_labels(members, self.classes, name)
 
     def _check_kind(self, column, name):
-        """Refuse another kind of labels than was fitted; return the column."""
+        """Check that a column has the kind of labels that was fitted; return it."""
         kind = kind_of_column(column, name, "missing")
         if kind == "missing":
-            missing = np.full((len(column), len(self.classes)), np.nan)
-            return missing if self.kind == "matrix" else column
+            return self._missing(column)
         is_wide = kind == "matrix" and column.shape[1] != len(self.classes)
         if kind != self.kind or is_wide:
             raise ValueError(
-                f"{name} is another kind of label set ({kind}); expected {self.kind} "
-                f"of {len(self.classes)} classes, as the y of fit has."
+                f"{name} must have {self.kind} of {len(self.classes)} classes, as the "
+                f"y of fit, got {kind}."
             )
         return column
 
-    def accuracy(self, column, logits, weights):
-        """Return the weighted share of the labelled texts that is right.
+    def _missing(self, column):
+        return column
 
-        None if there are none. A text of several labels is right if all are.
+    def score(self, column, logits, weights):
+        """Return the weighted fraction of the labeled texts that is right.
+
+        It is None if no text has a label. With tags, a text is right if all are.
         """
         labels, present = self.encode(column, "y", unknown_is_wrong=True)
         rows = np.flatnonzero(present & (weights > 0))
         if not len(rows):
             return None
-        if self.multilabel:
-            right = ((logits > 0) == labels) | np.isnan(labels)
-            right = right.all(axis=1)
-        else:
-            right = logits.argmax(axis=1) == labels
-        return np.average(right[rows], weights=weights[rows])
-
-    def predict(self, logits):
-        """Return labels (n_texts,); multilabel: 0 and 1, (n_texts, n_classes)."""
-        if self.multilabel:
-            return (logits > 0).astype(np.int64)
-        return self.classes[logits.argmax(axis=1)]
+        return np.average(self._right(logits, labels)[rows], weights=weights[rows])
 
     def cells(self, logits):
-        """Return labels as a column of y has them."""
-        labels = self.predict(logits)
-        if self.kind != "sets":
-            return labels
-        cells = np.empty(len(labels), dtype=object)
-        for i, row in enumerate(labels):
-            cells[i] = set(self.classes[row == 1].tolist())
-        return cells
+        """Return predicted labels in the form that a column of y has."""
+        return self.predict(logits)
+
+
+class OneOfN(Target):
+    """One class per text."""
+
+    kind = "labels"
+    loss = "cross_entropy"
+    multilabel = False
+
+    @staticmethod
+    def _classes(column, name):
+        known = [cell for cell in column if not is_missing(cell)]
+        if known:
+            known = check_labels(known, len(known), f"y[{name!r}]")
+        classes = np.unique(known)
+        check_two_classes(classes, name)
+        return classes
+
+    def _encode(self, column, present, name, unknown_is_wrong):
+        labels = np.zeros(len(column), dtype=np.int64)
+        known = [cell for cell in column if not is_missing(cell)]
+        labels[present] = self._indices(known, name, unknown_is_wrong)
+        return labels
+
+    def _right(self, logits, labels):
+        return logits.argmax(axis=1) == labels
+
+    def predict(self, logits):
+        """Return the most probable class of each text, shape (n_texts,)."""
+        return self.classes[logits.argmax(axis=1)]
 
     def decision(self, logits):
-        """Return logits (n_texts, n_classes); of two classes their difference."""
-        if len(self.classes) == 2 and not self.multilabel:
+        """Return logits (n_texts, n_classes), or the difference of two classes."""
+        if len(self.classes) == 2:
             return logits[:, 1] - logits[:, 0]
         return logits
 
     def probabilities(self, logits):
-        """Return probabilities (n_texts, n_classes); multilabel: each of its own."""
-        return expit(logits) if self.multilabel else softmax(logits, axis=1)
+        """Return probabilities (n_texts, n_classes); rows sum to 1."""
+        return softmax(logits, axis=1)
 
     def log_probabilities(self, logits):
         """Return the logarithms of the probabilities."""
-        return log_expit(logits) if self.multilabel else log_softmax(logits, axis=1)
+        return log_softmax(logits, axis=1)
 
 
-def _members(cells, kind):
-    """Return the labels in cells, one after another."""
-    return [label for cell in cells for label in cell] if kind == "sets" else cells
+class Tags(Target):
+    """Any number of classes per text, as sets of labels."""
+
+    kind = "sets"
+    loss = "binary_cross_entropy"
+    multilabel = True
+
+    @staticmethod
+    def _classes(column, name):
+        known = [cell for cell in column if not is_missing(cell)]
+        check_no_matrix(known, name)
+        members = [label for cell in known for label in cell]
+        if members:
+            members = check_labels(members, len(members), f"y[{name!r}]")
+        classes = np.unique(members)
+        if not len(classes):
+            check_two_classes(classes, name)
+        return classes
+
+    def _encode(self, column, present, name, unknown_is_wrong):
+        labels = np.zeros((len(column), len(self.classes)), dtype=np.float32)
+        known = [cell for cell in column if not is_missing(cell)]
+        members = [label for cell in known for label in cell]
+        indices = self._indices(members, name, unknown_is_wrong)
+        rows = np.flatnonzero(present).repeat([len(cell) for cell in known])
+        labels[rows, indices.clip(min=0)] = 1
+        labels[rows[indices < 0]] = -1
+        return labels
+
+    def _right(self, logits, labels):
+        return (((logits > 0) == labels) | np.isnan(labels)).all(axis=1)
+
+    def predict(self, logits):
+        """Return 1 for each predicted class, int64, shape (n_texts, n_classes)."""
+        return (logits > 0).astype(np.int64)
+
+    def cells(self, logits):
+        """Return predicted labels as sets, an object array of shape (n_texts,)."""
+        cells = np.empty(len(logits), dtype=object)
+        for i, row in enumerate(self.predict(logits)):
+            cells[i] = set(self.classes[row == 1].tolist())
+        return cells
+
+    def decision(self, logits):
+        """Return logits (n_texts, n_classes)."""
+        return logits
+
+    def probabilities(self, logits):
+        """Return the probability of each class by itself, (n_texts, n_classes)."""
+        return expit(logits)
+
+    def log_probabilities(self, logits):
+        """Return the logarithms of the probabilities."""
+        return log_expit(logits)
+
+
+class TagMatrix(Tags):
+    """Any number of classes per text, as a matrix of 0 and 1."""
+
+    kind = "matrix"
+
+    @staticmethod
+    def _classes(column, name):
+        return np.arange(column.shape[1])
+
+    def present(self, column):
+        """Return which rows of a matrix have a cell that is not missing."""
+        return ~np.isnan(column).all(axis=1)
+
+    def _encode(self, column, present, name, unknown_is_wrong):
+        labels = np.zeros((len(column), len(self.classes)), dtype=np.float32)
+        labels[present] = column[present]
+        return labels
+
+    def _missing(self, column):
+        return np.full((len(column), len(self.classes)), np.nan)
+
+    def cells(self, logits):
+        """Return predicted labels as a matrix of 0 and 1."""
+        return self.predict(logits)
+
+
+TARGETS = {target.kind: target for target in (OneOfN, Tags, TagMatrix)}
+
+
+def fit_target(column, name):
+    """Return the target of a column of y, as ``check_label_sets`` gives it."""
+    return TARGETS[kind_of_column(column, name)].fit(column, name)
+
+
+def restore_target(stored):
+    """Return the target that ``Target.as_dict`` has described."""
+    return TARGETS[stored["kind"]](stored["name"], stored["classes"])

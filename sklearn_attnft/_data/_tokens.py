@@ -20,15 +20,16 @@ class TokenBatch:
     input_ids : tensor of int64, shape (n_windows, n_tokens)
     attention_mask : tensor of int64, shape (n_windows, n_tokens)
         1 where there is a token, 0 where there is padding.
-    windows_per_text : tuple of int or None
-        How many consecutive rows belong to each text; None: one row each.
+    windows_per_text : tensor of int64, shape (n_texts,), or None
+        Number of consecutive rows of each text. If None, each text has one row. It
+        stays on the CPU.
     words : tensor of int64, shape (n_windows, n_tokens), or None
         As in :class:`TokenizedTexts`; 0 where there is padding. Stays on the CPU.
     """
 
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
-    windows_per_text: tuple | None = None
+    windows_per_text: torch.Tensor | None = None
     words: torch.Tensor | None = None
 
     def __len__(self):
@@ -124,7 +125,7 @@ class TokenizedTexts:
         mask = (np.arange(n_tokens.max()) < n_tokens[:, None]).astype(np.int64)
         counts, words = None, None
         if len(spans) > len(indices):
-            counts = tuple(np.diff(self.text_starts)[indices].tolist())
+            counts = torch.from_numpy(np.diff(self.text_starts)[indices])
         if self.words is not None:
             words = _pad(self.words, spans, mask.shape, 0)
         ids = _pad(self.ids, spans, mask.shape, self.pad_id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Explanations of a fitted classifier's predictions."""
+"""The methods ``explain`` and ``faithfulness`` of the estimators."""
 
 from numbers import Integral
 
@@ -21,67 +21,67 @@ from ._faithfulness import faithfulness, rank_tokens
 
 
 class ExplainingMixin:
-    """What a classifier with attention says of its predictions."""
+    """Explanations of the predictions of an estimator with attention."""
 
     @property
     def layer_attention_(self):
         """Share of each of `layers` in the mix, float64, (n_attended_layers,)."""
         check_is_fitted(self, "module_")
-        weights = self.module_.tasks[0].mix.weights.detach().cpu().double()
-        return torch.softmax(weights, dim=0).numpy()
+        scores = self.module_.tasks[0].mix.scores.detach().cpu().double()
+        return torch.softmax(scores, dim=0).numpy()
 
     def explain(self, X, *, attribution=None, target=None, words=False):
-        """Say how much each token of each text had of the attention, or of a score.
+        """Return the attention and the attribution of each token of each text.
 
-        Attention says what the context vector was made of, not what would have changed
-        the prediction: :meth:`faithfulness` measures how far it does. The states of
-        tokens have read the whole text, so a token stands for its surroundings too,
-        with ``head="lstm"`` even more: there, the attention is over states of the LSTM.
+        Attention says what the context vector is made of, and not what would change
+        the prediction: :meth:`faithfulness` measures how far it does. The hidden state
+        of a token depends on the whole text, so a token also represents its context,
+        and more so with ``head="lstm"``, where attention is over states of the LSTM.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
         attribution : {"gradient", "integrated_gradients"} or None, default=None
-            Whether to say also what each token adds to the logit of `target`.
-            "gradient" is the gradient times the token's embedding.
-            "integrated_gradients" adds up the gradients on the way from a text of mask
-            tokens (padding tokens, if the vocabulary has none), so that the
-            attributions of a text sum to the difference between the two logits; it
-            takes 64 times as long. Both are computed in float32.
+            How to attribute the logit of `target` to the tokens. "gradient" is the
+            gradient times the token's embedding. "integrated_gradients" sums gradients
+            on the way from a text of mask tokens (of padding tokens, if the vocabulary
+            has no mask), so that the attributions of a text sum to the difference of
+            the two logits; it takes 64 times as long. Both are computed in float32. If
+            None, only attention is returned.
         target : label, default=None
-            One of ``classes_``, to be explained for all texts. None: of each text the
-            class with the highest score.
+            The class whose logit is attributed, for all texts. If None, it is the class
+            with the highest score of each text.
         words : bool, default=False
-            Whether to put the pieces of a word into one row.
+            Whether to sum the pieces of a word into one row.
 
         Returns
         -------
         explanation : pandas.DataFrame
-            Without pandas, a dict of ndarrays. A row for each token that was read, in
-            the order of the texts. Special tokens have no rows, nor does what was cut
-            out of a long text.
+            Without pandas, a dict of ndarrays. It has a row for each token that was
+            read, in the order of the texts. Special tokens and truncated parts of long
+            texts have no rows.
 
-            - "sample": number of the text in `X`.
-            - "token": the text's characters from "start" to "end". What is less than a
-              character, or put before the text by the tokenizer, has the whole of the
-              character.
-            - "start", "end": places in the text, in characters.
-            - "token_attention": share of the context vector, over all windows that the
-              token is in. With ``pooling="attention"`` it is the attention; with
-              "mean", "cls", "max" and "concat" the share of the vector's features that
-              the token decided: all alike, the first token, that of the maximum, or
-              the mean of these three.
-            - "special_attention": share of the special tokens of the text. With
-              "token_attention" over the text it sums to 1.
-            - "attribution": with `attribution`; in logits.
+            - "sample": index of the text in `X`.
+            - "token": the characters of the text from "start" to "end". A token that is
+              a part of a character, or that the tokenizer adds before the text, has the
+              whole character.
+            - "start", "end": positions in the text, in characters.
+            - "token_attention": share of the token in the context vector, over all
+              windows that contain it. With ``pooling="attention"`` it is the attention.
+              With "mean", "cls", "max" and "concat" it is the fraction of the vector's
+              features that the token decides: equal for all tokens, 1 for the first
+              token, the fraction of maxima, and the mean of these three.
+            - "special_attention": share of the special tokens of the text. Together
+              with "token_attention" over the text it sums to 1.
+            - "attribution": in logits, if `attribution` is given.
 
         Raises
         ------
         ValueError
-            If `attribution` is not known, `target` is no label of ``fit``, or is given
-            without `attribution`.
+            If `attribution` is unknown, or if `target` is not a label of ``fit`` or is
+            given without `attribution`.
         sklearn.exceptions.NotFittedError
-            If it is not fitted.
+            If the estimator is not fitted.
 
         References
         ----------
@@ -95,9 +95,9 @@ class ExplainingMixin:
         methods = check_attributions(attribution, ATTRIBUTIONS)
         class_index = check_target(target, self.classes_, attribution)
         texts = check_texts(X)
-        read, values = self._token_values(texts, methods, class_index)
+        table, values = self._token_values(texts, methods, class_index)
         columns = explain(
-            read,
+            table,
             values.pop("attention"),
             values.get(attribution),
             self._tokenizer,
@@ -106,53 +106,53 @@ class ExplainingMixin:
         return _as_frame(columns)
 
     def faithfulness(self, X, *, attribution=None, n_random=5, random_state=None):
-        """Measure how far the tokens that an explanation names decide the prediction.
+        """Measure how far explanations name the tokens that decide the prediction.
 
         The tokens of a text are ranked by their attention, by attributions to the
-        predicted class, and at random. The first 1, 5, 10, 20 and 50 % of them (one at
-        least) are taken out of the text, or are all that is left of it; special tokens
-        stay. What counts is by how much the probability of the predicted class falls,
-        on average over the five shares.
+        predicted class, and at random. The first 1, 5, 10, 20 and 50 % of them (at
+        least one) are removed from the text, or are all that is left of it; special
+        tokens stay. The scores are the decrease of the probability of the predicted
+        class, averaged over the five fractions.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
         attribution : str, list of str or None, default=None
-            "gradient", "integrated_gradients", or both in a list: as of
-            :meth:`explain`, to be measured beside attention.
+            "gradient", "integrated_gradients", or a list of both, as in
+            :meth:`explain`; they are measured in addition to attention.
         n_random : int, default=5
-            Random orders of each text, over which "random" is the mean; 0: none.
+            Number of random orders of each text; "random" is their mean. If 0, there is
+            no random ranking.
         random_state : int, RandomState instance or None, default=None
-            Draws the random orders, and the order of tokens that rank equal.
+            Seed of the random orders, and of the order of tokens with equal rank.
 
         Returns
         -------
         scores : pandas.DataFrame
-            Without pandas, a dict of ndarrays. A row for each text and ranking; texts
-            without tokens have none.
+            Without pandas, a dict of ndarrays. It has a row for each text and ranking;
+            texts without tokens have none.
 
-            - "sample": number of the text in `X`.
+            - "sample": index of the text in `X`.
             - "ranking": "attention", the name of the attribution, or "random".
-            - "comprehensiveness": fall of the probability without the first tokens.
-              High is good: they were needed. Of a faithful ranking it is above that of
+            - "comprehensiveness": decrease of the probability without the first tokens.
+              The higher, the more these tokens were needed. A faithful ranking is above
               random.
-            - "sufficiency": fall of the probability with the first tokens alone. Low
-              is good: they are enough. Of a faithful ranking it is below that of
-              random.
+            - "sufficiency": decrease of the probability with only the first tokens. The
+              lower, the more these tokens suffice. A faithful ranking is below random.
 
-            Both may be negative, where the prediction becomes more certain.
+            Both may be negative, if the prediction becomes more certain.
 
         Raises
         ------
         ValueError
-            If a parameter is out of its range.
+            If a parameter is invalid.
         sklearn.exceptions.NotFittedError
-            If it is not fitted.
+            If the estimator is not fitted.
 
         Notes
         -----
-        A text with holes is not like those that the model was trained on, so a fall is
-        also that of strangeness: compare rankings with random, not with 0.
+        A text with removed tokens differs from the training texts, which alone can
+        lower the probability. So compare rankings with random, not with 0.
 
         References
         ----------
@@ -163,48 +163,48 @@ class ExplainingMixin:
         methods = check_attributions(attribution, ATTRIBUTIONS, several=True)
         check_scalar(n_random, "n_random", Integral, min_val=0)
         texts = check_texts(X)
-        read, values = self._token_values(texts, methods)
-        scores = {name: read.per_token(each) for name, each in values.items()}
+        table, values = self._token_values(texts, methods)
+        scores = {name: table.per_token(each) for name, each in values.items()}
         rng = np.random.RandomState(draw_seed(random_state))
         columns = faithfulness(
             self.module_,
-            read,
-            rank_tokens(read, scores, n_random=n_random, rng=rng),
-            self._label_set.probabilities,
+            table,
+            rank_tokens(table, scores, n_random=n_random, rng=rng),
+            self._target.probabilities,
             self._tokenizer,
             self._prepare(),
         )
         return _as_frame(columns)
 
     def _token_values(self, texts, methods, class_index=None):
-        """Return TokenTable, and "attention" and attributions by their names."""
+        """Return a TokenTable, and attention and attributions by their names."""
         machine = self._prepare()
-        read = TokenTable.of(texts, self._tokenizer)
-        module, _ = self._recall(machine)
-        values = {"attention": token_attention(module, read.tokens, **machine)}
+        table = TokenTable.of(texts, self._tokenizer)
+        module, _ = self._module_and_cache(machine)
+        values = {"attention": token_attention(module, table.tokens, machine)}
         if methods and class_index is None:
-            targets = self._logits(texts).argmax(axis=1)
+            targets = self._forward(texts).argmax(axis=1)
         else:
             targets = np.full(len(texts), class_index)
         for method in methods:
             values[method] = token_attributions(
                 self.module_,
-                read.tokens,
+                table.tokens,
                 targets,
                 method=method,
                 baseline_id=self._tokenizer.filler_id,
-                device=machine["device"],
+                device=machine.device,
             )
-        return read, values
+        return table, values
 
 
 def _as_frame(columns):
-    """Make a data frame of columns if pandas is installed."""
+    """Return a data frame of columns, or the columns without pandas."""
     try:
         import pandas as pd
     except ImportError:
         return columns
-    # str may hold half a surrogate pair, which pandas' own type for text refuses.
+    # A str may hold half a surrogate pair, which the str type of pandas refuses.
     return pd.DataFrame(
         {
             name: pd.Series(column, dtype=column.dtype)

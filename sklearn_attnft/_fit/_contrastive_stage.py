@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Supervised contrastive training, for few labels: texts of a class come together."""
+"""Supervised contrastive training, for few labels."""
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,111 +11,127 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from .._data._datasets import LabeledDataset
-from .._training import train
+from .._training import TrainingConfig, train
 from ._trainable import freeze_embeddings
 
-# Texts of a class that are put into a batch together, so that it has pairs of a class
+# Texts of a class come in groups of this size, so that a batch has pairs of a class
 # however many classes there are.
 TEXTS_PER_CLASS = 4
-CHUNK_SIZE = 8  # texts that the encoder reads
-BATCH_SIZE = 64  # texts that pairs are made of; the more the better
+CHUNK_SIZE = 8  # texts that the encoder reads at once
+BATCH_SIZE = 64  # all pairs of a batch are compared
 
 
-def contrast(encoder, texts, params, recipe):
-    """Train an encoder, in place, so that texts of a class are alike, if asked for.
+@dataclass(frozen=True)
+class ContrastiveStage:
+    """Train the encoder so that texts of a class become similar.
 
-    Of each text it is the mean of the last layer's states that is compared, which is
-    what sentence encoders were trained for.
-
-    Parameters
-    ----------
-    encoder : torch.nn.Module
-    texts : LabeledDataset
-    params : dict
-        The estimator's.
-    recipe : Recipe
-        Of the classifier.
-
-    Returns
-    -------
-    list of dict
-        The stage's part of the history.
+    A text is represented by the mean of its last hidden states, for which sentence
+    encoders are trained.
     """
-    if not params["contrastive_epochs"]:
-        return []
-    freeze_embeddings(encoder)
-    chunk_size = recipe.micro_batch_size
-    recipe = dataclasses.replace(
-        recipe,
-        max_epochs=params["contrastive_epochs"],
-        batch_size=BATCH_SIZE,
-        micro_batch_size=None,  # pairs are of the whole batch
-        early_stopping=False,
-        gradual_unfreezing=False,
-        callbacks=[],
-    )
-    gathered = ContrastiveDataset(**vars(texts))
-    model = SentenceModel(encoder, chunk_size, is_measured=recipe.watch.is_rehearsal)
-    rows = train(model, PairLoss(), gathered, None, recipe)
-    return [{"stage": "contrastive", **row} for row in rows]
+
+    name = "contrastive"
+    config: TrainingConfig
+    training: LabeledDataset
+
+    @staticmethod
+    def epochs(plan):
+        """Return the number of epochs of a plan."""
+        return plan.contrastive_epochs
+
+    @staticmethod
+    def largest_step(plan):
+        """Return the number of texts in a step."""
+        return BATCH_SIZE
+
+    @classmethod
+    def make(cls, fit, config):
+        """Make the stage from a PreparedFit and the classifier's TrainingConfig."""
+        config = dataclasses.replace(
+            config,
+            max_epochs=fit.plan.contrastive_epochs,
+            batch_size=BATCH_SIZE,
+            early_stopping=False,
+            gradual_unfreezing=False,
+            callbacks=[],
+        )
+        return cls(config, ContrastiveDataset(**vars(fit.labeled)))
+
+    @property
+    def n_epochs(self):
+        """Number of epochs."""
+        return self.config.max_epochs
+
+    @property
+    def n_texts(self):
+        """Number of texts of an epoch."""
+        return len(self.training)
+
+    def run(self, state, context):
+        """Train the encoder in place."""
+        freeze_embeddings(state.encoder)
+        model = SentenceModel(state.encoder, self.config.micro_batch_size)
+        # Pairs are made of the whole batch, so it is not split into micro-batches.
+        config = dataclasses.replace(self.config, micro_batch_size=None)
+        rows = train(model, PairLoss(), self.training, None, config, context)
+        return state.with_rows(self.name, rows)
 
 
 class SentenceModel(nn.Module):
-    """The mean of an encoder's last states over the tokens of a text.
+    """The mean of an encoder's last hidden states over the tokens of a text.
+
+    It differs from a TextModel with mean pooling in how it uses memory: the loss needs
+    all texts of a batch, while activations are kept for a few of them only.
 
     Parameters
     ----------
     encoder : torch.nn.Module
     chunk_size : int or None
-        Texts, or windows, of which the memory holds what gradients need. Of more, it
-        is computed again for the gradients, of so many at a time. None: all.
-    is_measured : bool
-        Keep that of the longest texts, for who measures what is kept at the most.
+        Number of texts, or windows, whose activations fit into memory. If a batch has
+        more, activations are computed again for the gradients, for so many texts at a
+        time. If None, all activations are kept.
     """
 
-    def __init__(self, encoder, chunk_size=None, is_measured=False):
+    def __init__(self, encoder, chunk_size=None):
         super().__init__()
         self.encoder = encoder
         self.chunk_size = chunk_size
-        self.is_measured = is_measured
 
     def forward(self, input_ids, attention_mask, windows_per_text=None):
         """Return contexts, float32, shape (n_texts, n_features).
 
-        Texts in company of their class differ in length: they are encoded some at a
-        time, by length, so that little is padding.
+        Texts of a class differ in length. They are encoded some at a time, sorted by
+        length, so that there is little padding.
         """
         lengths = attention_mask.sum(dim=1)
         order, sums = lengths.argsort(), []
-        again = self.chunk_size is not None and self.chunk_size < len(order)
-        for rows in order.split(self.chunk_size if again else CHUNK_SIZE):
+        recompute = self.chunk_size is not None and self.chunk_size < len(order)
+        for rows in order.split(self.chunk_size if recompute else CHUNK_SIZE):
             longest = int(lengths[rows].max())
             inputs = input_ids[rows, :longest], attention_mask[rows, :longest]
-            is_kept = self.is_measured and rows[-1] == order[-1]
-            if again and not is_kept:
-                sums.append(checkpoint(self._sum, *inputs, use_reentrant=False))
+            if recompute:
+                sums.append(checkpoint(self.sum_tokens, *inputs, use_reentrant=False))
             else:
-                sums.append(self._sum(*inputs))
+                sums.append(self.sum_tokens(*inputs))
         sums = torch.cat(sums)[order.argsort()]
         if windows_per_text is not None:
+            counts = windows_per_text.tolist()
             sums, lengths = (
-                torch.stack([part.sum(dim=0) for part in each.split(windows_per_text)])
+                torch.stack([part.sum(dim=0) for part in each.split(counts)])
                 for each in (sums, lengths)
             )
         return sums / lengths[:, None]
 
-    def _sum(self, ids, mask):
+    def sum_tokens(self, ids, mask):
         """Sum over tokens: (n_texts, n_tokens) twice to (n_texts, n_features)."""
         states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         return (states.float() * mask[..., None]).sum(dim=1)
 
 
 class ContrastiveDataset(LabeledDataset):
-    """Labelled texts that come in company of their class; all once in an epoch."""
+    """Labeled texts in groups of a class; each text occurs once in an epoch."""
 
-    def epoch_batches(self, recipe):
-        """Draw the batches of an epoch, as indices; of several label sets, for one."""
-        generator = recipe.generator
+    def epoch_batches(self, config, generator):
+        """Return the batches of an epoch, as indices; each epoch is for one task."""
         task = int(torch.randint(len(self.labels), (), generator=generator))
         labels = np.nan_to_num(self.labels[task])
         _, classes = np.unique(labels, axis=0, return_inverse=True)
@@ -126,21 +143,22 @@ class ContrastiveDataset(LabeledDataset):
         group = (place % TEXTS_PER_CLASS == 0).cumsum() - 1
         rank = torch.randperm(int(group[-1]) + 1, generator=generator).numpy()
         order = order[np.argsort(rank[group], kind="stable")]
-        size = recipe.batch_size
+        size = config.batch_size
         return [order[i : i + size] for i in range(0, len(order), size)]
 
 
 class PairLoss(nn.Module):
-    """Squared difference between the cosine of two texts and what it is to be.
+    """Squared difference between the cosine of two texts and its target.
 
-    That is 1 if they are of one class and 0 if not; multilabel, the share of their
-    classes that both have. Mean over the pairs of a batch that are to be alike, plus
-    the mean over the others, weighted by the product of the texts' weights. As in
-    SetFit (Tunstall et al. 2022, section 3), of all pairs in place of drawn ones.
+    The target is 1 for texts of one class and 0 for others; for tags it is the fraction
+    of their tags that both have. The loss is the mean over the pairs with a target
+    above 0 plus the mean over the other pairs, weighted by the product of the texts'
+    weights. As in SetFit (Tunstall et al. 2022, section 3), but over all pairs of a
+    batch instead of sampled ones.
     """
 
     def forward(self, contexts, targets, counts=None):
-        """Contexts (n_texts, n_features) and (labels, weights) to a scalar."""
+        """Compute a scalar from contexts (n_texts, n_features) and labels."""
         normal = F.normalize(contexts, dim=1)
         cosines = normal @ normal.T
         labels, weights = targets
@@ -151,23 +169,25 @@ class PairLoss(nn.Module):
         return sum(losses) / len(losses)
 
     def reset_metrics(self):
-        """Do nothing: no epoch has anything of its own."""
+        """Do nothing: this loss keeps nothing between epochs."""
 
 
 def _mean_of_both(cosines, labels, weights):
-    """Return the loss of one label set."""
-    wanted = _likeness(labels)
+    """Return the loss of one task."""
+    wanted = _similarity(labels)
     pairs = torch.outer(weights, weights).fill_diagonal_(0.0)
     errors = (cosines - wanted).square()
     total = 0.0
     for chosen in (wanted > 0, wanted == 0):
-        of_pairs = pairs * chosen
-        total = total + (of_pairs * errors).sum() / of_pairs.sum().clamp(min=1e-12)
+        chosen_pairs = pairs * chosen
+        total = total + (chosen_pairs * errors).sum() / chosen_pairs.sum().clamp(
+            min=1e-12
+        )
     return total
 
 
-def _likeness(labels):
-    """Return how alike texts are to be, from 0 to 1: (n_texts, n_texts)."""
+def _similarity(labels):
+    """Return the target of each pair, from 0 to 1: (n_texts, n_texts)."""
     if labels.ndim == 1:
         return (labels[:, None] == labels).float()
     members = labels.nan_to_num()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A few steps of each stage of a fit, timed, to tell what all of them will take."""
+"""Estimate of time and memory of a fit, from a few timed steps of each stage."""
 
 import copy
+import dataclasses
 import time
 
 import numpy as np
@@ -9,108 +10,112 @@ import torch
 
 from .._data._datasets import Step
 from .._runtime._device import resolve_device
-from .._training._progress import Watch
+from .._training._progress import FitProgress
 from ._report import FitEstimate, StageEstimate
 
-# Seconds for the timed steps of a stage, beyond the first two.
+# Seconds for the timed steps of a stage, after the first two.
 BUDGET = 3.0
-# Where the timed steps are among all, by length: those in front come first.
+# Places of the timed steps among all, sorted by length; the first ones come first.
 QUANTILES = (1.0, 0.0, 0.5, 0.75, 0.25, 0.9)
 
 
-def estimate_fit_of(fit, params, *data):
-    """Measure what a fit takes.
+def estimate(fit, plan, data):
+    """Estimate what a fit takes.
 
     Parameters
     ----------
     fit : callable
-        From `params`, `data` and a Watch to what is fitted and its history.
-    params : dict
-        The estimator's.
-    *data : object
-        What it is fitted to.
+        ``fit_tasks`` or ``fit_features``.
+    plan : FitPlan
+    data : object
+        What `fit` takes after the plan.
 
     Returns
     -------
     FitEstimate
     """
-    own = {
-        "cache": None,
-        "checkpoint_dir": None,
-        "callbacks": None,
-        "random_state": copy.deepcopy(params["random_state"]),
-    }
-    start, rehearsal = time.perf_counter(), StepTimer()
-    fitted, _ = fit({**params, **own}, *data, rehearsal)
+    plan = dataclasses.replace(
+        plan,
+        cache=None,
+        checkpoint_dir=None,
+        callbacks=None,
+        random_state=copy.deepcopy(plan.random_state),
+    )
+    start, timer = time.perf_counter(), StepTimer()
+    model = fit(plan, data, FitProgress(), timer)
     return FitEstimate(
-        fitted[-1],
-        str(resolve_device(params["device"])),
-        tuple(rehearsal.stages),
-        time.perf_counter() - start - rehearsal.seconds,
+        model.truncated_fraction,
+        str(resolve_device(plan.device)),
+        tuple(timer.stages),
+        time.perf_counter() - start - timer.seconds,
     )
 
 
-class StepTimer(Watch):
-    """A watch in whose presence a stage is not trained, but measured.
+class StepTimer:
+    """Times some steps of each stage in place of training.
 
     Attributes
     ----------
     stages : list of StageEstimate
     seconds : float
-        That the measurements themselves have taken.
+        Time that the measurements themselves have taken.
     """
 
-    is_rehearsal = True
-
     def __init__(self):
-        super().__init__()
         self.stages = []
         self.seconds = 0.0
-        self._chosen = None
-        self._keeping = None
+        self._sample = None
 
-    def plan(self, stages):
-        """Forget an attempt for which the memory was too small."""
-        super().plan(stages)
-        self.stages = []
+    def sample(self, training, corpora, config, context):
+        """Return the windows of the steps that will be timed, for frozen states.
 
-    def sample(self, training, validation, recipe):
-        """Return the windows of the steps that are going to be timed."""
+        Parameters
+        ----------
+        training : LabeledDataset
+        corpora : list of TokenizedTexts
+            Everything whose hidden states a fit would compute.
+        config : TrainingConfig
+        context : RunContext
+
+        Returns
+        -------
+        list of TokenizedTexts
+        """
         start = time.perf_counter()
-        state = recipe.generator.get_state()
-        batches = training.epoch_batches(recipe)
-        recipe.generator.set_state(state)  # for the same steps to come again
+        state = context.generator.get_state()
+        batches = training.epoch_batches(config, context.generator)
+        context.generator.set_state(state)  # so that the same steps come again
         tokens = training.tokens
         lengths, n_windows = tokens.longest_windows, np.diff(tokens.text_starts)
         sizes = [n_windows[batch].sum() * lengths[batch].max() for batch in batches]
-        self._chosen = _choose(sizes)
-        rows = np.concatenate([batches[i] for i in self._chosen])
+        chosen = _choose(sizes)
+        rows = np.concatenate([batches[i] for i in chosen])
         windows = tokens.windows_of(np.unique(rows))
-        parts = [part.tokens for part in (training, validation) if part is not None]
-        share = len(windows.ids) / sum(len(part.ids) for part in parts)
-        self._keeping = start, share
+        fraction = len(windows.ids) / sum(len(each.ids) for each in corpora)
+        self._sample = chosen, start, fraction
         return [windows]
 
-    def rehearse(self, net, training, validation):
-        """Measure the stage that the net would train."""
-        start, stage = time.perf_counter(), self._stage
-        kept_seconds, share = 0.0, 1.0
-        if self._keeping is not None:
-            began, share = self._keeping
-            kept_seconds = start - began
+    def time_stage(self, net, training, validation, stage):
+        """Time the stage that `net` would train."""
+        start = time.perf_counter()
+        chosen, began, fraction = self._sample or (None, start, 1.0)
+        kept_seconds = start - began  # for the frozen states of the sample
         net.initialize()
-        state = net.recipe.generator.get_state()
-        sizes, n_tokens, largest = _sizes(training.training_steps(net.recipe))
+        generator = net.context.generator
+        state = generator.get_state()
+        sizes, n_tokens, largest = _sizes(
+            training.training_steps(net.config, generator)
+        )
         seconds = time.perf_counter() - start  # to make the batches of an epoch
-        wanted = _choose(sizes) if self._chosen is None else self._chosen
-        net.recipe.generator.set_state(state)
+        chosen = _choose(sizes) if chosen is None else chosen
+        generator.set_state(state)
         steps = {
             i: step
-            for i, step in enumerate(training.training_steps(net.recipe))
-            if i in wanted
+            for i, step in enumerate(training.training_steps(net.config, generator))
+            if i in chosen
         }
         activations = _activations(net, largest)  # the first step is slow
-        seconds += _time_all(net, sizes, steps, wanted)
+        seconds += _time_all(net, sizes, steps, chosen)
         if validation is not None:
             seconds += _time_scoring(net, validation)
         self.stages.append(
@@ -119,12 +124,12 @@ class StepTimer(Watch):
                 stage.n_epochs,
                 stage.n_epochs * len(sizes),
                 stage.n_epochs * n_tokens,
-                stage.n_epochs * seconds + kept_seconds / share,
-                _state_bytes(net, share) + activations,
+                stage.n_epochs * seconds + kept_seconds / fraction,
+                _state_bytes(net, fraction) + activations,
             )
         )
-        self.seconds += time.perf_counter() - start + kept_seconds
-        self._chosen = self._keeping = None
+        self.seconds += time.perf_counter() - began
+        self._sample = None
 
 
 def _sizes(steps):
@@ -141,47 +146,47 @@ def _sizes(steps):
 
 
 def _choose(sizes):
-    """Choose steps to time: the longest, the shortest, one of the middle, and more."""
+    """Return the steps to time: the longest, the shortest, and some between them."""
     order = np.argsort(sizes, kind="stable")
     places = [round(quantile * (len(order) - 1)) for quantile in QUANTILES]
     return list(dict.fromkeys(order[places].tolist()))
 
 
-def _time_all(net, sizes, steps, wanted):
-    """Return the seconds of all steps: between those that are timed, on a line."""
+def _time_all(net, sizes, steps, chosen):
+    """Return the seconds of all steps, interpolated between those that are timed."""
     timed, start = {}, time.perf_counter()
-    for n_timed, i in enumerate(wanted):
+    for n_timed, i in enumerate(chosen):
         if n_timed >= 2 and time.perf_counter() - start > BUDGET:
             break
-        timed[sizes[i]] = _seconds(net, lambda i=i: net.train_step((steps[i], None)))
+        timed[sizes[i]] = _seconds(net, net.train_step, (steps[i], None))
     known = sorted(timed)
     return float(np.interp(sizes, known, [timed[size] for size in known]).sum())
 
 
 def _time_scoring(net, validation):
-    """Return the seconds of scoring the validation texts, by some of the batches."""
+    """Return the seconds for scoring the validation texts, from some batches."""
     n_tokens, n_timed, seconds = 0, 0, 0.0
     for batch in net.get_iterator(validation, training=False):
         size = batch[0].input_ids.numel()
         n_tokens += size
         if seconds < BUDGET / 2:
             n_timed += size
-            seconds += _seconds(net, lambda b=batch: net.validation_step(b))
+            seconds += _seconds(net, net.validation_step, batch)
     return seconds * n_tokens / n_timed
 
 
-def _seconds(net, run):
-    """Time something that computes on the net's device."""
-    device = net.recipe.device
+def _seconds(net, run, batch):
+    """Return the seconds of a step on the net's device."""
+    device = net.context.device
     start = time.perf_counter()
-    run()
+    run(batch)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - start
 
 
 def _activations(net, step):
-    """Make a step; return the bytes that its backward pass was kept."""
+    """Make a step; return the bytes of activations that it keeps for its gradients."""
     own = {p.untyped_storage().data_ptr() for p in net.module_.parameters()}
     kept = {}
 
@@ -193,22 +198,28 @@ def _activations(net, step):
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         net.train_step((step, None))
+        chunk_size = getattr(net.module_, "chunk_size", None)
+        if chunk_size is not None:
+            # The step has computed activations again, where the hooks do not see
+            # them. Those of the longest texts are kept here.
+            batch = step.parts[0][0].to(net.context.device)
+            rows = batch.attention_mask.sum(dim=1).argsort()[-chunk_size:]
+            net.module_.sum_tokens(batch.input_ids[rows], batch.attention_mask[rows])
     return sum(kept.values())
 
 
-def _state_bytes(net, share):
-    """Return the bytes of weights, gradients, optimizer, and what is kept beside."""
+def _state_bytes(net, fraction):
+    """Return the bytes of weights, gradients, optimizer and frozen hidden states."""
     parameters = list(net.module_.parameters())
     weights = _n_bytes([*parameters, *net.module_.buffers()])
     gradients = _n_bytes(p for p in parameters if p.requires_grad)
-    states = [each for of in net.optimizer_.state.values() for each in of.values()]
+    states = [each for kept in net.optimizer_.state.values() for each in kept.values()]
     moments = _n_bytes(each for each in states if isinstance(each, torch.Tensor))
-    best = weights if net.recipe.early_stopping else 0
-    frozen = getattr(net.module_, "kept", None)
-    if frozen is None:
-        frozen = 0
-    else:
-        frozen = min(_n_bytes(frozen.layers.values()) / share, net.module_.limit)
+    best = weights if net.config.early_stopping else 0
+    encoding = getattr(net.module_, "encoding", None)
+    frozen = 0
+    if hasattr(encoding, "kept"):
+        frozen = min(encoding.kept.n_bytes / fraction, encoding.limit)
     return weights + gradients + moments + best + round(frozen)
 
 

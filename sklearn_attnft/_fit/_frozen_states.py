@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the frozen part of an encoder makes of the training texts, computed once a fit.
+"""Hidden states of the frozen blocks for the training texts, computed once per fit.
 
-In a training step only what is above the frozen blocks is run, from their states.
+A training step then runs only the blocks above, starting from these states.
 """
 
 from dataclasses import dataclass
@@ -10,33 +10,32 @@ import torch
 
 from .. import _hf
 from .._data._batching import sorted_batches
-from .._model._text_model import TextModel
 from .._runtime._device import autocast, is_out_of_memory
 from .._training import scoring_budget
 
-# Bytes of states that a fit keeps; those of the texts beyond it, the shortest ones, are
-# computed in each step. So are all where the encoder is not on the CPU: whether it pays
-# to hand a GPU what it could compute was not measured.
+# Bytes of hidden states that a fit keeps. Those of further texts, the shortest ones,
+# are computed in each step. On other devices than the CPU all are: nobody has measured
+# whether a copy to a GPU is faster than computing there.
 LIMIT = 2 * 2**30
 
 
 @dataclass(frozen=True)
 class FrozenStates:
-    """States of windows of tokens, looked up by the tokens.
+    """Hidden states of windows of tokens, found by the tokens.
 
     Attributes
     ----------
     layers : dict of tensor, each (n_tokens + 1, n_features)
-        Hidden states by number, of all windows in a row; 0 in the last row.
+        Hidden states by layer, of all windows one after another; the last row is 0.
     starts : dict of int
-        From the token ids of a window, as bytes, to where its states start.
+        From the token ids of a window, as bytes, to the start of its states.
     """
 
     layers: dict
     starts: dict
 
     def find(self, input_ids, attention_mask):
-        """Return the states of a batch by layer; None if one of its windows has none.
+        """Return the hidden states of a batch by layer, or None if any are missing.
 
         Parameters
         ----------
@@ -58,62 +57,64 @@ class FrozenStates:
             layer: states[where].view(shape) for layer, states in self.layers.items()
         }
 
+    @property
+    def n_bytes(self):
+        """Memory of the states."""
+        return sum(states.nbytes for states in self.layers.values())
+
 
 def _key(ids):
     return ids.astype("<i8", copy=False).tobytes()
 
 
-class UpperTextModel(TextModel):
-    """A model that shares its weights with another and knows its frozen states.
+class UpperEncoding:
+    """Start from known hidden states of the frozen blocks.
 
     Parameters
     ----------
-    model : TextModel
     kept : FrozenStates
     cut : CutEncoder or None
-        None: all of the encoder is frozen.
+        The encoder, cut above the frozen blocks. If None, all of it is frozen.
+    plain : callable
+        The encoding for texts whose states are not kept.
     """
 
-    def __init__(self, model, kept, cut):
-        super().__init__(model.encoder, model.layers, model.tasks)
-        self.freeze(model.trainable_blocks)
-        self._model = (model,)  # in a tuple: its modules are registered already
+    def __init__(self, kept, cut, plain):
         self.kept, self.limit = kept, LIMIT
-        self._halves = cut
+        self._cut, self._plain = cut, plain
 
-    def encode(self, input_ids, attention_mask):
-        """Return the states of the attended layers, and those of the last layer."""
+    def __call__(self, encoder, input_ids, attention_mask, layers):
+        """Return the hidden states of `layers`."""
         states = self.kept.find(input_ids, attention_mask)
         if states is None:
-            return self._model[0].encode(input_ids, attention_mask)
-        if self._halves is not None:
-            boundary, top = self._halves.n_lower, max(self.layers)
-            above = self._halves.upper(input_ids, attention_mask, states[boundary], top)
+            return self._plain(encoder, input_ids, attention_mask, layers)
+        if self._cut is not None:
+            boundary, top = self._cut.n_lower, max(layers)
+            above = self._cut.upper(input_ids, attention_mask, states[boundary], top)
             states |= dict(enumerate(above, boundary + 1))
-        attended = [states[layer] for layer in self.layers]
-        return attended, states.get(self.encoder.config.num_hidden_layers)
+        return [states[layer] for layer in layers]
 
 
-def with_frozen_states(model, corpora, recipe):
-    """Compute the states of the model's frozen blocks, if there are any.
+def with_frozen_states(model, corpora, config, context):
+    """Compute the hidden states of the model's frozen blocks, if there are any.
 
     Parameters
     ----------
     model : TextModel
     corpora : list of TokenizedTexts
-        What it is going to run over, the most important first.
-    recipe : Recipe
+        The texts of training and validation, the most important first.
+    config : TrainingConfig
+    context : RunContext
 
     Returns
     -------
     TextModel
-        Shares its weights with `model`; `model` itself if nothing can be kept, or if
-        it is trained already.
+        It shares all modules with `model`; it is `model` itself if no states are kept.
     """
     blocks = model.trainable_blocks
-    if blocks is None or recipe.device.type != "cpu" or recipe.max_epochs == 1:
+    if blocks is None or context.device.type != "cpu" or config.max_epochs == 1:
         return model
-    if recipe.checkpoint.has_next_stage:
+    if context.resume.has_next_stage:  # it is trained already
         return model
     n_lower = max(model.layers) - len(blocks)
     if n_lower == 0:
@@ -124,27 +125,21 @@ def with_frozen_states(model, corpora, recipe):
         if cut is None:
             return model
         wanted = {layer for layer in wanted if layer < n_lower} | {n_lower}
-
-    def compute(input_ids, attention_mask):
-        if cut is None:
-            states, _ = model.encode(input_ids, attention_mask)
-            return dict(zip(model.layers, states, strict=True))
-        return dict(enumerate(cut.lower(input_ids, attention_mask)))
-
     model.eval()
-    batches = _batches(corpora, len(wanted), model, recipe)
+    budget = scoring_budget(corpora[0], config, context.device)
+    batches = _batches(corpora, len(wanted), model, budget)
     try:
-        with torch.no_grad(), autocast(recipe.device, recipe.dtype):
-            return UpperTextModel(model, _keep(compute, wanted, batches), cut)
+        with torch.no_grad(), autocast(context.device, context.dtype):
+            kept = _keep(model, cut, wanted, batches)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-    return model  # which computes them in each step
+        return model  # the states are computed in each step
+    return model.with_encoding(UpperEncoding(kept, cut, model.encoding))
 
 
-def _batches(corpora, n_layers, model, recipe):
-    """Return the batches whose states there is room for, longest texts first."""
-    budget = scoring_budget(corpora[0], recipe)
+def _batches(corpora, n_layers, model, budget):
+    """Return the batches whose states fit into the limit, longest texts first."""
     room = LIMIT // (4 * n_layers * model.encoder.config.hidden_size)  # tokens
     batches = []
     for corpus in corpora:
@@ -156,16 +151,16 @@ def _batches(corpora, n_layers, model, recipe):
     return batches
 
 
-def _keep(compute, wanted, batches):
-    """Compute the wanted layers' states of all windows of the batches."""
+def _keep(model, cut, wanted, batches):
+    """Compute the wanted layers' hidden states for all windows of the batches."""
     n_tokens = sum(int(batch.attention_mask.sum()) for batch in batches)
     layers, starts, stop = {}, {}, 0
     for batch in batches:
         is_token = batch.attention_mask.bool()
-        states = compute(batch.input_ids, batch.attention_mask)
+        states = _states(model, cut, batch)
         start = stop
-        n_tokens_of = is_token.sum(dim=1).tolist()
-        for row, n in zip(batch.input_ids.numpy(), n_tokens_of, strict=True):
+        lengths = is_token.sum(dim=1).tolist()
+        for row, n in zip(batch.input_ids.numpy(), lengths, strict=True):
             starts[_key(row[:n])] = stop
             stop += n
         for layer in wanted:
@@ -175,3 +170,11 @@ def _keep(compute, wanted, batches):
                 layers[layer][-1] = 0
             layers[layer][start:stop] = states[layer][is_token]
     return FrozenStates(layers, starts)
+
+
+def _states(model, cut, batch):
+    """Return the hidden states of a batch by layer, up to the cut."""
+    ids, mask = batch.input_ids, batch.attention_mask
+    if cut is None:
+        return dict(zip(model.layers, model.encode(ids, mask), strict=True))
+    return dict(enumerate(cut.lower(ids, mask)))

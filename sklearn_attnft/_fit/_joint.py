@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Joint training: a classifier and a masked language model at once, on one encoder."""
+"""Joint training of a classifier and a masked language model on one encoder."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,17 @@ from torch import nn
 
 from .._data._datasets import LabeledDataset, Step, micro_batches
 from .._data._masking import Masking
+from .._data._tokens import tokenize
 from .._model._masked_lm import MaskedCrossEntropy
 
 
 @dataclass(frozen=True)
 class JointDataset(LabeledDataset):
-    """Labelled texts, then texts without label, masked when they are trained on.
+    """Labeled texts, then unlabeled texts; all are masked in training.
 
-    An epoch is a pass over the labelled texts. Beside those of a batch are up to
-    ``batch_size`` without label, of like length and of weight 0, others in each epoch.
+    An epoch is a pass over the labeled texts. A batch has up to ``batch_size``
+    unlabeled texts of similar length and of weight 0 in addition, other ones in each
+    epoch.
 
     Attributes
     ----------
@@ -26,55 +28,93 @@ class JointDataset(LabeledDataset):
 
     masking: Masking
 
-    def training_steps(self, recipe):
+    @classmethod
+    def make(cls, labeled, texts, tokenizer, masking):
+        """Add texts to labeled ones, with the words of all tokens.
+
+        Parameters
+        ----------
+        labeled : LabeledDataset
+        texts : list of str
+            The labeled texts, then unlabeled ones.
+        tokenizer : TextTokenizer
+        masking : Masking
+        """
+        tokens, _ = tokenize(texts, tokenizer, with_words=True)
+        n_more = len(texts) - len(labeled)
+        labels = tuple(_pad(each, n_more) for each in labeled.labels)
+        weights = _pad(labeled.weights, n_more)
+        return cls(tokens, labels, weights, labeled.draws, masking)
+
+    def training_steps(self, config, generator):
         """Yield the Steps of an epoch: (MaskedBatch, (labels, weights, originals))."""
-        for indices, company in self._pairs(recipe):
+        for indices, unlabeled in self._pairs(config, generator):
             parts, n_chosen = [], 0
-            together = np.concatenate([indices, company])
-            for part in micro_batches(together, recipe.micro_batch_size):
+            together = np.concatenate([indices, unlabeled])
+            for part in micro_batches(together, config.micro_batch_size):
                 batch, (labels, weights) = self._batch(part)
-                masked, originals = self.masking(batch, recipe.generator)
+                masked, originals = self.masking(batch, generator)
                 parts.append((masked, (labels, weights, originals)))
                 n_chosen += len(originals)
             yield Step(parts, (len(indices), n_chosen))
 
-    def _pairs(self, recipe):
-        """Pair batches of labelled texts with company, in random order."""
-        lengths, generator = self.tokens.longest_windows, recipe.generator
-        labelled = self.epoch_batches(recipe)
+    def _pairs(self, config, generator):
+        """Pair batches of labeled texts with unlabeled texts, in random order."""
+        lengths = self.tokens.longest_windows
+        labeled = self.epoch_batches(config, generator)
         n_rest = len(lengths) - len(self)
         rest = torch.randperm(n_rest, generator=generator).numpy() + len(self)
-        rest = rest[: len(labelled) * recipe.batch_size]
-        parts = np.array_split(rest[np.argsort(lengths[rest])], len(labelled))
-        labelled.sort(key=lambda indices: lengths[indices].max())
-        order = torch.randperm(len(labelled), generator=generator).tolist()
-        return [(labelled[i], parts[i]) for i in order]
+        rest = rest[: len(labeled) * config.batch_size]
+        parts = np.array_split(rest[np.argsort(lengths[rest])], len(labeled))
+        labeled.sort(key=lambda indices: lengths[indices].max())
+        order = torch.randperm(len(labeled), generator=generator).tolist()
+        return [(labeled[i], parts[i]) for i in order]
+
+
+def _pad(array, n_rows):
+    """Append rows of zeros."""
+    return np.pad(array, [(0, n_rows)] + [(0, 0)] * (array.ndim - 1))
 
 
 class JointModel(nn.Module):
-    """A classifier and a language model on one pass of the encoder."""
+    """A classifier and a language model that share one pass of the encoder.
 
-    def __init__(self, model, head):
+    Attributes
+    ----------
+    classifier : TextModel
+    head : torch.nn.Module
+        Head of the language model.
+    """
+
+    def __init__(self, classifier, head):
         super().__init__()
-        self.model = model
+        self.classifier = classifier
         self.head = head
 
     @property
     def encoder(self):
-        """The encoder, which both share."""
-        return self.model.encoder
+        """The shared encoder."""
+        return self.classifier.encoder
 
     def forward(self, input_ids, attention_mask, windows_per_text=None, chosen=None):
-        """Return logits of classes; of a masked batch, of the chosen tokens too."""
+        """Return logits of classes; for a masked batch, of the chosen tokens too."""
+        classifier = self.classifier
         if chosen is None:
-            return self.model(input_ids, attention_mask, windows_per_text)
-        states, last = self.model.encode(input_ids, attention_mask, whole=True)
-        logits = self.model.attend(states, attention_mask, windows_per_text)
+            return classifier(input_ids, attention_mask, windows_per_text)
+        last = self.encoder.config.num_hidden_layers
+        *states, last = classifier.encode(
+            input_ids, attention_mask, (*classifier.layers, last)
+        )
+        mixed = classifier.mix_states(states)
+        logits = classifier.logits(mixed, attention_mask, windows_per_text)
         return logits, self.head(last[chosen])
 
 
 class JointLoss(nn.Module):
-    """Classification + ``lm_weight`` * masked LM; of what is not masked, the first."""
+    """Classification loss + ``lm_weight`` * masked-LM loss.
+
+    Batches that are not masked, as in validation, have the classification loss only.
+    """
 
     def __init__(self, classification, *, lm_weight):
         super().__init__()
@@ -83,7 +123,7 @@ class JointLoss(nn.Module):
         self.lm_weight = lm_weight
 
     def forward(self, outputs, targets, counts=(None, None)):
-        """Turn what a JointModel returns and JointDataset yield into a scalar."""
+        """Compute a scalar from a JointModel's outputs and JointDataset's targets."""
         if not isinstance(outputs, tuple):
             return self.classification(outputs, targets)
         logits, token_logits = outputs
@@ -93,13 +133,13 @@ class JointLoss(nn.Module):
         return loss + self.lm_weight * self.masked(token_logits, originals, n_chosen)
 
     def reset_metrics(self):
-        """Forget what was predicted in the epoch before."""
+        """Forget the predictions of the epoch before."""
         self.classification.reset_metrics()
 
     def batch_metrics(self, logits, targets):
-        """Measure what the classification measures."""
+        """Return the metrics of the classification."""
         return self.classification.batch_metrics(logits, targets)
 
     def epoch_metrics(self, means):
-        """Conclude what the classification concludes."""
+        """Return the metrics of the classification."""
         return self.classification.epoch_metrics(means)

@@ -1,198 +1,264 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The language model's stage of a fit: once for all candidates of a search."""
+"""Masked-LM fine-tuning of the encoder, before the classifier is trained."""
 
+import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import safetensors.torch
 import torch
 
 from .. import _cache
-from .._data._masking import masked_dataset
+from .._data._masking import MaskedDataset
 from .._model._masked_lm import MaskedCrossEntropy, MaskedLanguageModel, new_head
-from .._runtime import _encoder_cache
-from .._training import Recipe, random_state, set_random_state, train
-from .._training._progress import Stage
-from ._trainable import check_trainable, freeze_embeddings
-from ._warm_up import warm_up
+from .._runtime._encoder_cache import open_cache
+from .._training import TrainingConfig, random_state, set_random_state, train
+from ._trainable import freeze_embeddings
 
 BATCH_SIZE = 32  # windows
 HEAD_LEARNING_RATE = 1e-3
 
 
 @dataclass(frozen=True)
-class Start:
-    """What the classifier's training starts from.
+class LMHeadStage:
+    """Train a new LM head for one epoch, before the encoder is trained.
 
-    Attributes
-    ----------
-    encoder : torch.nn.Module
-    head : torch.nn.Module or None
-        Of the language model.
-    history : list of dict
-        Of the stage; empty if there was none.
-    counts : Counts
-        Of look-ups in the cache.
+    Encoders that were stored without an LM head need it.
     """
 
-    encoder: torch.nn.Module
-    head: torch.nn.Module | None = None
-    history: list = field(default_factory=list)
-    counts: _cache.Counts = field(default_factory=_cache.Counts)
+    name = "language model head"
+    n_epochs = 1
+    config: TrainingConfig
+    model: MaskedLanguageModel
+    training: MaskedDataset
+
+    @staticmethod
+    def epochs(plan):
+        """Return the largest number of epochs that a plan can need."""
+        return 1 if plan.has_language_model else 0
+
+    @staticmethod
+    def largest_step(plan):
+        """Return the number of windows in a step."""
+        return BATCH_SIZE
+
+    @property
+    def n_texts(self):
+        """Number of windows of an epoch."""
+        return len(self.training)
+
+    def run(self, state, context):
+        """Train the head in place."""
+        encoder = self.model.encoder
+        trainable = [p for p in encoder.parameters() if p.requires_grad]
+        encoder.requires_grad_(False)
+        config = dataclasses.replace(self.config, max_epochs=1)
+        train(self.model, MaskedCrossEntropy(), self.training, None, config, context)
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+        return state
+
+    def after(self, state, rows):
+        """Return the state as it is: the history does not show this stage."""
+        return state
 
 
-def load_start(backbone, texts, params, machine, seed, planned=()):
-    """Load the encoder and run the language model's stage, if there is any.
+@dataclass(frozen=True)
+class LMStage:
+    """Fine-tune the encoder as a masked language model on the task's texts."""
+
+    name = "language model"
+    config: TrainingConfig
+    model: MaskedLanguageModel
+    training: MaskedDataset
+    held_out: MaskedDataset | None
+
+    @staticmethod
+    def epochs(plan):
+        """Return the number of epochs of a plan."""
+        return plan.lm_epochs
+
+    @staticmethod
+    def largest_step(plan):
+        """Return the number of windows in a step."""
+        return BATCH_SIZE
+
+    @property
+    def n_epochs(self):
+        """Number of epochs."""
+        return self.config.max_epochs
+
+    @property
+    def n_texts(self):
+        """Number of windows of an epoch."""
+        return len(self.training)
+
+    def run(self, state, context):
+        """Train encoder and head in place."""
+        rows = train(
+            self.model,
+            MaskedCrossEntropy(),
+            self.training,
+            self.held_out,
+            self.config,
+            context,
+        )
+        return self.after(state, rows)
+
+    def after(self, state, rows):
+        """Return the state with the rows of this stage in its history."""
+        return state.with_rows(self.name, rows)
+
+
+def make_lm_stages(fit, encoder, head, context):
+    """Return the stages of the language model, and its model.
 
     Parameters
     ----------
-    backbone : PretrainedEncoder
-    texts : list of str
-    params : dict
-        The estimator's.
-    machine : dict
-        The fields of a Recipe that say where and how to compute.
-    seed : int
-    planned : sequence of Stage
-        What comes after it.
+    fit : PreparedFit
+    encoder : torch.nn.Module
+    head : torch.nn.Module or None
+        If None, a new head is made and trained first.
+    context : RunContext
 
     Returns
     -------
-    Start
+    stages : list of Stage
+    model : MaskedLanguageModel
     """
-    if not params["lm_epochs"] and not params.get("lm_weight"):
-        machine["watch"].plan(planned)
-        encoder = backbone.load_encoder()
-        check_trainable(encoder, params)
-        return Start(encoder)
-    masking = backbone.masking()
-    encoder, head = backbone.load_language_model()
-    check_trainable(encoder, params)
     freeze_embeddings(encoder)
-    recipe = _recipe(params, machine)
-    masked = masked_dataset(texts, backbone.tokenizer, masking, seed)
-    training, held_out = masked.split(recipe.generator)
+    training, held_out = fit.masked.split(context.generator)
     own_head = new_head(encoder, training) if head is None else head
     model = MaskedLanguageModel(encoder, own_head)
-    stages = [
-        Stage("language model head", 1 if head is None else 0, len(training)),
-        Stage("language model", recipe.max_epochs, len(training)),
-        *planned,
-    ]
-    recipe.watch.plan([stage for stage in stages if stage.n_epochs])
-
-    def run():
-        if head is None:
-            warm_up(model, training, recipe)
-        if recipe.max_epochs:
-            train(model, MaskedCrossEntropy(), training, held_out, recipe)
-
-    counts = _cache.Counts()
-    learns = head is None or recipe.max_epochs > 0
-    if learns and _is_cached(params, recipe):
-        cache = _open(encoder, head, backbone, machine, params, counts)
-        _once(run, model, recipe, cache, _content(texts, seed))
-    else:
-        run()
-    rows = recipe.checkpoint.stages[-1] if recipe.max_epochs else []
-    history = [{"stage": "language model", **row} for row in rows]
-    return Start(model.encoder, model.head, history, counts)
+    config = _config(fit.plan)
+    stages = []
+    if head is None:
+        stages.append(LMHeadStage(config, model, training))
+    if fit.plan.lm_epochs:
+        stages.append(LMStage(config, model, training, held_out))
+    if stages and _is_cached(fit.plan, context):
+        cache = _open_cache(fit, encoder, head, context)
+        stages = [CachedStages(stages, model, cache, _content(fit.texts, fit.seed))]
+    return stages, model
 
 
-def _is_cached(params, recipe):
-    # What a drawn seed gives is not asked for again; and what was begun goes on.
-    is_repeatable = params["random_state"] is not None
-    is_new = not recipe.checkpoint.is_resuming
-    is_whole = not recipe.watch.may_stop
-    return params["cache"] is not None and is_repeatable and is_new and is_whole
-
-
-def _once(run, model, recipe, cache, content):
-    """Run the stage, or put everything where it was left when it was run before."""
-
-    def compute(_):
-        run()
-        return [_pack(model, recipe)]
-
-    (packed,) = cache.fetch([content], compute)
-    if cache.counts.hits:
-        _unpack(packed, model, recipe)
-
-
-def _recipe(params, machine):
-    return Recipe(
-        learning_rate=params["lm_learning_rate"],
+def _config(plan):
+    return TrainingConfig(
+        learning_rate=plan.lm_learning_rate,
         head_learning_rate=HEAD_LEARNING_RATE,
-        layer_decay=1.0,
-        weight_decay=0.01,
-        warmup_fraction=0.1,
-        max_grad_norm=1.0,
-        max_epochs=params["lm_epochs"],
+        max_epochs=plan.lm_epochs,
         batch_size=BATCH_SIZE,
-        early_stopping=False,
-        n_iter_no_change=1,
-        monitor="valid_loss",
-        gradual_unfreezing=False,
-        callbacks=[],
-        **machine,
+        micro_batch_size=plan.micro_batch_size,
     )
 
 
-def _open(encoder, head, backbone, machine, params, counts):
+def _is_cached(plan, context):
+    # With a random seed the result is never looked up again; a fit that resumes
+    # continues its own; and a callback may end the stage early.
+    is_repeatable = plan.random_state is not None
+    is_new = not context.resume.is_resuming
+    is_whole = not context.progress.may_stop
+    return plan.cache is not None and is_repeatable and is_new and is_whole
+
+
+@dataclass(frozen=True)
+class CachedStages:
+    """Stages that are run once for all candidates of a search, or restored.
+
+    Attributes
+    ----------
+    parts : list of Stage
+    model : torch.nn.Module
+        The stages train it in place.
+    cache : Cache
+    content : bytes
+        What they learn from.
+    """
+
+    parts: list
+    model: MaskedLanguageModel
+    cache: _cache.Cache
+    content: bytes
+
+    def run(self, state, context):
+        """Run the stages, or restore what they gave when they were run before."""
+        computation = _Computation(self, state, context)
+        (packed,) = self.cache.fetch([self.content], computation)
+        if computation.state is not None:
+            return computation.state
+        return self._restore(packed, state, context)
+
+    def _restore(self, packed, state, context):
+        """Set the model, the generators and the history to those after the stages."""
+        tensors = safetensors.torch.load(packed)
+        stored = json.loads(bytes(tensors.pop("stages")))
+        for stage, rows in zip(self.parts, stored, strict=True):
+            context.resume.next_stage()
+            context.resume.end_stage(rows)
+            context.progress.skip_stage(len(rows))
+            state = stage.after(state, rows)
+        generators = {
+            name.removeprefix("state."): tensors.pop(name)
+            for name in list(tensors)
+            if name.startswith("state.")
+        }
+        set_random_state(context, generators)
+        self.model.load_state_dict(tensors, strict=False)
+        return state
+
+
+class _Computation:
+    """Runs stages for the cache; `state` is None if it was never called."""
+
+    def __init__(self, stages, state, context):
+        self._stages, self._start, self._context = stages, state, context
+        self.state = None
+
+    def __call__(self, positions):
+        """Return what the stages changed, as the bytes of a safetensors file."""
+        self.state = self._start
+        for stage in self._stages.parts:
+            self.state = stage.run(self.state, self._context)
+        learned = {
+            name: parameter.detach().cpu().contiguous()
+            for name, parameter in self._stages.model.named_parameters()
+            if parameter.requires_grad
+        }
+        generators = {
+            f"state.{name}": each for name, each in random_state(self._context).items()
+        }
+        rows = json.dumps(self._context.resume.stages).encode()
+        stages = torch.frombuffer(bytearray(rows), dtype=torch.uint8)
+        return [safetensors.torch.save({**learned, **generators, "stages": stages})]
+
+
+def _open_cache(fit, encoder, head, context):
     """Open the cache of adapted encoders."""
     weights = {} if head is None else head.state_dict()
-    return _encoder_cache.open_cache(
+    plan = fit.plan
+    return open_cache(
         encoder,
-        backbone.digest(encoder),
-        machine,
-        params,
-        counts,
-        head={name: _digest(weight.numpy()) for name, weight in weights.items()},
-        dropout=params.get("encoder_dropout", 0.0),
-        max_length=backbone.tokenizer.max_length,
-        stage={name: params[name] for name in ("lm_epochs", "lm_learning_rate")},
-        micro_batch_size=params["micro_batch_size"],
+        fit.pretrained.digest(encoder),
+        context,
+        plan,
+        context.cache_counts,
+        head={name: _sha256(weight.numpy()) for name, weight in weights.items()},
+        dropout=plan.encoder_dropout,
+        max_length=plan.max_length,
+        stage={name: getattr(plan, name) for name in ("lm_epochs", "lm_learning_rate")},
+        micro_batch_size=plan.micro_batch_size,
         constants=[BATCH_SIZE, HEAD_LEARNING_RATE],
     )
 
 
 def _content(texts, seed):
-    """Return what the stage learns from, in its order, as bytes."""
+    """Return the texts in their order, and the seed, as bytes."""
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     lengths = np.array([seed, *map(len, encoded)], dtype="<i8")
     return lengths.tobytes() + b"".join(encoded)
 
 
-def _digest(array):
+def _sha256(array):
     return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
-
-
-def _pack(model, recipe):
-    """Write all that the stage changed as the bytes of a safetensors file."""
-    learned = {
-        name: parameter.detach().cpu().contiguous()
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
-    }
-    rows = json.dumps(recipe.checkpoint.stages).encode()
-    stages = torch.frombuffer(bytearray(rows), dtype=torch.uint8)
-    state = {f"state.{name}": each for name, each in random_state(recipe).items()}
-    return safetensors.torch.save({**learned, **state, "stages": stages})
-
-
-def _unpack(packed, model, recipe):
-    """Put a model, the generators and the history where the stage left them."""
-    tensors = safetensors.torch.load(packed)
-    for rows in json.loads(bytes(tensors.pop("stages"))):
-        recipe.checkpoint.next_stage()
-        recipe.checkpoint.end_stage(rows)
-        recipe.watch.skip_stage(len(rows))
-    state = {
-        name.removeprefix("state."): tensors.pop(name)
-        for name in list(tensors)
-        if name.startswith("state.")
-    }
-    set_random_state(recipe, state)
-    model.load_state_dict(tensors, strict=False)

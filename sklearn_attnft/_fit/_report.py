@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a fit is going to take: a report, in numbers and for people."""
+"""The report of ``estimate_fit``."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class StageEstimate:
-    """What one stage of a fit takes.
+    """Estimate of one stage of a fit.
 
     Attributes
     ----------
     name : {"language model head", "language model", "contrastive", "classifier"}
     n_epochs : int
     n_steps : int
-        Optimizer steps, in all epochs.
+        Optimizer steps in all epochs.
     n_tokens : int
-        Tokens that are trained on, special ones included and padding left out, in all
-        epochs.
+        Tokens that are trained on in all epochs, with special tokens, without padding.
     seconds : float
     peak_bytes : int
-        Weights, gradients, optimizer and activations at the largest step.
+        Memory of weights, gradients, optimizer and activations at the largest step.
     """
 
     name: str
@@ -40,23 +39,22 @@ class StageEstimate:
 
 @dataclass(frozen=True, repr=False)
 class FitEstimate:
-    """What a fit takes on this machine, as ``estimate_fit`` found it.
+    """Estimate of a fit on this machine, as ``estimate_fit`` returns it.
 
     Attributes
     ----------
     truncated_fraction : float
-        Share of the training texts that are longer than `max_length` tokens.
+        Fraction of the training texts that are truncated.
     device : str
     stages : tuple of StageEstimate
     preparation_seconds : float
-        For what is not training: tokenising the texts, loading the encoder.
-    n_steps : int
-    n_tokens : int
-        Of all stages.
+        Time for tokenizing the texts and loading the encoder.
+    n_steps, n_tokens : int
+        Optimizer steps and tokens of all stages.
     seconds : float
-        Of the whole fit.
+        Time of the whole fit.
     peak_bytes : int
-        Of the stage that takes most.
+        Memory of the stage that takes most.
     """
 
     truncated_fraction: float
@@ -82,22 +80,22 @@ class FitEstimate:
 
     @property
     def peak_bytes(self):
-        """Of the stage that takes most."""
+        """Memory of the stage that takes most."""
         return max((stage.peak_bytes for stage in self.stages), default=0)
 
     def __repr__(self):
         lines = [
             f"A fit on {self.device}: {_duration(self.seconds)}, "
             f"{self.peak_bytes / 2**20:,.0f} MiB at the peak",
-            f"{self.truncated_fraction:.1%} of the texts longer than max_length",
-            f"loading and tokenising: {_duration(self.preparation_seconds)}",
+            f"{self.truncated_fraction:.1%} of the texts are truncated",
+            f"loading and tokenizing: {_duration(self.preparation_seconds)}",
             *map(str, self.stages),
         ]
         return "\n  ".join(lines)
 
 
 def _duration(seconds):
-    """Write a time in the units in which people would say it."""
+    """Return a time as text, in seconds, minutes or hours."""
     if seconds < 100:
         return f"{seconds:.2g} s"
     minutes = round(seconds / 60)

@@ -1,30 +1,34 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The label sets of a classifier, and how they share its training."""
+"""The tasks of a classifier, and how they share its training."""
 
 from dataclasses import dataclass
 
-from .._model._losses import ClassificationLoss, TaskLoss
+from .._model._losses import LOSSES, TasksLoss
 from .._model._spec import TaskSpec
+
+# The parameters that each task may have of its own.
+TASK_PARAMETERS = ("pooling", "head", "dropout", "label_smoothing", "class_weight")
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """The label sets of a classifier, and how they share its training.
+    """The tasks of a classifier, and how they share its training.
 
     Attributes
     ----------
-    label_sets : tuple of LabelSet
+    targets : tuple of Target
     params : tuple of dict
-        What of the estimator's parameters is another for each of them.
+        Parameters that override the estimator's, per task.
     weights : list of float or None
-        As :class:`ClassificationLoss` takes them.
+        As :class:`TasksLoss` takes them.
     sampling : float
-        See ``LabeledTexts.tokenized``.
+        As ``LabeledTexts.tokenized`` takes it.
     validation_task : object
-        Name of the label set that decides on early stopping; None: their mean.
+        Name of the task that decides on early stopping. If None, the mean over all
+        tasks decides.
     """
 
-    label_sets: tuple
+    targets: tuple
     params: tuple = ({},)
     weights: list | None = (1.0,)
     sampling: float = 0.0
@@ -32,48 +36,55 @@ class Tasks:
 
     @property
     def monitor(self):
-        """What of the history decides on early stopping."""
-        if self.validation_task is None or len(self.label_sets) == 1:
+        """Column of the history that decides on early stopping."""
+        if self.validation_task is None or len(self.targets) == 1:
             return "valid_accuracy"
         return f"valid_accuracy_{self.validation_task}"
 
     def check_validation(self, validation):
-        """Refuse validation texts that say nothing of what decides."""
-        for task, label_set in enumerate(self.label_sets):
-            is_wanted = self.validation_task in (None, label_set.name)
-            if is_wanted and validation.weights[:, task].any():
+        """Check that the validation texts have labels of the deciding task."""
+        for i, target in enumerate(self.targets):
+            is_wanted = self.validation_task in (None, target.name)
+            if is_wanted and validation.weights[:, i].any():
                 return
         named = "" if self.validation_task is None else f" ({self.validation_task!r})"
         raise ValueError(
-            "No validation text has a label of what decides on early stopping"
-            f"{named}: pass X_val and y_val with some, or raise validation_fraction."
+            "The validation texts must have a label of the task that decides on early "
+            f"stopping{named}, got none. Pass X_val and y_val with some, or raise "
+            "validation_fraction."
         )
 
-    def merged(self, params):
-        """Return the parameters that hold for each label set."""
-        return [{**params, **own} for own in self.params]
+    def merged(self, parameters):
+        """Return for each task its own parameters, or else the estimator's.
 
-    def specs(self, params):
-        """Describe what each label set has of the module."""
+        Parameters
+        ----------
+        parameters : dict or FitPlan
+        """
+        if not isinstance(parameters, dict):
+            parameters = vars(parameters)
+        shared = {name: parameters[name] for name in TASK_PARAMETERS}
+        return [{**shared, **own} for own in self.params]
+
+    def specs(self, plan):
+        """Describe the layers of each task."""
         return tuple(
             TaskSpec(
                 own["pooling"],
                 own["head"],
-                len(label_set.classes),
+                target.n_outputs,
                 own["dropout"],
-                label_set.multilabel,
+                target.loss,
             )
-            for label_set, own in zip(self.label_sets, self.merged(params), strict=True)
+            for target, own in zip(self.targets, self.merged(plan), strict=True)
         )
 
-    def loss(self, params):
-        """Build the loss."""
+    def loss(self, plan):
+        """Build the loss of all tasks."""
         losses = {
-            label_set.name: TaskLoss(
-                n_outputs=len(label_set.classes),
-                multilabel=label_set.multilabel,
-                label_smoothing=own["label_smoothing"],
+            target.name: LOSSES[target.loss](
+                n_outputs=target.n_outputs, label_smoothing=own["label_smoothing"]
             )
-            for label_set, own in zip(self.label_sets, self.merged(params), strict=True)
+            for target, own in zip(self.targets, self.merged(plan), strict=True)
         }
-        return ClassificationLoss(losses, self.weights)
+        return TasksLoss(losses, self.weights)

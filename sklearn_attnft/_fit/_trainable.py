@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What of an encoder is trained, and what stays as it is."""
+"""Which parameters of an encoder are trained, in each stage."""
 
 from numbers import Integral, Real
 
@@ -7,18 +7,18 @@ from .. import _hf
 
 
 def freeze(module, trainable_layers):
-    """Leave trainable what the parameter `trainable_layers` says.
+    """Freeze all but the blocks that the parameter `trainable_layers` selects.
 
-    Its blocks are counted from the highest layer that is attended: nothing is learned
-    above it.
+    The blocks are counted down from the highest layer that is mixed: blocks above it
+    do not influence the loss.
     """
     encoder, highest = module.encoder, max(module.layers)
-    is_share = isinstance(trainable_layers, Real) and not _is_count(trainable_layers)
-    if is_share and _hf.shares_blocks(encoder):
-        trainable_layers = "blocks"  # the one there is
+    is_fraction = isinstance(trainable_layers, Real) and not _is_count(trainable_layers)
+    if is_fraction and _hf.shares_blocks(encoder):
+        trainable_layers = "blocks"  # there is one block
     if trainable_layers in ("all", "blocks"):
         if trainable_layers == "all":
-            encoder.requires_grad_(True)  # the table, which earlier stages froze
+            encoder.requires_grad_(True)  # earlier stages have frozen the embeddings
         else:
             freeze_embeddings(encoder)
         if not _hf.shares_blocks(encoder):
@@ -26,23 +26,22 @@ def freeze(module, trainable_layers):
                 block.requires_grad_(False)
         return
     blocks = _hf.encoder_blocks(encoder)[:highest] if trainable_layers else []
-    if is_share:
+    if is_fraction:
         trainable_layers = max(1, round(trainable_layers * len(blocks)))
     module.freeze(blocks[max(0, len(blocks) - trainable_layers) :])
 
 
-def check_trainable(encoder, params):
-    """Refuse, before anything is trained, what cannot be had of an encoder's blocks."""
-    layers = params.get("trainable_layers", 0)
-    is_count = _is_count(layers) and layers > 0
-    is_apart = params.get("layer_decay", 1.0) != 1.0 or params.get("gradual_unfreezing")
-    if not (is_count or is_apart):
+def check_trainable(encoder, plan):
+    """Check, before anything is trained, that the plan suits the encoder's blocks."""
+    is_count = _is_count(plan.trainable_layers) and plan.trainable_layers > 0
+    needs_blocks = plan.layer_decay != 1.0 or plan.gradual_unfreezing
+    if not (is_count or needs_blocks):
         return
     n_blocks = len(_hf.encoder_blocks(encoder))
-    if is_count and layers > n_blocks:
+    if is_count and plan.trainable_layers > n_blocks:
         raise ValueError(
-            f"trainable_layers={layers} is more than the {n_blocks} layers of the "
-            "encoder: use 'blocks' for all of them."
+            f"`trainable_layers` must be at most {n_blocks}, the number of layers of "
+            f"the encoder, got {plan.trainable_layers}. Use 'blocks' for all of them."
         )
 
 
@@ -51,9 +50,9 @@ def _is_count(trainable_layers):
 
 
 def freeze_embeddings(encoder):
-    """Freeze the table of token embeddings.
+    """Freeze the token embeddings.
 
-    It is half of a small encoder, and its gradient is dense: on short texts it would
-    take a good part of a training step.
+    They are half of a small encoder, and their gradient is dense: on short texts it
+    would take a large part of a training step.
     """
     encoder.get_input_embeddings().requires_grad_(False)

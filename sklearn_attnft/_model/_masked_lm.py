@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Masked language model: encoder, tied head and loss."""
+"""Masked language model: the encoder, a tied head and the loss."""
 
 import numpy as np
 import torch
@@ -10,28 +10,29 @@ from .._utils._process import in_float32
 
 
 class TiedHead(nn.Module):
-    """Logits from the table of token embeddings, for checkpoints without an LM head.
+    """A head tied to the token embeddings, for encoders stored without an LM head.
 
-    ``logits = table @ (T h) + bias``. T starts as the identity, since a random one
-    starts worse than uniform; the bias as the logarithm of the tokens' frequencies.
+    ``logits = embeddings @ (T h) + bias``. T starts as the identity, since with a
+    random T the loss starts higher than that of a uniform prediction. The bias starts
+    as the logarithm of the tokens' frequencies.
     """
 
-    def __init__(self, table, hidden_size, token_counts):
+    def __init__(self, embeddings, hidden_size, token_counts):
         super().__init__()
-        self.table = table
-        self.transform = nn.Linear(hidden_size, table.shape[1])
+        self.embeddings = embeddings
+        self.transform = nn.Linear(hidden_size, embeddings.shape[1])
         nn.init.eye_(self.transform.weight)
         nn.init.zeros_(self.transform.bias)
-        shares = (token_counts + 1.0) / (token_counts + 1.0).sum()
-        self.bias = nn.Parameter(shares.log())
+        frequencies = (token_counts + 1.0) / (token_counts + 1.0).sum()
+        self.bias = nn.Parameter(frequencies.log())
 
     def forward(self, states):
-        """(n_tokens, hidden_size) to (n_tokens, vocab_size)."""
-        return F.linear(self.transform(states), self.table, self.bias)
+        """Compute logits (n_tokens, vocab_size) from (n_tokens, hidden_size)."""
+        return F.linear(self.transform(states), self.embeddings, self.bias)
 
 
 class MaskedLanguageModel(nn.Module):
-    """Encoder and head: logits of the tokens chosen to be predicted."""
+    """Encoder and head: logits of the tokens that were chosen to be predicted."""
 
     def __init__(self, encoder, head):
         super().__init__()
@@ -45,45 +46,46 @@ class MaskedLanguageModel(nn.Module):
 
 
 class MaskedCrossEntropy(nn.Module):
-    """Mean over the chosen tokens, in float32; 0 if none was chosen."""
+    """Mean cross entropy of the chosen tokens, in float32; 0 without such tokens."""
 
     def forward(self, logits, originals, n_chosen=None):
-        """Logits (n_chosen, vocab_size), ids (n_chosen,) to a scalar.
+        """Compute the loss of logits (n_chosen, vocab_size) and ids (n_chosen,).
 
-        Of a part of a batch in which `n_chosen` are, its part in the batch's loss.
+        `n_chosen` is the number of chosen tokens in the whole batch, of which this may
+        be a part.
         """
         with in_float32(logits.device):
             total = F.cross_entropy(logits.float(), originals, reduction="sum")
         return total / max(1, n_chosen or len(originals))
 
     def reset_metrics(self):
-        """Do nothing: no epoch has anything of its own."""
+        """Do nothing: this loss keeps nothing between epochs."""
 
     def batch_metrics(self, logits, originals):
-        """Sum the losses of the tokens."""
+        """Return the sum of the tokens' losses, and their number."""
         total = float(self(logits, originals)) * len(originals)
         return {"loss": (total, len(originals))}
 
     def epoch_metrics(self, means):
-        """Add the perplexity to the loss."""
+        """Return the loss and the perplexity."""
         with np.errstate(over="ignore"):  # to infinity
             return {**means, "perplexity": float(np.exp(means["loss"]))}
 
 
 def new_head(encoder, texts):
-    """Make a head for an encoder whose checkpoint has none.
+    """Make a head for an encoder that was stored without one.
 
     Parameters
     ----------
     encoder : torch.nn.Module
     texts : MaskedDataset
-        What it is going to be trained on.
+        The texts that it will be trained on.
 
     Returns
     -------
     TiedHead
     """
-    table = encoder.get_input_embeddings().weight
-    counts = np.bincount(texts.tokens.ids, minlength=len(table))
+    embeddings = encoder.get_input_embeddings().weight
+    counts = np.bincount(texts.tokens.ids, minlength=len(embeddings))
     counts = torch.from_numpy(counts).float()
-    return TiedHead(table, encoder.config.hidden_size, counts).float()
+    return TiedHead(embeddings, encoder.config.hidden_size, counts).float()

@@ -8,8 +8,10 @@ from safetensors.torch import save
 
 from .. import _hf
 from .._hf import TextTokenizer
-from .._model._heads import HEADS, POOLINGS
-from .._model._spec import MIXINGS, ModuleSpec, TaskSpec
+from .._model._heads import HEADS
+from .._model._losses import LOSSES
+from .._model._pooling import MIXINGS, POOLINGS
+from .._model._spec import ModuleSpec, TaskSpec
 from .._model._text_model import TextModel
 from .._utils._warnings import warn
 from ._safetensors import layout_of, read_weights
@@ -170,7 +172,10 @@ def _spec(stored, n_layers):
     """Rebuild what describes the module; refuse what describes none."""
     spec = ModuleSpec(**stored)
     tasks = tuple(TaskSpec(**task) for task in spec.tasks)
-    known = all(t.pooling in POOLINGS and t.head in (None, *HEADS) for t in tasks)
+    known = all(
+        t.pooling in POOLINGS and t.head in (None, *HEADS) and t.loss in LOSSES
+        for t in tasks
+    )
     known &= spec.mixing in MIXINGS and set(spec.layers) <= set(range(n_layers + 1))
     if not known or not spec.layers:
         raise ValueError(f"{stored!r:.300} describes no module of this package.")

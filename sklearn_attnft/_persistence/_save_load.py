@@ -27,7 +27,7 @@ FITTED = (
     "truncated_fraction_",
     "_base_model",
     "_container",
-    "_label_sets",
+    "_targets",
     "_sklearn_output_config",
 )
 NEEDED = {"history_", "n_samples_fit_", "truncated_fraction_", "_base_model"}

@@ -6,22 +6,45 @@ import ctypes
 import os
 import sys
 import threading
+from dataclasses import dataclass
 
 import torch
 
 from .._utils._process import ForkableLock, in_float32
 
+# Parts of the messages of errors that say that memory has run out.
 NO_MEMORY = ("DefaultCPUAllocator:", "out of memory", "ALLOC_FAILED")
 _MOVING = ForkableLock()
-# The process that imported this: a forked child has another number.
+# The process that imported this module: a forked child has another number.
 _process = os.getpid()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a module runs.
+
+    Attributes
+    ----------
+    device : torch.device
+    dtype : torch.dtype
+        Type of the encoder's matrix products.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, settings):
+        """Resolve the parameters `device` and `precision` of `settings`."""
+        device = resolve_device(settings.device)
+        return cls(device, resolve_dtype(settings.precision, device))
 
 
 def use_one_thread_after_fork():
     """Compute in one thread from now on, if this process was forked.
 
-    The threads of OpenMP's pool are not there in a child, which would wait for them
-    for ever (a limit of GNU's OpenMP, which torch is built with).
+    A forked child lacks the threads of OpenMP's pool and would wait for them forever
+    (a limit of GNU's OpenMP, which torch is built with).
     """
     global _process
     if os.getpid() != _process:
@@ -30,12 +53,12 @@ def use_one_thread_after_fork():
 
 
 def resolve_device(device):
-    """Turn the parameter `device` into a ``torch.device`` that exists here.
+    """Return the parameter `device` as a ``torch.device`` of this machine.
 
     Raises
     ------
     ValueError
-        If `device` is no name of a device, or none such is on this machine.
+        If `device` is not the name of a device, or this machine does not have it.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -43,31 +66,33 @@ def resolve_device(device):
         chosen = torch.device(device)
     except RuntimeError as error:
         raise ValueError(
-            f"device={device!r} is not a device: use 'auto', 'cpu', 'cuda' or 'cuda:1'."
+            "`device` must be a device such as 'auto', 'cpu', 'cuda' or 'cuda:1', got "
+            f"{device!r}."
         ) from error
-    there = {
+    n_devices = {
         "cpu": 1,
         "cuda": torch.cuda.device_count(),
         "mps": int(torch.backends.mps.is_available()),
     }.get(chosen.type, 0)
-    if (chosen.index or 0) >= there:
+    if (chosen.index or 0) >= n_devices:
         raise ValueError(
-            f"device={device!r} was asked for, but this machine has {there} devices "
-            f"of type {chosen.type!r} that torch {torch.__version__} can use: set "
-            "device='auto' or 'cpu', or install a torch built for the device."
+            f"`device` must be a device of this machine, got {device!r}: there are "
+            f"{n_devices} devices of type {chosen.type!r} that torch "
+            f"{torch.__version__} can use. Set device='auto' or 'cpu', or install a "
+            "torch built for the device."
         )
     return chosen
 
 
 def on_device(model, device):
-    """Put a TextModel on `device`; it is not touched if all of it is there.
+    """Move a TextModel to `device`, unless all of it is there.
 
-    ``model.to`` would take the weights of a recurrent layer apart for a moment, while
-    another thread may be computing with them. One thread moves, the others wait. A view
-    of one label set moves the encoder and its own layers, not those of the others.
+    ``model.to`` splits the weights of a recurrent layer for a moment, while another
+    thread may compute with them. So one thread moves, and the others wait. A view of
+    one task moves the encoder and its own layers, not those of other tasks.
     """
     with _MOVING:
-        # One parameter of each part: to look at all takes half a millisecond.
+        # One parameter of each part: checking all takes half a millisecond.
         firsts = [next(p.parameters(), None) for p in (model.encoder, *model.tasks)]
         places = [each.device for each in firsts if each is not None]
         if not all(
@@ -79,11 +104,10 @@ def on_device(model, device):
 
 
 def resolve_dtype(precision, device):
-    """Turn the parameter `precision` into the dtype of the matrix products.
+    """Return the dtype of the matrix products for the parameter `precision`.
 
-    "auto" is bfloat16 only where the hardware multiplies in it: CUDA from Ampere on,
-    x86 with AVX512-BF16 or AMX. Elsewhere it would be emulated, far slower than
-    float32.
+    "auto" is bfloat16 where the hardware multiplies in it: CUDA from Ampere on, x86
+    with AVX512-BF16 or AMX. Elsewhere bfloat16 is emulated, far slower than float32.
     """
     if precision != "auto":
         return getattr(torch, precision)
@@ -100,25 +124,25 @@ def resolve_dtype(precision, device):
 
 @contextlib.contextmanager
 def autocast(device, dtype):
-    """Run matrix products in `dtype` for a while, whatever the user's context says."""
+    """Run matrix products in `dtype`, also within a user's own autocast."""
     is_lower = dtype != torch.float32
     own = torch.autocast(device.type, dtype=dtype) if is_lower else in_float32(device)
     try:
         with own:
             yield
     finally:
-        # Within another one torch would keep the weights that it has cast, and that
-        # have learned since.
+        # Within a user's autocast, torch would keep cast copies of weights that
+        # training has changed since.
         torch.clear_autocast_cache()
 
 
 class _WithoutCudnnAttention:
-    """A context in which torch's attention does without cuDNN, in all threads.
+    """A context that turns cuDNN attention off in all threads.
 
-    In bfloat16 on some GPUs torch takes cuDNN's, which makes a plan for each new shape
-    of a batch (pytorch/pytorch#155958), and batches of texts have many. The switch is
-    the process's: the last thread that leaves puts it back. Where a user has left
-    nothing but cuDNN on, it stays on.
+    In bfloat16 on some GPUs torch chooses cuDNN attention, which plans again for each
+    new shape of a batch (pytorch/pytorch#155958); batches of texts have many shapes.
+    The switch belongs to the process: the last thread that leaves restores it. If the
+    user has left only cuDNN attention on, it stays on.
     """
 
     def __init__(self):
@@ -150,17 +174,17 @@ _WITHOUT_CUDNN_ATTENTION = _WithoutCudnnAttention()
 
 
 def without_cudnn_attention(device):
-    """Return a context for all that runs an encoder on `device`, backward too."""
+    """Return a context for running an encoder on `device`, forward and backward."""
     return (
         _WITHOUT_CUDNN_ATTENTION if device.type == "cuda" else contextlib.nullcontext()
     )
 
 
 def trim_memory():
-    """Give the system what is free of the process's memory (Linux with glibc).
+    """Return free memory of the process to the system (Linux with glibc).
 
-    glibc keeps most of what a fit has needed, and joblib takes that for a leak of its
-    worker, which it then stops.
+    glibc keeps most of the memory that a fit has used, and joblib stops workers whose
+    memory seems to leak.
     """
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # not in musl
@@ -169,7 +193,7 @@ def trim_memory():
 
 
 def is_out_of_memory(error):
-    """Tell whether an error says that a device has no memory left."""
+    """Return whether an error says that the memory of a device has run out."""
     known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-    # The CPU's allocator, mps and some of CUDA's libraries raise a plain RuntimeError.
+    # The CPU's allocator, mps and some CUDA libraries raise a plain RuntimeError.
     return known or any(said in str(error) for said in NO_MEMORY)

@@ -12,65 +12,156 @@ from .._utils._progress_bar import is_shown, open_bar
 from ._device import autocast, is_out_of_memory, without_cudnn_attention
 
 
-def run(forward, tokens, *, device, dtype, progress=None):
-    """Run a module over tokens, longest texts first, and restore the order.
+def predict(
+    model, texts, *, tokenizer, machine, output="logits", verbose=0, cache=None
+):
+    """Run a model over texts; identical texts are run once.
 
     Parameters
     ----------
-    forward : callable
-        From the fields of a ``TokenBatch`` to a tensor (n_texts, n_outputs).
-    tokens : TokenizedTexts
-    device : torch.device
-    dtype : torch.dtype
-    progress : tqdm or None
-        Advanced by the texts done.
+    model : TextModel
+    texts : list of str
+    tokenizer : TextTokenizer
+    machine : Machine
+    output : {"logits", "contexts"}
+    verbose : int
+        Whether a progress bar is shown.
+    cache : Cache or None
+        Only texts are run whose outputs are not in the cache.
 
     Returns
     -------
     ndarray of float32, shape (n_texts, n_outputs)
     """
+    position = {}
+    inverse = [position.setdefault(text, len(position)) for text in texts]
+    distinct = list(position)
+    with open_bar(is_shown(verbose), total=len(distinct), desc="encode") as progress:
+        prediction = _Prediction(model, tokenizer, machine, output, progress, cache)
+        parts = [prediction.outputs(chunk) for chunk in chunks(distinct)]
+    outputs = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return outputs if len(distinct) == len(texts) else outputs[inverse]
 
-    def compute(indices, batch):
-        return forward(*batch.inputs())
 
-    result = None
+class _Prediction:
+    """The outputs of a model for distinct texts, computed or looked up."""
+
+    def __init__(self, model, tokenizer, machine, output, progress, cache):
+        self._model = model
+        self._tokenizer = tokenizer
+        self._machine = machine
+        self._output = output
+        self._progress = progress
+        self._cache = cache
+
+    def outputs(self, texts):
+        """Return the outputs of texts, (n_texts, n_outputs)."""
+        if self._cache is None:
+            return self._compute(texts)
+        self._texts, self._n_computed = texts, 0
+        # Half a surrogate pair is a str that has no UTF-8.
+        contents = [text.encode("utf-8", "surrogatepass") for text in texts]
+        rows = self._cache.fetch_floats(contents, self._compute_missing)
+        self._progress.update(len(texts) - self._n_computed)
+        return np.stack(rows).astype(np.float32, copy=False)
+
+    def _compute(self, texts):
+        tokens, _ = tokenize(texts, self._tokenizer)
+        return run(
+            self._model, tokens, self._machine, self._output, progress=self._progress
+        )
+
+    def _compute_missing(self, indices):
+        self._n_computed += len(indices)
+        return self._compute([self._texts[i] for i in indices])
+
+
+def run(model, tokens, machine, output="logits", *, progress=None):
+    """Run a model over tokens, longest texts first, and restore the order.
+
+    Parameters
+    ----------
+    model : TextModel
+    tokens : TokenizedTexts
+    machine : Machine
+    output : {"logits", "contexts"}
+    progress : tqdm or None
+        It is advanced by the texts that are done.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_texts, n_outputs)
+    """
+    forward = functools.partial(_forward, model, output)
+    device, result = machine.device, None
     with (
         torch.inference_mode(),
         without_cudnn_attention(device),
-        autocast(device, dtype),
+        autocast(device, machine.dtype),
     ):
-        for indices, output in each_batch(compute, tokens, device):
+        for indices, outputs in each_batch(forward, tokens, device):
             if result is None:
-                result = np.empty((len(tokens), output.shape[1]), dtype=np.float32)
-            result[indices] = output.float().cpu().numpy()
+                result = np.empty((len(tokens), outputs.shape[1]), dtype=np.float32)
+            result[indices] = outputs.float().cpu().numpy()
             if progress is not None:
                 progress.update(len(indices))
     return result
 
 
-def each_batch(compute, tokens, device):
-    """Yield the texts of each batch and what is computed of it, longest texts first.
+def _forward(model, output, indices, batch):
+    return forward_in_parts(model, *batch.inputs(), output=output)
 
-    A batch that does not fit the memory is run in halves.
+
+def forward_in_parts(
+    model, input_ids, attention_mask, windows_per_text=None, *, output="logits"
+):
+    """Run a model, with few windows in the encoder at a time, without gradients.
+
+    A long text has many windows, and the hidden states of all layers take several
+    times the memory of what is mixed from them.
+
+    Parameters
+    ----------
+    model : TextModel
+    input_ids, attention_mask, windows_per_text : tensor
+        As ``TextModel.forward`` takes them.
+    output : {"logits", "contexts", "token_shares"}
+
+    Returns
+    -------
+    tensor
+    """
+    n = max(1, tokens_per_batch(input_ids.device) // input_ids.shape[1])
+    pairs = zip(input_ids.split(n), attention_mask.split(n), strict=True)
+    parts = [model.mix(ids, mask) for ids, mask in pairs]
+    mixed = parts[0]
+    if len(parts) > 1:
+        mixed = [torch.cat(task_parts) for task_parts in zip(*parts, strict=True)]
+    return getattr(model, output)(mixed, attention_mask, windows_per_text)
+
+
+def each_batch(compute, tokens, device):
+    """Yield the texts of each batch and what is computed from it, longest texts first.
+
+    A batch that does not fit into memory is split in two.
 
     Parameters
     ----------
     compute : callable
-        From indices of texts and their ``TokenBatch``.
+        Takes the indices of texts and their ``TokenBatch``.
     tokens : TokenizedTexts
     device : torch.device
 
     Yields
     ------
     indices : ndarray of int64
-        Of the texts.
     output : object
         What `compute` returns.
 
     Raises
     ------
     MemoryError
-        If the memory does not hold one text.
+        If one text does not fit into memory.
     """
     todo = sorted_batches(tokens, tokens_per_batch(device))[::-1]
     while todo:
@@ -83,62 +174,9 @@ def each_batch(compute, tokens, device):
             if len(indices) == 1:
                 raise MemoryError(
                     f"The memory of {device} does not hold one text of "
-                    f"{tokens.n_tokens[indices[0]]} tokens: split the text, or fit "
+                    f"{tokens.n_tokens[indices[0]]} tokens. Split the text, or fit "
                     "with a lower max_length and long_texts='truncate'."
                 ) from error
             todo += np.array_split(indices, 2)[::-1]
             continue
         yield indices, output
-
-
-def predict(forward, texts, *, tokenizer, device, dtype, verbose=0, cache=None):
-    """Run a module over texts; identical texts are run once.
-
-    Parameters are those of :func:`run` and :func:`tokenize`; `verbose` says if a
-    progress bar is shown. With a `cache`, only texts are run whose outputs are not in
-    it.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_texts, n_outputs)
-    """
-    position = {}
-    inverse = [position.setdefault(text, len(position)) for text in texts]
-    distinct = list(position)
-    with open_bar(is_shown(verbose), total=len(distinct), desc="encode") as progress:
-
-        def compute(texts):
-            tokens, _ = tokenize(texts, tokenizer)
-            return run(forward, tokens, device=device, dtype=dtype, progress=progress)
-
-        if cache is not None:
-            compute = functools.partial(_look_up, cache, compute, progress)
-        parts = [compute(chunk) for chunk in chunks(distinct)]
-    outputs = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return outputs if len(distinct) == len(texts) else outputs[inverse]
-
-
-def _look_up(cache, compute, progress, texts):
-    """Return outputs of texts, (n_texts, n_outputs); those not in the cache computed.
-
-    Parameters
-    ----------
-    cache : _cache.Cache
-    compute : callable
-        From a list of str to outputs; advances `progress`.
-    progress : tqdm
-    texts : list of str
-        Distinct.
-    """
-    n_computed = 0
-
-    def compute_some(indices):
-        nonlocal n_computed
-        n_computed += len(indices)
-        return compute([texts[i] for i in indices])
-
-    # Half a surrogate pair is a str, but no UTF-8.
-    contents = [text.encode("utf-8", "surrogatepass") for text in texts]
-    rows = cache.fetch_floats(contents, compute_some)
-    progress.update(len(texts) - n_computed)
-    return np.stack(rows).astype(np.float32, copy=False)

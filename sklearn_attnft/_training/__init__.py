@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The one door to skorch: the training loop."""
+"""The training loop. The only importer of skorch."""
 
 from ._callbacks import random_state, set_random_state
-from ._loop import Recipe, scoring_budget, train
+from ._loop import RunContext, TrainingConfig, scoring_budget, train
 from ._optimizer import parameter_groups, warmup_then_decay
 
 __all__ = [
-    "Recipe",
+    "RunContext",
+    "TrainingConfig",
     "parameter_groups",
     "random_state",
     "scoring_budget",

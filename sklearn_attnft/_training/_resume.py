@@ -153,7 +153,7 @@ def _feed(digest, value):
         _feed(digest, f"{type(value).__name__} {value!r}")
 
 
-class Checkpoint:
+class ResumeState:
     """Where the state of one fit is kept; without a folder, nowhere.
 
     A fit has stages, which are counted: each call of ``_training.train`` is one.
@@ -277,10 +277,10 @@ def open_resume_state(params, fingerprint):
 
     Returns
     -------
-    Checkpoint
+    ResumeState
     """
     if fingerprint is None:
-        return Checkpoint()
+        return ResumeState()
     changed = {"micro_batch_size": _as_text(params["micro_batch_size"])}
     parameters = {**fingerprint.parameters, **changed}
     fingerprint = dataclasses.replace(fingerprint, parameters=parameters)
@@ -299,7 +299,7 @@ def open_resume_state(params, fingerprint):
         _warn_of_near(folder, fingerprint)
         known = {**dataclasses.asdict(fingerprint), "finished": False}
     _describe(folder, {**known, "process": _own_name()})
-    return Checkpoint(folder, minutes=params["checkpoint_minutes"])
+    return ResumeState(folder, minutes=params["checkpoint_minutes"])
 
 
 def _warn_of_near(folder, fingerprint):

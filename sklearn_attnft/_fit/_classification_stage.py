@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Training of attention, head and encoder on labels, alone or with the LM."""
+
+import copy
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from .._model._text_model import TextModel
+from .._runtime._encoder_cache import remember_digest, with_cached_states
+from .._training import TrainingConfig, train
+from .._utils._warnings import warn
+from ._frozen_states import with_frozen_states
+from ._joint import JointDataset, JointLoss, JointModel
+from ._trainable import freeze
+
+
+@dataclass(frozen=True)
+class ClassificationStage:
+    """Train the classifier; with ``lm_weight``, jointly with the language model.
+
+    Attributes
+    ----------
+    config : TrainingConfig
+    fit : PreparedFit
+    """
+
+    name = "classifier"
+    config: TrainingConfig
+    fit: object
+
+    @staticmethod
+    def epochs(plan):
+        """Return the number of epochs of a plan."""
+        return plan.max_epochs
+
+    @staticmethod
+    def largest_step(plan):
+        """Return the number of texts in a step."""
+        # In joint training, as many unlabeled texts are in a step.
+        return plan.batch_size * (2 if plan.lm_weight > 0 else 1)
+
+    @property
+    def n_epochs(self):
+        """Largest number of epochs."""
+        return self.config.max_epochs
+
+    @property
+    def n_texts(self):
+        """Number of texts of an epoch."""
+        n_texts = len(self.fit.labeled)
+        if self.fit.plan.lm_weight > 0:
+            n_in_steps = self.config.batch_size * math.ceil(
+                n_texts / self.config.batch_size
+            )
+            n_texts += min(len(self.fit.texts) - n_texts, n_in_steps)
+        return n_texts
+
+    def run(self, state, context):
+        """Build the classifier on the encoder and train it."""
+        fit, plan = self.fit, self.fit.plan
+        model = TextModel.build(state.encoder, fit.spec)
+        freeze(model, plan.trainable_layers)
+        classification = fit.data.tasks.loss(plan)
+        if plan.lm_weight > 0:
+            module, criterion, training = self._joint(model, state, classification)
+        else:
+            module = self._with_known_states(model, context)
+            criterion, training = classification, fit.labeled
+        context.progress.set_snapshot(_Snapshot(self, model, state))
+        rows = train(module, criterion, training, fit.validation, self.config, context)
+        self._warn_collapse(classification.collapsed())
+        return dataclasses.replace(state.with_rows(self.name, rows), module=model)
+
+    def _joint(self, model, state, classification):
+        """Return module, criterion and data for joint training."""
+        fit = self.fit
+        module = JointModel(model, state.lm_head)
+        criterion = JointLoss(classification, lm_weight=fit.plan.lm_weight)
+        pretrained = fit.pretrained
+        training = JointDataset.make(
+            fit.labeled, fit.texts, pretrained.tokenizer, pretrained.masking()
+        )
+        return module, criterion, training
+
+    def _with_known_states(self, model, context):
+        """Return a model that looks up the hidden states that training keeps."""
+        fit, plan = self.fit, self.fit.plan
+        if plan.cache is not None and not plan.changes_encoder:
+            remember_digest(model, fit.pretrained.digest(model.encoder))
+        cached = with_cached_states(model, fit.pretrained.tokenizer, context, plan)
+        if cached is not model:
+            return cached
+        corpora = [
+            part.tokens for part in (fit.labeled, fit.validation) if part is not None
+        ]
+        if context.timer is not None:
+            corpora = context.timer.sample(fit.labeled, corpora, self.config, context)
+        return with_frozen_states(model, corpora, self.config, context)
+
+    def _warn_collapse(self, collapsed):
+        """Warn of tasks for which one class was predicted for every training text."""
+        for target in self.fit.data.tasks.targets:
+            if target.name not in collapsed:
+                continue
+            label = target.classes.tolist()[collapsed[target.name]]
+            task = "" if target.name is None else f" of the task {target.name!r}"
+            warn(
+                "In the last epoch every training text was predicted to be "
+                f"{label!r}{task}: the training has collapsed, or was too short. Set "
+                "learning_rate lower, max_epochs higher, or class_weight='balanced' if "
+                "that class is by far the most frequent.",
+                ConvergenceWarning,
+            )
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """What scikit-learn's callbacks see of a classifier that is being trained."""
+
+    stage: ClassificationStage
+    model: TextModel
+    state: object
+
+    def fitted_model(self, rows):
+        """Return the FittedModel that fit would return after these rows."""
+        state = self.state.with_rows(self.stage.name, rows)
+        # A copy, since the original goes on training.
+        module = copy.deepcopy(self.model).eval()
+        return self.stage.fit.fitted(module, state.history)
+
+
+def make_config(plan, monitor):
+    """Return the TrainingConfig of the classifier.
+
+    Parameters
+    ----------
+    plan : FitPlan
+    monitor : str
+    """
+    names = {field.name for field in dataclasses.fields(TrainingConfig)}
+    names -= {"callbacks", "monitor"}
+    # skorch callbacks may come with a name: (name, callback).
+    callbacks = [
+        (item[0], clone(item[1])) if isinstance(item, tuple) else clone(item)
+        for item in plan.callbacks or []
+    ]
+    values = {name: getattr(plan, name) for name in names}
+    return TrainingConfig(**values, callbacks=callbacks, monitor=monitor)

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Everything that a fit needs before weights are loaded and anything is trained."""
+
+import math
+from dataclasses import dataclass
+
+from .._data._datasets import LabeledDataset
+from .._data._labeled import split
+from .._data._masking import MaskedDataset, masked_dataset
+from .._data._tokens import truncated_fraction
+from .._model._spec import ModuleSpec, TaskSpec
+from .._runtime._encoder_cache import check_cache
+from .._runtime._seeds import draw_seed
+from .._training._resume import Fingerprint
+from .._utils._warnings import warn
+from ._plan import FitData, FitPlan, FittedModel
+from ._pretrained import PretrainedEncoder
+
+
+@dataclass(frozen=True)
+class PreparedFit:
+    """A fit whose data is checked, split and tokenized.
+
+    Attributes
+    ----------
+    plan : FitPlan
+    pretrained : PretrainedEncoder
+    spec : ModuleSpec
+    texts : list of str
+        Texts for the language model: those with labels first.
+    seed : int
+    fingerprint : Fingerprint or None
+        If None, no resume state is written.
+    truncated_fraction : float
+        Fraction of the training texts that are truncated.
+    data : FitData or None
+        None for an extractor, as `labeled` and `validation`.
+    labeled, validation : LabeledDataset or None
+    masked : MaskedDataset or None
+        None without a language model.
+    """
+
+    plan: FitPlan
+    pretrained: PretrainedEncoder
+    spec: ModuleSpec
+    texts: list
+    seed: int
+    fingerprint: Fingerprint | None
+    truncated_fraction: float
+    data: FitData | None = None
+    labeled: LabeledDataset | None = None
+    validation: LabeledDataset | None = None
+    masked: MaskedDataset | None = None
+
+    def fitted(self, module, history):
+        """Return the FittedModel of a trained module."""
+        data = self.data
+        targets = []
+        if data is not None:
+            by_name = {target.name: target for target in data.tasks.targets}
+            targets = [by_name[name] for name in data.task_names]
+        return FittedModel(
+            module,
+            self.spec,
+            self.pretrained.tokenizer,
+            self.truncated_fraction,
+            list(history),
+            len(self.texts) if data is None else data.n_samples,
+            targets,
+            None if data is None else data.y_container,
+        )
+
+
+def prepare_features(plan, texts, *, warns=True):
+    """Prepare the fit of an extractor.
+
+    Parameters
+    ----------
+    plan : FitPlan
+    texts : list of str
+    warns : bool
+        Whether to warn of truncated texts.
+
+    Returns
+    -------
+    PreparedFit
+    """
+    pretrained = PretrainedEncoder.load(plan)
+    tasks = (TaskSpec(plan.pooling),)
+    spec = pretrained.spec(plan.layers, mixing="mean", tasks=tasks)
+    check_cache(plan)
+    truncated = _check_lengths(
+        plan, truncated_fraction(texts, pretrained.tokenizer), warns
+    )
+    seed, fingerprint, masked = 0, None, None
+    if plan.has_language_model:
+        # The layers and the pooling do not influence the language model.
+        parameters = dict(vars(plan))
+        del parameters["layers"], parameters["pooling"]
+        seed, fingerprint = _identify(plan, parameters, pretrained, texts)
+        masked = _masked(pretrained, texts, seed)
+    return PreparedFit(
+        plan, pretrained, spec, texts, seed, fingerprint, truncated, masked=masked
+    )
+
+
+def prepare_tasks(plan, data, *, warns=True):
+    """Prepare the fit of a classifier.
+
+    Parameters
+    ----------
+    plan : FitPlan
+    data : FitData
+    warns : bool
+        Whether to warn of truncated texts.
+
+    Returns
+    -------
+    PreparedFit
+    """
+    tasks, training, validation = data.tasks, data.training, data.validation
+    pretrained = PretrainedEncoder.load(plan)
+    spec = pretrained.spec(plan.layers, mixing="attention", tasks=tasks.specs(plan))
+    everything = (tasks, training, validation, data.unlabeled)
+    seed, fingerprint = _identify(plan, vars(plan), pretrained, everything)
+    if validation is None and plan.early_stopping:
+        fraction = plan.validation_fraction
+        training, validation = split(training, tasks.targets, fraction, seed)
+    if plan.early_stopping:
+        tasks.check_validation(validation)
+    tokenizer = pretrained.tokenizer
+    labeled, is_truncated = training.tokenized(tokenizer, sampling=tasks.sampling)
+    truncated = _check_lengths(plan, float(is_truncated.mean()), warns)
+    if validation is not None:
+        validation, _ = validation.tokenized(tokenizer)
+    texts = [*training.texts, *data.unlabeled]
+    masked = None
+    if plan.has_language_model:
+        masked = _masked(pretrained, texts, seed)
+    return PreparedFit(
+        plan,
+        pretrained,
+        spec,
+        texts,
+        seed,
+        fingerprint,
+        truncated,
+        data,
+        labeled,
+        validation,
+        masked,
+    )
+
+
+def _masked(pretrained, texts, seed):
+    masking = pretrained.masking()
+    return masked_dataset(texts, pretrained.tokenizer, masking, seed)
+
+
+def _identify(plan, parameters, pretrained, data):
+    """Return the seed of a fit, and its Fingerprint if a resume state is written."""
+    seed = draw_seed(plan.random_state)
+    if plan.checkpoint_dir is None:
+        return seed, None
+    given = None if plan.random_state is None else seed
+    fingerprint = pretrained.fingerprint(parameters, given, data)
+    return fingerprint.seed if given is None else seed, fingerprint
+
+
+def _check_lengths(plan, fraction, warns):
+    """Return the fraction of truncated texts; warn of them before the work starts."""
+    if plan.long_texts != "truncate":
+        return 0.0
+    if fraction > 0 and warns:
+        # Whole percent, so that the fits of all folds give one warning.
+        warn(
+            f"Up to {math.ceil(100 * fraction)}% of the texts are longer than "
+            f"max_length={plan.max_length} tokens; they are truncated in the middle. "
+            "Set long_texts='window' to read them whole, or raise max_length."
+        )
+    return fraction

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Run a fit with smaller micro-batches when memory runs out."""
+
+import contextlib
+import dataclasses
+
+import torch
+
+from .._runtime._device import (
+    Machine,
+    is_out_of_memory,
+    trim_memory,
+    without_cudnn_attention,
+)
+from .._runtime._gpu_slots import gpu_slot
+from .._runtime._seeds import isolated_generator
+from .._training import RunContext
+from .._training._resume import open_resume_state
+from .._utils._process import in_float32
+from .._utils._warnings import warn
+from ._stages import largest_step, run_stages
+
+
+def run_with_retries(fit, progress, timer=None):
+    """Run the stages of a fit; halve the micro-batches when memory runs out.
+
+    Each attempt starts from the pretrained encoder, so the result does not depend on
+    what did not fit into memory before.
+
+    Parameters
+    ----------
+    fit : PreparedFit
+    progress : FitProgress
+    timer : StepTimer or None
+
+    Returns
+    -------
+    state : FitState
+    context : RunContext
+    """
+    largest = largest_step(fit.plan)
+    size = min(fit.plan.micro_batch_size or largest, largest)
+    machine = Machine.of(fit.plan)
+    while True:
+        context = _open_context(fit, machine, progress, timer)
+        try:
+            state = _run_once(fit, context)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if size == 1:
+                raise _no_memory(fit.plan, machine) from error
+        else:
+            context.resume.finish()
+            trim_memory()
+            return state, context
+        # After the handler: the frames of the error hold what filled the memory.
+        if machine.device.type == "cuda":
+            torch.cuda.empty_cache()
+        size //= 2
+        plan = dataclasses.replace(fit.plan, micro_batch_size=size)
+        fit = dataclasses.replace(fit, plan=plan)
+        warn(
+            f"The memory of {machine.device} does not hold the texts of a training "
+            f"step at once, so the fit starts again with micro_batch_size={size} and "
+            "the same batch_size. Set micro_batch_size to this value to avoid the "
+            "failed attempt."
+        )
+
+
+def _open_context(fit, machine, progress, timer):
+    return RunContext(
+        machine.device,
+        machine.dtype,
+        torch.Generator().manual_seed(fit.seed),
+        open_resume_state(vars(fit.plan), fit.fingerprint),
+        progress,
+        timer,
+    )
+
+
+def _run_once(fit, context):
+    device = context.device
+    with (
+        contextlib.closing(context.progress),
+        gpu_slot(device),
+        without_cudnn_attention(device),
+        isolated_generator(fit.seed, device),
+        torch.inference_mode(False),
+        in_float32(device),  # gradients too, within a user's autocast
+    ):
+        return run_stages(fit, context)
+
+
+def _no_memory(plan, machine):
+    truncate = "long_texts='truncate', " * (plan.long_texts == "window")
+    return MemoryError(
+        f"The memory of {machine.device} does not hold one text in training. Set "
+        f"{truncate}max_length lower than {plan.max_length} or trainable_layers lower, "
+        "or take a smaller encoder."
+    )

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The stages of a fit, in order. This is the only list of them.
+
+A new stage is a class like these and its place in `STAGES` and `make_stages`. Progress
+bar, callbacks, resume state, estimates, micro-batches and the history read the stages
+that are made here.
+"""
+
+from typing import Protocol
+
+from .._training import RunContext
+from ._classification_stage import ClassificationStage, make_config
+from ._contrastive_stage import ContrastiveStage
+from ._lm_stage import CachedStages, LMHeadStage, LMStage, make_lm_stages
+from ._plan import FitPlan, FitState
+from ._prepare import PreparedFit
+from ._trainable import check_trainable
+
+
+class Stage(Protocol):
+    """One run of the training loop.
+
+    Attributes
+    ----------
+    name : str
+        As the history and the progress bar show it.
+    n_epochs, n_texts : int
+        Largest number of epochs, and number of texts or windows of an epoch.
+    """
+
+    name: str
+    n_epochs: int
+    n_texts: int
+
+    @staticmethod
+    def epochs(plan: FitPlan) -> int:
+        """Return the largest number of epochs for a plan; 0 if it has no such stage."""
+
+    @staticmethod
+    def largest_step(plan: FitPlan) -> int:
+        """Return the largest number of texts or windows in a step."""
+
+    def run(self, state: FitState, context: RunContext) -> FitState:
+        """Train; return the state for the next stage."""
+
+
+STAGES = (LMHeadStage, LMStage, ContrastiveStage, ClassificationStage)
+
+
+def count_epochs(plan):
+    """Return the largest number of epochs of a fit, over all stages."""
+    return sum(stage.epochs(plan) for stage in STAGES)
+
+
+def largest_step(plan):
+    """Return the largest number of texts or windows in a step of any stage."""
+    return max(stage.largest_step(plan) for stage in STAGES if stage.epochs(plan))
+
+
+def run_stages(fit: PreparedFit, context: RunContext) -> FitState:
+    """Load the pretrained encoder and run all stages of a fit."""
+    state, stages = make_stages(fit, context)
+    parts = [
+        part
+        for stage in stages
+        for part in (stage.parts if isinstance(stage, CachedStages) else [stage])
+    ]
+    context.progress.plan(parts)
+    for stage in stages:
+        state = stage.run(state, context)
+    return state
+
+
+def make_stages(fit: PreparedFit, context: RunContext):
+    """Load the pretrained encoder; return the first state, and the stages to run."""
+    plan, stages = fit.plan, []
+    if plan.has_language_model:
+        encoder, head = fit.pretrained.load_language_model()
+        check_trainable(encoder, plan)
+        stages, language_model = make_lm_stages(fit, encoder, head, context)
+        state = FitState(encoder, language_model.head)
+    else:
+        state = FitState(fit.pretrained.load_encoder())
+        check_trainable(state.encoder, plan)
+    if fit.labeled is not None:
+        config = make_config(plan, fit.data.tasks.monitor)
+        if plan.contrastive_epochs:
+            stages.append(ContrastiveStage.make(fit, config))
+        stages.append(ClassificationStage(config, fit))
+    return state, stages
