@@ -1,11 +1,20 @@
-"""A recipe of which a test says only what it needs."""
+"""A training config and a run context with only what a test needs."""
 
 import torch
 
-from sklearn_attnft._training import Recipe
+from sklearn_attnft._training import RunContext, TrainingConfig
 
 
-def recipe(seed=0, **kwargs):
-    values = dict.fromkeys(Recipe.__dataclass_fields__) | {"callbacks": []}
-    given = {"generator": torch.Generator().manual_seed(seed), "batch_size": 4}
-    return Recipe(**{**values, **given, **kwargs})
+def config(**kwargs):
+    defaults = {
+        "learning_rate": 1e-3,
+        "head_learning_rate": 1e-3,
+        "max_epochs": 1,
+        "batch_size": 4,
+    }
+    return TrainingConfig(**{**defaults, **kwargs})
+
+
+def context(seed=0, device="cpu", dtype=torch.float32, **kwargs):
+    generator = torch.Generator().manual_seed(seed)
+    return RunContext(torch.device(device), dtype, generator, **kwargs)

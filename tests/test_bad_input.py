@@ -18,7 +18,7 @@ from sklearn_attnft import (
     AttentionFineTuneClassifier,
     TransformerFeatureExtractor,
 )
-from sklearn_attnft._fit import _contrastive_stage, _lm_stage, _warm_up
+from sklearn_attnft._fit import _classification_stage, _contrastive_stage, _lm_stage
 from sklearn_attnft._hf import _find, load_config
 
 X = ["good day", "bad day", "good dog", "bad dog"]
@@ -168,7 +168,7 @@ def test_a_mistake_ends_in_a_sentence(passed, error, message, small):
 def test_a_mistake_is_told_before_anything_is_trained(
     params, stage, small, monkeypatch
 ):
-    for module in (_warm_up, _lm_stage, _contrastive_stage):
+    for module in (_classification_stage, _lm_stage, _contrastive_stage):
         monkeypatch.setattr(module, "train", lambda *_: pytest.fail("it is trained"))
     clf = AttentionFineTuneClassifier(**{**small, **params, stage: 1})
     with pytest.raises(ValueError, match=next(iter(params))):

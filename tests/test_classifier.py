@@ -24,7 +24,7 @@ from sklearn_attnft import (
 )
 from sklearn_attnft._data import _batching
 from sklearn_attnft._explain import _attribution
-from sklearn_attnft._fit import _pipeline
+from sklearn_attnft._fit import _retry
 from sklearn_attnft._runtime import _device, _predict
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
@@ -416,7 +416,7 @@ def test_fits_and_predictions_do_without_cudnns_attention(small, switches, monke
     def as_on_a_gpu(device):
         return _device._WITHOUT_CUDNN_ATTENTION
 
-    for module in (_pipeline, _predict, _attribution):
+    for module in (_retry, _predict, _attribution):
         monkeypatch.setattr(module, "without_cudnn_attention", as_on_a_gpu)
     seen = []
 

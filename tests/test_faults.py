@@ -22,7 +22,7 @@ from sklearn_attnft import (
     MultiTaskClassifier,
     TransformerFeatureExtractor,
 )
-from sklearn_attnft._fit import _pipeline
+from sklearn_attnft._fit import _retry
 from sklearn_attnft._runtime import _device, _predict
 from sklearn_attnft._training import _loop
 
@@ -309,7 +309,7 @@ def test_what_is_free_is_given_back_to_the_system():
 @pytest.mark.parametrize("params", [{}, {"trainable_layers": 0}])
 def test_a_fit_gives_free_memory_back(params, small, monkeypatch):
     given = []
-    monkeypatch.setattr(_pipeline, "trim_memory", lambda: given.append(1))
+    monkeypatch.setattr(_retry, "trim_memory", lambda: given.append(1))
     AttentionFineTuneClassifier(**{**small, **params}).fit(X, Y)
     assert given == [1]
 
@@ -317,14 +317,14 @@ def test_a_fit_gives_free_memory_back(params, small, monkeypatch):
 def test_prediction_in_smaller_batches_where_memory_is_short(small, monkeypatch):
     clf = AttentionFineTuneClassifier(**small).fit(X, Y)
     expected = clf.predict_proba(X)
-    forward = clf.module_.forward
+    mix = clf.module_.mix
 
     def short(input_ids, *args):
         if len(input_ids) > 2:
             raise OUT_OF_MEMORY
-        return forward(input_ids, *args)
+        return mix(input_ids, *args)
 
-    monkeypatch.setattr(clf.module_, "forward", short)
+    monkeypatch.setattr(clf.module_, "mix", short)
     np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=1e-5)
     monkeypatch.setattr(_predict, "tokens_per_batch", lambda device: 1)
     np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=1e-5)
@@ -332,13 +332,13 @@ def test_prediction_in_smaller_batches_where_memory_is_short(small, monkeypatch)
 
 def test_no_memory_to_predict_one_text_says_what_to_do(small, monkeypatch):
     clf = AttentionFineTuneClassifier(**small, long_texts="window").fit(X, Y)
-    forward = clf.module_.forward
+    mix = clf.module_.mix
 
     def short(input_ids, *args):
         if len(input_ids) > 2:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return forward(input_ids, *args)
+        return mix(input_ids, *args)
 
-    monkeypatch.setattr(clf.module_, "forward", short)
-    with pytest.raises(MemoryError, match=r"one text of \d+ tokens: split the text"):
+    monkeypatch.setattr(clf.module_, "mix", short)
+    with pytest.raises(MemoryError, match=r"one text of \d+ tokens\. Split the text"):
         clf.predict(["good day", "good " * 90])

@@ -64,9 +64,9 @@ def encoded(monkeypatch):
     """Number of windows in each batch that the encoder has read."""
     sizes, encode = [], TextModel.encode
 
-    def counting(self, input_ids, attention_mask):
+    def counting(self, input_ids, attention_mask, layers=None):
         sizes.append(len(input_ids))
-        return encode(self, input_ids, attention_mask)
+        return encode(self, input_ids, attention_mask, layers)
 
     monkeypatch.setattr(TextModel, "encode", counting)
     return sizes

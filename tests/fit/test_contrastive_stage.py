@@ -8,6 +8,7 @@ import tiny
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from recipes import config
 from sklearn.base import clone
 from transformers import AutoModel
 
@@ -64,7 +65,7 @@ def test_contexts_are_means_over_the_tokens_of_all_windows_of_a_text():
     lengths = [3, 9, 5, 12, 4, 2, 7, 6, 8, 11, 1, 10]
     ids = torch.randint(5, 60, (12, 12), generator=torch.Generator().manual_seed(0))
     mask = (torch.arange(12) < torch.tensor(lengths)[:, None]).long()
-    windows = (1, 3, 2, 1, 1, 4)
+    windows = torch.tensor([1, 3, 2, 1, 1, 4])
     with torch.no_grad():
         alone = [
             encoder(row[None, :n]).last_hidden_state[0]
@@ -83,16 +84,15 @@ def test_contexts_are_means_over_the_tokens_of_all_windows_of_a_text():
     torch.testing.assert_close(joined, expected, rtol=1e-4, atol=1e-5)
 
 
-class Recipe:
-    batch_size = 2 * TEXTS_PER_CLASS
-    generator = torch.Generator().manual_seed(0)
+CONFIG = config(batch_size=2 * TEXTS_PER_CLASS)
+GENERATOR = torch.Generator().manual_seed(0)
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60))
 def test_an_epoch_has_each_text_once(labels):
-    batches = gathered(np.array(labels)).epoch_batches(Recipe)
+    batches = gathered(np.array(labels)).epoch_batches(CONFIG, GENERATOR)
     assert sorted(np.concatenate(batches)) == list(range(len(labels)))
-    assert len(batches) == -(-len(labels) // Recipe.batch_size)
+    assert len(batches) == -(-len(labels) // CONFIG.batch_size)
 
 
 def gathered(*labels, weights=None):
@@ -109,7 +109,7 @@ def test_a_batch_has_company_of_each_class_however_many_there_are():
     labels = np.repeat(np.arange(50), TEXTS_PER_CLASS)
     orders = []
     for _ in range(3):
-        batches = gathered(labels).epoch_batches(Recipe)
+        batches = gathered(labels).epoch_batches(CONFIG, GENERATOR)
         for batch in batches:
             assert (
                 np.unique(labels[batch], return_counts=True)[1].min() == TEXTS_PER_CLASS
@@ -123,7 +123,7 @@ def test_texts_without_label_are_in_company_of_their_own():
         np.zeros(8 * TEXTS_PER_CLASS, dtype=int),
         np.arange(8 * TEXTS_PER_CLASS) % 2,
     )
-    batches = gathered(labels, weights=known[:, None]).epoch_batches(Recipe)
+    batches = gathered(labels, weights=known[:, None]).epoch_batches(CONFIG, GENERATOR)
     shares = [known[batch].mean() for batch in batches]
     assert set(shares) <= {0.0, 0.5, 1.0}
     groups = [known[i] for batch in batches for i in np.split(batch, 2)]
@@ -136,7 +136,7 @@ def test_several_label_sets_are_gathered_in_turn():
     texts = gathered(rows // TEXTS_PER_CLASS, members)
     seen = set()
     for _ in range(20):
-        batch = texts.epoch_batches(Recipe)[0]
+        batch = texts.epoch_batches(CONFIG, GENERATOR)[0]
         kinds = (rows // TEXTS_PER_CLASS)[batch], (rows % 4)[batch]
         seen.add(min((0, 1), key=lambda task: len(np.unique(kinds[task]))))
     assert seen == {0, 1}
@@ -206,14 +206,14 @@ def test_micro_batches_make_the_pairs_of_the_whole_batch(size, params, small):
 def test_too_little_memory_halves_what_is_computed_at_once(small, monkeypatch):
     small |= {"max_epochs": 1, "contrastive_epochs": 2}
     expected = AttentionFineTuneClassifier(**small, micro_batch_size=4).fit(X, Y)
-    original = SentenceModel._sum
+    original = SentenceModel.sum_tokens
 
     def narrow(self, ids, mask):
         if len(ids) > 4:
             raise RuntimeError("CUDA error: out of memory")
         return original(self, ids, mask)
 
-    monkeypatch.setattr(SentenceModel, "_sum", narrow)
+    monkeypatch.setattr(SentenceModel, "sum_tokens", narrow)
     with pytest.warns(UserWarning, match="micro_batch_size=") as caught:
         clf = AttentionFineTuneClassifier(**small).fit(X, Y)
     assert "micro_batch_size=4" in str(caught[-1].message)

@@ -48,18 +48,20 @@ def test_a_fit_from_the_cache_is_the_same_to_the_bit(switches, small, cache):
 
 
 def test_the_encoder_waits_for_its_new_head(small, monkeypatch):
-    warm_up, waited = _lm_stage.warm_up, []
+    run, waited = _lm_stage.LMHeadStage.run, []
 
-    def spy(model, *args):
+    def spy(stage, *args):
+        model = stage.model
         before = {name: w.clone() for name, w in model.state_dict().items()}
-        warm_up(model, *args)
+        state = run(stage, *args)
         moved = {
             name for name, w in model.state_dict().items() if (w != before[name]).any()
         }
         assert moved
         waited.append(not any(name.startswith("encoder.") for name in moved))
+        return state
 
-    monkeypatch.setattr(_lm_stage, "warm_up", spy)
+    monkeypatch.setattr(_lm_stage.LMHeadStage, "run", spy)
     AttentionFineTuneClassifier(**small | {"max_epochs": 1}, lm_epochs=1).fit(X, Y)
     assert waited == [True]
 
@@ -100,7 +102,6 @@ def test_an_extractor_is_adapted_once(cache):
 CHANGES = [
     {"lm_epochs": 2},
     {"lm_learning_rate": 2e-4},
-    {"mask_probability": 0.2},
     {"encoder_dropout": 0.1},
     {"max_length": 31},
     {"micro_batch_size": 4},

@@ -6,7 +6,7 @@ import tiny
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from recipes import recipe
+from recipes import config, context
 from sklearn.base import clone
 from sklearn.model_selection import cross_validate
 
@@ -18,9 +18,9 @@ from sklearn_attnft import (
 )
 from sklearn_attnft._data._masking import Masking, masked_dataset
 from sklearn_attnft._data._tokens import tokenize
-from sklearn_attnft._fit import _lm_stage, _pretrained
+from sklearn_attnft._fit import _prepare, _pretrained
 from sklearn_attnft._fit._joint import JointDataset, JointLoss, JointModel
-from sklearn_attnft._model._losses import ClassificationLoss, TaskLoss
+from sklearn_attnft._model._losses import CrossEntropy, TasksLoss
 from sklearn_attnft._model._masked_lm import MaskedCrossEntropy, TiedHead
 from sklearn_attnft._model._spec import ModuleSpec, TaskSpec
 from sklearn_attnft._model._text_model import TextModel
@@ -85,11 +85,11 @@ def test_the_shares_of_masks(tokenizer):
 
 def test_masks_differ_between_epochs_but_not_between_scorings(tokenizer):
     data = masked_dataset(X, tokenizer, masking(0.5), seed=0)
-    repeated = recipe()
+    generator = torch.Generator().manual_seed(0)
     epochs = [
         [
             ids.tolist()
-            for step in data.training_steps(repeated)
+            for step in data.training_steps(config(), generator)
             for _, ids in step.parts
         ]
         for _ in range(2)
@@ -143,8 +143,8 @@ def test_the_joint_loss_is_the_weighted_sum():
     logits, token_logits = torch.randn(3, 2), torch.randn(5, 7)
     targets = (torch.tensor([0, 1, 1]),), torch.tensor([[1.0], [0.5], [1.5]])
     originals = torch.tensor([0, 3, 6, 2, 2])
-    loss = TaskLoss(n_outputs=2, label_smoothing=0.1)
-    alone = ClassificationLoss({None: loss}, [1.0])
+    loss = CrossEntropy(n_outputs=2, label_smoothing=0.1)
+    alone = TasksLoss({None: loss}, [1.0])
     joint = JointLoss(alone, lm_weight=0.3)
     expected = alone(logits, targets) + 0.3 * torch.nn.functional.cross_entropy(
         token_logits, originals
@@ -210,7 +210,7 @@ def test_no_fold_sees_the_texts_it_is_scored_on(switch, small, monkeypatch):
         seen.append(set(texts))
         return masked_dataset(texts, *args)
 
-    monkeypatch.setattr(_lm_stage, "masked_dataset", spy)
+    monkeypatch.setattr(_prepare, "masked_dataset", spy)
     clf = AttentionFineTuneClassifier(**small | {"max_epochs": 1}, **switch)
     folds = cross_validate(clf, rows, Y, cv=3, return_indices=True)["indices"]
     assert len(seen) == 3
@@ -226,7 +226,11 @@ def test_joint_batches_have_company(tokenizer, n_rest):
     labels = np.arange(7 + n_rest) % 2
     weights = np.pad(np.ones(7, dtype=np.float32), (0, n_rest))[:, None]
     data = JointDataset(tokens, (labels,), weights, np.ones(7), masking())
-    steps = list(data.training_steps(recipe(batch_size=3, micro_batch_size=4)))
+    steps = list(
+        data.training_steps(
+            config(batch_size=3, micro_batch_size=4), context().generator
+        )
+    )
     assert len(steps) == 3
     is_masked = False
     for step in steps:
@@ -245,8 +249,8 @@ def test_joint_batches_have_company(tokenizer, n_rest):
 
 def test_an_encoder_without_a_mask_token_is_refused(tokenizer, monkeypatch):
     monkeypatch.setattr(tokenizer, "mask_id", None)
-    with pytest.raises(ValueError, match=r"no mask token.*lm_epochs=0"):
-        _pretrained.PretrainedEncoder("some/encoder", None, tokenizer).masking(0.15)
+    with pytest.raises(ValueError, match=r"must have a mask token.*lm_epochs=0"):
+        _pretrained.PretrainedEncoder("some/encoder", None, tokenizer).masking()
 
 
 def test_padding_does_not_change_joint_training(tiny_encoder):

@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F
 
 from sklearn_attnft import _hf
-from sklearn_attnft._model._heads import HEADS, POOLINGS
+from sklearn_attnft._model._heads import HEADS
 from sklearn_attnft._model._pooling import (
+    POOLINGS,
+    AttentionPooling,
     LayerAttention,
     LayerMean,
-    TokenAttention,
+    MeanPooling,
     TokenLSTM,
-    TokenPooling,
 )
 from sklearn_attnft._model._spec import ModuleSpec, TaskSpec, resolve_layers
 from sklearn_attnft._model._text_model import TextModel
@@ -43,7 +44,7 @@ def test_layer_attention_is_the_formula(tokens):
     states = [tokens[0], tokens[0] ** 2, tokens[0].abs()]
     mix = LayerAttention(layers=(0, 1, 2))
     with torch.no_grad():
-        mix.weights.copy_(torch.tensor([0.5, -1.0, 2.0]))
+        mix.scores.copy_(torch.tensor([0.5, -1.0, 2.0]))
         mix.gamma.fill_(1.7)
         mixed = mix(states)
     shares = np.exp([0.5, -1.0, 2.0]) / np.exp([0.5, -1.0, 2.0]).sum()
@@ -57,10 +58,10 @@ def test_layer_attention_is_the_formula(tokens):
 
 def test_token_attention_is_the_formula_and_ignores_padding(tokens):
     states, mask = tokens
-    pool = TokenAttention(n_features=8)
+    pool = AttentionPooling(n_features=8)
     with torch.no_grad():
         pool.query.copy_(torch.linspace(-2, 2, 8))
-        pooled, weights = pool(states, mask), pool.weights(states, mask)
+        pooled, weights = pool(states, mask), pool.token_shares(states, mask)
     assert (weights[1, 3:] == 0).all()
     scores = torch.tanh(states[1, :3] @ pool.project.weight.T + pool.project.bias)
     shares = torch.softmax(scores @ pool.query, dim=0)
@@ -69,13 +70,13 @@ def test_token_attention_is_the_formula_and_ignores_padding(tokens):
 
 def test_token_attention_starts_uniform(tokens):
     states, mask = tokens
-    mean = TokenPooling(kind="mean")(states, mask)
-    torch.testing.assert_close(TokenAttention(n_features=8)(states, mask), mean)
+    mean = MeanPooling(n_features=8)(states, mask)
+    torch.testing.assert_close(AttentionPooling(n_features=8)(states, mask), mean)
 
 
 @pytest.mark.parametrize("layers", [(0, 1, 2, 3, 4, 5, 6), (2, 0, 1), (6, 3)])
 def test_layer_attention_starts_at_the_highest_layer(layers):
-    shares = torch.softmax(LayerAttention(layers=layers).weights.detach(), dim=0)
+    shares = torch.softmax(LayerAttention(layers=layers).scores.detach(), dim=0)
     others = (1 - 3.35 / 4.35) / (len(layers) - 1)
     for layer, share in zip(layers, shares.tolist(), strict=True):
         expected = 3.35 / 4.35 if layer == max(layers) else others
@@ -91,7 +92,7 @@ def test_one_layer_has_all_of_the_attention(tokens):
 @pytest.mark.parametrize("kind", ["mean", "cls", "max", "concat"])
 def test_pooling_sees_tokens_only(kind, tokens):
     states, mask = tokens
-    pooled = TokenPooling(kind=kind)(states, mask)[1]
+    pooled = POOLINGS[kind](n_features=8)(states, mask)[1]
     real = states[1, :3]
     parts = {"cls": real[0], "max": real.amax(0), "mean": real.mean(0)}
     expected = torch.cat([*parts.values()]) if kind == "concat" else parts[kind]
@@ -113,7 +114,9 @@ def test_padding_and_gaps_never_enter_the_lstm(tokens):
 
 def test_layer_mean_averages(tokens):
     states, _ = tokens
-    torch.testing.assert_close(LayerMean()([states, 3 * states]), 2 * states)
+    torch.testing.assert_close(
+        LayerMean(layers=(0, 1))([states, 3 * states]), 2 * states
+    )
 
 
 def test_all_of_a_module_is_moved_if_some_of_it_is_elsewhere(encoder):
@@ -155,8 +158,10 @@ def test_shapes(pooling, head, encoder):
     ids, mask = torch.full((4, 6), 7), torch.ones(4, 6, dtype=torch.long)
     n_features = 96 if pooling == "concat" else 32
     assert module(ids, mask).shape == (4, 3)
-    assert module.contexts(ids, mask).shape == (4, n_features)
-    assert module.contexts(ids, mask, (3, 1)).shape == (2, n_features)
+    mixed = module.mix(ids, mask)
+    assert module.contexts(mixed, mask).shape == (4, n_features)
+    windows = torch.tensor([3, 1])
+    assert module.contexts(mixed, mask, windows).shape == (2, n_features)
 
 
 def test_windows_of_a_text_are_pooled_as_one_sequence(encoder):
@@ -164,8 +169,9 @@ def test_windows_of_a_text_are_pooled_as_one_sequence(encoder):
     ids = torch.tensor([[2, 7, 8, 3], [2, 9, 3, 0], [2, 5, 6, 3]])
     mask = (ids != 0).long()
     with torch.no_grad():
-        pooled = module(ids, mask, (2, 1))
-        alone = module(ids, mask)
+        mixed = module.mix(ids, mask)
+        pooled = module.contexts(mixed, mask, torch.tensor([2, 1]))
+        alone = module.contexts(mixed, mask)
     torch.testing.assert_close(pooled[0], (4 * alone[0] + 3 * alone[1]) / 7)
     torch.testing.assert_close(pooled[1], alone[2])
 
@@ -176,7 +182,10 @@ def test_only_the_last_layer_equals_the_last_hidden_state(encoder):
     with torch.no_grad():
         asked = encoder(ids, attention_mask=mask, output_hidden_states=True)
         torch.testing.assert_close(
-            last(ids, mask), asked.hidden_states[2].mean(dim=1), rtol=1e-5, atol=1e-6
+            last.contexts(last.mix(ids, mask), mask),
+            asked.hidden_states[2].mean(dim=1),
+            rtol=1e-5,
+            atol=1e-6,
         )
 
 

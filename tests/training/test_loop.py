@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from recipes import recipe
+from recipes import config, context
 from test_families import save
 
 from sklearn_attnft import AttentionFineTuneClassifier, _hf
@@ -17,7 +17,11 @@ from sklearn_attnft._data._datasets import LabeledDataset
 from sklearn_attnft._data._labeled import LabeledTexts
 from sklearn_attnft._data._tokens import TokenizedTexts
 from sklearn_attnft._fit._trainable import freeze
-from sklearn_attnft._model._losses import ClassificationLoss, TaskLoss
+from sklearn_attnft._model._losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    TasksLoss,
+)
 from sklearn_attnft._model._spec import ModuleSpec, TaskSpec
 from sklearn_attnft._model._text_model import TextModel
 from sklearn_attnft._multitask import SAMPLING
@@ -50,7 +54,7 @@ def rates_by_name(module, groups):
 
 
 def test_deeper_layers_learn_slower_and_vectors_do_not_decay(module):
-    rates = rates_by_name(module, parameter_groups(module, recipe(**RATES)))
+    rates = rates_by_name(module, parameter_groups(module, config(**RATES)))
     assert rates.keys() == dict(module.named_parameters()).keys()
     block = "encoder.encoder.layer.{}.intermediate.dense.{}"
     assert rates[block.format(1, "weight")] == (1.0, 0.1)
@@ -59,13 +63,13 @@ def test_deeper_layers_learn_slower_and_vectors_do_not_decay(module):
     table = "encoder.embeddings.word_embeddings.weight"
     assert rates[table] == (0.25, 0.1)
     assert rates["tasks.0.classify.1.weight"] == (7.0, 0.1)
-    assert rates["tasks.0.mix.weights"] == (5e-2, 0.0)  # a rate of its own
+    assert rates["tasks.0.mix.scores"] == (5e-2, 0.0)  # a rate of its own
     assert rates["tasks.0.pool.query"] == (7.0, 0.0)
 
 
 def test_depth_is_counted_from_the_highest_trained_block(module):
     module.freeze(_hf.encoder_blocks(module.encoder)[:1])
-    rates = rates_by_name(module, parameter_groups(module, recipe(**RATES)))
+    rates = rates_by_name(module, parameter_groups(module, config(**RATES)))
     assert rates["encoder.encoder.layer.0.intermediate.dense.weight"] == (1.0, 0.1)
 
 
@@ -76,7 +80,7 @@ def test_the_norm_behind_the_blocks_learns_as_the_highest(tmp_path):
     encoder = _hf.load_encoder(directory, _hf.load_config(directory))
     spec = ModuleSpec(32, (2,), "attention", (TaskSpec("mean", "linear", 2),))
     module = TextModel.build(encoder, spec)
-    rates = rates_by_name(module, parameter_groups(module, recipe(**RATES)))
+    rates = rates_by_name(module, parameter_groups(module, config(**RATES)))
     assert rates["encoder.final_norm.weight"] == (1.0, 0.0)
     assert rates["encoder.embeddings.norm.weight"] == (0.25, 0.0)
 
@@ -93,14 +97,14 @@ def test_blocks_above_the_attended_layers_are_not_trained(
         for block in _hf.encoder_blocks(module.encoder)
     ]
     assert trained == [highest > 0, highest > 1]
-    rates = rates_by_name(module, parameter_groups(module, recipe(**RATES)))
+    rates = rates_by_name(module, parameter_groups(module, config(**RATES)))
     blocks = {rate for n, (rate, _) in rates.items() if ".layer." in n}
     assert blocks == {0: set(), 1: {1.0}, 2: {1.0, 0.5}}[highest]
 
 
 def test_frozen_parameters_are_in_no_group(module):
     module.freeze([])
-    groups = parameter_groups(module, recipe(**RATES | {"layer_decay": 1.0}))
+    groups = parameter_groups(module, config(**RATES | {"layer_decay": 1.0}))
     names = rates_by_name(module, groups)
     assert names
     assert not [name for name in names if name.startswith("encoder.")]
@@ -127,8 +131,8 @@ def test_the_loss_is_weighted_and_smoothed_in_training_only():
     logits = torch.tensor([[2.0, -1.0], [0.5, 0.5]])
     targets = (torch.tensor([0, 1]),), torch.tensor([[1.5], [0.5]])
     log_p = torch.log_softmax(logits, 1)
-    loss = TaskLoss(n_outputs=2, label_smoothing=0.2)
-    criterion = ClassificationLoss({None: loss}, [1.0])
+    loss = CrossEntropy(n_outputs=2, label_smoothing=0.2)
+    criterion = TasksLoss({None: loss}, [1.0])
     smooth = -(0.9 * log_p[0, 0] + 0.1 * log_p[0, 1]) * 1.5 - log_p[1].mean() * 0.5
     plain = -log_p[0, 0] * 1.5 - log_p[1, 1] * 0.5
     torch.testing.assert_close(criterion(logits, targets), smooth / 2)
@@ -139,18 +143,18 @@ def test_the_loss_of_several_label_sets():
     logits = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 1, 1, 0]), torch.tensor([[1.0, 0, 1]] * 4)
     weights = torch.tensor([[1.0, 0.0], [1, 0.5], [0, 2], [1, 1]])
-    single, several = TaskLoss(n_outputs=2), TaskLoss(n_outputs=3, multilabel=True)
+    single, several = CrossEntropy(n_outputs=2), BinaryCrossEntropy(n_outputs=3)
     tasks = {"a": single, "b": several}
     first = F.cross_entropy(logits[:, :2], labels[0], reduction="none")
     binary = F.binary_cross_entropy_with_logits
     second = binary(logits[:, 2:], labels[1], reduction="none").mean(dim=1)
     parts = (first * weights[:, 0]).mean(), (second * weights[:, 1]).mean()
-    criterion = ClassificationLoss(tasks, [1.0, 3.0])
+    criterion = TasksLoss(tasks, [1.0, 3.0])
     expected = (parts[0] + 3 * parts[1]) / 4
     torch.testing.assert_close(criterion(logits, (labels, weights)), expected)
     missing = torch.full_like(logits, 7.0)
     missing[1:] = logits[1:]
-    changed = ClassificationLoss(tasks, [0.0, 1.0])(missing, (labels, weights))
+    changed = TasksLoss(tasks, [0.0, 1.0])(missing, (labels, weights))
     torch.testing.assert_close(changed, parts[1])
     right, count = criterion.batch_metrics(logits, (labels, weights))["a"]
     assert count == 3
@@ -160,7 +164,7 @@ def test_the_loss_of_several_label_sets():
 def test_several_labels_are_smoothed_and_missing_ones_left_out():
     logits = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([[1.0, 0.0, torch.nan], [torch.nan] * 3])
-    loss = TaskLoss(n_outputs=3, multilabel=True, label_smoothing=0.2)
+    loss = BinaryCrossEntropy(n_outputs=3, label_smoothing=0.2)
     smooth = torch.tensor([0.9, 0.1])
     first = F.binary_cross_entropy_with_logits(logits[0, :2], smooth)
     torch.testing.assert_close(loss(logits, labels), torch.stack([first, 0 * first]))
@@ -191,7 +195,7 @@ def test_weights_and_draws_of_partly_labelled_texts(tiny_encoder):
 
 def test_learned_weights_follow_the_noise():
     def gradients(variances, weight=1.0):
-        criterion = ClassificationLoss({"a": TaskLoss(n_outputs=2)}, None)
+        criterion = TasksLoss({"a": CrossEntropy(n_outputs=2)}, None)
         with torch.no_grad():
             criterion.log_variances.fill_(variances)
         logits = torch.tensor([[0.0, 0.0]])
@@ -218,7 +222,7 @@ def test_texts_are_drawn_as_often_as_they_are_to_be(draws, seed):
     )
     weights = np.ones((len(draws), 1), dtype=np.float32)
     data = LabeledDataset(tokens, (np.zeros(len(draws), np.int64),), weights, draws)
-    steps = data.training_steps(recipe(seed, micro_batch_size=3))
+    steps = data.training_steps(config(micro_batch_size=3), context(seed).generator)
     parts = [batch for step in steps for batch, _ in step.parts]
     assert max(map(len, parts)) <= 3
     drawn = torch.cat([batch.input_ids[:, 0] for batch in parts]).numpy()
