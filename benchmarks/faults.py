@@ -211,7 +211,7 @@ def load(kills, directory, repeats=7):
     sizes, paths = {}, {}
     for weights in ("full", "delta"):
         clf = AttentionFineTuneClassifier(
-            max_epochs=1, trainable_layers=0, random_state=0, weights=weights
+            max_epochs=1, trainable_layers=0, random_state=0, pickle_weights=weights
         ).fit(TEXTS[:60], LABELS[:60])
         paths[weights] = directory / f"{weights}.pickle"
         paths[weights].write_bytes(pickle.dumps(clf))

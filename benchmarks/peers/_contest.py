@@ -14,11 +14,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import torch
-from sklearn_attnft._common import RESULTS, already, append, machine
 from tqdm import tqdm
 
 from sklearn_attnft._hf import DEFAULT_ENCODER, find_encoder
 from sklearn_attnft._runtime._device import resolve_device, resolve_dtype
+
+from .._common import RESULTS, already, append, machine
 
 RESULTS_FILE = RESULTS / "peers.jsonl"
 KEYS = ["part", "dataset", "rows", "trial", "machine", "seed", "model"]

@@ -14,10 +14,11 @@ from collections import defaultdict
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, encoder, timed
 
 from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+
+from .._common import draw, read
+from ._contest import Contest, encoder, timed
 
 METRIC, REPEATS = "seconds", 5
 DATASETS = {"trec": 8}

@@ -18,10 +18,11 @@ import tempfile
 
 import numpy as np
 import torch
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, device, dtype, encoder, timed
 
 from sklearn_attnft import AttentionFineTuneClassifier
+
+from .._common import draw, read
+from ._contest import Contest, device, dtype, encoder, timed
 
 METRIC, REPEATS = "seconds", 3
 # Training part, rows, test part, epochs.

@@ -11,11 +11,12 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, in_new_process, timed
-from sklearn_attnft.transform import skrub_encoder
 
 from sklearn_attnft import TransformerFeatureExtractor
+
+from .._common import draw, read
+from ._contest import Contest, in_new_process, timed
+from .transform import skrub_encoder
 
 METRIC, REPEATS = "seconds", 3
 DATASETS = {"trec": 1000}

@@ -8,10 +8,11 @@ import functools
 import statistics
 
 import torch
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, as_ours, device, encoder, timed
 
 from sklearn_attnft import AttentionFineTuneClassifier
+
+from .._common import draw, read
+from ._contest import Contest, as_ours, device, encoder, timed
 
 METRIC, REPEATS = "seconds", 3
 DATASETS = {"trec": 200}  # pairs of calls

@@ -18,13 +18,14 @@ import time
 
 import numpy as np
 import torch
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, as_ours, device, dtype, encoder, timed
-from sklearn_attnft.transform import cut_the_middle, token_ids
 from torch.nn import functional as F
 
 from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
 from sklearn_attnft._data._batching import tokens_per_batch
+
+from .._common import draw, read
+from ._contest import Contest, as_ours, device, dtype, encoder, timed
+from .transform import cut_the_middle, token_ids
 
 METRIC, REPEATS = "gflops", 3
 IS_RATE = True  # more is better: the ratio is our share of the others'

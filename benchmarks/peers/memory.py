@@ -9,10 +9,10 @@ import functools
 import gc
 from pathlib import Path
 
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, in_new_process
-
 from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+
+from .._common import draw, read
+from ._contest import Contest, in_new_process
 
 METRIC, REPEATS = "mebibytes", 3
 DATASETS = {"fits": 200, "transform": 200_000}

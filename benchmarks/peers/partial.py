@@ -7,10 +7,10 @@ of the whole fit.
 import functools
 import statistics
 
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, timed
-
 from sklearn_attnft import AttentionFineTuneClassifier
+
+from .._common import draw, read
+from ._contest import Contest, timed
 
 METRIC, REPEATS = "seconds", 3
 DATASETS = {"ag_news": 2000, "imdb": 500}

@@ -7,11 +7,11 @@ fit.
 
 import functools
 
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, device, timed
-
 from sklearn_attnft import AttentionFineTuneClassifier
 from sklearn_attnft._runtime._device import resolve_dtype
+
+from .._common import draw, read
+from ._contest import Contest, device, timed
 
 METRIC, REPEATS = "seconds", 3
 DATASETS = {"ag_news": 1000, "imdb": 300}

@@ -12,10 +12,11 @@ import functools
 
 import numpy as np
 import torch
-from sklearn_attnft._common import read
-from sklearn_attnft._contest import Contest, device, encoder, timed
 
 from sklearn_attnft import TransformerFeatureExtractor
+
+from .._common import read
+from ._contest import Contest, device, encoder, timed
 
 METRIC, REPEATS = "seconds", 3
 DATASETS = {"ag_news": "test", "imdb": "test_small"}
