@@ -1,8 +1,8 @@
-"""A fit in a new process, without cuDNN's attention, as ours are, and with it.
+"""Compare fits without cuDNN's attention, our default, and with it.
 
-On a GPU in bfloat16: elsewhere torch has no such attention, and they are the same.
-cuDNN makes its plans once a process, so each fit has its own; "again_seconds" are those
-of a second fit there, when all shapes are known.
+The two differ only on a GPU with bfloat16, where torch can use cuDNN's attention. cuDNN
+plans each shape of a batch once per process, so each fit runs in a new process.
+"again_seconds" is the time of a second fit in that process, when all shapes are known.
 """
 
 import contextlib

@@ -1,7 +1,8 @@
-"""A grid search over what follows a frozen encoder: 6 values of C, 3 folds.
+"""Compare grid searches over a classifier that follows a frozen encoder.
 
-Ours keeps the features (``cache="memory"``) or not, skrub's encoder does not. Each
-search runs in a process of its own, so that nothing is in the cache before it.
+The grid has 6 values of C and 3 folds. Ours is run with and without a cache of the
+features (``cache="memory"``); skrub's encoder does not have a cache. Each search runs
+in a new process, so that its cache is empty at the start.
 """
 
 import functools

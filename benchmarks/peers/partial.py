@@ -1,7 +1,7 @@
-"""Seconds of an epoch after the first, if all, two or no blocks are trained.
+"""Compare the time of an epoch if all blocks, two blocks or none are trained.
 
-The first epoch also runs the frozen blocks; "fit_seconds" and "cpu_seconds" are those
-of the whole fit.
+The first epoch is not counted, because it also runs the frozen blocks. "fit_seconds"
+and "cpu_seconds" are the times of the full fit.
 """
 
 import functools
