@@ -1,4 +1,4 @@
-"""A recipe of which a test says only what it needs."""
+"""Create recipes with default values for fields that a test does not need."""
 
 import torch
 
