@@ -1,4 +1,4 @@
-"""What the benchmarks share: the data, its draws, the baseline, and result files."""
+"""Helpers of the benchmarks: data sets, sampling, the baseline and result files."""
 
 import datetime
 import gzip
@@ -22,25 +22,25 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def read_frame(data, name, part):
-    """Read a part of a data set: a data frame of str, text and label columns."""
+    """Return a part of a data set as a data frame of str columns."""
     path = Path(data) / name / f"{part}.csv.gz"
     with gzip.open(path) as file:
         return pd.read_csv(io.BytesIO(file.read()), dtype=str, keep_default_na=False)
 
 
 def read(data, name, part, label="label"):
-    """Read a part of a data set: its texts and labels, as lists of str."""
+    """Return the texts and the labels of a part of a data set, as lists of str."""
     frame = read_frame(data, name, part)
     return frame["text"].tolist(), frame[label].tolist()
 
 
 def draw_rows(frame, n, seed):
-    """Draw `n` rows at random; all of them if `n` is None."""
+    """Sample `n` rows at random. If `n` is None, return all rows."""
     return frame if n is None else frame.sample(n, random_state=seed)
 
 
 def draw(texts, labels, n, seed):
-    """Draw `n` texts, stratified by label; all of them if `n` is None."""
+    """Sample `n` texts, stratified by label. If `n` is None, return all texts."""
     if n is None or n >= len(texts):
         return texts, labels
     texts, _, labels, _ = train_test_split(
@@ -50,7 +50,7 @@ def draw(texts, labels, n, seed):
 
 
 def development_split(data, name, n, n_dev, seed):
-    """Split training data only: what defaults are chosen on."""
+    """Split the training data, so that choosing defaults reads no test data."""
     part = "train" if name == "trec" else "train_small"
     texts, labels = read(data, name, part)
     texts, dev_texts, labels, dev_labels = train_test_split(
@@ -60,7 +60,7 @@ def development_split(data, name, n, n_dev, seed):
 
 
 def baseline():
-    """TF-IDF and logistic regression, as strong as they get without tuning."""
+    """Return TF-IDF and logistic regression, with settings that suit most texts."""
     return make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2),
         LogisticRegression(C=10, max_iter=1000),
@@ -68,7 +68,10 @@ def baseline():
 
 
 def fit_and_score(estimator, texts, labels, test_texts, test_labels, **fit_params):
-    """Fit and score; return accuracy and the seconds of both; on all cores, of fit."""
+    """Fit and score an estimator. Return its accuracy and the seconds it took.
+
+    `fit_cpu_seconds` is the processor time of the fit, summed over all cores.
+    """
     start, process = time.perf_counter(), time.process_time()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*longer than max_length")
@@ -84,7 +87,7 @@ def fit_and_score(estimator, texts, labels, test_texts, test_labels, **fit_param
 
 
 def machine():
-    """Say where and with what a result was measured."""
+    """Return the date, the machine and the versions that a result belongs to."""
     where = [
         platform.machine(),
         f"{torch.get_num_threads()} threads",
@@ -101,7 +104,7 @@ def machine():
 
 
 def already(path, keys):
-    """Return the settings that a result file already has, so that a run resumes."""
+    """Return the settings whose results are in a file, to skip them in a new run."""
     if not path.exists():
         return set()
     rows = [json.loads(line) for line in path.read_text().splitlines()]
@@ -109,7 +112,7 @@ def already(path, keys):
 
 
 def append(path, row):
-    """Add a result to a file, if `path` is not None, and show it."""
+    """Print a result and append it to a file. If `path` is None, only print it."""
     line = json.dumps({**row, **machine()})
     if path is not None:
         path.parent.mkdir(exist_ok=True)

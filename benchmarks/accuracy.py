@@ -1,12 +1,17 @@
-"""Accuracy of the defaults on test sets, beside TF-IDF and logistic regression.
+"""Measure the defaults on test sets, compared with TF-IDF and logistic regression.
 
 python benchmarks/accuracy.py --data DIRECTORY [--dataset NAME ...] [--seeds 0 1 2]
 
-trec: the official split, whole, 6 classes; trec_fine: its 50. ag_news and imdb:
-`train_small` cut to 2,000 rows, stratified, another cut for each seed; `test_small`.
-..._50: cut to 50 rows. One JSON line a run is added to results/accuracy.jsonl; what is
-there already is not run again. A fit that collapses to one class ends it all.
-``--table`` prints means and spreads.
+Data sets:
+
+- trec: the full official split with 6 classes. trec_fine: the same with 50 classes.
+- ag_news, imdb: 2,000 rows of `train_small`, sampled with stratification for each seed,
+  and all rows of `test_small`.
+- trec_50, ag_news_50: 50 training rows, sampled in the same way.
+
+Each run appends one JSON line to results/accuracy.jsonl. Runs that are already in the
+file are skipped. The benchmark stops if a fit predicts a single class for all texts.
+``--table`` prints the mean, the minimum and the maximum of the results.
 """
 
 import argparse
@@ -25,7 +30,10 @@ FILE = RESULTS / "accuracy.jsonl"
 
 @dataclass(frozen=True)
 class Data:
-    """Rows that are drawn (None: all) of a part of a data set, and the test part."""
+    """Training part, number of sampled training rows, and test part of a data set.
+
+    If `n` is None, all training rows are used.
+    """
 
     name: str
     part: str
@@ -74,13 +82,15 @@ def table():
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="directory of the data sets")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", help="directory with the data sets")
     parser.add_argument("--dataset", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument(
-        "--seeds", type=int, nargs="+", help="default: as many as DATA says"
+        "--seeds", type=int, nargs="+", help="default: `n_seeds` of each data set"
     )
-    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--table", action="store_true", help="print the results")
     arguments = parser.parse_args()
     if arguments.table:
         table()

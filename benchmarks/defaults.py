@@ -1,10 +1,10 @@
-"""Choose the classifier's defaults, on splits of the training data only.
+"""Choose the defaults of the classifier on splits of the training data.
 
 python benchmarks/defaults.py --data DIRECTORY [--dataset NAME ...] [--seeds 0 1]
 
-One factor at a time around a base, each setting on the same draws and seeds as the
-base; one JSON line a run is added to results/defaults.jsonl, and a run that is there
-already is not repeated. ``--table`` prints the means.
+Each variant changes one to three parameters of a base configuration. All variants use
+the same texts and seeds. Each run appends one JSON line to results/defaults.jsonl. Runs
+that are already in the file are skipped. ``--table`` prints the means.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from _common import RESULTS, already, append, development_split, fit_and_score
 from sklearn_attnft import AttentionFineTuneClassifier
 
 FILE = RESULTS / "defaults.jsonl"
-# Training texts, texts to score on (None: all there are).
+# Number of texts to train on and to score on. If None, all texts are used.
 DATA = {"trec": (None, None), "ag_news": (400, 500)}
 BASE = {
     "learning_rate": 2e-4,
@@ -94,11 +94,11 @@ def table():
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="directory of the data sets")
+    parser.add_argument("--data", help="directory with the data sets")
     parser.add_argument("--dataset", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--first", type=int, help="settings to run; default: all")
-    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--first", type=int, help="number of variants; default: all")
+    parser.add_argument("--table", action="store_true", help="print the results")
     arguments = parser.parse_args()
     if arguments.table:
         table()

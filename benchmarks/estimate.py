@@ -1,10 +1,11 @@
-"""How near ``estimate_fit`` comes to the time of a fit.
+"""Compare the time that ``estimate_fit`` predicts with the time of the fit.
 
 python benchmarks/estimate.py --data DIRECTORY
 
-An estimate, then the fit, in one process, after a small fit that pays for imports; one
-JSON line a fit is added to results/estimate.jsonl, and one that is there already is not
-repeated. ``--table`` prints seconds said and taken.
+Each estimate is followed by its fit in the same process. A small fit runs first, so
+that imports are not timed. Each fit appends one JSON line to results/estimate.jsonl.
+Fits that are already in the file are skipped. ``--table`` prints the predicted and the
+measured seconds.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from _common import RESULTS, already, append, draw, fit_and_score, read
 from sklearn_attnft import AttentionFineTuneClassifier
 
 FILE = RESULTS / "estimate.jsonl"
-# Data set, training part, rows, what is changed of the defaults.
+# Data set, training part, number of rows, parameters that differ from the defaults.
 FITS = [
     ("trec", "train", 500, {}),
     ("trec", "train", 500, {"lm_epochs": 1, "trainable_layers": 2, "max_epochs": 4}),
@@ -55,8 +56,8 @@ def table():
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="directory of the data sets")
-    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--data", help="directory with the data sets")
+    parser.add_argument("--table", action="store_true", help="print the results")
     arguments = parser.parse_args()
     if arguments.table:
         table()

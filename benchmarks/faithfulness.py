@@ -1,13 +1,17 @@
-"""Does attention say what decides? Comprehensiveness and sufficiency of rankings.
+"""Measure the comprehensiveness and sufficiency of attention and attributions.
 
 python benchmarks/faithfulness.py --data DIRECTORY [--dataset NAME ...] [--texts 200]
 
-The defaults, with max_length=128, are fitted on 2,000 texts of trec and 1,000 of imdb's
-`train_small`; then tokens of test texts, drawn at random, are ranked by attention,
-gradient times input, integrated gradients, and at random (5 orders), and erased. One
-JSON line a data set and ranking is added to results/faithfulness.jsonl: means over the
-texts, with standard errors, and the share of texts in which the ranking is better than
-random. A data set that is there already is not measured again. ``--table`` prints it.
+The classifier is fitted with its defaults and max_length=128 on 2,000 texts of trec and
+on 1,000 texts of imdb's `train_small`. Then the tokens of sampled test texts are ranked
+by attention, by gradient times input, by integrated gradients, and at random (5
+orders). Comprehensiveness erases the highest-ranked tokens; sufficiency erases all
+others.
+
+Each data set and ranking appends one JSON line to results/faithfulness.jsonl. It has
+the means over the texts, their standard errors, and the fraction of texts on which the
+ranking is better than the random one. Data sets that are already in the file are
+skipped. ``--table`` prints the results.
 """
 
 import argparse
@@ -19,7 +23,7 @@ from _common import RESULTS, already, append, draw, fit_and_score, read
 from sklearn_attnft import AttentionFineTuneClassifier
 
 FILE = RESULTS / "faithfulness.jsonl"
-# Name: training part, rows drawn, test part.
+# Name: training part, number of sampled rows, test part.
 DATA = {"trec": ("train", 2000, "test"), "imdb": ("train_small", 1000, "test_small")}
 KEYS = ["dataset", "n_texts", "seed"]
 MEASURES = ["comprehensiveness", "sufficiency"]
@@ -46,7 +50,7 @@ def run(data, names, n_texts, seed=0):
 
 
 def summary(scores):
-    """Summarise each ranking over the texts, and count where it beats random."""
+    """Compute the mean of each measure, and how often it is better than random."""
     by_ranking = dict(iter(scores.set_index("sample").groupby("ranking")))
     result = {}
     for ranking, of_ranking in by_ranking.items():
@@ -70,10 +74,10 @@ def table():
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="directory of the data sets")
+    parser.add_argument("--data", help="directory with the data sets")
     parser.add_argument("--dataset", nargs="+", choices=DATA, default=list(DATA))
-    parser.add_argument("--texts", type=int, default=200)
-    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--texts", type=int, default=200, help="number of texts")
+    parser.add_argument("--table", action="store_true", help="print the results")
     arguments = parser.parse_args()
     if arguments.table:
         table()

@@ -1,12 +1,14 @@
-"""What happens when things go wrong: kills at random moments, threads, sizes, times.
+"""Test killed processes and threads, and measure file sizes and loading times.
 
 python benchmarks/faults.py [fit save overwrite cache threads load ...] [--kills 60]
 
-Children are forked, killed with SIGKILL at a random moment, and what they leave behind
-is read: a fit goes on to the same weights, a reader sees a whole artefact or none. The
-encoder is a random one of two small layers; "threads" and "load" take the default one.
-One JSON line a part is added to results/faults.jsonl; ``--table`` prints the last of
-each.
+"fit", "save", "overwrite" and "cache" fork a child process, kill it with SIGKILL at a
+random moment, and read the files that it leaves. A fit must resume and end with the
+same weights. A reader must find a complete file or none. These parts use a random
+encoder with two small layers; "threads" and "load" use the default encoder.
+
+Each part appends one JSON line to results/faults.jsonl. ``--table`` prints the latest
+result of each part.
 """
 
 import argparse
@@ -22,7 +24,7 @@ import time
 import warnings
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # children are forked
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the forked children
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -41,7 +43,7 @@ SMALL = {"encoder": tiny.ENCODER, "max_length": 64, "random_state": 0}
 
 
 def run_in_child(work, delay=None):
-    """Fork; kill the child after `delay` seconds; tell whether it was killed."""
+    """Run `work` in a child. Return whether it was killed after `delay` seconds."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -57,12 +59,12 @@ def run_in_child(work, delay=None):
     if os.WIFSIGNALED(status):
         return True
     if status:
-        raise RuntimeError("a child failed")
+        raise RuntimeError("a child process failed")
     return False
 
 
 def duration(work):
-    """Time one run in a child."""
+    """Return the seconds of one run in a child process."""
     start = time.perf_counter()
     run_in_child(work)
     return time.perf_counter() - start
@@ -73,7 +75,7 @@ def same(one, other):
 
 
 def fit(kills, directory):
-    """Kill fits (language model, then classifier), often several times, and resume."""
+    """Kill fits with a language-model stage, often several times, and resume them."""
     output = directory / "weights.pickle"
 
     def work(checkpoint=None):
@@ -102,7 +104,7 @@ def fit(kills, directory):
 
 
 def save(kills, directory, overwrite=False):
-    """Kill writers of a saved model; read what is there."""
+    """Kill processes that save a model. Check that it is complete or absent."""
     clf = AttentionFineTuneClassifier(**SMALL, max_epochs=1)
     clf.fit(TEXTS[:50], LABELS[:50])
     expected = clf.predict_proba(TEXTS[:20])
@@ -129,12 +131,12 @@ def save(kills, directory, overwrite=False):
 
 
 def overwrite(kills, directory):
-    """Kill writers that replace a saved model."""
+    """Kill processes that replace a saved model."""
     return save(kills, directory, overwrite=True)
 
 
 def cache(kills, directory):
-    """Kill writers of the feature cache; read through it and compare."""
+    """Kill processes that write to the feature cache, and compare cached features."""
     plain = TransformerFeatureExtractor(**SMALL).fit(TEXTS)
     expected = plain.transform(TEXTS)
 
@@ -157,7 +159,7 @@ def cache(kills, directory):
 
 
 def threads(kills, directory, n_threads=8, n_calls=500):
-    """Call predict_proba in threads, as a web service does, and one after another."""
+    """Compare predict_proba in threads, as in a web service, with serial calls."""
     clf = AttentionFineTuneClassifier(
         max_epochs=1, trainable_layers=0, random_state=0
     ).fit(TEXTS[:100], LABELS[:100])
@@ -203,7 +205,7 @@ def threads(kills, directory, n_threads=8, n_calls=500):
 
 
 def load(kills, directory, repeats=7):
-    """Load a pickle, or a directory, and predict; beside transformers' encoder."""
+    """Time loading and one prediction, compared with the encoder in transformers."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 
@@ -211,7 +213,7 @@ def load(kills, directory, repeats=7):
     sizes, paths = {}, {}
     for weights in ("full", "delta"):
         clf = AttentionFineTuneClassifier(
-            max_epochs=1, trainable_layers=0, random_state=0, weights=weights
+            max_epochs=1, trainable_layers=0, random_state=0, pickle_weights=weights
         ).fit(TEXTS[:60], LABELS[:60])
         paths[weights] = directory / f"{weights}.pickle"
         paths[weights].write_bytes(pickle.dumps(clf))
@@ -240,7 +242,7 @@ def load(kills, directory, repeats=7):
         for name, run in runs.items():
             start = time.perf_counter()
             run()
-            if repeat:  # the first imports
+            if repeat:  # the first run includes the imports
                 seconds[name].append(time.perf_counter() - start)
     medians = {name: round(float(np.median(s)), 3) for name, s in seconds.items()}
     return {
@@ -273,12 +275,12 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("part", nargs="*", help=", ".join(PARTS))
-    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--kills", type=int, default=60, help="kills per part")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--table", action="store_true", help="print the results")
     arguments = parser.parse_args()
     if not set(arguments.part) <= set(PARTS):
-        parser.error(f"part must be among {', '.join(PARTS)}")
+        parser.error(f"part must be one of {', '.join(PARTS)}")
     random.seed(arguments.seed)
     warnings.filterwarnings("ignore", message=".*longer than max_length")
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,15 +1,16 @@
-"""Several label sets on one encoder, beside a model for each.
+"""Compare several tasks on one encoder with a separate model for each task.
 
-python benchmarks/multitask.py --data DIRECTORY heads     # which head_learning_rate?
-python benchmarks/multitask.py --data DIRECTORY sets      # three sets, two labels each
-python benchmarks/multitask.py --data DIRECTORY missing   # 80 % of the fine labels gone
-python benchmarks/multitask.py --data DIRECTORY stacked   # two corpora, two epochs
+python benchmarks/multitask.py --data DIRECTORY heads    # compare head_learning_rate
+python benchmarks/multitask.py --data DIRECTORY sets     # 3 data sets with 2 tasks each
+python benchmarks/multitask.py --data DIRECTORY missing  # keep 20 % of the fine labels
+python benchmarks/multitask.py --data DIRECTORY stacked  # 2 data sets, 2 epochs
 
-Shared and separate fits alternate in one process; one JSON line a run is added to
-results/multitask.jsonl, and a run that is there already is not repeated. Seconds are
-those of the process on all its cores, which other work on the machine hardly changes.
-``--table`` prints means over seeds. Rows of 2026-11-23 are of this file as it was, with
-the default head_learning_rate. Rows without seconds were timed by another clock.
+Shared and separate fits alternate in one process. Each run appends one JSON line to
+results/multitask.jsonl. Runs that are already in the file are skipped. Seconds are
+processor time, summed over all cores, because other work on the machine changes it
+little. ``--table`` prints means over seeds. Rows of 2026-11-23 were measured by an
+earlier version of this file, with the default head_learning_rate. Rows without seconds
+were measured with another clock.
 """
 
 import argparse
@@ -26,10 +27,10 @@ from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
 
 FILE = RESULTS / "multitask.jsonl"
 KEYS = ["part", "dataset", "model", "seed", "changed"]
-# Data set: the training rows drawn.
+# Data set: number of sampled training rows. If None, all rows are used.
 SETS = {"trec": None, "massive_en": None, "clinc150": 5000}
-SETTINGS = {"max_length": 128, "head_learning_rate": 5e-3}  # of all models
-SHARE_LABELLED = 0.2  # of `label_fine`, in "missing"
+SETTINGS = {"max_length": 128, "head_learning_rate": 5e-3}  # for all models
+FRACTION_LABELED = 0.2  # of the rows, for `label_fine` in "missing"
 
 
 def template(seed, **params):
@@ -38,26 +39,26 @@ def template(seed, **params):
     )
 
 
-HEAD_RATES = (1e-3, 5e-3)  # of "heads"
+HEAD_RATES = (1e-3, 5e-3)  # for "heads"
 MISSING = {"sampling": "uniform", "weights": {"label_fine": 3}, "max_epochs": 8}
-MISSING_CHANGES = ({}, {"weights": None})  # of "missing-dev"
+MISSING_CHANGES = ({}, {"weights": None})  # for "missing-dev"
 
 
 def rows_of(data, name, seed):
-    """Return training rows and test rows, data frames of text and label columns."""
+    """Return the training rows and the test rows as data frames."""
     test = read_frame(data, name, "test")
     return draw_rows(read_frame(data, name, "train"), SETS[name], seed), test
 
 
 def development_rows(data, name, seed):
-    """Split training data only: what is chosen, is chosen on this."""
+    """Split the training data, so that choosing settings reads no test data."""
     train = read_frame(data, name, "train")
     train, test = train_test_split(train, test_size=0.25, random_state=seed)
     return draw_rows(train, SETS[name], seed), test
 
 
 def run_shared(train, test, seed, sampling="proportional", weights=None, **params):
-    """Fit all label columns at once."""
+    """Fit one model to all tasks."""
     labels = train.columns.drop("text")
     start = time.process_time()
     clf = MultiTaskClassifier(
@@ -67,29 +68,28 @@ def run_shared(train, test, seed, sampling="proportional", weights=None, **param
     predicted = clf.predict(test["text"])
     done = time.process_time()
     accuracy = {
-        name: round(clf.task(name).score(*labelled(test, name)), 4)
-        for name in predicted
+        name: round(clf.task(name).score(*labeled(test, name)), 4) for name in predicted
     }
     return result(accuracy, fitted - start, done - fitted)
 
 
 def run_separate(train, test, seed, **params):
-    """Fit a classifier for each label column, on the rows that have it."""
+    """Fit a classifier for each task, on the rows that have its label."""
     accuracy, fit_seconds, predict_seconds = {}, 0.0, 0.0
     for name in train.columns.drop("text"):
         start = time.process_time()
-        clf = template(seed, **params).fit(*labelled(train, name))
+        clf = template(seed, **params).fit(*labeled(train, name))
         fitted = time.process_time()
         clf.predict(test["text"])
         done = time.process_time()
         fit_seconds += fitted - start
         predict_seconds += done - fitted
-        accuracy[name] = round(clf.score(*labelled(test, name)), 4)
+        accuracy[name] = round(clf.score(*labeled(test, name)), 4)
     return result(accuracy, fit_seconds, predict_seconds)
 
 
-def labelled(frame, name):
-    """Return texts and labels of the rows that have a label."""
+def labeled(frame, name):
+    """Return the texts and the labels of the rows that have a label."""
     frame = frame[frame[name].notna()]
     return frame["text"], frame[name]
 
@@ -103,7 +103,7 @@ def result(accuracy, fit_seconds, predict_seconds):
 
 
 def heads(data, seed):
-    """Compare rates of the heads, on splits of training data."""
+    """Compare learning rates of the heads on splits of the training data."""
     for rate in HEAD_RATES:
         parts = development_rows(data, "trec", seed)
         yield "trec", *both(*parts, seed, head_learning_rate=rate)
@@ -115,7 +115,7 @@ def sets(data, seed):
 
 
 def both(train, test, seed, **changed):
-    """Return the changed parameters, and the runs of both kinds of models."""
+    """Return the changed parameters, and a function to run each kind of model."""
     runs = {
         "shared": lambda: run_shared(train, test, seed, **changed),
         "separate": lambda: run_separate(train, test, seed, **changed),
@@ -124,9 +124,9 @@ def both(train, test, seed, **changed):
 
 
 def missing(data, seed, rows=rows_of, **changed):
-    """Compare with the fine labels alone, at as many optimizer steps."""
+    """Compare with the fine labels alone, with the same number of optimizer steps."""
     train, test = rows(data, "trec", seed)
-    kept = np.random.RandomState(seed).rand(len(train)) < SHARE_LABELLED
+    kept = np.random.RandomState(seed).rand(len(train)) < FRACTION_LABELED
     train["label_fine"] = train["label_fine"].where(kept)
     fine, fine_test = train[["text", "label_fine"]], test[["text", "label_fine"]]
     shared = {**MISSING, **changed}
@@ -139,7 +139,7 @@ def missing(data, seed, rows=rows_of, **changed):
 
 
 def missing_dev(data, seed):
-    """Choose how to share in "missing", on a split of training data."""
+    """Choose the task weights of "missing" on a split of the training data."""
     for changed in MISSING_CHANGES:
         yield from missing(data, seed, development_rows, **changed)
 
@@ -183,16 +183,16 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", help="directory of the data sets")
+    parser.add_argument("--data", help="directory with the data sets")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--models", nargs="+", help="shared, separate; default: both")
-    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--models", nargs="+", help="shared or separate; default: both")
+    parser.add_argument("--table", action="store_true", help="print the results")
     parser.add_argument("part", nargs="*", help=", ".join(PARTS))
     arguments = parser.parse_args()
     if not set(arguments.part) <= set(PARTS):
-        parser.error(f"part must be among {', '.join(PARTS)}")
+        parser.error(f"part must be one of {', '.join(PARTS)}")
     if arguments.part and not arguments.data:
-        parser.error("--data is the directory of the data sets")
+        parser.error("--data is required: the directory with the data sets")
     for part in arguments.part:
         for seed in tqdm(arguments.seeds, desc=part):
             for dataset, changed, runs in PARTS[part](arguments.data, seed):

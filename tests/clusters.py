@@ -1,7 +1,7 @@
-"""A grid search on a backend of joblib's: ``python clusters.py BACKEND DIRECTORY``.
+"""Run a grid search on a joblib backend: ``python clusters.py BACKEND DIRECTORY``.
 
-Run as a process of its own, since clusters leave threads, sockets and warnings. Writes
-to standard output, as JSON, the scores and how many texts the encoders have read.
+This runs in a new process, because clusters leave threads, sockets and warnings. It
+prints the scores and the number of encoded texts as JSON.
 """
 
 import json

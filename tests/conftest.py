@@ -3,13 +3,13 @@ import shutil
 import socket
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
-os.environ["MPLBACKEND"] = "agg"  # likewise, of matplotlib
+os.environ["MPLBACKEND"] = "agg"  # before anything imports matplotlib
 
 import pytest
 import tiny
 from hypothesis import settings
 
-# No deadline: how long an example takes says more of the machine than of the code.
+# The time of an example depends on the machine, so there is no deadline.
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.register_profile("many", deadline=None)
 settings.load_profile("default")
@@ -17,7 +17,7 @@ settings.load_profile("default")
 
 @pytest.fixture(scope="session", autouse=True)
 def tiny_encoder():
-    """Directory of the tiny encoder; it lives as long as the session."""
+    """Write the tiny encoder for the session and return its directory."""
     if not os.path.exists(tiny.ENCODER):
         made = tiny.save_tiny_encoder(f"{tiny.ENCODER}-{os.getpid()}")
         try:
@@ -28,14 +28,14 @@ def tiny_encoder():
 
 
 def pytest_sessionfinish(session):
-    """Remove the tiny encoder when all processes of the run are done with it."""
+    """Remove the tiny encoder when all processes of the run have finished."""
     if not hasattr(session.config, "workerinput"):
         shutil.rmtree(tiny.ENCODER, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_network():
-    """Refuse every connection that leaves the process's machine."""
+    """Raise an error for each connection to another machine."""
     connect = socket.socket.connect
 
     def refuse(self, address):
@@ -51,7 +51,7 @@ def no_network():
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
-    """Matrices as small as the tiny encoder's only wait for a second thread."""
+    """Use one thread, because the tiny encoder is slower with two."""
     import torch
     from threadpoolctl import threadpool_limits
 
@@ -64,23 +64,23 @@ def one_thread():
 
 @pytest.fixture
 def small():
-    """Parameters of a classifier that fits in a blink."""
+    """Return parameters of a classifier that fits quickly."""
     return {
         "encoder": tiny.ENCODER,
         "max_length": 32,
         "max_epochs": 3,
-        "trainable_layers": "blocks",  # of two random blocks both have to learn
+        "trainable_layers": "blocks",  # both random blocks have to learn
         "batch_size": 8,
         "learning_rate": 1e-3,
         "head_learning_rate": 1e-2,
         "random_state": 0,
-        "precision": "float32",  # the bounds of tests are for it, on any machine
+        "precision": "float32",  # the same on any machine
     }
 
 
 @pytest.fixture
 def no_stores(monkeypatch):
-    """Begin with an empty memory."""
+    """Start with an empty cache in memory."""
     from sklearn_attnft._cache import _stores
 
     monkeypatch.setattr(_stores, "_STORES", {})
@@ -88,5 +88,5 @@ def no_stores(monkeypatch):
 
 @pytest.fixture(params=["memory", "directory"])
 def cache(request, tmp_path):
-    """Both kinds of the parameter."""
+    """Return both kinds of values of the parameter `cache`."""
     return "memory" if request.param == "memory" else tmp_path / "cache"

@@ -1,4 +1,4 @@
-"""Estimators that note what their encoders do, also in processes of joblib's."""
+"""Estimators that log the work of their encoders, also in processes of joblib."""
 
 import os
 
@@ -9,14 +9,14 @@ from sklearn_attnft._fit import _lm_stage
 
 
 class CountingExtractor(TransformerFeatureExtractor):
-    """Appends a line for every text to the file "log" in the encoder's directory."""
+    """Extractor that logs each encoded text to "log" in the encoder's directory."""
 
     def fit(self, X, y=None):
         super().fit(X, y)
         log = os.path.join(self.encoder, "log")
 
         def note(encoder, args, kwargs):
-            # One write: appended as a whole, whoever else writes.
+            # A single write is atomic, so several processes can append.
             with open(log, "ab", buffering=0) as file:
                 rows = kwargs["input_ids"] * kwargs["attention_mask"]
                 file.write(b"".join(b"%a\n" % row for row in rows.tolist()))
@@ -26,18 +26,18 @@ class CountingExtractor(TransformerFeatureExtractor):
 
 
 def uses(estimator):
-    """Return hits and misses of an estimator's cache."""
+    """Return the hits and the misses of an estimator's cache."""
     return estimator.cache_info()[:2]
 
 
 def texts_read(encoder):
-    """Return how many texts were read."""
+    """Return the number of texts that were encoded."""
     with open(os.path.join(encoder, "log"), "rb") as file:
         return len(file.readlines())
 
 
 class CountingClassifier(AttentionFineTuneClassifier):
-    """Appends a line to a file for every language model that it adapts."""
+    """Classifier that appends a line to a file for each adapted language model."""
 
     def __init__(self, log, **kwargs):
         super().__init__(**kwargs)

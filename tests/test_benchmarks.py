@@ -1,4 +1,4 @@
-"""What the benchmarks beside the peers print of their results. Nothing is measured."""
+"""Test the tables of the benchmarks against peers. No benchmark is run."""
 
 import importlib
 import json
@@ -13,7 +13,7 @@ PEERS = ("sentence_transformers", "skrub", "setfit", "datasets", "accelerate")
 
 
 def import_part(name, monkeypatch):
-    """Import a module of the benchmarks, which is run from the root."""
+    """Import a module of the benchmarks, which are run from the root directory."""
     monkeypatch.syspath_prepend(str(ROOT))
     return importlib.import_module(f"benchmarks.peers.{name}")
 
@@ -39,15 +39,15 @@ OTHER = "aarch64, 64 threads"
 ROWS = [
     row("ours", 0, 10.0),
     row("trainer", 0, 30.0, accuracy=0.8),
-    row("trainer", 1, 20.0, accuracy=0.7),  # "ours" of the same seed comes later
+    row("trainer", 1, 20.0, accuracy=0.7),  # "ours" with the same seed comes later
     row("ours", 1, 20.0),
-    row("trainer", 2, 99.0, accuracy=0.6),  # alone
+    row("trainer", 2, 99.0, accuracy=0.6),  # "ours" was not run with this seed
     row("trainer", 0, 1.0, rows=16, trial=True),
-    row("trainer", 0, 1.0, machine=OTHER),  # without "ours" of that machine
+    row("trainer", 0, 1.0, machine=OTHER),  # "ours" was not run on this machine
 ]
 
 
-def test_the_parts_import_without_the_peers(monkeypatch):
+def test_parts_import_without_the_peers(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("benchmarks")]:
         monkeypatch.delitem(sys.modules, name)
     for name in PEERS:
@@ -60,7 +60,7 @@ def test_the_parts_import_without_the_peers(monkeypatch):
         assert callable(part.contest)
 
 
-def test_the_table_has_medians_spreads_and_ratios_of_equal_seeds(report):
+def test_table_has_medians_ranges_and_ratios_of_equal_seeds(report):
     lines = report.table(ROWS).splitlines()
     (trainer,) = [
         line for line in lines if "5,452 | x86_64, 2 threads | trainer" in line
@@ -72,7 +72,7 @@ def test_the_table_has_medians_spreads_and_ratios_of_equal_seeds(report):
     assert len([line for line in lines if "16 (trial)" in line]) == 1
 
 
-def test_of_a_rate_the_ratio_is_our_share(report):
+def test_ratio_of_a_rate_is_ours_divided_by_theirs(report):
     rows = [
         row("bare encoder", 0, 1.0, part="limit", dataset="training", gflops=100.0),
         row("ours", 0, 1.0, part="limit", dataset="training", gflops=80.0),
@@ -80,7 +80,7 @@ def test_of_a_rate_the_ratio_is_our_share(report):
     assert "| 0.8 |" in report.table(rows)
 
 
-def test_the_readme_gets_the_table_and_keeps_the_rest(report):
+def test_only_the_table_of_the_readme_is_replaced(report):
     old = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
     new = report.renewed(old, ROWS)
     assert "old" not in new
@@ -88,22 +88,22 @@ def test_the_readme_gets_the_table_and_keeps_the_rest(report):
     assert new.endswith("\nafter\n")
     shown = "| fit, trec, 5,452 texts | trainer | 15 s | 30 s | 2 (1 to 3) |"
     assert shown in new
-    assert "16 texts" not in new  # of a trial
+    assert "16 texts" not in new  # trial rows are not shown
     assert OTHER not in new
     assert report.renewed(new, ROWS) == new
     assert report.renewed(old, []) == old
     assert report.renewed(old, ROWS[-2:]) == old
 
 
-def test_the_readme_is_in_step_with_the_results(report):
+def test_readme_matches_the_results(report):
     readme = report.README.read_text(encoding="utf-8")
     assert readme.count(report.BEGIN) == readme.count(report.END) == 1
     assert report.renewed(readme, report.read_rows()) == readme
 
 
-def test_a_run_that_is_there_is_not_repeated(monkeypatch, tmp_path, capsys):
+def test_runs_with_results_are_not_repeated(monkeypatch, tmp_path, capsys):
     contests = import_part("_contest", monkeypatch)
-    for name in ("quieten", "gc"):  # of the process, of all tests' objects
+    for name in ("quieten", "gc"):  # they affect the whole test process
         monkeypatch.setattr(contests, name, MagicMock())
     calls = []
 
@@ -132,6 +132,6 @@ def test_a_run_that_is_there_is_not_repeated(monkeypatch, tmp_path, capsys):
     assert all(each["threads"] >= 1 and each["cores"] >= 1 for each in rows)
 
     contests.run("fit", Part, main.parse(["fit", *given, "--rows", "7"]))
-    assert len(calls) == 8  # a trial runs, and is not kept
+    assert len(calls) == 8  # trials run but are not written
     assert len(results.read_text().splitlines()) == 4
     assert len(capsys.readouterr().out.splitlines()) == 8

@@ -1,4 +1,4 @@
-"""What holds on a GPU: ``pytest -m gpu``, where there is one."""
+"""Tests that need a GPU. Run them with ``pytest -m gpu``."""
 
 import contextlib
 import gc
@@ -49,7 +49,7 @@ def fitted(small, **params):
 
 
 @pytest.mark.parametrize(("precision", "most"), [("float32", 1e-4), ("bfloat16", 1e-2)])
-def test_features_are_those_of_the_cpu(small, precision, most):
+def test_features_equal_those_of_the_cpu(small, precision, most):
     extractor = TransformerFeatureExtractor(
         small["encoder"], max_length=32, precision="float32"
     )
@@ -61,20 +61,20 @@ def test_features_are_those_of_the_cpu(small, precision, most):
 
 
 @pytest.mark.parametrize("params", SETTINGS, ids=str)
-def test_a_fit_learns_and_can_be_repeated(small, params):
+def test_a_fit_learns_and_is_repeatable(small, params):
     first, second = (fitted(small, **params) for _ in range(2))
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
     assert first.score(X, Y) > 0.9 or params == {"trainable_layers": 0}
 
 
-def test_what_was_fitted_there_predicts_elsewhere(small):
+def test_a_model_fitted_on_a_gpu_predicts_on_the_cpu(small):
     clf = fitted(small)
     moved = pickle.loads(pickle.dumps(clf)).set_params(device="cpu")
     expected = clf.predict_proba(X)
     np.testing.assert_allclose(moved.predict_proba(X), expected, atol=1e-2)
 
 
-def test_what_was_fitted_there_is_loaded_where_no_gpu_is(small, tmp_path):
+def test_a_model_fitted_on_a_gpu_loads_without_one(small, tmp_path):
     clf = fitted(small, device="auto")
     joblib.dump(clf, tmp_path / "clf.joblib")
     program = (
@@ -93,7 +93,7 @@ def test_what_was_fitted_there_is_loaded_where_no_gpu_is(small, tmp_path):
 
 
 @pytest.mark.parametrize("params", [{"dropout": 0.3}, {"lm_epochs": 2}], ids=str)
-def test_a_fit_goes_on_where_it_was_killed(small, params, tmp_path, monkeypatch):
+def test_a_killed_fit_resumes(small, params, tmp_path, monkeypatch):
     expected = fitted(small, **params)
     original, steps = _loop._Net.train_step, itertools.count()
 
@@ -110,7 +110,7 @@ def test_a_fit_goes_on_where_it_was_killed(small, params, tmp_path, monkeypatch)
     np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
 
 
-def test_a_fit_takes_smaller_steps_where_the_memory_is_small(small):
+def test_a_fit_uses_micro_batches_if_memory_is_too_small(small):
     params = {**small, "max_epochs": 1, "batch_size": 8192, "device": DEVICE}
     clf = AttentionFineTuneClassifier(**params)
     texts = ["good day and " * 9 + "fun", "bad rain and " * 9 + "sad"] * 4096
@@ -123,7 +123,7 @@ def test_a_fit_takes_smaller_steps_where_the_memory_is_small(small):
     assert clf.predict_proba(X).shape == (len(X), 2)
 
 
-def test_texts_are_encoded_in_parts_where_the_memory_is_small(small):
+def test_texts_are_encoded_in_parts_if_memory_is_too_small(small):
     extractor = TransformerFeatureExtractor(
         small["encoder"], max_length=32, precision="float32", device=DEVICE
     ).fit(X)
@@ -136,53 +136,53 @@ def test_texts_are_encoded_in_parts_where_the_memory_is_small(small):
 
 @contextlib.contextmanager
 def memory_for(work, share=0.6):
-    """Let this process have a share of the memory that some work takes of it."""
+    """Limit the memory of this process to a fraction of what `work` needs."""
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     work()
-    taken = torch.cuda.max_memory_allocated()  # less than this cannot do
+    taken = torch.cuda.max_memory_allocated()  # the minimum that `work` needs
     there = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.empty_cache()
     n_before = torch.cuda.memory_stats()["num_ooms"]
     torch.cuda.set_per_process_memory_fraction(share * taken / there)
     try:
         yield
-        assert torch.cuda.memory_stats()["num_ooms"] > n_before  # it was too little
+        assert torch.cuda.memory_stats()["num_ooms"] > n_before  # the limit was reached
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 def takes_cudnn(work):
-    """Say if torch's attention takes cuDNN's in some work."""
+    """Return whether torch uses cuDNN's attention in `work`."""
     with torch.profiler.profile(acc_events=True) as profile:
         work()
     return any("cudnn_attention" in event.key for event in profile.key_averages())
 
 
-def test_attention_makes_no_plan_for_each_shape(small):
+def test_fits_do_not_use_cudnn_attention(small):
     q = torch.randn(8, 2, 10, 16, dtype=torch.bfloat16, device=DEVICE)
     if not takes_cudnn(lambda: F.scaled_dot_product_attention(q, q, q)):
-        pytest.skip("torch takes no cuDNN attention here; ends on a Hopper")
+        pytest.skip("torch does not use cuDNN attention on this GPU; it does on Hopper")
     assert not takes_cudnn(lambda: fitted(small, precision="bfloat16").predict(X))
     assert torch.backends.cuda.cudnn_sdp_enabled()
 
 
-def test_nothing_is_left_of_a_classifier(small):
-    fitted(small, lm_epochs=1, contrastive_epochs=1)  # what torch keeps for itself
+def test_a_deleted_classifier_frees_its_memory(small):
+    fitted(small, lm_epochs=1, contrastive_epochs=1)  # allocates what torch keeps
     gc.collect()
     before = torch.cuda.memory_allocated()
     clf = fitted(small, lm_epochs=1, contrastive_epochs=1)
     clf.predict(X)
     of_one = torch.cuda.memory_allocated() - before
     weights = sum(p.numel() * p.element_size() for p in clf.module_.parameters())
-    assert of_one < 3 * weights  # no optimizer, no activations
+    assert of_one < 3 * weights  # no optimizer state or activations
     del clf
     gc.collect()
     assert torch.cuda.memory_allocated() == before
 
 
-def test_what_is_cached_there_is_what_would_be_computed(small, tmp_path):
+def test_cached_hidden_states_equal_computed_ones(small, tmp_path):
     params = {"trainable_layers": 0, "precision": "float32"}
     found = fitted(small, **params, cache=tmp_path)
     again = fitted(small, **params, cache=tmp_path)
@@ -193,7 +193,7 @@ def test_what_is_cached_there_is_what_would_be_computed(small, tmp_path):
     np.testing.assert_array_equal(again.predict_proba(X), found.predict_proba(X))
 
 
-def test_explanations_are_those_of_the_cpu(small):
+def test_explanations_equal_those_of_the_cpu(small):
     clf = fitted(small, precision="float32")
     there = clf.explain(X[:3], attribution="integrated_gradients")
     clf.set_params(device="cpu")
@@ -204,13 +204,13 @@ def test_explanations_are_those_of_the_cpu(small):
         np.testing.assert_allclose(there[name], here[name], atol=1e-3)
 
 
-def test_the_generators_of_the_user_stay(small):
+def test_global_random_generators_do_not_change(small):
     before = torch.cuda.get_rng_state()
     fitted(small, dropout=0.2)
     assert torch.equal(torch.cuda.get_rng_state(), before)
 
 
-def test_several_label_sets(small):
+def test_several_tasks(small):
     params = {**small, "precision": "auto", "max_epochs": 6, "device": DEVICE}
     template = AttentionFineTuneClassifier(**params)
     labels = np.array([Y, Y[::-1]], dtype=object).T
@@ -219,14 +219,14 @@ def test_several_label_sets(small):
     assert clf.task(0).score(X, Y) > 0.9
 
 
-def test_a_batch_does_not_change_its_texts(small):
+def test_predictions_do_not_depend_on_the_batch(small):
     clf = fitted(small, head="lstm", precision="float32")
     together = clf.predict_proba([*X, "good " * 30])[: len(X)]
     alone = np.concatenate([clf.predict_proba([text]) for text in X])
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_workers_take_turns_and_come_to_the_same(small):
+def test_parallel_workers_have_the_same_scores(small):
     params = {**small, "precision": "auto", "device": DEVICE}
     clf = AttentionFineTuneClassifier(**params)
     scores = [

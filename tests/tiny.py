@@ -1,12 +1,12 @@
-"""A random BERT of two small layers with a word-list tokenizer, made on the spot."""
+"""Create a random BERT with two small layers and a word-list tokenizer."""
 
 import os
 import tempfile
 import time
 from pathlib import Path
 
-# Known at collection, so that checks can be parametrised over estimators that name it;
-# written by a session fixture. Of all processes of a run it is the same.
+# The path is known at collection, so that checks can be parametrized with estimators
+# that have it, and equal in all processes of a run. A session fixture writes the files.
 ENCODER = os.environ.setdefault(
     "TINY_ENCODER",
     str(Path(tempfile.gettempdir()) / f"sklearn-attnft-tiny-{time.time_ns()}"),
@@ -23,7 +23,7 @@ WORDS = (
 
 
 def save_tiny_encoder(directory=ENCODER, *, seed=0, words=WORDS):
-    """Write the encoder to `directory` as ``save_pretrained`` does."""
+    """Write the encoder to `directory`, in the format of ``save_pretrained``."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
@@ -56,7 +56,7 @@ def save_tiny_encoder(directory=ENCODER, *, seed=0, words=WORDS):
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=N_POSITIONS,
-        initializer_range=0.2,  # far from zero: a bug in a layer changes the output
+        initializer_range=0.2,  # large, so that a bug in a layer changes the output
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

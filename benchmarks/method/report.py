@@ -1,12 +1,7 @@
-"""Tables, plots and claims of the study's results.
+"""Write the page of the study from its results: claims, tables and a plot.
 
-python benchmarks/method/report.py           # writes docs/study.md and its plots
-python benchmarks/method/report.py --full    # of the runs with --full
-
-Errors are shares of test texts, in percent: mean over seeds, and where there are
-several, least and most. Seconds, of the process on all its cores, are ratios of two
-fits with the same data, seed and kind of machine. A difference is paired by seed, and
-its 95 % interval is Student's over the means of the data sets: their seeds are few.
+python benchmarks/method/report.py           # write docs/study.md and its plot
+python benchmarks/method/report.py --full    # use the runs with --full
 """
 
 import argparse
@@ -22,49 +17,74 @@ RESULTS = ROOT / "benchmarks" / "results" / "method.jsonl"
 PAGE = ROOT / "docs" / "study.md"
 METHODS = {
     "plain": "plain fine-tuning",
-    "frozen": "frozen, attention",
+    "frozen": "attention, frozen encoder",
     "attention": "attention",
-    "sequential": "language model, attention",
-    "joint": "joint",
+    "sequential": "language model, then attention",
+    "joint": "joint training",
     "hybrid": "LSTM hybrid",
 }
 BASE = "plain"
-N_SEEDS = 3  # that the study plans
+N_SEEDS = 3  # planned for each data set
 SETS = (
-    "The encoder is the default, all-MiniLM-L6-v2. `trec` has its official 500 test "
-    "texts, all others 2,000: `imdb` of its official ones; `ag_news` and `dbpedia14` "
-    "are parts of the published sets, both `yelp` stand-ins for them."
+    "The study compares the methods of the paper on six data sets, with the default "
+    "encoder, all-MiniLM-L6-v2. The test set of `trec` is the official one with 500 "
+    "texts. All other test sets have 2,000 texts; those of `imdb` are from its "
+    "official test set. `ag_news` and `dbpedia14` are parts of the published data "
+    "sets. `yelp_polarity_like` and `yelp_full_like` are substitutes for the Yelp data "
+    "sets."
 )
 CUTS = {
-    False: "Training sets are cut at 2,000 texts, and texts at their first and last 24 "
-    "words, for all methods, language models included.",
-    True: "Training sets have up to 10,000 texts, texts up to 256 tokens.",
+    False: "All methods, including language-model training, use up to 2,000 training "
+    "texts. Texts with more than 48 words are reduced to their first and last 24 "
+    "words.",
+    True: "Training sets have up to 10,000 texts. Texts have up to 256 tokens.",
 }
-# What the paper claims, or the project aims at: part, labels, method, beside which.
+HOW = (
+    "Error rates are the percentage of test texts with a wrong prediction. The tables "
+    "show the mean over the seeds, with the minimum and maximum in parentheses. "
+    "Training times are ratios of the processor time, summed over all cores, of two "
+    "fits with the same data, seed and kind of machine."
+)
+CLAIMS_HOW = (
+    "A claim is supported if the 95 % confidence interval of the difference in error "
+    "rate is below zero, and contradicted if it is above zero. Differences are paired "
+    "by seed. The interval is Student's t interval over the means of the data sets, "
+    "because each data set has few seeds."
+)
+# Claims of the paper and aims of the package: part, labels, method, reference method.
 CLAIMS = {
-    "On training sets of up to 2,000 texts the language model's stage with attention "
-    "makes fewer errors than plain fine-tuning": ("main", None, "sequential", "plain"),
-    "Attention makes fewer errors than the mean of the last layer": (
+    "With up to 2,000 training texts, the language-model stage followed by attention "
+    "has a lower error rate than plain fine-tuning": (
+        "main",
+        None,
+        "sequential",
+        "plain",
+    ),
+    "Attention has a lower error rate than mean pooling of the last layer": (
         "main",
         None,
         "attention",
         "plain",
     ),
-    "With 200 labels the language model's stage with attention makes fewer errors than "
-    "plain fine-tuning": ("labels", 200, "sequential", "plain"),
-    "With 50 labels the language model's stage with attention makes fewer errors than "
-    "plain fine-tuning": ("labels", 50, "sequential", "plain"),
-    "In a new domain the language model's stage with attention makes fewer errors than "
-    "plain fine-tuning": ("domain", None, "sequential", "plain"),
-    "Joint training makes fewer errors than the sequential stages": (
+    "With 200 labels, the language-model stage followed by attention has a lower error "
+    "rate than plain fine-tuning": ("labels", 200, "sequential", "plain"),
+    "With 50 labels, the language-model stage followed by attention has a lower error "
+    "rate than plain fine-tuning": ("labels", 50, "sequential", "plain"),
+    "In a new domain, the language-model stage followed by attention has a lower error "
+    "rate than plain fine-tuning": ("domain", None, "sequential", "plain"),
+    "Joint training has a lower error rate than the sequential stages": (
         "main",
         None,
         "joint",
         "sequential",
     ),
 }
+TIMES = (
+    "Training time relative to plain fine-tuning (median over the seeds, with the "
+    "minimum and maximum):"
+)
 TABLES = (  # title, part, labels
-    ("Six sets", "main", None),
+    ("Six data sets", "main", None),
     ("A new domain", "domain", None),
     ("50 labels", "labels", 50),
     ("200 labels", "labels", 200),
@@ -73,7 +93,7 @@ TABLES = (  # title, part, labels
 
 
 def read_rows(path, full):
-    """Read the runs whose test sets count, as a data frame."""
+    """Return the runs that were scored on test sets, as a data frame."""
     rows = pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
     rows = rows[(~rows["part"].isin(["lm", "tune"])) & (rows["full"] == full)]
     set_ = rows["dataset"].where(
@@ -83,30 +103,30 @@ def read_rows(path, full):
 
 
 def of_part(rows, part, n=None):
-    """Take the runs of a part, with so many labels if `n` is given."""
+    """Return the runs of a part. If `n` is not None, only those with `n` labels."""
     return rows[(rows["part"] == part) & (True if n is None else rows["n"] == n)]
 
 
 def complete(rows):
-    """Leave out a data set's seeds that not all methods have: means are of the same."""
+    """Remove seeds that some methods lack, so that all means are of the same seeds."""
     each = rows.groupby(["set", "seed", "n"], dropna=False)
     n_methods = each["method"].transform("nunique")
     return rows[n_methods == rows["method"].nunique()]
 
 
 def by_seed(rows, values, within=()):
-    """Lay methods beside one another: a row for each data set and seed."""
+    """Return a table with a row per data set and seed, and a column per method."""
     index = ["set", "seed", *within]
     return rows.pivot_table(index=index, columns="method", values=values)
 
 
 def seconds_by_seed(rows):
-    """Lay the seconds of fits beside one another; of a machine, which decides them."""
+    """Return a table of seconds. Runs of different machines are in different rows."""
     return by_seed(rows, "fit_cpu_seconds", within=["machine"])
 
 
 def error_table(rows):
-    """Return the text of a table: sets below one another, methods beside."""
+    """Return a Markdown table of errors with a row per data set."""
     methods = [method for method in METHODS if method in set(rows["method"])]
     table = {}
     for method in methods:
@@ -116,11 +136,12 @@ def error_table(rows):
         table[METHODS[method]] = cells
     table = pd.DataFrame(table).fillna("")
     order = [name for name in table.index if name != "mean"]
-    return table.loc[[*order, "mean"]].to_markdown(disable_numparse=True)
+    table = table.loc[[*order, "mean"]].rename_axis("data set")
+    return table.to_markdown(disable_numparse=True)
 
 
 def _cell(values, middle, digits):
-    """Write what is in the middle of some values, and their spread if they are some."""
+    """Format the center of some values. Add their range if there are several."""
     if not len(values):
         return ""
     numbers = [f"{each:.{digits}f}" for each in (middle, values.min(), values.max())]
@@ -128,46 +149,52 @@ def _cell(values, middle, digits):
 
 
 def seconds_table(rows):
-    """Return the text of a table of how long fits take beside plain ones."""
+    """Return a Markdown table of training times relative to plain fine-tuning."""
     seconds = seconds_by_seed(rows)
     ratios = seconds.div(seconds[BASE], axis=0).drop(columns=BASE)
     ratios = ratios[[method for method in METHODS if method in ratios]]
     cells = ratios.groupby("set").agg(lambda r: _cell(r.dropna(), r.median(), 2))
-    return cells.rename(columns=METHODS).to_markdown(disable_numparse=True)
+    cells = cells.rename(columns=METHODS).rename_axis("data set")
+    return cells.to_markdown(disable_numparse=True)
 
 
-def differences(rows, method, beside, values="error"):
-    """Return the mean difference of two methods on each set, paired by seed."""
+def differences(rows, method, reference, values="error"):
+    """Return the mean difference of two methods on each data set, paired by seed."""
     pairs = by_seed(rows, values)
-    if not {method, beside} <= set(pairs):
+    if not {method, reference} <= set(pairs):
         return pd.Series(dtype=float)
-    return (pairs[method] - pairs[beside]).dropna().groupby("set").mean()
+    return (pairs[method] - pairs[reference]).dropna().groupby("set").mean()
 
 
 def interval(values):
-    """Return mean and 95 % interval of a mean."""
+    """Return the mean and its 95 % confidence interval."""
     mean, error = np.mean(values), scipy.stats.sem(values)
     half = error * scipy.stats.t.ppf(0.975, len(values) - 1)
     return mean, mean - half, mean + half
 
 
 def verdict(claim, rows):
-    """Return a sentence on a claim; None if it was not measured."""
-    part, n, method, beside = CLAIMS[claim]
-    each = differences(of_part(rows, part, n), method, beside)
+    """Return whether a claim is supported, as text. Return None without results."""
+    part, n, method, reference = CLAIMS[claim]
+    each = differences(of_part(rows, part, n), method, reference)
     if len(each) < 2:
         return None
     mean, low, high = interval(each)
-    said = "shown" if high < 0 else "the opposite" if low > 0 else "not shown"
+    if high < 0:
+        said = "supported"
+    elif low > 0:
+        said = "contradicted"
+    else:
+        said = "not supported"
     return (
-        f"- {claim}: **{said}**. The difference is {mean:+.2f} points (95 % interval "
-        f"{low:+.2f} to {high:+.2f}); it is lower on {(each < 0).sum()} of "
-        f"{len(each)} sets."
+        f"- {claim}: **{said}**. The error rate changes by {mean:+.2f} percentage "
+        f"points (95 % confidence interval {low:+.2f} to {high:+.2f}). It is lower on "
+        f"{(each < 0).sum()} of {len(each)} data sets."
     )
 
 
 def joint_cost(rows):
-    """Return a sentence on what joint training saves, and what it costs."""
+    """Return a sentence that compares joint training with the sequential stages."""
     rows = of_part(rows, "main")
     seconds = seconds_by_seed(rows)
     if not {"joint", "sequential"} <= set(seconds):
@@ -177,16 +204,18 @@ def joint_cost(rows):
         return None
     lost = differences(rows, "joint", "sequential").mean()
     return (
-        f"- Joint training takes {ratios.median():.2f} of the time of the sequential "
-        f"stages (median; {ratios.min():.2f} to {ratios.max():.2f}), and makes "
-        f"{abs(lost):.2f} points {'more' if lost > 0 else 'fewer'} of errors."
+        f"- Joint training takes {ratios.median():.2f} times as long as the sequential "
+        f"stages (median; range {ratios.min():.2f} to {ratios.max():.2f}). Its "
+        f"mean error rate is {abs(lost):.2f} percentage points "
+        f"{'higher' if lost > 0 else 'lower'}."
     )
 
 
 def plot_labels(rows, path):
-    """Draw errors against the number of labels, a panel for each set.
+    """Plot the error against the number of labels, in one panel for each data set.
 
-    Those of `main` are the most: there too, the language model reads all the texts.
+    The largest number of labels is that of `main`. The language model reads the same
+    texts for all numbers of labels.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -210,57 +239,65 @@ def plot_labels(rows, path):
                 alpha=0.15,
                 color=line.get_color(),
             )
-        panel.set(title=name, xscale="log", xlabel="labels", ylabel="error, %")
+        panel.set(title=name, xscale="log", xlabel="labels", ylabel="error (%)")
         panel.set_xticks(sizes, [f"{n:,.0f}" for n in sizes])
         panel.set_xticks([], minor=True)
     for panel in panels[len(names) :]:
         panel.remove()
     lines = panels[0].get_lines()
     figure.legend(handles=lines, loc="outside lower center", ncols=len(lines))
-    with matplotlib.rc_context({"svg.hashsalt": "study"}):  # the same file each time
+    # A fixed salt makes the file reproducible.
+    with matplotlib.rc_context({"svg.hashsalt": "study"}):
         figure.savefig(path, metadata={"Date": None})
 
 
 def chosen(rows):
-    """Return a sentence on what the methods were run with."""
+    """Return a list of the settings of the methods."""
     own = rows.drop_duplicates("method").set_index("method")["settings"]
     each = [
-        f"{METHODS[method]}: "
+        f"- {METHODS[method]}: "
         + (", ".join(f"`{k}={v!r}`" for k, v in own[method].items()) or "defaults")
         for method in METHODS
         if method in own
     ]
-    return f"Chosen on splits of training data: {'; '.join(each)}."
+    return "\n".join(each)
 
 
 def how_many(rows):
-    """Return a sentence on what runs a table is of."""
+    """Return the number of runs of a table, and their seeds."""
     seeds = ", ".join(str(seed) for seed in sorted(set(rows["seed"])))
     is_whole = rows.groupby("set")["seed"].nunique().eq(N_SEEDS).all()
-    so_far = "" if is_whole else f" so far; a set is to have {N_SEEDS}"
-    return f"{len(rows)} runs, seeds {seeds}{so_far}."
+    planned = "" if is_whole else f" of {N_SEEDS} planned seeds for each data set"
+    return f"Error rate in percent, from {len(rows)} runs with seeds {seeds}{planned}."
 
 
 def page(rows, plot=None):
     """Return the text of the page."""
-    how = __doc__.split("\n\n")[2].replace("\n", " ").strip()
-    parts = ["# The study", f"{SETS} {CUTS[bool(rows['full'].all())]}", how]
+    cut = CUTS[bool(rows["full"].all())]
+    parts = ["# A study of the methods", f"{SETS} {cut}", HOW]
     claims = [verdict(claim, rows) for claim in CLAIMS]
+    parts += ["## Claims", CLAIMS_HOW]
     parts += ["\n".join(c for c in [*claims, joint_cost(rows)] if c is not None)]
-    parts.append(chosen(rows))
     for title, part, n in TABLES:
         own = complete(of_part(rows, part, n))
         if len(own):
             parts += [f"## {title}", how_many(own), error_table(own)]
         if len(own) and n is None:
-            parts += ["Seconds of a fit beside plain fine-tuning:", seconds_table(own)]
+            parts += [TIMES, seconds_table(own)]
     if plot is not None:
-        parts.append(f"![Errors against labels](_static/{plot.name})")
+        parts.append(f"![Error against the number of labels](_static/{plot.name})")
     fields = ("date", "machine", "versions")
     about = [" and ".join(sorted(set(rows[field]))) for field in fields]
     command = "python benchmarks/method/study.py --data DIRECTORY main labels domain"
     command += " --full" if rows["full"].all() else ""
-    parts.append(f"By `{command}` ({'; '.join(about)}).")
+    date, machine, versions = about
+    parts += [
+        "## Settings",
+        "The settings of the methods were chosen on splits of the training data:",
+        chosen(rows),
+        f"Measured with `{command}` on {date}. Machines: {machine}. "
+        f"Versions: {versions}.",
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -268,7 +305,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--full", action="store_true", help="the runs of a GPU")
+    parser.add_argument("--full", action="store_true", help="use the runs with --full")
     arguments = parser.parse_args()
     results = read_rows(RESULTS, arguments.full)
     plot = None

@@ -1,20 +1,27 @@
-"""The methods of the paper compared: accuracy, few labels, a new domain, time.
+"""Compare the methods of the paper: accuracy, few labels, a new domain, time.
 
-python benchmarks/method/study.py --data DIRECTORY lm       # language-model settings
-python benchmarks/method/study.py --data DIRECTORY tune     # rates, attended layers
-python benchmarks/method/study.py --data DIRECTORY main     # six sets, six methods
-python benchmarks/method/study.py --data DIRECTORY labels   # 50 and 200 labels
-python benchmarks/method/study.py --data DIRECTORY domain   # from one set to another
+python benchmarks/method/study.py --data DIRECTORY lm      # language-model settings
+python benchmarks/method/study.py --data DIRECTORY tune    # learning rates, layers
+python benchmarks/method/study.py --data DIRECTORY main    # 6 methods on 6 data sets
+python benchmarks/method/study.py --data DIRECTORY labels  # 50 and 200 labels
+python benchmarks/method/study.py --data DIRECTORY domain  # test on another data set
 
-Training sets are cut at 2,000 texts, and texts at their first and last 24 words (about
-64 tokens) for all methods, language models included. ``--full`` takes 1,000 labels too
-in `labels`, all methods, all rows, and texts of up to 256 tokens: for a GPU. ``lm`` and
-``tune`` measure on splits of training data only; each part takes what those before it
-chose. Few labels are those of some of the 2,000 texts of `main`, the rest are without:
-a language model that `main` adapted is not adapted again. One JSON line a run is added
-to ../results/method.jsonl; a run that is there already is not repeated. ``--share 0/2``
-and ``--share 1/2``, at once, do half each. Seconds are those of the process on its
-cores, which other work hardly changes.
+``lm`` and ``tune`` use splits of the training data only. Each part uses the settings
+that the parts before it chose.
+
+For all methods, including language-model training, training sets have up to 2,000
+texts. Texts with more than 48 words (about 64 tokens) are reduced to their first and
+last 24 words. ``--full`` uses all rows, all methods, texts of up to 256 tokens, and
+1,000 labels as well in `labels`. It needs a GPU.
+
+`labels` labels 50 or 200 of the 2,000 texts of `main` and uses the others as unlabeled
+texts. The language model therefore reads the same texts as in `main`, and one that
+`main` has adapted is not adapted again.
+
+Each run appends one JSON line to ../results/method.jsonl. Runs that are already in the
+file are skipped. ``--share 0/2`` and ``--share 1/2`` run one half each, to start two
+processes at once. Seconds are processor time, summed over all cores, because other work
+on the machine changes it little.
 """
 
 import argparse
@@ -45,7 +52,7 @@ METHODS = {
     "plain": {"layers": "last", "pooling": "mean"},
     "frozen": {"trainable_layers": 0},
     "attention": {},
-    "sequential": {},  # what `lm` chose
+    "sequential": {},  # `lm` chooses its settings
     "joint": {"lm_weight": 0.1},
     "hybrid": {"head": "lstm"},
 }
@@ -57,14 +64,15 @@ SETS = (
     "yelp_polarity_like",
     "yelp_full_like",
 )
-# What `lm` chooses from: passes that keep close to the checkpoint, or go further.
+# Candidates of `lm`. A higher rate or more epochs move the encoder further from its
+# pretrained weights.
 LM_SETTINGS = (
     {"lm_epochs": 3, "lm_learning_rate": 2e-5},
     {"lm_epochs": 3, "lm_learning_rate": 1e-4},
     {"lm_epochs": 6, "lm_learning_rate": 2e-5},
 )
-# What `tune` chooses from, the same for all methods but that a frozen encoder has no
-# rate, and that attention may be over the last layer's tokens alone.
+# Candidates of `tune`. They are the same for all methods, except that a frozen encoder
+# does not have a learning rate, and that attention can be restricted to the last layer.
 RATES = (
     {"learning_rate": 1e-4},
     {"learning_rate": 2e-4},
@@ -82,16 +90,19 @@ LAST = {"learning_rate": 2e-4, "layers": "last"}
 FROZEN_LAST = {"head_learning_rate": 1e-2, "layers": "last"}
 TUNED_ON = ("trec", "ag_news", "yelp_polarity_like")
 FEW_LABELS = ("plain", "attention", "sequential")
-CACHE = Path(tempfile.gettempdir()) / "sklearn_attnft-study"  # of the language models
-N_WORDS = 24  # that are kept at either end of a text
+CACHE = Path(tempfile.gettempdir()) / "sklearn_attnft-study"  # for language models
+N_WORDS = 24  # kept at either end of a text
 N_TEXTS = 2000
-SIZES = (N_TEXTS, 1000, 200, 50)  # of stratified draws, each within the one before
+SIZES = (N_TEXTS, 1000, 200, 50)  # of nested, stratified samples
 DOMAINS = (("imdb", "yelp_polarity_like"), ("yelp_polarity_like", "imdb"))
 KEYS = ["part", "dataset", "test", "method", "n", "seed", "settings", "full"]
 
 
 def training_rows(data, name, seed):
-    """Order texts with their labels: the first of each of `SIZES` are a fair draw."""
+    """Order texts and labels for few-label samples.
+
+    For each n in `SIZES`, the first n rows are a stratified random sample.
+    """
     texts, labels = read(data, name, "train" if name == "trec" else "train_small")
     rows, others = list(zip(texts, labels, strict=True)), []
     for size in SIZES:
@@ -108,7 +119,7 @@ def test_texts(data, name):
 
 
 def shorten(texts):
-    """Leave the middle of long texts out, as the classifier does by tokens."""
+    """Remove the middle of long texts, as the classifier does with tokens."""
     return [_shorten(text.split()) for text in texts]
 
 
@@ -119,7 +130,7 @@ def _shorten(words):
 
 
 def best(part, method):
-    """Take the settings with the best mean accuracy; none if nothing was measured."""
+    """Return the settings with the best mean accuracy, {} without results."""
     rows = pd.read_json(FILE, lines=True) if FILE.exists() else pd.DataFrame()
     if len(rows):
         rows = rows[(rows["part"] == part) & (rows["method"] == method)]
@@ -136,7 +147,7 @@ def lm_runs(full):
 
 
 def candidates(method):
-    """Return what `tune` tries for a method."""
+    """Return the settings that `tune` compares for a method."""
     if method == "frozen":
         return (*FROZEN_RATES, FROZEN_LAST)
     return RATES if method == "plain" else (*RATES, LAST)
@@ -181,7 +192,7 @@ def row(part, dataset, method, n, seed, settings=None, full=False, test=None):
 
 
 def measure(data, run):
-    """Do one run; return its accuracy and times."""
+    """Run one fit. Return its accuracy and times."""
     dataset, n, seed = run["dataset"], run["n"], run["seed"]
     cut = list if run["full"] else shorten
     has_lm = run["method"] in ("sequential", "joint")
@@ -199,12 +210,12 @@ def measure(data, run):
         extra["X_unlabeled"] = cut(text for text, _ in others[:N_TEXTS])
     if run["method"] == "sequential" and run["part"] in ("main", "labels"):
         cache = CACHE.with_name(f"{CACHE.name}-{dataset}-{seed}")
-        if run["part"] == "main":  # whose time counts
+        if run["part"] == "main":  # its time is reported
             shutil.rmtree(cache, ignore_errors=True)
     clf = AttentionFineTuneClassifier(
         **{**METHODS[run["method"]], **run["settings"]},
         max_length=256 if run["full"] else 128,
-        precision="auto" if run["full"] else "float32",  # on any CPU
+        precision="auto" if run["full"] else "float32",  # the same on any CPU
         random_state=seed,
         cache=cache,
     )
@@ -225,9 +236,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", required=True, help="directory of the data sets")
-    parser.add_argument("--full", action="store_true", help="for a GPU")
-    parser.add_argument("--share", default="0/1", help="K/N: every Nth run, from K on")
+    parser.add_argument("--data", required=True, help="directory with the data sets")
+    parser.add_argument(
+        "--full", action="store_true", help="more texts and methods, for a GPU"
+    )
+    parser.add_argument(
+        "--share", default="0/1", help="K/N: run every Nth run, starting at K"
+    )
     parser.add_argument("part", nargs="+", choices=PARTS)
     arguments = parser.parse_args()
     first, step = map(int, arguments.share.split("/"))

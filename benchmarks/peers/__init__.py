@@ -1,19 +1,20 @@
-"""Time, accuracy and memory beside the peers, on the same encoder and texts.
+"""Compare time, accuracy and memory with other packages on the same encoder.
 
-python -m benchmarks.peers --data DIRECTORY [PART ...]    # default: all parts
+python -m benchmarks.peers --data DIRECTORY [PART ...]    # all parts by default
 python -m benchmarks.peers fit --data DIRECTORY --dataset trec --repeats 3
-python -m benchmarks.peers --table                        # medians, spreads, ratios
-python -m benchmarks.peers --readme                       # write them into the README
+python -m benchmarks.peers --table                        # medians, ranges, ratios
+python -m benchmarks.peers --readme                       # write the README table
 make bench DATA=DIRECTORY                                 # all parts and the table
 
-The parts are the modules beside this one; each says what it measures. Contestants
-alternate, in an order that turns with the seed; one JSON line a run is added to
-results/peers.jsonl, and a run that is there already is not repeated. "seconds" are
-those of the clock, "cpu_seconds" those of the process on all its cores, which other
-work on the machine changes less. Nothing is downloaded: the encoder is ours, read from
-the directory that ours is read from. ``--rows`` is for trials on few texts: their rows
-are shown, and kept only with ``--keep``.
+Each part is a module of this package and describes what it measures. The contestants
+alternate, in an order that rotates with the seed. Each run appends one JSON line to
+results/peers.jsonl. Runs that are already in the file are skipped.
 
-The peers are in the extra ``bench``. All of them run with the pinned transformers;
-SetFit does from 1.2 on.
+"seconds" is elapsed time. "cpu_seconds" is processor time, summed over all cores; other
+work on the machine changes it less. Nothing is downloaded: all contestants read our
+default encoder from the same directory. ``--rows`` makes a trial on few texts. Results
+of trials are printed, and written only with ``--keep``.
+
+The other packages are in the extra ``bench``. They all run with the pinned version of
+transformers; SetFit needs version 1.2 or newer.
 """

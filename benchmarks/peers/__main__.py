@@ -1,4 +1,4 @@
-"""The command line."""
+"""Command line of the benchmarks."""
 
 import argparse
 import sys
@@ -18,21 +18,21 @@ def parse(arguments):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; default: all")
-    parser.add_argument("--data", help="directory of the data sets")
+    parser.add_argument("--data", help="directory with the data sets")
     parser.add_argument("--dataset", nargs="+", help="default: all of the part")
     parser.add_argument("--model", nargs="+", help="contestants; default: all")
-    parser.add_argument("--repeats", type=int, help="seeds; default: as the part says")
-    parser.add_argument("--rows", type=int, help="texts, for a trial")
-    parser.add_argument("--keep", action="store_true", help="keep a trial's rows")
-    parser.add_argument("--threads", type=int, help="of torch; default: its own")
+    parser.add_argument("--repeats", type=int, help="number of seeds")
+    parser.add_argument("--rows", type=int, help="number of texts of a trial")
+    parser.add_argument("--keep", action="store_true", help="write a trial's results")
+    parser.add_argument("--threads", type=int, help="threads of torch")
     parser.add_argument("--results", type=Path, default=RESULTS_FILE)
-    parser.add_argument("--table", action="store_true")
-    parser.add_argument("--readme", action="store_true")
+    parser.add_argument("--table", action="store_true", help="print the results")
+    parser.add_argument("--readme", action="store_true", help="renew the README")
     options = parser.parse_args(arguments)
     if not set(options.part) <= set(PARTS):
-        parser.error(f"part must be among {', '.join(PARTS)}")
+        parser.error(f"part must be one of {', '.join(PARTS)}")
     if not (options.data or options.table or options.readme):
-        parser.error("--data is the directory of the data sets")
+        parser.error("--data is required: the directory with the data sets")
     return options
 
 

@@ -1,4 +1,4 @@
-"""Runs contestants in turn, and writes down what they took."""
+"""Run the contestants in turn and write their results."""
 
 import contextlib
 import functools
@@ -14,11 +14,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import torch
-from sklearn_attnft._common import RESULTS, already, append, machine
 from tqdm import tqdm
 
 from sklearn_attnft._hf import DEFAULT_ENCODER, find_encoder
 from sklearn_attnft._runtime._device import resolve_device, resolve_dtype
+
+from .._common import RESULTS, already, append, machine
 
 RESULTS_FILE = RESULTS / "peers.jsonl"
 KEYS = ["part", "dataset", "rows", "trial", "machine", "seed", "model"]
@@ -27,15 +28,15 @@ PEERS = ("sentence-transformers", "skrub", "setfit", "skorch", "accelerate", "da
 
 @dataclass(frozen=True)
 class Contest:
-    """What is measured at once; all on the same texts.
+    """Contestants that are compared on the same texts.
 
     Attributes
     ----------
     rows : int
-        Texts that are encoded or trained on.
+        Number of texts that are encoded or trained on.
     contestants : dict
-        From a name to a function that returns what it measured. The others are
-        compared with the first.
+        Maps names to functions that run a contestant and return its measurements.
+        The others are compared with the first.
     """
 
     rows: int
@@ -43,7 +44,7 @@ class Contest:
 
 
 def run(name, part, options):
-    """Run a part, and keep each result as soon as it is there."""
+    """Run a part and write each result as soon as it is measured."""
     quieten()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -72,14 +73,14 @@ def run(name, part, options):
 
 
 def _in_turn(names, seed):
-    """Let another one be the first, whatever the first pays for the others."""
+    """Rotate the contestants, because the first may pay costs of the others."""
     first = seed % len(names)
     return names[first:] + names[:first]
 
 
 @contextlib.contextmanager
 def timed():
-    """Time a block: a dict that has both clocks' seconds when the block is left."""
+    """Time a block. Yield a dict that has both times after the block."""
     seconds = {}
     clock, process = time.perf_counter(), time.process_time()
     yield seconds
@@ -88,7 +89,7 @@ def timed():
 
 
 def in_new_process(function, *arguments):
-    """Run a function of a module where nothing was run before."""
+    """Run a function of a module in a new process."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
         1, context, initializer=_begin, initargs=(torch.get_num_threads(),)
@@ -102,7 +103,7 @@ def _begin(n_threads):
 
 
 def quieten():
-    """Keep progress bars and warnings of all contestants out of the results."""
+    """Turn off progress bars and warnings of all contestants."""
     import transformers
 
     warnings.filterwarnings("ignore")
@@ -112,7 +113,7 @@ def quieten():
 
 @functools.cache
 def _versions():
-    """Return the peers and their versions."""
+    """Return the names and versions of the other packages."""
     found = []
     for name in PEERS:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -121,7 +122,7 @@ def _versions():
 
 
 def _around():
-    """Say what else there is to know of where a row was measured."""
+    """Return threads, cores and versions for a row of the results."""
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
     threads = torch.get_num_threads()
@@ -129,7 +130,7 @@ def _around():
 
 
 def encoder():
-    """Return the directory of the encoder of all contestants, as str."""
+    """Return the directory of the encoder that all contestants use, as str."""
     return str(find_encoder(DEFAULT_ENCODER))
 
 
@@ -138,11 +139,11 @@ def device():
 
 
 def dtype():
-    """Return what matrix products are computed in by default: ours, and bare ones."""
+    """Return the default dtype of matrix products, ours and those of bare encoders."""
     return resolve_dtype("auto", device())
 
 
 def as_ours():
-    """Return a context in which a bare encoder multiplies as precisely as ours."""
+    """Return a context that gives a bare encoder the same precision as ours."""
     is_lower = dtype() != torch.float32
     return torch.autocast(device().type, dtype=dtype(), enabled=is_lower)

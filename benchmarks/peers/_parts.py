@@ -1,4 +1,4 @@
-"""The parts by name, in the order in which they are run and shown."""
+"""Names of the parts, in the order in which they are run and shown."""
 
 from . import (
     cudnn,

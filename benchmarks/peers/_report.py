@@ -1,4 +1,4 @@
-"""Medians, spreads and ratios of the results, as tables for the screen and README."""
+"""Tables of the results for the screen and the README."""
 
 import json
 import statistics
@@ -12,7 +12,7 @@ README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- python -m benchmarks.peers --readme -->", "<!-- to here -->"
 UNITS = {"seconds": "s", "gflops": "GFLOP/s", "mebibytes": "MiB"}
 QUALITIES = ("accuracy", "error")
-# Of the README: those with peers.
+# The parts in the README: those that compare with other software.
 SHOWN = ("transform", "fit", "grid", "few-shot", "latency", "limit")
 
 
@@ -25,7 +25,7 @@ def read_rows(path=RESULTS_FILE):
 def group(rows, parts=()):
     """Yield (part, dataset, texts, machine) and {model: {seed: row}} of each contest.
 
-    In the order of the parts; of a trial, the number of texts says so.
+    The order is that of the parts. The number of texts of a trial is marked.
     """
     groups = defaultdict(lambda: defaultdict(dict))
     for row in rows:
@@ -39,7 +39,7 @@ def group(rows, parts=()):
 
 
 def first_of(models):
-    """Return the model that the others are compared with, None if it was not run."""
+    """Return the model that the others are compared with, or None without its runs."""
     runs = next(iter(models.values()))
     first = next(iter(runs.values()))["first"]
     return first if first in models else None
@@ -48,7 +48,8 @@ def first_of(models):
 def ratios(part, first, other):
     """Return the ratios of two models' runs with the same seed.
 
-    How many times as much the other took; of a rate, what share of it ours reaches.
+    The ratio of times is that of the other model divided by the first. The ratio of
+    rates is the rate of the first model divided by that of the other.
     """
     metric = PARTS[part].METRIC
     pairs = [
@@ -61,7 +62,7 @@ def ratios(part, first, other):
 
 
 def spread(values, unit=""):
-    """Write a median and, if there are several values, least and most."""
+    """Format the median. If there are several values, add minimum and maximum."""
     values = sorted(values)
     text = f"{short(statistics.median(values))} {unit}".strip()
     if len(values) == 1:
@@ -70,12 +71,12 @@ def spread(values, unit=""):
 
 
 def short(value):
-    """Write a number with three digits, without an exponent if it is not tiny."""
+    """Format a number with three digits, with an exponent only if it is tiny."""
     return f"{value:.3g}" if 0.001 <= abs(value) < 1000 else f"{value:,.6g}"
 
 
 def qualities(runs):
-    """Write accuracies and errors of a model's runs."""
+    """Format the accuracies and errors of a model's runs."""
     return [
         f"{name} {spread([row[name] for row in runs.values()])}"
         for name in QUALITIES
@@ -84,9 +85,9 @@ def qualities(runs):
 
 
 def table(rows, parts=()):
-    """Write all there is: a line for each model of each contest."""
-    header = ("part", "data", "texts", "machine", "model", "runs", "median", "CPU")
-    lines = [(*header, "ratio", "quality")]
+    """Return the full table, with a line for each model of each contest."""
+    header = ("part", "data", "texts", "machine", "model", "runs", "median")
+    lines = [(*header, "processor time", "ratio", "quality")]
     for key, models in group(rows, parts):
         first = first_of(models)
         metric = PARTS[key[0]].METRIC
@@ -108,16 +109,16 @@ def table(rows, parts=()):
 
 
 def markdown(lines):
-    """Write a table; the first line is its header."""
+    """Format a Markdown table. The first line is its header."""
     rows = [f"| {' | '.join(map(str, line))} |" for line in lines]
     return "\n".join([rows[0], "|" + "---|" * len(lines[0]), *rows[1:]])
 
 
 def section(rows):
-    """Write the README's table, or return None if there is nothing to write of."""
+    """Return the table of the README, or None without results."""
     rows = [row for row in rows if not row["trial"]]
-    header = ("what", "beside", "ours", "theirs", "ratio", "quality: ours; theirs")
-    lines = [(*header, "machine")]
+    header = ("benchmark", "compared with", "ours", "theirs", "ratio")
+    lines = [(*header, "quality (ours; theirs)", "machine")]
     used = []
     for (part, dataset, texts, where), models in group(rows, SHOWN):
         first = first_of(models)
@@ -148,22 +149,24 @@ def section(rows):
 
 
 def explained(rows):
-    """Say what the table is and with what its rows were measured."""
+    """Return a text that explains the table and how it was measured."""
     versions = sorted({f"{row['machine']}: {row['versions']}" for row in rows})
     dates = sorted({row["date"] for row in rows})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     return (
-        "Medians over seeds, with the least and most ratio of two runs with the same "
-        "seed, or of one run where none are given: their time divided by ours, in "
-        "`limit` our GFLOP/s divided by theirs. "
-        "By `python -m benchmarks.peers PART --threads 1 --data DIRECTORY` (latency "
-        "without `--threads`); the files in `benchmarks/peers` say what each does. "
-        f"{when}; {'; '.join(versions)}; the peers' versions are in the results."
+        "The table shows medians over the seeds, with the minimum and maximum in "
+        "parentheses. Rows without a range are from a single run. The ratio is their "
+        "time divided by ours, for runs with the same seed; for `limit`, it is our "
+        "GFLOP/s divided by theirs. Measured with `python -m benchmarks.peers PART "
+        "--threads 1 --data DIRECTORY` (`latency` without `--threads`) on "
+        f"{when}. The modules in `benchmarks/peers` describe each benchmark. Versions: "
+        f"{'; '.join(versions)}. The versions of the other packages are in the results "
+        "file."
     )
 
 
 def renewed(readme, rows):
-    """Return the README with its section made of the rows; without rows, as it is."""
+    """Return the README with a renewed table. Without results, return it unchanged."""
     made = section(rows)
     if made is None:
         return readme

@@ -1,17 +1,18 @@
-"""A fit in a new process, without cuDNN's attention, as ours are, and with it.
+"""Compare fits without cuDNN's attention, our default, and with it.
 
-On a GPU in bfloat16: elsewhere torch has no such attention, and they are the same.
-cuDNN makes its plans once a process, so each fit has its own; "again_seconds" are those
-of a second fit there, when all shapes are known.
+The two differ only on a GPU with bfloat16, where torch can use cuDNN's attention. cuDNN
+plans each shape of a batch once per process, so each fit runs in a new process.
+"again_seconds" is the time of a second fit in that process, when all shapes are known.
 """
 
 import contextlib
 import functools
 
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, in_new_process, timed
+from sklearn_attnft import AttentionFineTuneClassifier
+from sklearn_attnft._runtime import _device
 
-from sklearn_attnft import AttentionFineTuneClassifier, _inference
+from .._common import draw, read
+from ._contest import Contest, in_new_process, timed
 
 METRIC, REPEATS = "seconds", 3
 DATASETS = {"trec": 2000, "imdb": 500}
@@ -28,7 +29,7 @@ def contest(data, dataset, rows, seed):
 
 def measure(name, train, seed):
     if name == "with cuDNN":
-        _inference._WITHOUT_CUDNN_ATTENTION = contextlib.nullcontext()
+        _device._WITHOUT_CUDNN_ATTENTION = contextlib.nullcontext()
     classifier = AttentionFineTuneClassifier(max_epochs=1, random_state=seed)
     classifier.fit(["It rains.", "The sun is out."], ["bad", "good"])  # imports
     with timed() as measured:

@@ -1,10 +1,10 @@
-"""Eight labelled texts a class: ours with its contrastive stage, and SetFit.
+"""Compare the contrastive stage with SetFit on eight labeled texts per class.
 
-"ours" is as the user guide says of few labels, "ours, defaults" without a parameter.
-"ours, frozen" is logistic regression on the features of TransformerFeatureExtractor.
-SetFit with its defaults: pairs of texts, one epoch over them in batches of 16, then
-logistic regression. Another draw of the texts for each seed; accuracy on the whole test
-part. Loading is part of a fit.
+"ours" has the parameters that the user guide recommends for few labels. "ours,
+defaults" has the default parameters. "ours, frozen" is logistic regression on the
+features of TransformerFeatureExtractor. "setfit" is SetFit with its defaults: one epoch
+over pairs of texts in batches of 16, then logistic regression. Each seed samples other
+texts. Accuracy is measured on the full test set. The time of a fit includes loading.
 """
 
 import functools
@@ -14,10 +14,11 @@ from collections import defaultdict
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, encoder, timed
 
 from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+
+from .._common import draw, read
+from ._contest import Contest, encoder, timed
 
 METRIC, REPEATS = "seconds", 5
 DATASETS = {"trec": 8}
@@ -37,7 +38,7 @@ def contest(data, dataset, rows, seed):
 
 
 def draw_each(texts, labels, n, seed):
-    """Draw `n` texts of each label."""
+    """Sample `n` texts of each label."""
     by_label = defaultdict(list)
     for text, label in zip(texts, labels, strict=True):
         by_label[label].append(text)
@@ -70,7 +71,7 @@ def measure(estimator, train, test):
 
 @functools.cache
 def warm_up():
-    """Import what a fit imports; SetFit's import of it is not timed either."""
+    """Run the imports of a fit, which are not timed for any contestant."""
     TransformerFeatureExtractor().fit_transform(["It rains."])
     classifier = AttentionFineTuneClassifier(max_epochs=1)
     classifier.fit(["It rains.", "The sun is out."], ["bad", "good"])

@@ -1,16 +1,20 @@
-"""Fine-tuning: our defaults, transformers' Trainer, skorch with Hugging Face.
+"""Compare fine-tuning with transformers' Trainer and with skorch.
 
-"trainer": the Trainer's defaults: batches of 8 in random order, padded to the longest
-of the batch (what its default collator does with a tokenizer), learning rate 5e-5 that
-falls to 0, fused AdamW, dropout as in the encoder's configuration, float32.
-"trainer-best": batches of 32 texts of like length (``group_by_length``), in bfloat16
-where the hardware multiplies in it, at our learning rate and warm-up.
-"skorch": as in skorch's notebook Hugging_Face_Finetuning: texts padded to 256 tokens,
-batches of 8, AdamW at 5e-5 that falls to 0, a fifth of the texts held out.
+- "ours": AttentionFineTuneClassifier with its defaults.
+- "trainer": the Trainer with its defaults. Batches have 8 texts in random order, padded
+  to the longest one. Fused AdamW has a learning rate that falls from 5e-5 to 0.
+  Dropout is that of the encoder's configuration. The precision is float32.
+- "trainer-best": the Trainer with batches of 32 texts of similar length
+  (``group_by_length``), with our learning rate and warm-up, in bfloat16 if the hardware
+  supports it.
+- "skorch": the settings of skorch's notebook Hugging_Face_Finetuning. Texts are padded
+  to 256 tokens, batches have 8 texts, AdamW has a learning rate that falls from 5e-5 to
+  0, and a fifth of the texts is held out.
 
-The same texts, epochs and 256 tokens for all; of longer texts ours drops the middle,
-the others the end. Tokenising and loading weights is part of a fit; each contestant
-fits a few texts before it is timed for the first time. Predicting is not part of it.
+All contestants use the same texts, the same number of epochs and up to 256 tokens of a
+text. From longer texts, ours removes the middle and the others remove the end. The time
+of a fit includes tokenization and loading weights, but not prediction. Each contestant
+fits a few texts before its first timed fit.
 """
 
 import functools
@@ -18,10 +22,11 @@ import tempfile
 
 import numpy as np
 import torch
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, device, dtype, encoder, timed
 
 from sklearn_attnft import AttentionFineTuneClassifier
+
+from .._common import draw, read
+from ._contest import Contest, device, dtype, encoder, timed
 
 METRIC, REPEATS = "seconds", 3
 # Training part, rows, test part, epochs.
@@ -35,7 +40,7 @@ BEST = {
     "per_device_train_batch_size": 32,
     "per_device_eval_batch_size": 32,
     "learning_rate": 2e-4,
-    "warmup_steps": 0.1,  # below 1: a share of the steps
+    "warmup_steps": 0.1,  # a value below 1 is a fraction of the steps
     "train_sampling_strategy": "group_by_length",
 }
 
@@ -76,14 +81,14 @@ def measure(model, train, test, epochs, seed):
 
 @functools.cache
 def warm_up(model):
-    """Let a kind of model import what it imports, once a process."""
+    """Run the imports of a model, once per process."""
     texts = ["It rains.", "The sun is out."] * 10
     with tempfile.TemporaryDirectory() as directory:
         model(1, 0, directory).fit(texts, ["bad", "good"] * 10).predict(texts)
 
 
 class Ours:
-    """The classifier with its defaults."""
+    """Our classifier with its defaults."""
 
     def __init__(self, epochs, seed, directory):
         self.classifier = AttentionFineTuneClassifier(
@@ -99,7 +104,7 @@ class Ours:
 
 
 class Encoded:
-    """Tokenised texts with labels, as the Trainer wants them."""
+    """Tokenized texts with labels, in the form that the Trainer needs."""
 
     def __init__(self, tokenizer, texts, labels=None):
         self.encoded = tokenizer(texts, truncation=True, max_length=MAX_LENGTH)
@@ -114,14 +119,14 @@ class Encoded:
 
 
 class Trainer:
-    """transformers' Trainer as it is."""
+    """The Trainer of transformers with its defaults."""
 
     def __init__(self, epochs, seed, directory):
         self.settings = {
             "output_dir": directory,
             "num_train_epochs": epochs,
             "seed": seed,
-            # It would write, and report to services that happen to be installed.
+            # The defaults write files and report to installed services.
             "save_strategy": "no",
             "report_to": [],
             "disable_tqdm": True,
@@ -147,14 +152,14 @@ class Trainer:
         return self
 
     def predict(self, texts):
-        # Else transformers 5.23 returns the rows in the order of their lengths.
+        # Otherwise transformers 5.23 returns the rows in the order of their lengths.
         self.trainer.args.train_sampling_strategy = "sequential"
         logits = self.trainer.predict(Encoded(self.tokenizer, texts)).predictions
         return self.classes[logits.argmax(axis=1)]
 
 
 class TrainerAtItsBest(Trainer):
-    """The Trainer with what makes it fast."""
+    """The Trainer with settings that make it faster."""
 
     def __init__(self, epochs, seed, directory):
         super().__init__(epochs, seed, directory)
@@ -162,7 +167,7 @@ class TrainerAtItsBest(Trainer):
 
 
 class BertModule(torch.nn.Module):
-    """What skorch's notebook wraps a model of transformers in."""
+    """Wrapper of a transformers model in skorch's notebook."""
 
     def __init__(self, name, num_labels):
         from transformers import AutoModelForSequenceClassification

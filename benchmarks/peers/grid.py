@@ -1,7 +1,8 @@
-"""A grid search over what follows a frozen encoder: 6 values of C, 3 folds.
+"""Compare grid searches over a classifier that follows a frozen encoder.
 
-Ours keeps the features (``cache="memory"``) or not, skrub's encoder does not. Each
-search runs in a process of its own, so that nothing is in the cache before it.
+The grid has 6 values of C and 3 folds. Ours is run with and without a cache of the
+features (``cache="memory"``); skrub's encoder does not have a cache. Each search runs
+in a new process, so that its cache is empty at the start.
 """
 
 import functools
@@ -11,11 +12,12 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, in_new_process, timed
-from sklearn_attnft.transform import skrub_encoder
 
 from sklearn_attnft import TransformerFeatureExtractor
+
+from .._common import draw, read
+from ._contest import Contest, in_new_process, timed
+from .transform import skrub_encoder
 
 METRIC, REPEATS = "seconds", 3
 DATASETS = {"trec": 1000}

@@ -1,20 +1,21 @@
-"""One short text: ``predict_proba`` beside the bare encoder's forward pass.
+"""Compare ``predict_proba`` on one short text with a pass of the bare encoder.
 
-Medians of calls that alternate. The encoder has the text's tokens already, and computes
-as precisely as ours does by default.
+The results are medians of alternating calls. The bare encoder gets the tokens of the
+text and computes in the default precision of ours.
 """
 
 import functools
 import statistics
 
 import torch
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, as_ours, device, encoder, timed
 
 from sklearn_attnft import AttentionFineTuneClassifier
 
+from .._common import draw, read
+from ._contest import Contest, as_ours, device, encoder, timed
+
 METRIC, REPEATS = "seconds", 3
-DATASETS = {"trec": 200}  # pairs of calls
+DATASETS = {"trec": 200}  # number of pairs of calls
 
 
 def contest(data, dataset, rows, seed):
@@ -41,7 +42,7 @@ def alternate(train, text, n_calls):
         for name, call in calls.items():
             with timed() as measured:
                 call()
-            if i >= 10:  # warm by then
+            if i >= 10:  # the first calls warm up
                 took[name].append(measured)
     return {name: medians(each) for name, each in took.items()}
 

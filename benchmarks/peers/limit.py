@@ -1,16 +1,20 @@
-"""Share of the hardware's limit, in GFLOP/s of the encoder's matrix products.
+"""Compare the speed with the limit of the hardware, in GFLOP/s.
 
-"ours": ``transform``, tokenising included; or an epoch after the first of a fit that
-trains all blocks. "bare encoder": transformers' model on as many tokens, cut into texts
-of one length, so without padding; inference, or training steps of AdamW on the same
-weights, without dropout as ours. "compiled" is the same after ``torch.compile``, whose
-own time ("compile_seconds") is left out; "int8" after dynamic quantisation of its
-linear layers (CPU only), and "error" the largest relative L2 error of a text's mean
-state that it brings. "matrix product": products of the encoder's shapes alone. All but
-int8 are in the precision that ours chooses by default.
+- "ours": ``transform`` with tokenization, or an epoch after the first one of a fit that
+  trains all blocks.
+- "bare encoder": the model in transformers on the same number of tokens, split into
+  texts of equal length and therefore without padding. It runs inference, or training
+  steps of AdamW on the same weights, without dropout like ours.
+- "compiled": the same after ``torch.compile``. The time to compile is reported as
+  "compile_seconds" and not included.
+- "int8": the same after dynamic quantization of the linear layers (CPU only). "error"
+  is the largest relative L2 error of the mean hidden state of a text.
+- "matrix product": only matrix products with the shapes of the encoder.
 
-A token takes two operations for each weight of a block's matrices and four for each
-token that it attends to and feature; a training step three times as many.
+All but int8 use our default precision. Only the operations of the encoder's matrix
+products are counted. Each token takes two operations for each weight of the matrices of
+a block, and four for each feature of each token that it attends to. A training step
+takes three times as many.
 """
 
 import functools
@@ -18,16 +22,17 @@ import time
 
 import numpy as np
 import torch
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, as_ours, device, dtype, encoder, timed
-from sklearn_attnft.transform import cut_the_middle, token_ids
 from torch.nn import functional as F
 
 from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
 from sklearn_attnft._data._batching import tokens_per_batch
 
+from .._common import draw, read
+from ._contest import Contest, as_ours, device, dtype, encoder, timed
+from .transform import cut_the_middle, token_ids
+
 METRIC, REPEATS = "gflops", 3
-IS_RATE = True  # more is better: the ratio is our share of the others'
+IS_RATE = True  # higher is better: the ratio is ours divided by theirs
 DATASETS = {"transform": ("test", 2000), "training": ("train", 2000)}  # of ag_news
 BATCH_SIZE = 32
 N_EPOCHS = 3
@@ -58,7 +63,7 @@ def contest(data, dataset, rows, seed):
 def transform(texts):
     extractor = TransformerFeatureExtractor().fit(texts[:1])
     extractor.transform(texts[:32])
-    texts = list(dict.fromkeys(texts))  # what is there twice is encoded once
+    texts = list(dict.fromkeys(texts))  # duplicates are encoded only once
     with timed() as measured:
         extractor.transform(texts)
     return rate(measured, lengths(texts), 1)
@@ -139,7 +144,7 @@ def train(ids, change=None):
 
 
 def matrix_product(seconds=2.0):
-    """Multiply there and back between hidden and intermediate size for some time."""
+    """Multiply from hidden to intermediate size and back for `seconds`."""
     config = bare_model().config
     hidden, between = config.hidden_size, config.intermediate_size
     kind = {"dtype": dtype(), "device": device()}
@@ -179,7 +184,7 @@ def lengths(texts):
 
 
 def cut_evenly(texts):
-    """Cut the tokens of all texts into rows of their mean length: (n_rows, length)."""
+    """Split the tokens of all texts into rows of their mean length."""
     rows = token_ids(texts, cut_the_middle)
     flat = np.concatenate(rows)
     length = round(len(flat) / len(rows))
@@ -188,7 +193,7 @@ def cut_evenly(texts):
 
 
 def rate(measured, lengths, passes):
-    """Add tokens and operations a second; `lengths` are those of the texts."""
+    """Add tokens and operations per second. `lengths` are those of the texts."""
     hidden, between = config().hidden_size, config().intermediate_size
     weights = 4 * hidden**2 + 2 * hidden * between
     operations = 2 * weights * lengths + 4 * hidden * lengths.astype(float) ** 2

@@ -1,18 +1,18 @@
-"""Memory in MiB, each in a process of its own (Linux only).
+"""Measure memory in MiB, each in a new process (Linux only).
 
-"fits": what is resident after the second and after the tenth fit of one process.
-"transform": the size of the features of short texts, all different, and how far the
-memory rises at its peak above what was resident before.
+"fits" is the resident memory after the second and the tenth fit in one process.
+"transform" compares the size of the features of short, different texts with the largest
+increase of the resident memory during the call.
 """
 
 import functools
 import gc
 from pathlib import Path
 
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, in_new_process
-
 from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+
+from .._common import draw, read
+from ._contest import Contest, in_new_process
 
 METRIC, REPEATS = "mebibytes", 3
 DATASETS = {"fits": 200, "transform": 200_000}
@@ -48,7 +48,7 @@ def peak(n):
     extractor = TransformerFeatureExtractor().fit(texts[:1])
     extractor.transform(texts[:100])
     gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = mebibytes("VmRSS")
     features = extractor.transform(texts)
     return {
@@ -58,7 +58,7 @@ def peak(n):
 
 
 def mebibytes(name):
-    """Read a number of this process: see proc_pid_status(5)."""
+    """Return a memory statistic of this process, see proc_pid_status(5)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     kibibytes = next(line for line in lines if line.startswith(name)).split()[1]
     return round(int(kibibytes) / 1024, 1)

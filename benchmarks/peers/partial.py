@@ -1,16 +1,16 @@
-"""Seconds of an epoch after the first, if all, two or no blocks are trained.
+"""Compare the time of an epoch if all blocks, two blocks or none are trained.
 
-The first epoch also runs the frozen blocks; "fit_seconds" and "cpu_seconds" are those
-of the whole fit.
+The first epoch is not counted, because it also runs the frozen blocks. "fit_seconds"
+and "cpu_seconds" are the times of the full fit.
 """
 
 import functools
 import statistics
 
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, timed
-
 from sklearn_attnft import AttentionFineTuneClassifier
+
+from .._common import draw, read
+from ._contest import Contest, timed
 
 METRIC, REPEATS = "seconds", 3
 DATASETS = {"ag_news": 2000, "imdb": 500}

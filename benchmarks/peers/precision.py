@@ -1,17 +1,16 @@
-"""Fits with the default precision, and in float32.
+"""Compare fits in the default precision with fits in float32.
 
-They differ where the hardware multiplies in bfloat16; each row says what was computed
-in. The time of ``predict`` on the test part, and its accuracy, are beside that of the
-fit.
+They differ if the hardware supports bfloat16. Each result has the dtype that was used,
+the times of the fit and of the prediction on the test set, and the accuracy.
 """
 
 import functools
 
-from sklearn_attnft._common import draw, read
-from sklearn_attnft._contest import Contest, device, timed
-
 from sklearn_attnft import AttentionFineTuneClassifier
 from sklearn_attnft._runtime._device import resolve_dtype
+
+from .._common import draw, read
+from ._contest import Contest, device, timed
 
 METRIC, REPEATS = "seconds", 3
 DATASETS = {"ag_news": 1000, "imdb": 300}
@@ -47,7 +46,7 @@ def measure(precision, train, test, seed):
 
 @functools.cache
 def warm_up():
-    """Import what a fit imports, and let the hardware begin with both precisions."""
+    """Run the imports of a fit, and use both precisions once."""
     for precision in ("auto", "float32"):
         classifier = AttentionFineTuneClassifier(precision=precision, max_epochs=1)
         classifier.fit(["It rains.", "The sun is out."], ["bad", "good"])

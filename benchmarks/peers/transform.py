@@ -1,21 +1,24 @@
-"""Features of a frozen encoder: ours, SentenceTransformer.encode, skrub's LLMEncoder.
+"""Compare features with SentenceTransformer.encode and skrub's LLMEncoder.
 
-Texts of up to 256 tokens, batch sizes as they are by default; loading is not timed.
-(skrub's TextEncoder is called LLMEncoder from 0.11 on; ``n_components=None`` is
-without its PCA.) "error" is the largest L2 error of a row, relative to the same row in
-float32 of transformers' plain model, run without padding on the tokens that the
-contestant keeps of a long text: ours drops the middle, the others the end. Rows are
-scaled to length 1 before, as the encoder's own last step has it for the others.
+All use a frozen encoder, up to 256 tokens of a text, and their default batch sizes. The
+time does not include loading. skrub's TextEncoder is called LLMEncoder from version
+0.11 on; ``n_components=None`` turns off its PCA.
+
+"error" is the largest L2 error of a row. The reference is the model in transformers, in
+float32 and without padding, on the tokens that the contestant keeps of a long text:
+ours removes the middle, the others remove the end. Rows are normalized to length 1
+before they are compared, because the other contestants return normalized rows.
 """
 
 import functools
 
 import numpy as np
 import torch
-from sklearn_attnft._common import read
-from sklearn_attnft._contest import Contest, device, encoder, timed
 
 from sklearn_attnft import TransformerFeatureExtractor
+
+from .._common import read
+from ._contest import Contest, device, encoder, timed
 
 METRIC, REPEATS = "seconds", 3
 DATASETS = {"ag_news": "test", "imdb": "test_small"}
@@ -59,7 +62,7 @@ def skrub(texts):
 
 
 def skrub_encoder():
-    """Return skrub's transformer of our encoder, which says 256 tokens itself."""
+    """Return skrub's transformer with our encoder, whose own limit is 256 tokens."""
     from skrub import LLMEncoder
 
     return LLMEncoder(encoder(), n_components=None)
@@ -87,7 +90,7 @@ def cut_the_end(body, room):
 
 
 def token_ids(texts, cut):
-    """Return the token ids of each text, special ones included, not padded."""
+    """Return the token ids of each text, with special tokens and without padding."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(encoder())
@@ -100,7 +103,7 @@ def token_ids(texts, cut):
     ]
 
 
-@functools.lru_cache(maxsize=2)  # of one data set
+@functools.lru_cache(maxsize=2)  # one reference for each cut
 @torch.inference_mode()
 def reference(texts, cut):
     """Return mean-pooled features in float32, (n_texts, n_features)."""

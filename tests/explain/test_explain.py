@@ -1,4 +1,4 @@
-"""What a classifier says of its predictions, and what that is worth."""
+"""Test the explanations of a classifier and their faithfulness."""
 
 import functools
 import pickle
@@ -26,7 +26,7 @@ X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"]
 Y = ["good", "bad"] * 12
 TEXTS = ["A good, lovely bird's day!", "", "bad rain " * 20, "xyz \ud800 İstanbul"]
 METHODS = ["gradient", "integrated_gradients"]
-# Characters that tokenizers change, drop, cut, or put together.
+# Characters that tokenizers change, drop, split or merge.
 CHARACTERS = "ab İßéﬁ½한😀\u0301\u0323\u200d\u2581\ud800\x00\n\t\u00a0.,"
 ANY_TEXT = st.text(st.one_of(st.characters(), st.sampled_from(CHARACTERS)))
 
@@ -48,7 +48,7 @@ def fitted(**parameters):
 
 @functools.cache
 def tokenizers():
-    """Tokenizers of several kinds, trained on a few words."""
+    """Return tokenizers of several kinds, trained on a few words."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
     words = ["a good day bad dog", "İstanbul, ﬁne été 한국 😀 don't"] * 5
@@ -93,7 +93,7 @@ def tokenizers():
 
 @given(st.lists(ANY_TEXT, max_size=3))
 @example(["", " ", "İ\ud800\ud83d\ude00"])
-def test_tokens_lie_in_the_text_in_order(texts):
+def test_spans_of_tokens_are_in_the_order_of_the_text(texts):
     for name, tokenizer in tokenizers().items():
         all_spans, bodies = tokenizer.spans(texts), tokenizer.encode(texts)
         for text, spans, body in zip(texts, all_spans, bodies, strict=True):
@@ -132,7 +132,7 @@ def test_without_spaces_each_token_is_a_word(text):
                 pairwise(spans.tolist()), np.diff(words), strict=True
             ):
                 pair = whole[slice(*a)], whole[slice(*b)]
-                # Bytes of a character are pieces; so are those of the word "good".
+                # Bytes of a character are pieces of a word, as are letters of "good".
                 is_latin = pair[0].isascii() and pair[1].isascii()
                 if a[1] <= b[0] and not is_latin:
                     assert step == 1, name
@@ -145,7 +145,7 @@ def test_without_spaces_each_token_is_a_word(text):
     st.sampled_from(["truncate", "window"]),
     st.booleans(),
 )
-def test_rows_are_the_users_text_and_attention_sums_to_one(texts, long_texts, words):
+def test_rows_quote_the_text_and_attention_sums_to_one(texts, long_texts, words):
     clf = fitted(long_texts=long_texts, max_length=8)
     rows = clf.explain(texts, attribution="gradient", words=words)
     assert (rows["sample"].diff().dropna() >= 0).all()
@@ -161,7 +161,7 @@ def test_rows_are_the_users_text_and_attention_sums_to_one(texts, long_texts, wo
 
 @pytest.mark.parametrize("head", ["linear", "lstm"])
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_token_attention_is_the_poolings(pooling, head):
+def test_token_attention_equals_the_weights_of_the_pooling(pooling, head):
     clf = fitted(pooling=pooling, head=head)
     text = "a good , lovely day"
     ids = torch.tensor([[2, *clf._tokenizer.encode([text])[0], 3]])
@@ -191,7 +191,7 @@ def test_token_attention_is_the_poolings(pooling, head):
     np.testing.assert_allclose(rows["special_attention"], special, atol=1e-6)
 
 
-def test_layer_attention_is_that_of_the_layers():
+def test_layer_attention_equals_the_weights_of_the_layers():
     clf = fitted(layers=(2, 0))
     weights = clf.module_.tasks[0].mix.weights.detach().numpy()
     expected = np.exp(weights) / np.exp(weights).sum()
@@ -202,13 +202,13 @@ def test_layer_attention_is_that_of_the_layers():
     assert not hasattr(clone(clf), "layer_attention_")
 
 
-def test_what_is_cut_out_has_no_rows_and_windows_are_added_up():
+def test_truncated_tokens_have_no_rows_and_windows_are_summed():
     text = "a all am and are at awful bad be best big bird"
     numbers = fitted().explain([text])["start"].tolist()
     cut = fitted(max_length=8).explain([text])
     assert cut["start"].tolist() == numbers[:3] + numbers[-3:]
     mean = fitted(max_length=8, long_texts="window", pooling="mean")
-    rows = mean.explain([text])  # windows of 6 from 0, 5 and 10; three special pairs
+    rows = mean.explain([text])  # windows start at 0, 5, 10; each has 2 special tokens
     assert rows["start"].tolist() == numbers
 
     windows = [range(0, 6), range(5, 11), range(10, 12)]
@@ -216,7 +216,7 @@ def test_what_is_cut_out_has_no_rows_and_windows_are_added_up():
     np.testing.assert_allclose(rows["token_attention"], seen, rtol=1e-6)
 
 
-def test_pieces_become_words():
+def test_pieces_are_joined_to_words():
     clf, text = fitted(), "goodly birds,dogs"
     pieces = clf.explain([text], attribution="gradient")
     words = clf.explain([text], attribution="gradient", words=True)
@@ -227,13 +227,13 @@ def test_pieces_become_words():
     of_word = pieces["start"] < len("goodly")
     expected = pieces["token_attention"][of_word].sum()
     assert words["token_attention"][0] == pytest.approx(expected)
-    # Of a word whose middle is cut out there are both ends.
+    # A word whose middle is truncated has two rows, one for each end.
     ends = fitted(max_length=8).explain(["x" * 40], words=True)
     assert ends["token"].tolist() == ["xxx", "xxx"]
 
 
 def logits_of(clf, bodies):
-    """Logits of texts given as ids, each read alone."""
+    """Return the logits of texts of token ids, each read alone."""
     rows = [torch.tensor([[2, *body, 3]]) for body in bodies]
     with torch.no_grad():
         return np.concatenate([clf.module_(i, torch.ones_like(i)) for i in rows])
@@ -262,7 +262,7 @@ def test_integrated_gradients_are_complete(parameters):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_reads_embeddings(family, tmp_path):
+def test_each_family_reads_embeddings(family, tmp_path):
     from transformers import AutoModel
 
     encoder = save(family, tmp_path, AutoModel)
@@ -283,7 +283,7 @@ def test_every_family_reads_embeddings(family, tmp_path):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_attributions_are_captums(method):
+def test_attributions_equal_those_of_captum(method):
     import captum.attr
 
     clf, text = fitted(), "a good, lovely bird"
@@ -340,7 +340,7 @@ def test_a_text_alone_has_the_same_explanation(head, long_texts, words):
     )
 
 
-def test_the_module_stays_what_it_was():
+def test_explanations_do_not_change_the_module():
     clf = fitted(head="lstm")
     before = {
         n: (p.requires_grad, p.clone()) for n, p in clf.module_.named_parameters()
@@ -359,7 +359,7 @@ def test_the_module_stays_what_it_was():
     assert torch.equal(torch.get_rng_state(), state[1])
 
 
-def test_threads_and_modes_of_the_caller_change_nothing():
+def test_explanations_do_not_depend_on_threads_or_grad_mode():
     clf = fitted()
 
     def explain(_=None):
@@ -373,7 +373,7 @@ def test_threads_and_modes_of_the_caller_change_nothing():
             pd.testing.assert_frame_equal(rows, expected)
 
 
-def test_what_was_stored_explains_the_same(tmp_path):
+def test_loaded_classifiers_have_the_same_explanations(tmp_path):
     clf = fitted()
     expected = clf.explain(TEXTS, attribution="gradient")
     stored = pickle.loads(pickle.dumps(clf))
@@ -384,7 +384,7 @@ def test_what_was_stored_explains_the_same(tmp_path):
         np.testing.assert_array_equal(again.layer_attention_, clf.layer_attention_)
 
 
-def test_states_from_the_cache_are_explained_the_same():
+def test_cached_hidden_states_have_the_same_explanations():
     plain, cached = (
         fitted(trainable_layers=0, cache=cache).explain(TEXTS, attribution="gradient")
         for cache in (None, "memory")
@@ -392,7 +392,7 @@ def test_states_from_the_cache_are_explained_the_same():
     pd.testing.assert_frame_equal(plain, cached, rtol=0, atol=1e-5)
 
 
-def test_without_pandas_there_are_arrays(monkeypatch):
+def test_without_pandas_arrays_are_returned(monkeypatch):
     clf = fitted()
     frames = clf.explain(TEXTS), clf.faithfulness(TEXTS, random_state=0)
     monkeypatch.setitem(sys.modules, "pandas", None)
@@ -405,7 +405,7 @@ def test_without_pandas_there_are_arrays(monkeypatch):
             np.testing.assert_array_equal(column, frame[name])
 
 
-def test_a_label_set_of_several_is_explained():
+def test_one_of_several_tasks_is_explained():
     y = {"tone": Y, "kind": [{"animal"}, set(), {"time", "day"}, {"day"}] * 6}
     clf = MultiTaskClassifier(fitted()).fit(X, y)
     for name in clf.task_names_:
@@ -419,7 +419,7 @@ def test_a_label_set_of_several_is_explained():
     assert np.isfinite(explained["attribution"]).all()
 
 
-def test_faithfulness_is_what_erasing_words_does():
+def test_faithfulness_equals_the_effect_of_erasing_words():
     clf = fitted()
     texts = ["a good lovely day and the very best night of all time", "bad", ""]
     scores = clf.faithfulness(texts, attribution="gradient", random_state=0)
@@ -463,7 +463,7 @@ def test_faithfulness_of_long_texts(long_texts):
     assert scores["sufficiency"][0] == pytest.approx(falls.mean(), abs=1e-5)
 
 
-def test_equal_ranks_and_random_orders_are_drawn():
+def test_ties_and_random_orders_depend_on_random_state():
     clf = fitted(pooling="mean")
     text = ["a good lovely day and the very best night of all time"]
     first, again = (clf.faithfulness(text, random_state=0) for _ in range(2))
@@ -478,7 +478,7 @@ def test_equal_ranks_and_random_orders_are_drawn():
     assert both.tolist() == ["attention", *METHODS, "random"]
 
 
-def test_no_token_at_all():
+def test_texts_without_tokens():
     clf = fitted()
     for words in (False, True):
         rows = clf.explain(["", " "], attribution="gradient", words=words)

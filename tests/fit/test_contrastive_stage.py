@@ -1,4 +1,4 @@
-"""Contrastive training: what it pairs, what it makes alike, and how it fits in."""
+"""Test contrastive training: its batches, its loss and its stage of a fit."""
 
 import math
 
@@ -27,7 +27,7 @@ LAST = {"layers": "last", "pooling": "mean", "trainable_layers": 0}
 
 
 def loss(contexts, *labels, weights=None):
-    """The loss of label sets, each a column of labels or rows of 0 and 1."""
+    """Return the loss of tasks. Each has a column of labels or rows of 0 and 1."""
     labels = tuple(torch.tensor(column) for column in labels)
     if weights is None:
         weights = torch.ones(len(contexts), len(labels))
@@ -35,23 +35,23 @@ def loss(contexts, *labels, weights=None):
     return float(PairLoss()(contexts, (labels, torch.as_tensor(weights))))
 
 
-def test_texts_of_a_class_are_to_be_alike_and_others_at_right_angles():
+def test_loss_is_zero_for_equal_texts_of_a_class_and_orthogonal_classes():
     contexts = [[1.0, 0.0], [3.0, 0.0], [0.0, 2.0]]
     assert loss(contexts, [0, 0, 1]) == 0
-    # The only pair of a class has cosine 0; the others cosines 1 and 0.
+    # The pair of the same class has cosine 0, the other pairs have cosines 1 and 0.
     assert loss(contexts, [0, 1, 0]) == pytest.approx(1 + 1 / 2)
 
 
-def test_of_several_classes_a_text_shares_some():
+def test_multilabel_targets_are_the_overlap_of_classes():
     contexts = [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
     members = [[1.0, 1.0, 0.0], [1.0, 0.0, float("nan")], [0.0, 0.0, 1.0]]
     assert loss(contexts, members) == pytest.approx(0.5**2)
     none = [[0.0, 0.0], [0.0, 0.0], [1.0, 0.0]]
-    assert loss(contexts, none) == 0  # those of no class are of one kind
+    assert loss(contexts, none) == 0  # texts without a class count as one class
 
 
 @given(st.integers(0, 999), st.integers(2, 9))
-def test_a_text_of_weight_0_is_as_good_as_absent(seed, n):
+def test_texts_of_weight_zero_do_not_change_the_loss(seed, n):
     rng = np.random.default_rng(seed)
     contexts, labels = rng.normal(size=(n + 1, 4)), rng.integers(0, 3, (2, n + 1))
     weights = rng.uniform(0.1, 2, (n + 1, 2)).astype(np.float32)
@@ -60,7 +60,7 @@ def test_a_text_of_weight_0_is_as_good_as_absent(seed, n):
     assert loss(contexts, *labels, weights=weights) == pytest.approx(expected, abs=1e-5)
 
 
-def test_contexts_are_means_over_the_tokens_of_all_windows_of_a_text():
+def test_contexts_are_means_over_the_tokens_of_all_windows():
     encoder = AutoModel.from_pretrained(tiny.ENCODER).eval()
     lengths = [3, 9, 5, 12, 4, 2, 7, 6, 8, 11, 1, 10]
     ids = torch.randint(5, 60, (12, 12), generator=torch.Generator().manual_seed(0))
@@ -89,7 +89,7 @@ GENERATOR = torch.Generator().manual_seed(0)
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60))
-def test_an_epoch_has_each_text_once(labels):
+def test_an_epoch_has_each_text_exactly_once(labels):
     batches = gathered(np.array(labels)).epoch_batches(CONFIG, GENERATOR)
     assert sorted(np.concatenate(batches)) == list(range(len(labels)))
     assert len(batches) == -(-len(labels) // CONFIG.batch_size)
@@ -105,7 +105,7 @@ def gathered(*labels, weights=None):
     return ContrastiveDataset(tokens, labels, weights, np.ones(n_texts))
 
 
-def test_a_batch_has_company_of_each_class_however_many_there_are():
+def test_batches_have_several_texts_of_each_of_their_classes():
     labels = np.repeat(np.arange(50), TEXTS_PER_CLASS)
     orders = []
     for _ in range(3):
@@ -118,7 +118,7 @@ def test_a_batch_has_company_of_each_class_however_many_there_are():
     assert orders[0] != orders[1] != orders[2]
 
 
-def test_texts_without_label_are_in_company_of_their_own():
+def test_unlabeled_texts_are_grouped_together():
     labels, known = (
         np.zeros(8 * TEXTS_PER_CLASS, dtype=int),
         np.arange(8 * TEXTS_PER_CLASS) % 2,
@@ -130,7 +130,7 @@ def test_texts_without_label_are_in_company_of_their_own():
     assert all(len(set(group)) == 1 for group in groups)
 
 
-def test_several_label_sets_are_gathered_in_turn():
+def test_batches_alternate_between_tasks():
     rows = np.arange(4 * TEXTS_PER_CLASS)
     members = np.eye(4, dtype=np.float32)[rows % 4]
     texts = gathered(rows // TEXTS_PER_CLASS, members)
@@ -143,7 +143,7 @@ def test_several_label_sets_are_gathered_in_turn():
 
 
 def cosines(clf):
-    """Mean cosine of texts of one class, and of others."""
+    """Return the mean cosine of texts of the same class, and of different classes."""
     contexts = clf.transform(sorted(set(X)))
     contexts /= np.linalg.norm(contexts, axis=1, keepdims=True)
     labels = np.array([Y[X.index(text)] for text in sorted(set(X))])
@@ -152,7 +152,7 @@ def cosines(clf):
     return both[same & ~np.eye(len(same), dtype=bool)].mean(), both[~same].mean()
 
 
-def test_the_encoder_learns_it_before_the_classifier_comes(small):
+def test_contrastive_stage_runs_before_the_classifier_stage(small):
     small |= LAST | {"max_epochs": 2}
     plain = AttentionFineTuneClassifier(**small).fit(X, Y)
     clf = AttentionFineTuneClassifier(**small, contrastive_epochs=60).fit(X, Y)
@@ -182,7 +182,7 @@ def test_the_encoder_learns_it_before_the_classifier_comes(small):
     ],
     ids=str,
 )
-def test_it_goes_with_all_else_and_repeats(small, params, no_stores):
+def test_contrastive_stage_is_repeatable(small, params, no_stores):
     clf = AttentionFineTuneClassifier(**small | params, contrastive_epochs=2)
     one, other = (clone(clf).fit(X, Y) for _ in range(2))
     np.testing.assert_array_equal(one.decision_function(X), other.decision_function(X))
@@ -193,7 +193,7 @@ def test_it_goes_with_all_else_and_repeats(small, params, no_stores):
 
 @pytest.mark.parametrize("size", [1, 3])
 @pytest.mark.parametrize("params", [{}, {"long_texts": "window", "max_length": 6}])
-def test_micro_batches_make_the_pairs_of_the_whole_batch(size, params, small):
+def test_micro_batches_use_the_pairs_of_the_full_batch(size, params, small):
     small |= {"dropout": 0.0, "max_epochs": 1, "contrastive_epochs": 3, **params}
     texts = [f"{text} {text}" for text in X]
     whole = AttentionFineTuneClassifier(**small).fit(texts, Y)
@@ -203,7 +203,7 @@ def test_micro_batches_make_the_pairs_of_the_whole_batch(size, params, small):
     assert whole.history_[0]["train_loss"] > 0.1
 
 
-def test_too_little_memory_halves_what_is_computed_at_once(small, monkeypatch):
+def test_too_little_memory_halves_the_micro_batch_size(small, monkeypatch):
     small |= {"max_epochs": 1, "contrastive_epochs": 2}
     expected = AttentionFineTuneClassifier(**small, micro_batch_size=4).fit(X, Y)
     original = SentenceModel.sum_tokens
@@ -233,7 +233,7 @@ def test_smaller_micro_batches_take_less_memory(small):
 
 
 @pytest.mark.parametrize(("size", "n_calls"), [(None, 3), (24, 3), (12, 4), (5, 10)])
-def test_nothing_is_computed_again_without_need(size, n_calls):
+def test_encoder_is_run_again_only_if_needed(size, n_calls):
     encoder = AutoModel.from_pretrained(tiny.ENCODER)
     calls = []
     encoder.register_forward_hook(lambda *args: calls.append(1))
@@ -242,7 +242,7 @@ def test_nothing_is_computed_again_without_need(size, n_calls):
     assert len(calls) == n_calls
 
 
-def test_several_label_sets_with_missing_labels(small):
+def test_several_tasks_with_missing_labels(small):
     y = {
         "mood": [label if i % 5 else None for i, label in enumerate(Y)],
         "words": [{word[0] for word in text.split()} for text in X],
@@ -259,10 +259,10 @@ def test_several_label_sets_with_missing_labels(small):
 @pytest.mark.parametrize(
     ("n_texts", "n_epochs"), [(8, 40), (24, 14), (21, 14), (104, 4), (200, 3)]
 )
-def test_few_texts_are_seen_more_often(small, n_texts, n_epochs):
+def test_auto_uses_more_epochs_for_few_texts(small, n_texts, n_epochs):
     small |= {"max_epochs": "auto", "trainable_layers": 0, "max_length": 8}
     clf = AttentionFineTuneClassifier(**small)
-    # Those of weight 0 do not count.
+    # Texts of weight 0 do not count.
     X_all, Y_all = (X * 50)[: n_texts + 100], (Y * 50)[: n_texts + 100]
     weights = np.repeat([1.0, 0.0], [n_texts, 100])
     assert clf.fit(X_all, Y_all, sample_weight=weights).n_iter_ == n_epochs
@@ -279,9 +279,9 @@ def test_few_texts_are_seen_more_often(small, n_texts, n_epochs):
         ({"X_val": X, "y_val": Y}, {"early_stopping": True}, 24),
         ({}, {"class_weight": {"good": 1, "bad": 1, "none": 0}}, 20),
     ],
-    ids=["set aside", "passed", "of no weight"],
+    ids=["validation fraction", "validation set", "weight zero"],
 )
-def test_what_is_not_trained_on_makes_no_steps(small, passed, params, n_left):
+def test_auto_counts_only_training_texts(small, passed, params, n_left):
     small |= {"max_epochs": "auto", "trainable_layers": 0, "n_iter_no_change": 99}
     clf = AttentionFineTuneClassifier(**small | params)
     y = [*Y[:20], *["none"] * 4] if "class_weight" in params else Y

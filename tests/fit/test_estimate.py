@@ -1,4 +1,4 @@
-"""What a fit is said to take, beside what it takes."""
+"""Compare `estimate_fit` with the fits that it estimates."""
 
 import dataclasses
 import math
@@ -25,7 +25,7 @@ MORE = ["the red bird and the black fish", "we love the sun ! ! !"] * 6
 
 @pytest.fixture
 def count(monkeypatch):
-    """Count the steps and tokens that are trained on, by stage."""
+    """Count the steps and tokens of each stage that are trained on."""
     counts = {}
     step = _loop._Net.train_step_single
 
@@ -61,7 +61,7 @@ def classifier(small, **parameters):
     ],
 )
 @pytest.mark.filterwarnings("ignore:X_unlabeled is not read")
-def test_steps_and_tokens_are_those_of_the_fit(small, parameters, count):
+def test_steps_and_tokens_equal_those_of_the_fit(small, parameters, count):
     clf = classifier(small, **parameters)
     estimate = clf.estimate_fit(X, Y, X_unlabeled=MORE)
     count.clear()
@@ -81,7 +81,7 @@ def test_steps_and_tokens_are_those_of_the_fit(small, parameters, count):
 
 
 @pytest.mark.parametrize("parameters", [{}, {"lm_epochs": 1, "trainable_layers": 1}])
-def test_numbers_are_of_a_size_that_can_be(small, parameters):
+def test_estimates_have_a_plausible_size(small, parameters):
     estimate = classifier(small, **parameters).estimate_fit(X, Y, X_val=X, y_val=Y)
     seconds = [stage.seconds for stage in estimate.stages]
     assert all(0 < each < 60 for each in seconds)
@@ -92,7 +92,7 @@ def test_numbers_are_of_a_size_that_can_be(small, parameters):
     assert estimate.device in ("cpu", "cuda")
 
 
-def test_memory_grows_with_what_is_trained_and_with_the_step(small):
+def test_memory_grows_with_trained_weights_and_batch_size(small):
     def peak(**parameters):
         return classifier(small, **parameters).estimate_fit(X * 3, Y * 3).peak_bytes
 
@@ -104,10 +104,10 @@ def test_memory_grows_with_what_is_trained_and_with_the_step(small):
     assert peak(batch_size=64) > peak(batch_size=4)
     assert peak(batch_size=64, micro_batch_size=4) < peak(batch_size=64)
     more = peak(early_stopping=True, validation_fraction=0.5) - peak()
-    assert more > 0.5 * weights  # the best epoch's
+    assert more > 0.5 * weights  # the weights of the best epoch
 
 
-def test_the_estimator_is_untouched(small):
+def test_the_estimator_does_not_change(small):
     clf = classifier(small, random_state=np.random.RandomState(3), lm_epochs=1)
     before = pickle.dumps(clf)
     with torch.random.fork_rng():
@@ -122,7 +122,7 @@ def test_the_estimator_is_untouched(small):
         clf.predict(X)
 
 
-def test_a_fitted_one_stays_as_it_is(small):
+def test_a_fitted_estimator_does_not_change(small):
     clf = classifier(small).fit(X, Y)
     before = clf.predict_proba(X)
     clf.estimate_fit(X[:10], Y[:10])
@@ -130,7 +130,7 @@ def test_a_fitted_one_stays_as_it_is(small):
     assert clf.n_samples_fit_ == len(X)
 
 
-def test_nothing_is_written_called_or_stored(small, tmp_path, capfd):
+def test_estimate_does_not_write_files_or_call_callbacks(small, tmp_path, capfd):
     class Never(Callback):
         def initialize(self):
             raise AssertionError("a callback was called")
@@ -142,14 +142,14 @@ def test_nothing_is_written_called_or_stored(small, tmp_path, capfd):
         callbacks=[Never()],
         cache=tmp_path,
         checkpoint_dir=tmp_path / "checkpoint",
-        max_length=4,  # the report says how many are truncated, not a warning
+        max_length=4,  # truncates; reported in the estimate, not in a warning
     )
     assert clf.estimate_fit(X, Y).truncated_fraction > 0
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_fit_refuses_is_refused(small):
+def test_estimate_raises_the_errors_of_fit(small):
     with pytest.raises(ValueError, match="X is one str"):
         classifier(small).estimate_fit("good day", Y)
     with pytest.raises(ValueError, match="max_epochs"):
@@ -158,7 +158,7 @@ def test_what_fit_refuses_is_refused(small):
         classifier(small, trainable_layers=3).estimate_fit(X, Y)
 
 
-def test_it_is_read_by_people_and_not_written_to(small):
+def test_estimate_is_readable_and_immutable(small):
     estimate = classifier(small, lm_epochs=2, max_length=4).estimate_fit(X, Y)
     lines = repr(estimate).splitlines()
     assert lines[0].startswith("A fit on ")
@@ -171,12 +171,12 @@ def test_it_is_read_by_people_and_not_written_to(small):
         estimate.device = "another"
 
 
-def test_a_collapse_is_not_said_of_a_few_steps(small):
-    # One class nearly everywhere: whatever is predicted, it is the same.
+def test_few_steps_do_not_warn_of_a_single_class(small):
+    # Almost all labels are of one class, so the predicted class is always the same.
     classifier(small).estimate_fit(X * 4, ["good"] * 119 + ["bad"])
 
 
-def test_less_memory_than_a_step_needs(small, monkeypatch):
+def test_too_little_memory_for_a_step(small, monkeypatch):
     step = _loop._Net.train_step_single
 
     def scarce(net, batch, **params):
@@ -191,7 +191,7 @@ def test_less_memory_than_a_step_needs(small, monkeypatch):
     assert estimate.n_steps == 12
 
 
-def test_several_label_sets(small, count):
+def test_several_tasks(small, count):
     clf = MultiTaskClassifier(classifier(small, lm_epochs=1))
     y = [[label, None if i % 3 else label] for i, label in enumerate(Y)]
     estimate = clf.estimate_fit(X, y, X_unlabeled=MORE)
@@ -201,7 +201,7 @@ def test_several_label_sets(small, count):
     assert said == count
 
 
-def test_the_extractor(count):
+def test_extractor(count):
     extractor = TransformerFeatureExtractor(
         tiny.ENCODER, max_length=32, lm_epochs=2, random_state=0
     )

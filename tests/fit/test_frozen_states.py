@@ -1,4 +1,4 @@
-"""The frozen blocks run once a fit, and the fit is the same."""
+"""Test that frozen blocks run once per fit, and that the fit does not change."""
 
 import copy
 import pickle
@@ -21,7 +21,7 @@ Y = ["good", "bad", "good", "bad", "bad", "good", "bad"] * 3
 
 @pytest.fixture(scope="module")
 def deep(tmp_path_factory):
-    """Directory of a tiny encoder of four blocks."""
+    """Return the directory of a tiny encoder with four blocks."""
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     directory = tmp_path_factory.mktemp("deep")
@@ -49,7 +49,7 @@ def classifier(encoder, **params):
 
 @pytest.fixture
 def windows_read(monkeypatch):
-    """Rows that each block of the encoders loaded from now on has read."""
+    """Count the rows that each block of newly loaded encoders reads."""
     read = {}
     load = _hf.load_encoder
 
@@ -64,7 +64,7 @@ def windows_read(monkeypatch):
         return encoder
 
     monkeypatch.setattr(_hf, "load_encoder", counting)
-    # Which reads a row to see how blocks can be cut.
+    # The check would read a row.
     monkeypatch.setattr(CutEncoder, "is_exact", lambda cut: True)
     return read
 
@@ -87,7 +87,7 @@ def windows_read(monkeypatch):
     ],
     ids=str,
 )
-def test_a_fit_is_the_same(deep, params, monkeypatch):
+def test_a_fit_without_kept_states_is_the_same(deep, params, monkeypatch):
     kept = classifier(deep, **params).fit(X, Y)
     monkeypatch.setattr(_frozen_states, "LIMIT", 0)
     plain = classifier(deep, **params).fit(X, Y)
@@ -98,7 +98,7 @@ def test_a_fit_is_the_same(deep, params, monkeypatch):
         assert ours["train_loss"] == pytest.approx(theirs["train_loss"], rel=1e-4)
 
 
-def test_several_label_sets_are_the_same(deep, monkeypatch):
+def test_several_tasks_without_kept_states_are_the_same(deep, monkeypatch):
     Y2 = np.column_stack([Y, [len(text) > 8 for text in X]]).astype(object)
     kept = MultiTaskClassifier(classifier(deep)).fit(X, Y2)
     monkeypatch.setattr(_frozen_states, "LIMIT", 0)
@@ -108,7 +108,7 @@ def test_several_label_sets_are_the_same(deep, monkeypatch):
 
 
 @pytest.mark.parametrize("n_trained", [0, 1, 2, 3])
-def test_frozen_blocks_read_every_window_once(deep, windows_read, n_trained):
+def test_frozen_blocks_read_each_window_once(deep, windows_read, n_trained):
     classifier(deep, trainable_layers=n_trained).fit(X, Y, X_val=X[:7], y_val=Y[:7])
     n_windows = len(X) + 3  # three texts are two windows
     validated = 7 + 1
@@ -124,7 +124,7 @@ def test_blocks_are_counted_from_the_highest_attended(deep, windows_read):
     assert windows_read == {0: n_windows, 1: n_windows, 2: 3 * n_windows}
 
 
-def test_what_the_memory_does_not_hold_is_computed(deep, monkeypatch):
+def test_states_are_computed_if_memory_is_too_small(deep, monkeypatch):
     kept = classifier(deep).fit(X, Y)
 
     def no_memory(*args):
@@ -137,7 +137,7 @@ def test_what_the_memory_does_not_hold_is_computed(deep, monkeypatch):
     )
 
 
-def test_a_fit_that_is_done_keeps_nothing(deep, windows_read, tmp_path):
+def test_a_finished_fit_does_not_compute_states(deep, windows_read, tmp_path):
     first = classifier(deep, checkpoint_dir=tmp_path).fit(X, Y)
     windows_read.clear()
     again = classifier(deep, checkpoint_dir=tmp_path).fit(X, Y)
@@ -145,8 +145,8 @@ def test_a_fit_that_is_done_keeps_nothing(deep, windows_read, tmp_path):
     np.testing.assert_array_equal(first.predict_proba(X), again.predict_proba(X))
 
 
-def test_the_longest_are_kept_and_the_others_computed(deep, windows_read, monkeypatch):
-    # Of three layers; the longest text, there thrice, is windows of 32 and 19 tokens.
+def test_the_longest_are_kept_and_others_computed(deep, windows_read, monkeypatch):
+    # For three layers and the three longest texts, with windows of 32 and 19 tokens.
     n_bytes = 4 * 3 * tiny.HIDDEN_SIZE * 3 * (32 + 19)
     monkeypatch.setattr(_frozen_states, "LIMIT", n_bytes)
     monkeypatch.setattr("sklearn_attnft._data._batching.TOKENS_PER_BATCH", {"cpu": 1})
@@ -173,13 +173,13 @@ def test_blocks_above_the_attended_layers_are_not_run(
     np.testing.assert_array_equal(loaded.predict_proba(X), proba)
     monkeypatch.setattr(_hf, "cut_encoder", lambda encoder, n_lower: None)
     plain = classifier(deep, **params, encoder_dropout=dropout).fit(X, Y)
-    if not dropout:  # of which the blocks above would take their draws
+    if not dropout:  # dropout in the blocks above uses random numbers
         np.testing.assert_allclose(plain.predict_proba(X), proba, rtol=1e-5)
     assert windows_read.keys() == set(range(4))
 
 
-def test_nothing_is_kept_without_a_use(deep, monkeypatch):
-    monkeypatch.setattr(_frozen_states, "_keep", None)  # not to be called
+def test_states_are_not_kept_without_a_use(deep, monkeypatch):
+    monkeypatch.setattr(_frozen_states, "_keep", None)  # fails if it is called
     classifier(deep, max_epochs=1).fit(X, Y)
     classifier(deep, trainable_layers="blocks").fit(X, Y)
     classifier(deep, trainable_layers=4).fit(X, Y)
@@ -187,7 +187,7 @@ def test_nothing_is_kept_without_a_use(deep, monkeypatch):
 
 
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"albert"}))
-def test_every_family_is_cut_exactly(family, tmp_path):
+def test_each_family_is_split_exactly(family, tmp_path):
     from transformers import AutoModel
 
     encoder = AutoModel.from_pretrained(
@@ -204,10 +204,10 @@ def test_every_family_is_cut_exactly(family, tmp_path):
     assert len(lower) == 2
     for ours, theirs in zip([*lower, *upper], whole.hidden_states, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
-    assert list(encoder.state_dict()) == names  # the stand-ins are not its own
+    assert list(encoder.state_dict()) == names  # the split does not change it
 
 
-def test_who_does_more_between_blocks_is_not_cut(tmp_path, monkeypatch):
+def test_encoders_with_steps_between_blocks_are_not_split(tmp_path, monkeypatch):
     from transformers import AutoModel
 
     shared = test_families.save("albert", tmp_path, AutoModel)
@@ -221,7 +221,7 @@ def test_who_does_more_between_blocks_is_not_cut(tmp_path, monkeypatch):
             states = 2 * block(states, *args, **kwargs)
         return {"last_hidden_state": states}
 
-    encoder.encoder.forward = forward  # of the whole, whoever asks for a part
+    encoder.encoder.forward = forward  # always runs all blocks
     assert _hf.cut_encoder(encoder, 1) is None
 
 

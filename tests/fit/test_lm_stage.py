@@ -1,4 +1,4 @@
-"""The language model's stage is run once for all candidates, and fits are the same."""
+"""Test the cache of the language-model stage: one stage for equal candidates."""
 
 import math
 
@@ -33,7 +33,7 @@ SWITCHES = [
 
 
 @pytest.mark.parametrize("switches", SWITCHES, ids=str)
-def test_a_fit_from_the_cache_is_the_same_to_the_bit(switches, small, cache):
+def test_a_fit_from_the_cache_is_identical(switches, small, cache):
     parameters = {**small, "max_epochs": 2, **switches}
     if "early_stopping" in switches:
         parameters["validation_fraction"] = 0.25
@@ -47,7 +47,7 @@ def test_a_fit_from_the_cache_is_the_same_to_the_bit(switches, small, cache):
     assert uses(clf) == (1, 0)
 
 
-def test_the_encoder_waits_for_its_new_head(small, monkeypatch):
+def test_warm_up_trains_only_the_new_head(small, monkeypatch):
     run, waited = _lm_stage.LMHeadStage.run, []
 
     def spy(stage, *args):
@@ -66,7 +66,7 @@ def test_the_encoder_waits_for_its_new_head(small, monkeypatch):
     assert waited == [True]
 
 
-def test_the_encoders_own_head_is_kept_too(small, cache, tmp_path):
+def test_the_pretrained_head_is_cached_too(small, cache, tmp_path):
     from transformers import AutoModelForMaskedLM
 
     encoder = test_families.save("roberta", tmp_path / "roberta", AutoModelForMaskedLM)
@@ -75,12 +75,12 @@ def test_the_encoders_own_head_is_kept_too(small, cache, tmp_path):
     clf = AttentionFineTuneClassifier(**parameters, cache=cache).fit(X, Y)
     assert_same_fit(clf, plain)
     assert_same_fit(clone(clf).fit(X, Y), plain)
-    # Jointly alone there is no stage, and so nothing to keep.
+    # Joint training alone does not have a stage that could be cached.
     joint = clone(clf).set_params(lm_epochs=0).fit(X, Y)
     assert uses(joint) == (0, 0)
 
 
-def test_several_label_sets_share_the_stage_with_one(small, cache):
+def test_several_tasks_share_the_stage_with_one_task(small, cache):
     clf = AttentionFineTuneClassifier(**small, lm_epochs=1, cache=cache).fit(X, Y)
     labels = np.array([Y, Y[::-1]]).T
     several = MultiTaskClassifier(clf).fit(X, labels)
@@ -111,7 +111,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("changed", CHANGES, ids=str)
-def test_what_changes_the_stage_is_in_the_key(changed, small, tmp_path):
+def test_parameters_of_the_stage_are_in_the_key(changed, small, tmp_path):
     parameters = {**small, "max_epochs": 1, "lm_epochs": 1, "precision": "float32"}
     clf = AttentionFineTuneClassifier(**parameters, cache=tmp_path).fit(X, Y)
     assert uses(clf.set_params(**changed).fit(X, Y)) == (0, 1)
@@ -127,7 +127,7 @@ def test_the_texts_are_in_the_key(small, tmp_path):
     assert uses(clf.fit(X, Y)) == (1, 0)
 
 
-def test_what_is_drawn_is_not_kept(small, tmp_path):
+def test_a_stage_without_random_state_is_not_cached(small, tmp_path):
     parameters = {**small, "lm_epochs": 1, "random_state": None}
     clf = AttentionFineTuneClassifier(**parameters, cache=tmp_path).fit(X, Y)
     assert uses(clf) == (0, 0)
@@ -135,7 +135,7 @@ def test_what_is_drawn_is_not_kept(small, tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "n_jobs"), [("memory", None), ("directory", 2)])
-def test_a_grid_runs_one_stage_a_fold(kind, n_jobs, small, tmp_path):
+def test_a_grid_runs_one_stage_per_fold(kind, n_jobs, small, tmp_path):
     log = tmp_path / "log"
     log.touch()
     cache = "memory" if kind == "memory" else tmp_path / "cache"
@@ -150,7 +150,7 @@ def test_a_grid_runs_one_stage_a_fold(kind, n_jobs, small, tmp_path):
 
 
 @pytest.mark.parametrize("n_steps", [1, 6])
-def test_a_fit_that_was_killed_after_the_stage_goes_on(
+def test_a_fit_killed_after_the_stage_resumes(
     n_steps,
     small,
     kill,  # noqa: F811
@@ -166,4 +166,4 @@ def test_a_fit_that_was_killed_after_the_stage_goes_on(
         clf.fit(X, Y)
     kill(math.inf)
     assert_same_fit(clf.fit(X, Y), plain)
-    assert uses(clf) == (0, 0)  # the state had it all
+    assert uses(clf) == (0, 0)  # the resume state was sufficient

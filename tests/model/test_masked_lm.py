@@ -45,7 +45,7 @@ def masking(probability=0.15):
 
 
 @given(TEXTS)
-def test_texts_are_read_whole(tokenizer, texts):
+def test_texts_are_read_in_full(tokenizer, texts):
     data = masked_dataset(texts, tokenizer, masking(), seed=0)
     assert data.tokens.longest_windows.max() <= 12
     words = data.tokens.words > 0
@@ -72,14 +72,14 @@ def test_whole_words_are_masked_and_nothing_else_changes(
             assert len(row[words == word].unique()) == 1
 
 
-def test_the_shares_of_masks(tokenizer):
+def test_fractions_of_masked_tokens(tokenizer):
     tokens, _ = tokenize(["good day and bad night"] * 4000, tokenizer, with_words=True)
     batch = tokens.batch(np.arange(4000))
     masked, originals = masking(0.3)(batch, torch.Generator().manual_seed(0))
     assert masked.chosen.sum() / (batch.words > 0).sum() == pytest.approx(0.3, abs=0.02)
     new = masked.input_ids[masked.chosen]
     assert (new == 4).float().mean() == pytest.approx(0.8, abs=0.02)
-    # A random token is now and then the one that was there.
+    # A random token is sometimes the original one.
     assert (new == originals).float().mean() == pytest.approx(0.1, abs=0.02)
 
 
@@ -114,11 +114,11 @@ def test_a_new_head_starts_from_the_frequencies_of_the_tokens():
     torch.testing.assert_close(logits, states @ table.detach().T)
 
 
-def test_the_perplexity_of_a_loss_beyond_all_measure_is_infinite():
+def test_the_perplexity_of_a_huge_loss_is_infinite():
     assert MaskedCrossEntropy().epoch_metrics({"loss": 1e4})["perplexity"] == np.inf
 
 
-def test_the_last_window_of_a_long_text_is_masked_as_a_text_of_its_own(tokenizer):
+def test_the_last_window_of_a_long_text_is_masked_like_a_text(tokenizer):
     text = "good day and bad night " * 2
     texts = [text * 50, text]
     tokens = masked_dataset(texts, tokenizer, masking(), seed=0).tokens
@@ -132,7 +132,7 @@ def test_the_last_window_of_a_long_text_is_masked_as_a_text_of_its_own(tokenizer
     assert torch.equal(*masks)
 
 
-def test_the_loss_of_no_token_is_zero():
+def test_the_loss_without_tokens_is_zero():
     logits = torch.zeros(0, 7, requires_grad=True)
     loss = MaskedCrossEntropy()(logits, torch.zeros(0, dtype=torch.long))
     loss.backward()
@@ -170,7 +170,7 @@ def test_the_stage_learns_the_language(small):
 
 
 @pytest.mark.filterwarnings("ignore:X_unlabeled is not read")
-def test_unlabelled_texts_are_for_the_language_model_alone(small):
+def test_only_the_language_model_reads_unlabeled_texts(small):
     def proba(**kwargs):
         clf = AttentionFineTuneClassifier(**small, **kwargs)
         more = clf.fit(X, Y, X_unlabeled=["cold night", "the bird can fly"])
@@ -203,7 +203,7 @@ def test_the_extractor_adapts_without_labels(small):
 
 
 @pytest.mark.parametrize("switch", [{"lm_epochs": 1}, {"lm_weight": 0.5}])
-def test_no_fold_sees_the_texts_it_is_scored_on(switch, small, monkeypatch):
+def test_language_models_do_not_read_test_folds(switch, small, monkeypatch):
     seen, rows = [], [f"{text} {i}" for i, text in enumerate(X)]
 
     def spy(texts, *args):
@@ -220,7 +220,7 @@ def test_no_fold_sees_the_texts_it_is_scored_on(switch, small, monkeypatch):
 
 
 @pytest.mark.parametrize("n_rest", [0, 3, 7, 200])
-def test_joint_batches_have_company(tokenizer, n_rest):
+def test_joint_batches_have_unlabeled_texts(tokenizer, n_rest):
     texts = ["good day"] * 7 + ["bad"] * n_rest
     tokens, _ = tokenize(texts, tokenizer, with_words=True)
     labels = np.arange(7 + n_rest) % 2
@@ -247,14 +247,14 @@ def test_joint_batches_have_company(tokenizer, n_rest):
     assert sum(map(len, steps)) == 7 + min(n_rest, 9)
 
 
-def test_an_encoder_without_a_mask_token_is_refused(tokenizer, monkeypatch):
+def test_an_encoder_without_a_mask_token_raises_an_error(tokenizer, monkeypatch):
     monkeypatch.setattr(tokenizer, "mask_id", None)
     with pytest.raises(ValueError, match=r"must have a mask token.*lm_epochs=0"):
         _pretrained.PretrainedEncoder("some/encoder", None, tokenizer).masking()
 
 
 def test_padding_does_not_change_joint_training(tiny_encoder):
-    # One text alone, and beside a longer one: the same logits of classes and tokens.
+    # A text has the same logits alone and in a batch with a longer text.
     encoder = _hf.load_encoder(tiny_encoder, _hf.load_config(tiny_encoder))
     task = TaskSpec("attention", "lstm", 3)
     spec = ModuleSpec(32, (0, 1, 2), "attention", (task, task))
@@ -268,7 +268,7 @@ def test_padding_does_not_change_joint_training(tiny_encoder):
     torch.testing.assert_close(together[1][:1], alone[1])
 
 
-def test_texts_that_no_language_model_reads_are_named(small):
+def test_unread_unlabeled_texts_raise_a_warning(small):
     clf = AttentionFineTuneClassifier(**small | {"max_epochs": 1})
     with pytest.warns(UserWarning, match="X_unlabeled is not read") as caught:
         clf.fit(X, Y, X_unlabeled=["cold night"])

@@ -29,7 +29,7 @@ def encoder(tiny_encoder):
 
 @pytest.fixture
 def tokens():
-    """Random tokens (2, 5, 8) and a mask whose second row has 3 tokens."""
+    """Return random states (2, 5, 8) and a mask with 3 tokens in its second row."""
     generator = torch.Generator().manual_seed(0)
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]).bool()
     return torch.randn(2, 5, 8, generator=generator), mask
@@ -40,7 +40,7 @@ def spec(*, layers=(0, 1, 2), mixing="attention", **kwargs):
     return ModuleSpec(32, layers, mixing, (task,))
 
 
-def test_layer_attention_is_the_formula(tokens):
+def test_layer_attention_follows_the_formula(tokens):
     states = [tokens[0], tokens[0] ** 2, tokens[0].abs()]
     mix = LayerAttention(layers=(0, 1, 2))
     with torch.no_grad():
@@ -56,7 +56,7 @@ def test_layer_attention_is_the_formula(tokens):
     torch.testing.assert_close(mixed, expected.float())
 
 
-def test_token_attention_is_the_formula_and_ignores_padding(tokens):
+def test_token_attention_follows_the_formula_and_ignores_padding(tokens):
     states, mask = tokens
     pool = AttentionPooling(n_features=8)
     with torch.no_grad():
@@ -83,14 +83,14 @@ def test_layer_attention_starts_at_the_highest_layer(layers):
         assert share == pytest.approx(expected)
 
 
-def test_one_layer_has_all_of_the_attention(tokens):
+def test_a_single_layer_has_all_of_the_attention(tokens):
     states, _ = tokens
     mixed = LayerAttention(layers=(2,))([states])
     torch.testing.assert_close(mixed, F.layer_norm(states, (8,)))
 
 
 @pytest.mark.parametrize("kind", ["mean", "cls", "max", "concat"])
-def test_pooling_sees_tokens_only(kind, tokens):
+def test_pooling_ignores_padding(kind, tokens):
     states, mask = tokens
     pooled = POOLINGS[kind](n_features=8)(states, mask)[1]
     real = states[1, :3]
@@ -99,7 +99,7 @@ def test_pooling_sees_tokens_only(kind, tokens):
     torch.testing.assert_close(pooled, expected)
 
 
-def test_padding_and_gaps_never_enter_the_lstm(tokens):
+def test_lstm_ignores_padding_and_gaps(tokens):
     states, _ = tokens
     lstm = TokenLSTM(n_features=8)
     gaps = torch.tensor([[1, 1, 1, 1, 1], [1, 0, 1, 1, 0]]).bool()
@@ -119,15 +119,15 @@ def test_layer_mean_averages(tokens):
     )
 
 
-def test_all_of_a_module_is_moved_if_some_of_it_is_elsewhere(encoder):
+def test_a_partly_moved_module_is_moved_completely(encoder):
     two = dataclasses.replace(spec(), tasks=spec().tasks * 2)
     module, meta = TextModel.build(encoder, two), torch.device("meta")
-    on_device(module.only(0), meta)  # which shares the encoder
+    on_device(module.only(0), meta)  # it shares the encoder
     on_device(module, meta)
     assert all(p.is_meta for p in module.parameters())
 
 
-def test_who_needs_a_module_waits_until_it_is_moved(encoder):
+def test_threads_wait_until_a_module_is_moved(encoder):
     started, goes_on = threading.Event(), threading.Event()
     meta = torch.device("meta")
 
@@ -189,7 +189,7 @@ def test_only_the_last_layer_equals_the_last_hidden_state(encoder):
         )
 
 
-def test_what_is_frozen_has_no_dropout_and_no_gradient(tiny_encoder):
+def test_frozen_blocks_do_not_have_dropout_or_gradients(tiny_encoder):
     config = _hf.load_config(tiny_encoder, encoder_dropout=0.5)
     encoder = _hf.load_encoder(tiny_encoder, config)
     module = TextModel.build(encoder, spec())
@@ -214,6 +214,6 @@ def test_layers(layers, expected):
 
 
 @pytest.mark.parametrize("layers", [[], [3], [-4], [1, 1], [2, -1], ["1"], [0.5]])
-def test_layers_that_are_not_there(layers):
+def test_invalid_layers_raise_an_error(layers):
     with pytest.raises(ValueError, match="must name different hidden states"):
         resolve_layers(layers, 2)

@@ -63,7 +63,7 @@ def test_deeper_layers_learn_slower_and_vectors_do_not_decay(module):
     table = "encoder.embeddings.word_embeddings.weight"
     assert rates[table] == (0.25, 0.1)
     assert rates["tasks.0.classify.1.weight"] == (7.0, 0.1)
-    assert rates["tasks.0.mix.scores"] == (5e-2, 0.0)  # a rate of its own
+    assert rates["tasks.0.mix.scores"] == (5e-2, 0.0)  # its own rate
     assert rates["tasks.0.pool.query"] == (7.0, 0.0)
 
 
@@ -73,7 +73,7 @@ def test_depth_is_counted_from_the_highest_trained_block(module):
     assert rates["encoder.encoder.layer.0.intermediate.dense.weight"] == (1.0, 0.1)
 
 
-def test_the_norm_behind_the_blocks_learns_as_the_highest(tmp_path):
+def test_final_norm_has_the_rate_of_the_highest_block(tmp_path):
     from transformers import AutoModel
 
     directory = save("modernbert", tmp_path, AutoModel)
@@ -102,7 +102,7 @@ def test_blocks_above_the_attended_layers_are_not_trained(
     assert blocks == {0: set(), 1: {1.0}, 2: {1.0, 0.5}}[highest]
 
 
-def test_frozen_parameters_are_in_no_group(module):
+def test_frozen_parameters_are_not_in_a_group(module):
     module.freeze([])
     groups = parameter_groups(module, config(**RATES | {"layer_decay": 1.0}))
     names = rates_by_name(module, groups)
@@ -111,7 +111,7 @@ def test_frozen_parameters_are_in_no_group(module):
 
 
 @given(st.integers(0, 50), st.integers(1, 200))
-def test_the_rate_rises_then_falls_to_nothing(n_warmup, n_steps):
+def test_the_rate_rises_then_falls_to_zero(n_warmup, n_steps):
     n_warmup = min(n_warmup, n_steps)
     factors = [
         warmup_then_decay(step, n_warmup=n_warmup, n_steps=n_steps)
@@ -139,7 +139,7 @@ def test_the_loss_is_weighted_and_smoothed_in_training_only():
     torch.testing.assert_close(criterion.eval()(logits, targets), plain / 2)
 
 
-def test_the_loss_of_several_label_sets():
+def test_the_loss_of_several_tasks():
     logits = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 1, 1, 0]), torch.tensor([[1.0, 0, 1]] * 4)
     weights = torch.tensor([[1.0, 0.0], [1, 0.5], [0, 2], [1, 1]])
@@ -161,7 +161,7 @@ def test_the_loss_of_several_label_sets():
     assert right == ((logits[:, :2].argmax(1) == labels[0]) * weights[:, 0]).sum()
 
 
-def test_several_labels_are_smoothed_and_missing_ones_left_out():
+def test_multilabel_loss_smooths_labels_and_ignores_missing_ones():
     logits = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([[1.0, 0.0, torch.nan], [torch.nan] * 3])
     loss = BinaryCrossEntropy(n_outputs=3, label_smoothing=0.2)
@@ -172,7 +172,7 @@ def test_several_labels_are_smoothed_and_missing_ones_left_out():
     assert loss.right(logits, labels).tolist() == [bool(right.all()), True]
 
 
-def test_weights_and_draws_of_partly_labelled_texts(tiny_encoder):
+def test_weights_and_sampling_rates_of_partly_labeled_texts(tiny_encoder):
     config = _hf.load_config(tiny_encoder)
     tokenizer = _hf.load_tokenizer(
         tiny_encoder, config, max_length=16, long_texts="truncate"
@@ -181,7 +181,7 @@ def test_weights_and_draws_of_partly_labelled_texts(tiny_encoder):
     weights = np.array([[1.0, 0], [2, 2], [1, 0], [0, 1]])
     data = LabeledTexts(["good"] * 4, (labels, labels), weights)
     even, _ = data.tokenized(tokenizer)
-    # Of the weight 5 of all texts, 4 has the first label and 3 the second.
+    # Texts with the first label have 4 of the total weight 5, those with the second 3.
     np.testing.assert_allclose(even.weights.mean(axis=0), [4 / 5, 3 / 5], rtol=1e-6)
     np.testing.assert_allclose(even.weights[1] / even.weights[[0, 3], [0, 1]], 2)
     np.testing.assert_array_equal(even.draws, 1.0)
@@ -202,8 +202,8 @@ def test_learned_weights_follow_the_noise():
         criterion(logits, ((torch.tensor([0]),), torch.full((1, 1), weight))).backward()
         return criterion.log_variances.grad.item()
 
-    # exp(-s) * loss + s / 2 is least where exp(s) is twice the loss; both are less of a
-    # label set that the batch has few labels of.
+    # exp(-s) * loss + s / 2 has its minimum where exp(s) is twice the loss. Both terms
+    # are smaller for a task with few labels in the batch.
     least = float(np.log(2 * np.log(2)))
     assert gradients(least) == pytest.approx(0.0, abs=1e-6)
     assert gradients(least, 0.2) == pytest.approx(0.0, abs=1e-6)
@@ -211,7 +211,7 @@ def test_learned_weights_follow_the_noise():
 
 
 @given(st.lists(st.integers(1, 20), min_size=2, max_size=30), st.integers(0, 99))
-def test_texts_are_drawn_as_often_as_they_are_to_be(draws, seed):
+def test_texts_are_sampled_at_their_rates(draws, seed):
     draws = np.array(draws, dtype=float)
     draws /= draws.mean()
     tokens = TokenizedTexts(
@@ -244,7 +244,7 @@ def test_the_generator_is_seeded_inside_and_restored_after():
 
 
 def test_loading_waits_for_a_fit_in_another_thread(tiny_encoder):
-    # Both use torch's generator, and loading transformers' log level: one per process.
+    # Both use torch's generator and transformers' log level, which are per process.
     from transformers.utils import logging
 
     before = logging.get_verbosity()
@@ -260,7 +260,7 @@ def test_loading_waits_for_a_fit_in_another_thread(tiny_encoder):
     assert logging.get_verbosity() == before
 
 
-def test_the_hubs_progress_bars_stay_as_the_user_set_them(tiny_encoder):
+def test_the_hubs_progress_bar_setting_does_not_change(tiny_encoder):
     from huggingface_hub import utils as hub
 
     was_off = hub.are_progress_bars_disabled()
@@ -272,12 +272,12 @@ def test_the_hubs_progress_bars_stay_as_the_user_set_them(tiny_encoder):
     (hub.disable_progress_bars if was_off else hub.enable_progress_bars)()
 
 
-def test_bars_that_the_environment_sets_are_left(tiny_encoder, monkeypatch):
+def test_progress_bars_set_by_the_environment_do_not_change(tiny_encoder, monkeypatch):
     constants = importlib.import_module("huggingface_hub.constants")
     bars = importlib.import_module("huggingface_hub.utils.tqdm")
     for module in (constants, bars):
         monkeypatch.setattr(module, "HF_HUB_DISABLE_PROGRESS_BARS", False)
-    _hf.load_config(tiny_encoder)  # a change would be warned of
+    _hf.load_config(tiny_encoder)  # a change would raise a warning
 
 
 def test_a_pickle_is_loaded_while_a_fit_runs(small):
@@ -289,7 +289,7 @@ def test_a_pickle_is_loaded_while_a_fit_runs(small):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_seeds():
+def test_seeds_do_not_change_the_global_state():
     assert draw_seed(3) == draw_seed(3) != draw_seed(4)
     state = np.random.get_state()[1].copy()
     assert draw_seed(None) != draw_seed(None)

@@ -1,4 +1,4 @@
-"""What is said of a fit while it runs: our bar, and scikit-learn's callbacks."""
+"""Test the progress bar of a fit, and callbacks of scikit-learn."""
 
 import copy
 import io
@@ -34,10 +34,10 @@ STAGES = ["language model head"] + ["language model"] * 2 + ["classifier"] * 3
 
 
 class Recorder:
-    """A callback of scikit-learn that writes down what it is told.
+    """A callback of scikit-learn that records its calls.
 
-    `act` is called at the end of each epoch, with its number from the fit's beginning
-    and the fitted estimator; where it returns True, the stage is to end.
+    `act` is called at the end of each epoch with the number of the epoch in the fit and
+    the fitted estimator. If it returns True, the stage ends.
     """
 
     def __init__(self, act=lambda epoch, fitted: False):
@@ -63,7 +63,7 @@ class Recorder:
 
 
 def epochs(contexts):
-    """Stages of the epochs among tasks."""
+    """Return the stages of the epochs among the tasks."""
     names = [each.task_name for each in contexts if each.parent is not None]
     return [name.removesuffix(" epoch") for name in names]
 
@@ -91,29 +91,29 @@ class TestOurBar:
         classifier(small, **LM, verbose=1).fit(X, Y).predict(X)
         out, err = capsys.readouterr()
         assert out == ""
-        assert err.count("\n") == 2  # a line of the fit, one of the prediction
+        assert err.count("\n") == 2  # one line for the fit, one for the prediction
         fit, encode, _ = err.split("\n")
         for stage in ["model head 1/1", "language model 2/2", "classifier 1/3"]:
             assert f"{stage}: " in fit
         last = fit.split("\r")[-1]
         assert "fit: classifier 3/3: 100%" in last
-        assert "141/141" in last  # three epochs of 23 texts, one is held out, and of 24
+        assert "141/141" in last  # 3 epochs of 23 texts (1 is held out), 3 of 24
         assert "text/s" in last
         assert "train_loss=" in last
         assert "encode: 100%" in encode
 
-    def test_joint_training_counts_the_company(self, small, capsys):
+    def test_joint_training_counts_unlabeled_texts(self, small, capsys):
         clf = classifier(small, lm_weight=0.5, verbose=1)
         clf.fit(X, Y, X_unlabeled=X[:10])
-        assert "135/135" in capsys.readouterr().err  # 33 for the head, 3 times 34
+        assert "135/135" in capsys.readouterr().err  # 33 for the head, 3 epochs of 34
 
-    def test_a_stage_that_ends_early_is_whole(self, small, capsys):
+    def test_bar_of_a_stopped_stage_ends_at_100_percent(self, small, capsys):
         clf = classifier(small, verbose=1).set_callbacks(Recorder(lambda *_: True))
         clf.fit(X, Y)
         assert "fit: classifier 1/3: 100%" in capsys.readouterr().err
         assert clf.n_iter_ == 1
 
-    def test_a_failed_fit_closes_it(self, small):
+    def test_a_failed_fit_closes_the_bar(self, small):
         def fail(epoch, fitted):
             raise RuntimeError("of the callback")
 
@@ -123,23 +123,23 @@ class TestOurBar:
         assert not [bar for bar in tqdm._instances if not bar.disable]
         assert not hasattr(clf, "module_")
 
-    def test_nothing_is_written_without_it(self, small, capfd):
+    def test_nothing_is_written_without_verbose(self, small, capfd):
         clf = classifier(small, **LM).fit(X, Y)
         pickle.loads(pickle.dumps(clf)).predict_proba(X)
         TransformerFeatureExtractor(tiny.ENCODER, max_length=32).fit(X).transform(X)
         assert capfd.readouterr() == ("", "")
 
-    def test_none_under_a_display_of_rich(self, monkeypatch):
+    def test_bar_is_not_shown_inside_a_rich_display(self, monkeypatch):
         monkeypatch.setattr(sys, "stderr", FileProxy(None, io.StringIO()))
         assert not is_shown(2)
 
-    def test_none_beside_the_bar_of_scikit_learn(self, small, capsys):
+    def test_bar_is_not_shown_with_the_bar_of_scikit_learn(self, small, capsys):
         classifier(small, verbose=1).set_callbacks(ProgressBar()).fit(X, Y)
         out, err = capsys.readouterr()
         assert "AttentionFineTuneClassifier - fit" in out
         assert err == ""
 
-    def test_notebooks_have_a_widget(self, monkeypatch):
+    def test_notebooks_show_a_widget(self, monkeypatch):
         monkeypatch.setattr(
             _progress_bar.importlib.util, "find_spec", lambda name: name
         )
@@ -150,7 +150,7 @@ class TestOurBar:
 
 
 class TestCallbacksOfScikitLearn:
-    def test_every_epoch_is_a_task(self, small):
+    def test_each_epoch_is_a_task(self, small):
         recorder = Recorder()
         clf = classifier(small, **LM).set_callbacks(recorder).fit(X, Y)
         assert epochs(recorder.began) == epochs(recorder.ended) == STAGES
@@ -160,7 +160,7 @@ class TestCallbacksOfScikitLearn:
         assert recorder.told == ["setup", "teardown"]
         assert not {"_callback_fit_ctx", "_skl_callbacks_to_teardown"} & set(vars(clf))
 
-    def test_they_are_given_the_data(self, small):
+    def test_callbacks_get_the_data(self, small):
         recorder, weights = Recorder(), np.linspace(1, 2, len(X))
         classifier(small).set_callbacks(recorder).fit(X, Y, sample_weight=weights)
         texts, labels, metadata = recorder.data
@@ -176,7 +176,7 @@ class TestCallbacksOfScikitLearn:
             {"early_stopping": True, "validation_fraction": 0.25},
         ],
     )
-    def test_they_change_no_bit(self, small, parameters):
+    def test_callbacks_do_not_change_the_fit(self, small, parameters):
         def meddle(epoch, fitted):
             torch.manual_seed(1)
             np.random.rand()
@@ -196,12 +196,12 @@ class TestCallbacksOfScikitLearn:
             r["train_loss"] for r in plain.history_
         ]
 
-    def test_the_fitted_estimator_is_of_that_epoch(self, small):
+    def test_callbacks_get_the_estimator_of_each_epoch(self, small):
         kept = []
         recorder = Recorder(lambda epoch, fitted: kept.append(fitted))
         clf = classifier(small, **LM, encoder_dropout=0.5).set_callbacks(recorder)
         clf.fit(X, Y)
-        assert kept[:3] == [None] * 3  # of the language model's epochs
+        assert kept[:3] == [None] * 3  # during language-model epochs
         expected = clf.predict_proba(X)
         assert [each.n_iter_ for each in kept[3:]] == [1, 2, 3]
         assert [len(each.history_) for each in kept[3:]] == [3, 4, 5]
@@ -216,7 +216,7 @@ class TestCallbacksOfScikitLearn:
         log = monitor.get_logs().data
         assert [row["task_name"] for row in log] == ["fit"] + ["classifier epoch"] * 6
         losses = [row["neg_log_loss"] for row in log]
-        assert losses[0] == losses[-1]  # of the whole fit, and after the last epoch
+        assert losses[0] == losses[-1]  # after the fit, and after the last epoch
         assert losses[-1] > losses[1]
         assert log[0]["accuracy"] == clf.score(X, Y)
 
@@ -228,7 +228,7 @@ class TestCallbacksOfScikitLearn:
             (lambda epoch, fitted: epoch == 5, STAGES),
         ],
     )
-    def test_they_may_end_a_stage(self, small, stop, expected):
+    def test_callbacks_can_end_a_stage(self, small, stop, expected):
         recorder = Recorder(stop)
         clf = classifier(small, **LM).set_callbacks(recorder).fit(X, Y)
         assert epochs(recorder.ended) == expected
@@ -251,7 +251,7 @@ class TestCallbacksOfScikitLearn:
         clf.set_callbacks(recorder).fit(X, Y)
         assert clf.n_iter_ == len(epochs(recorder.ended)) < 20
 
-    def test_several_label_sets(self, small):
+    def test_several_tasks(self, small):
         scorer = MultiTaskClassifier.task_scorer(0, "accuracy")
         recorder, monitor = Recorder(), ScoringMonitor(scoring={"mood": scorer})
         clf = MultiTaskClassifier(classifier(small)).set_callbacks(recorder, monitor)
@@ -262,13 +262,13 @@ class TestCallbacksOfScikitLearn:
         assert len(scores) == 4
         assert scores[0] == scorer(clf, X, y)
 
-    def test_callbacks_of_a_template_are_refused(self, small):
+    def test_callbacks_of_a_template_raise_an_error(self, small):
         template = classifier(small).set_callbacks(Recorder())
         with pytest.raises(TypeError, match="set them on the MultiTaskClassifier"):
             MultiTaskClassifier(template).fit(X, [[label, label] for label in Y])
 
     @pytest.mark.parametrize(("n", "stages"), [(0, []), (2, STAGES[:3])])
-    def test_the_extractor(self, n, stages):
+    def test_extractor(self, n, stages):
         recorder = Recorder()
         extractor = TransformerFeatureExtractor(
             tiny.ENCODER, max_length=32, lm_epochs=n, random_state=0
@@ -277,7 +277,7 @@ class TestCallbacksOfScikitLearn:
         assert epochs(recorder.ended) == stages
         assert recorder.began[0].max_subtasks == len(stages)
 
-    def test_an_attempt_that_starts_anew_tells_no_epoch_twice(self, small, monkeypatch):
+    def test_a_restarted_fit_reports_each_epoch_once(self, small, monkeypatch):
         from sklearn_attnft._training import _loop
 
         step, calls = _loop._Net.train_step_single, []
@@ -295,7 +295,7 @@ class TestCallbacksOfScikitLearn:
             clf.fit(X, Y)
         assert epochs(recorder.began) == epochs(recorder.ended) == ["classifier"] * 3
 
-    def test_epochs_of_a_fit_that_was_killed_count(self, small, tmp_path, capsys):
+    def test_a_resumed_fit_reports_the_epochs_before_it(self, small, tmp_path, capsys):
         def die(epoch, fitted):
             if epoch == 4:
                 raise KeyboardInterrupt
@@ -312,13 +312,13 @@ class TestCallbacksOfScikitLearn:
 
 
 class TestCopies:
-    def test_a_clone_has_the_callbacks_and_no_weights(self, small):
+    def test_a_clone_has_the_callbacks_but_not_the_weights(self, small):
         recorder = Recorder()
         cloned = clone(classifier(small).set_callbacks(recorder).fit(X, Y))
         assert cloned._skl_callbacks == [recorder]
         assert not hasattr(cloned, "module_")
 
-    def test_a_pickle_holds_the_weights_once(self, small):
+    def test_a_pickle_has_the_weights_once(self, small):
         plain = len(pickle.dumps(classifier(small).fit(X, Y)))
         clf = classifier(small).set_callbacks(ScoringMonitor(scoring="accuracy"))
         watched = pickle.dumps(clf.fit(X, Y).fit(X, Y))
@@ -332,7 +332,7 @@ class TestCopies:
         assert copied.module_ is clf.module_
         assert clf.verbose == 0
 
-    def test_save_leaves_them_out(self, small, tmp_path):
+    def test_save_leaves_callbacks_out(self, small, tmp_path):
         clf = classifier(small).set_callbacks(Recorder()).fit(X, Y)
         with pytest.warns(UserWarning, match="_skl_callbacks is not saved"):
             clf.save(tmp_path / "model")
@@ -356,7 +356,7 @@ class TestInASearch:
         with joblib.parallel_config(backend):
             search.fit(X, Y)
         out, err = capsys.readouterr()
-        assert out.count("AttentionFineTuneClassifier - fit") == 5  # the refit too
+        assert out.count("AttentionFineTuneClassifier - fit") == 5  # includes the refit
         assert "encode" not in out
         if backend == "loky":
             assert "fit:" not in err
@@ -367,14 +367,14 @@ class TestInASearch:
         assert shown == [False, False, False, True]
         assert [is_shown(verbose) for verbose in levels] == [False, True, True, True]
 
-    def test_a_monitor_hears_of_workers(self, small):
+    def test_a_monitor_gets_scores_of_workers(self, small):
         monitor = ScoringMonitor(scoring="accuracy")
         clf = classifier(small, max_epochs=2).set_callbacks(monitor)
         GridSearchCV(clf, {"pooling": ["mean", "max"]}, cv=2, n_jobs=2).fit(X, Y)
         names = [row["task_name"] for row in monitor.get_logs().data]
         assert names.count("classifier epoch") == 2 * (2 * 2 + 1)
 
-    def test_an_extractor_passes_callbacks_by(self, capsys):
+    def test_a_pipeline_shows_the_extractor_in_the_bar(self, capsys):
         model = make_pipeline(
             TransformerFeatureExtractor(tiny.ENCODER, max_length=32),
             LogisticRegression(),
