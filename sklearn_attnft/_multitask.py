@@ -25,10 +25,10 @@ from ._data._validation import (
     check_weights,
 )
 from ._data._validation_tasks import (
-    check_label_sets,
     check_no_callbacks,
     check_task,
     check_task_weights,
+    check_tasks,
 )
 from ._fit._estimate import estimate_fit_of
 from ._fit._pipeline import fit_classifier, resolve_epochs
@@ -248,7 +248,7 @@ class MultiTaskClassifier(
         texts = check_texts(X)
         params = self._check_estimator()
         check_no_callbacks(self.estimator)
-        columns = check_label_sets(y, len(texts))
+        columns = check_tasks(y, len(texts))
         # In an order of their own: that of the columns changes nothing.
         label_sets = [LabelSet.of(columns[task], task) for task in _in_order(columns)]
         tasks = self._tasks(label_sets)
@@ -539,7 +539,7 @@ def _check_validation(X_val, y_val, label_sets):
 
 def _columns(y, n_texts, names, name):
     """Read columns of the label sets that were fitted."""
-    columns = check_label_sets(y, n_texts, name)
+    columns = check_tasks(y, n_texts, name)
     if set(columns) != set(names):
         raise ValueError(
             f"{name} has the label sets {list(columns)!r:.200}; expected those of fit: "

@@ -1,4 +1,4 @@
-"""Every mistake that we foresee ends in one sentence: what came, what to do."""
+"""Every foreseen mistake raises a message: what it must be, what it was, the cure."""
 
 import json
 import os
@@ -25,20 +25,20 @@ X = ["good day", "bad day", "good dog", "bad dog"]
 Y = ["good", "bad", "good", "bad"]
 
 TEXTS = [
-    ("good day", ValueError, "X is one str; .* put it in a list"),
-    ([1, 2, 3, 4], TypeError, r"X has an int \(1\) at position 0"),
-    (np.arange(4.0), TypeError, r"X has a float \(0.0\) at position 0"),
+    ("good day", ValueError, "`X` must be .* got a single str.* in a list"),
+    ([1, 2, 3, 4], TypeError, r"`X` must be .* got an int \(1\) at position 0"),
+    (np.arange(4.0), TypeError, r"got a float \(0.0\) at position 0"),
     (["a", "b", None, "d"], ValueError, r"missing value \(None\) at position 2"),
     (["a", float("nan"), "c", "d"], ValueError, r"missing value \(nan\) at position 1"),
     (pd.Series(["a", None, "c", "d"], dtype="string"), ValueError, "missing value"),
-    (np.array([["a", "b"]] * 4), ValueError, r"X is an array of shape \(4, 2\)"),
-    (pd.DataFrame({"a": X, "b": X}), ValueError, "data frame of 2 columns"),
-    ([["a"], ["b"], ["c"], ["d"]], TypeError, "X has a list"),
-    ([], ValueError, r"X is empty \(0 samples\)"),
-    ({"a": 1}, TypeError, "X is a dict"),
-    (b"bytes", TypeError, "X is a bytes"),
-    (iter(X), TypeError, r"X is a list_iterator.* pass list\(X\)"),
-    (7, TypeError, "X is a int"),
+    (np.array([["a", "b"]] * 4), ValueError, r"got an array of shape \(4, 2\)"),
+    (pd.DataFrame({"a": X, "b": X}), ValueError, "data frame with 2 columns"),
+    ([["a"], ["b"], ["c"], ["d"]], TypeError, "got a list"),
+    ([], ValueError, r"got an empty collection \(0 samples\)"),
+    ({"a": 1}, TypeError, "got a dict"),
+    (b"bytes", TypeError, "got a bytes object"),
+    (iter(X), TypeError, r"got a list_iterator.* Pass list\(X\)"),
+    (7, TypeError, "`X` must be .* got an int"),
 ]
 
 
@@ -50,42 +50,51 @@ def test_texts(texts, error, message):
 
 
 LABELS = [
-    (None, "y is None; fit requires y to be passed"),
-    (["a", "b"], "y has 2 entries and X has 4 texts"),
-    (["a"] * 4, "y has 1 class"),
-    (["a", None, "b", "a"], "y has missing labels"),
-    ([0.0, 1.0, float("nan"), 1.0], "y has missing labels"),
-    (["a", "b", float("nan"), "a"], "y has missing labels"),
+    (None, "`y` must have .* got None; fit requires y to be passed"),
+    (["a", "b"], "`y` must have .* got 2 entries for 4 texts"),
+    (["a"] * 4, "`y` must have at least 2 classes .* got 1 class"),
+    (["a", None, "b", "a"], "got missing labels"),
+    ([0.0, 1.0, float("nan"), 1.0], "got missing labels"),
+    (["a", "b", float("nan"), "a"], "got missing labels"),
     (["a", "b", 1, "a"], "labels of different types"),
     ([0.5, 1.5, 2.5, 0.1], "Unknown label type: continuous"),
-    ([[0, 1], [1, 0], [1, 1], [0, 0]], r"y has shape \(4, 2\)"),
+    ([[0, 1], [1, 0], [1, 1], [0, 0]], r"got an array of shape \(4, 2\)"),
     (np.array(["a", 1, "b", 2], dtype=object), "labels of different types"),
-    (pd.Series([["a"], ["b"], ["a"], ["b"]]), "y has collections of labels"),
-    (pd.Series([("a", "b"), ("a",), ("b",), ()]), "y has collections of labels"),
-    ([{"a"}, {"b"}, {"a"}, {"b"}], "y has collections of labels; .*MultiTask"),
+    (
+        pd.Series([["a"], ["b"], ["a"], ["b"]]),
+        "`y` .* got collections of labels",
+    ),
+    (
+        pd.Series([("a", "b"), ("a",), ("b",), ()]),
+        "`y` .* got collections of labels",
+    ),
+    ([{"a"}, {"b"}, {"a"}, {"b"}], "got collections of labels.* MultiTask"),
 ]
 
 
 MASKED = np.ma.array(X, mask=[False, False, True, False])
 WEIGHTS = [
-    ([1.0, 2.0], "sample_weight has 2 entries and X has 4"),
-    ([1, -1, 1, 1], r"sample_weight has negative values \(smallest: -1\)"),
-    ([0, 0, 0, 0], "sample_weight is zero for every text"),
+    ([1.0, 2.0], "`sample_weight` must have .* got 2 entries for 4 texts"),
+    ([1, -1, 1, 1], r"`sample_weight` must .* negative values \(smallest: -1\)"),
+    ([0, 0, 0, 0], "`sample_weight` must have .* got zero for every text"),
     ([1, float("nan"), 1, 1], "sample_weight contains NaN"),
-    ([[1]] * 4, r"sample_weight has shape \(4, 1\)"),
-    ([1, 0, 1, 0], "y has 1 class .* positive weight"),
+    ([[1]] * 4, r"`sample_weight` must have .* of shape \(4, 1\)"),
+    ([1, 0, 1, 0], "positive weight, got 1 class"),
 ]
 
 
 VALIDATION = [
-    ({"X_val": X}, "X_val was passed without y_val"),
-    ({"y_val": Y}, "y_val was passed without X_val"),
-    ({"X_val": X, "y_val": Y[:2]}, "y_val has 2 entries"),
-    ({"X_val": "good", "y_val": ["a"]}, "X_val is one str"),
-    ({"X_val": X, "y_val": ["zzz"] * 4}, "y_val has the label 'zzz'"),
+    ({"X_val": X}, "got X_val without y_val"),
+    ({"y_val": Y}, "got y_val without X_val"),
+    ({"X_val": X, "y_val": Y[:2]}, "`y_val` must have .* got 2 entries for 4 texts"),
+    ({"X_val": "good", "y_val": ["a"]}, "`X_val` must be .* got a single str"),
+    (
+        {"X_val": X, "y_val": ["zzz"] * 4},
+        "`y_val` must have only labels .* got 'zzz'",
+    ),
     (
         {"y": np.array(Y, dtype=object), "X_val": X, "y_val": [1, 2, 1, 2]},
-        "y_val has the label 1, which is not in y",
+        "`y_val` must have only labels that are in y, got 1",
     ),
 ]
 
@@ -103,10 +112,13 @@ PARAMETERS = [
     ({"batch_size": 0}, "'batch_size' parameter"),
     (
         {"class_weight": {"zzz": 2, "good": 1}},
-        "class_weight has the class 'zzz', which is not in y; y has .*'bad', 'good'",
+        "`class_weight` must have only classes of y, got 'zzz'; y has .*'bad', 'good'",
     ),
-    ({"class_weight": {"good": -1}}, "class_weight has -1 for the class 'good'"),
-    ({"class_weight": {"good": 0}}, "y has 1 class .* positive weight"),
+    (
+        {"class_weight": {"good": -1}},
+        "`class_weight` .* got -1 for the class 'good'",
+    ),
+    ({"class_weight": {"good": 0}}, "positive weight, got 1 class"),
     ({"early_stopping": True}, "validation_fraction=0.1 of 4 texts cannot hold"),
     ({"callbacks": [EpochScoring("accuracy")]}, "callbacks has .* that scores"),
     ({"device": "tpu9"}, "device='tpu9' is not a device"),
@@ -124,11 +136,11 @@ PARAMETERS = [
 MISTAKES = [
     *(({"X": texts}, error, message) for texts, error, message in TEXTS),
     ({"X": MASKED}, ValueError, r"missing value \(None\) at position 2"),
-    ({"y": MASKED}, ValueError, "y has missing labels"),
+    ({"y": MASKED}, ValueError, "got missing labels"),
     (
         {"y": pd.array([0, 1, None, 1], dtype="Int64")},
         ValueError,
-        "y has missing labels",
+        "got missing labels",
     ),
     (
         {"sample_weight": np.ma.array([1.0, 1, 1, 1], mask=[1, 0, 0, 0])},

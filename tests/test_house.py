@@ -50,7 +50,7 @@ ORDER = {
         "_pack",
         "_save_load",
     ],
-    "_explain": ["_attribution", "_faithfulness", "_mixin"],
+    "_explain": ["_attribution", "_faithfulness", "_validation", "_mixin"],
     "_fit": [
         "_report",
         "_estimate",

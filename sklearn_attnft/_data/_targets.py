@@ -37,7 +37,7 @@ class LabelSet:
 
     @classmethod
     def of(cls, column, name):
-        """Find out of a column of y, as ``check_label_sets`` gives it, what it is."""
+        """Find out of a column of y, as ``check_tasks`` gives it, what it is."""
         kind = kind_of_column(column, name)
         if kind == "matrix":
             return cls(name, np.arange(column.shape[1]), kind)
@@ -68,7 +68,7 @@ class LabelSet:
 
         Parameters
         ----------
-        column : as ``check_label_sets`` gives it
+        column : as ``check_tasks`` gives it
         name : str
             Of the argument.
         unknown_is_wrong : bool

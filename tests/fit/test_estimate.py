@@ -60,7 +60,7 @@ def classifier(small, **parameters):
         {"contrastive_epochs": 2, "trainable_layers": 0},
     ],
 )
-@pytest.mark.filterwarnings("ignore:X_unlabeled is not read")
+@pytest.mark.filterwarnings("ignore:`X_unlabeled` is ignored")
 def test_steps_and_tokens_are_those_of_the_fit(small, parameters, count):
     clf = classifier(small, **parameters)
     estimate = clf.estimate_fit(X, Y, X_unlabeled=MORE)
@@ -149,7 +149,7 @@ def test_nothing_is_written_called_or_stored(small, tmp_path, capfd):
 
 
 def test_what_fit_refuses_is_refused(small):
-    with pytest.raises(ValueError, match="X is one str"):
+    with pytest.raises(ValueError, match=r"`X` must be .* got a single str"):
         classifier(small).estimate_fit("good day", Y)
     with pytest.raises(ValueError, match="max_epochs"):
         classifier(small, max_epochs=0).estimate_fit(X, Y)
