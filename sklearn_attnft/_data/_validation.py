@@ -52,8 +52,8 @@ def check_texts(X, name="X"):
     texts = _column(X, name)
     if not len(texts):
         raise ValueError(
-            f"`{name}` must be {TEXTS_FORMAT}, got an empty collection (0 "
-            "samples). Pass at least one text."
+            f"`{name}` must have at least one text, got an empty collection (0 "
+            "samples). Check the code that selects the texts."
         )
     for i, text in enumerate(texts):
         if isinstance(text, str):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .._data._tokens import TokenizedTexts, pack
+from .._data._tokens import TokenizedTexts, split_into_windows
 from .._runtime._device import autocast, without_cudnn_attention
 from .._runtime._predict import each_batch
 from .._utils._process import in_float32
@@ -45,7 +45,7 @@ class TokenTable:
         """Tokenise texts, and find which tokens are left where some are cut out."""
         bodies = tokenizer.encode(texts)
         places = [np.arange(1, len(body) + 1) for body in bodies]
-        tokens = pack(bodies, tokenizer, words=places)
+        tokens = split_into_windows(bodies, tokenizer, words=places)
         pairs = np.stack([_text_of(tokens), tokens.words - 1])  # (2, n_tokens)
         sample, place = np.unique(pairs[:, tokens.words > 0], axis=1)
         return cls(texts, bodies, tokens, sample, place)
@@ -213,5 +213,5 @@ def _gather(compute, tokens, device):
     """Compute a value of each token of the batches; return them in the given order."""
     values = np.empty(len(tokens.ids))
     for indices, output in each_batch(compute, tokens, device):
-        values[tokens.where(indices)] = output.float().cpu().numpy()
+        values[tokens.token_positions(indices)] = output.float().cpu().numpy()
     return values
