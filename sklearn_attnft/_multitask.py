@@ -25,10 +25,10 @@ from ._data._validation import (
     check_weights,
 )
 from ._data._validation_tasks import (
-    check_label_sets,
     check_no_callbacks,
     check_task,
     check_task_weights,
+    check_tasks,
 )
 from ._fit._plan import FitData
 from ._fit._tasks import TASK_PARAMETERS, Tasks
@@ -212,7 +212,7 @@ class MultiTaskClassifier(
         texts = check_texts(X)
         parameters = self._check_estimator()
         check_no_callbacks(self.estimator)
-        columns = check_label_sets(y, len(texts))
+        columns = check_tasks(y, len(texts))
         # The module has its own order, so that the order of the columns has no effect.
         targets = [fit_target(columns[task], task) for task in _sorted(columns)]
         tasks = self._tasks(targets)
@@ -528,7 +528,7 @@ def _check_validation(X_val, y_val, targets):
 
 def _columns(y, n_texts, names, name):
     """Return the columns of y; check that they are the tasks that were fitted."""
-    columns = check_label_sets(y, n_texts, name)
+    columns = check_tasks(y, n_texts, name)
     if set(columns) != set(names):
         raise ValueError(
             f"{name} must have the tasks of fit, {names!r:.200}, got "

@@ -11,7 +11,7 @@ from sklearn.metrics import get_scorer
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ._data._validation import check_labels
-from ._data._validation_tasks import check_label_sets, check_task
+from ._data._validation_tasks import check_task, check_tasks
 
 
 class TaskScorer:
@@ -39,7 +39,7 @@ class TaskScorer:
         return self.scorer._accept_sample_weight()
 
     def __call__(self, estimator, X, y, sample_weight=None):
-        columns = check_label_sets(y, _num_samples(X))
+        columns = check_tasks(y, _num_samples(X))
         model = _multitask(estimator)
         for names in (list(columns), model.task_names_):
             check_task(self.name, names, "task_scorer")

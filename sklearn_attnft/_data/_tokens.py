@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tokenized texts, unpadded, and how long texts are cut into windows."""
+"""Tokenized texts, and how long texts are split into windows."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -7,24 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-# Texts tokenised at a time where the tokens are not kept: bounds the memory.
-CHUNK = 16384
+# Texts tokenized at a time if their tokens are not kept, to limit memory use.
+CHUNK_SIZE = 16384
 
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Tokens of some texts, padded; a text has one row per window.
+    """A padded batch of tokenized texts, with one row per window.
 
     Attributes
     ----------
     input_ids : tensor of int64, shape (n_windows, n_tokens)
     attention_mask : tensor of int64, shape (n_windows, n_tokens)
-        1 where there is a token, 0 where there is padding.
+        1 for tokens, 0 for padding.
     windows_per_text : tensor of int64, shape (n_texts,), or None
         Number of consecutive rows of each text. If None, each text has one row. It
         stays on the CPU.
     words : tensor of int64, shape (n_windows, n_tokens), or None
-        As in :class:`TokenizedTexts`; 0 where there is padding. Stays on the CPU.
+        Word numbers as in :class:`TokenizedTexts`, and 0 for padding. They stay on the
+        CPU.
     """
 
     input_ids: torch.Tensor
@@ -38,7 +39,7 @@ class TokenBatch:
         return len(self.windows_per_text)
 
     def to(self, device):
-        """Return the batch on `device`."""
+        """Return a copy of the batch on `device`."""
         return TokenBatch(
             self.input_ids.to(device, non_blocking=True),
             self.attention_mask.to(device, non_blocking=True),
@@ -47,24 +48,25 @@ class TokenBatch:
         )
 
     def inputs(self):
-        """Return the arguments of the modules' ``forward``."""
+        """Return the arguments for ``forward`` of the modules."""
         return self.input_ids, self.attention_mask, self.windows_per_text
 
 
 @dataclass(frozen=True)
 class TokenizedTexts:
-    """Token ids of many texts, unpadded, in one flat array.
+    """Token ids of texts without padding, in one flat array.
 
     Attributes
     ----------
     ids : ndarray of int32, shape (n_tokens,)
     window_starts : ndarray of int64, shape (n_windows + 1,)
-        Where in `ids` each window starts.
+        Position in `ids` of the first token of each window; last, ``n_tokens``.
     text_starts : ndarray of int64, shape (n_texts + 1,)
-        Which is the first window of each text.
+        Index of the first window of each text; last, ``n_windows``.
     pad_id : int
     words : ndarray of int32, shape (n_tokens,), or None
-        The number, from 1, of each token's word in its text; 0 for special tokens.
+        For each token, the number of its word in the text, from 1. Special tokens have
+        0.
     """
 
     ids: np.ndarray
@@ -78,44 +80,44 @@ class TokenizedTexts:
 
     @property
     def longest_windows(self):
-        """Tokens in the longest window of each text, shape (n_texts,)."""
+        """Number of tokens in the longest window of each text, shape (n_texts,)."""
         lengths = np.diff(self.window_starts)
         return np.maximum.reduceat(lengths, self.text_starts[:-1])
 
     @property
     def n_tokens(self):
-        """Tokens of each text, in all its windows, shape (n_texts,)."""
+        """Number of tokens in all windows of each text, shape (n_texts,)."""
         return np.diff(self.window_starts[self.text_starts])
 
-    def where(self, indices):
-        """Return where in `ids` the tokens of some texts are, one after another."""
+    def token_positions(self, indices):
+        """Return the positions in `ids` of the tokens of texts, concatenated."""
         starts = self.window_starts[self.text_starts]
         return np.concatenate([np.arange(starts[i], starts[i + 1]) for i in indices])
 
     def take(self, indices):
-        """Return some of the texts, each of which must be one window."""
+        """Return the texts at `indices`, each of which must have one window."""
         starts = self.window_starts[indices]
         lengths = self.window_starts[np.add(indices, 1)] - starts
         before = np.cumsum(lengths) - lengths
-        where = np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
+        positions = np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
         return TokenizedTexts(
-            ids=self.ids[where],
+            ids=self.ids[positions],
             window_starts=np.cumsum([0, *lengths]),
             text_starts=np.arange(len(indices) + 1),
             pad_id=self.pad_id,
-            words=None if self.words is None else self.words[where],
+            words=None if self.words is None else self.words[positions],
         )
 
     def windows_of(self, indices):
-        """Return the windows of some texts, each as a text of its own."""
+        """Return the windows of the texts at `indices`, each as a separate text."""
         starts = self.text_starts
         windows = [np.arange(starts[i], starts[i + 1]) for i in indices]
-        each = np.arange(len(self.window_starts))
-        apart = dataclasses.replace(self, text_starts=each)
-        return apart.take(np.concatenate(windows))
+        text_starts = np.arange(len(self.window_starts))
+        separate = dataclasses.replace(self, text_starts=text_starts)
+        return separate.take(np.concatenate(windows))
 
     def batch(self, indices):
-        """Pad some texts into a :class:`TokenBatch`, in the order of `indices`."""
+        """Return the texts at `indices` as a padded :class:`TokenBatch`."""
         spans = [
             slice(self.window_starts[w], self.window_starts[w + 1])
             for i in indices
@@ -133,7 +135,7 @@ class TokenizedTexts:
 
 
 def _pad(values, spans, shape, filler):
-    """Lay spans of a flat array under one another, as a tensor of int64."""
+    """Return spans of a flat array as rows of an int64 tensor, padded by `filler`."""
     padded = np.full(shape, filler, dtype=np.int64)
     for row, span in zip(padded, spans, strict=True):
         row[: span.stop - span.start] = values[span]
@@ -141,48 +143,50 @@ def _pad(values, spans, shape, filler):
 
 
 def tokenize(texts, tokenizer, *, cut=None, with_words=False):
-    """Tokenise texts and say which of them are longer than one window.
+    """Tokenize texts, and find those that are longer than one window.
 
     Parameters
     ----------
     texts : list of str
     tokenizer : TextTokenizer
-    cut : callable or None
-        From the tokens of a text and the room in a window to windows; None: as
-        ``tokenizer.long_texts`` says.
-    with_words : bool
-        Also keep which word each token is of.
+    cut : callable or None, default=None
+        Function of the tokens of a text and the number of tokens per window; it
+        returns a list of windows. If None, ``tokenizer.long_texts`` determines it.
+    with_words : bool, default=False
+        Whether to store the number of the word of each token.
 
     Returns
     -------
     tokens : TokenizedTexts
     is_truncated : ndarray of bool, shape (n_texts,)
+        Whether each text is longer than one window.
     """
     bodies = tokenizer.encode(texts)
     words = tokenizer.words(texts) if with_words else None
-    tokens = pack(bodies, tokenizer, cut=cut, words=words)
+    tokens = split_into_windows(bodies, tokenizer, cut=cut, words=words)
     return tokens, np.array([len(body) > tokenizer.room for body in bodies])
 
 
-def pack(bodies, tokenizer, *, cut=None, words=None):
-    """Cut the tokens of texts into windows, with special tokens around each.
+def split_into_windows(bodies, tokenizer, *, cut=None, words=None):
+    """Split tokens into windows, and add special tokens to each window.
 
     Parameters
     ----------
     bodies : list of ndarray of int, each (n_tokens,)
-        Of each text, none special.
+        Token ids of each text, without special tokens.
     tokenizer : TextTokenizer
-    cut : callable or None
-        As :func:`tokenize` takes it.
-    words : list of ndarray of int, each (n_tokens,), or None
-        A number, from 1, for each token, to be cut as they are.
+    cut : callable or None, default=None
+        As in :func:`tokenize`.
+    words : list of ndarray of int, each (n_tokens,), or None, default=None
+        A number, from 1, for each token. It is split like the tokens.
 
     Returns
     -------
     TokenizedTexts
     """
     if cut is None:
-        cut = cut_into_windows if tokenizer.long_texts == "window" else cut_the_middle
+        is_windowed = tokenizer.long_texts == "window"
+        cut = cut_with_overlap if is_windowed else truncate_middle
     windows = [cut(body, tokenizer.room) for body in bodies]
     ends, filler = (tokenizer.prefix, tokenizer.suffix), tokenizer.filler_id
     ids, lengths = _flatten(windows, *ends, filler)
@@ -199,37 +203,36 @@ def pack(bodies, tokenizer, *, cut=None, words=None):
 
 
 def _flatten(windows, prefix, suffix, filler):
-    """Put all windows of all texts into one array; return it and their lengths.
+    """Return all windows of all texts in one array, and their lengths.
 
-    What would be empty, a text without tokens if none are special, is the filler.
+    `prefix` and `suffix` are added to each window. A window that would still be empty
+    consists of `filler`, because the encoder needs at least one token.
     """
-    ends = np.array(prefix, dtype=np.int32), np.array(suffix, dtype=np.int32)
-    flat = [
-        np.concatenate([ends[0], part, ends[1]]) for parts in windows for part in parts
-    ]
+    start, end = np.array(prefix, dtype=np.int32), np.array(suffix, dtype=np.int32)
+    flat = [np.concatenate([start, part, end]) for parts in windows for part in parts]
     flat = [part if len(part) else np.array([filler], dtype=np.int32) for part in flat]
     return np.concatenate(flat), [len(part) for part in flat]
 
 
 def chunks(texts):
-    """Yield consecutive parts of a list, each small enough to be tokenised at once."""
-    for start in range(0, len(texts), CHUNK):
-        yield texts[start : start + CHUNK]
+    """Yield consecutive parts of a list of at most ``CHUNK_SIZE`` texts."""
+    for start in range(0, len(texts), CHUNK_SIZE):
+        yield texts[start : start + CHUNK_SIZE]
 
 
 def truncated_fraction(texts, tokenizer):
-    """Return the share of the texts that do not fit one window."""
+    """Return the fraction of texts that are longer than one window."""
     longer = 0
     for part in chunks(texts):
         longer += sum(len(body) > tokenizer.room for body in tokenizer.encode(part))
     return longer / len(texts)
 
 
-def cut_the_middle(body, room):
-    """Keep the first and the last half of `room` tokens; return one window.
+def truncate_middle(body, room):
+    """Return one window with the first and last ``room / 2`` tokens.
 
-    Beginning and end tell more of a document than its first tokens alone (Sun et al.
-    2019, "How to Fine-Tune BERT for Text Classification", section 5.3.1).
+    Head and tail classify long documents better than the head alone (Sun et al. 2019,
+    "How to Fine-Tune BERT for Text Classification", section 5.3.1).
     """
     if len(body) <= room:
         return [body]
@@ -237,13 +240,13 @@ def cut_the_middle(body, room):
     return [np.concatenate([body[: room - tail], body[len(body) - tail :]])]
 
 
-def cut_into_windows(body, room):
-    """Cut into windows of `room` tokens, each a quarter over the one before it."""
+def cut_with_overlap(body, room):
+    """Return windows of `room` tokens, each overlapping the previous by a quarter."""
     overlap = room // 4
     last = max(len(body) - overlap, 1)
     return [body[i : i + room] for i in range(0, last, room - overlap)]
 
 
-def cut_apart(body, room):
-    """Cut into windows of `room` tokens that do not overlap."""
+def cut_without_overlap(body, room):
+    """Return windows of `room` tokens that do not overlap."""
     return [body[i : i + room] for i in range(0, max(len(body), 1), room)]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Every check of what a user passes: the same mistake gives the same sentence.
+"""Checks of the arguments of fit and predict.
 
-A sentence says what came, what was expected, and what to do.
+Each message says what the argument must be, what was passed, and what to do. The same
+mistake gives the same message for every argument.
 """
 
 from collections.abc import Sequence
@@ -11,13 +12,15 @@ import numpy as np
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from .._utils._messages import describe_type
 from .._utils._warnings import warn
 
-EXPECTED = (
-    "a one-dimensional collection of str: a list, tuple, array, Series or a data frame "
-    "with one column"
+TEXTS_FORMAT = (
+    "a one-dimensional collection of str (a list, tuple, array, Series or data frame "
+    "with one column)"
 )
-COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)  # of labels, not a label
+LABELS_FORMAT = "one class label for each text"
+LABEL_COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
 
 
 def check_texts(X, name="X"):
@@ -27,107 +30,109 @@ def check_texts(X, name="X"):
     ----------
     X : list, tuple, array, Series (pandas or polars) or one-column data frame
     name : str
-        How the argument is called.
+        Name of the argument, for messages.
 
     Returns
     -------
-    list of str, not empty
+    list of str
+        At least one text.
 
     Raises
     ------
     ValueError
-        If `X` is one str, empty, of several columns, or has missing values.
+        If `X` is a single str, is empty, has several columns, or has missing values.
     TypeError
-        If `X` is no collection, or holds anything else than str.
+        If `X` is not a collection, or contains values that are not str.
     """
     if isinstance(X, str):
         raise ValueError(
-            f"{name} is one str; expected {EXPECTED}. For one text, put it in a list: "
-            "[text]."
+            f"`{name}` must be {TEXTS_FORMAT}, got a single str. Put a single text in "
+            "a list: [text]."
         )
     texts = _column(X, name)
     if not len(texts):
-        raise ValueError(f"{name} is empty (0 samples); expected {EXPECTED}.")
+        raise ValueError(
+            f"`{name}` must have at least one text, got an empty collection (0 "
+            "samples). Check the code that selects the texts."
+        )
     for i, text in enumerate(texts):
         if isinstance(text, str):
             continue
         if is_missing(text):
             raise ValueError(
-                f"{name} has a missing value ({text!r}) at position {i}; expected "
-                f"{EXPECTED}. Drop such rows, or replace the value by ''."
+                f"`{name}` must be {TEXTS_FORMAT}, got a missing value ({text!r}) at "
+                f"position {i}. Drop the rows with missing values, or replace the "
+                "values with ''."
             )
-        kind = type(text).__name__
-        a = "an" if kind[0] in "aeiou" else "a"
         raise TypeError(
-            f"{name} has {a} {kind} ({text!r:.40}) at position {i}; "
-            f"expected {EXPECTED}. Convert with str(...) if it is meant as text."
+            f"`{name}` must be {TEXTS_FORMAT}, got {describe_type(text)} "
+            f"({text!r:.40}) at position {i}. Convert it to str if it is text."
         )
-    # numpy.str_ and other subclasses to str; an Enum's own __str__ says something else.
+    # Subclasses, such as numpy.str_, become str. str(...) would call an Enum's __str__.
     return [str.__str__(text) for text in texts]
 
 
 def check_unlabeled(X_unlabeled, params):
-    """Check the texts without labels, of which None are an empty list.
-
-    Without a language model nothing would read them.
-    """
+    """Return the texts without labels as a list; warn if they are not used."""
     if X_unlabeled is None:
         return []
     if not params["lm_epochs"] and not params["lm_weight"]:
         warn(
-            "X_unlabeled is not read: only a language model learns from texts without "
-            "labels. Set lm_epochs (1, say) or lm_weight above 0.",
+            "`X_unlabeled` is ignored: only language-model training uses texts without "
+            "labels. To use them, set lm_epochs=1 or lm_weight above 0.",
         )
     return check_texts(X_unlabeled, "X_unlabeled")
 
 
 def _column(X, name):
-    """Return the one column of `X` as a list."""
+    """Return the only column of `X` as a list."""
     if isinstance(X, Sequence) and not isinstance(X, bytes):
         return list(X)
     if hasattr(X, "columns") and hasattr(X, "shape"):  # pandas or polars frame
         if X.shape[1] != 1:
             raise ValueError(
-                f"{name} is a data frame of {X.shape[1]} columns; expected {EXPECTED}. "
-                f"Pass one column, or use a ColumnTransformer that picks it."
+                f"`{name}` must be {TEXTS_FORMAT}, got a data frame with {X.shape[1]} "
+                f"columns. Select one column, for example {name}['text'], or use a "
+                "ColumnTransformer."
             )
         X = X[column_names(X)[0]]
     if isinstance(X, (dict, set, frozenset, bytes)) or not hasattr(X, "__array__"):
         raise TypeError(
-            f"{name} is a {type(X).__name__}; expected {EXPECTED}. If it can be walked "
-            f"through in order, pass list({name})."
+            f"`{name}` must be {TEXTS_FORMAT}, got {describe_type(X)}. Pass "
+            f"list({name}) if it yields the texts in order."
         )
-    array = np.asarray(unmasked(X), dtype=object)
+    array = np.asarray(fill_masked(X), dtype=object)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
         raise ValueError(
-            f"{name} is an array of shape {array.shape}; expected {EXPECTED}."
+            f"`{name}` must be {TEXTS_FORMAT}, got an array of shape {array.shape}. "
+            "Pass an array of shape (n_samples,)."
         )
     return array.tolist()
 
 
 def column_names(frame):
-    """Return the names of a data frame's columns, or of a pyarrow.Table's."""
+    """Return the column names of a data frame or pyarrow.Table."""
     return list(getattr(frame, "column_names", frame.columns))
 
 
-def unmasked(values):
-    """Put None where a masked array has no value; leave other values as they are."""
+def fill_masked(values):
+    """Replace the masked entries of a masked array by None."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         return np.where(np.ma.getmaskarray(values), None, values.data.astype(object))
     return values
 
 
 def is_missing(value):
-    """Tell whether a cell is None, NaN, NaT or pandas.NA."""
+    """Return whether a cell is None, NaN, NaT or pandas.NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, Real) and value != value
 
 
 def check_labels(y, n_texts, name="y"):
-    """Return class labels as a one-dimensional array that can be sorted.
+    """Return class labels as a one-dimensional, sortable array.
 
     Parameters
     ----------
@@ -135,7 +140,7 @@ def check_labels(y, n_texts, name="y"):
         Labels of str, bool or int.
     n_texts : int
     name : str
-        How the argument is called.
+        Name of the argument, for messages.
 
     Returns
     -------
@@ -144,128 +149,132 @@ def check_labels(y, n_texts, name="y"):
     Raises
     ------
     ValueError
-        If labels are absent, missing, continuous, two-dimensional, of mixed types, or
-        not as many as the texts.
+        If `y` is None, two-dimensional, continuous, of mixed types or of another length
+        than the texts, or if labels are missing.
     """
     if y is None:
         raise ValueError(
-            f"{name} is None; fit requires {name} to be passed: one class label for "
-            "each text."
+            f"`{name}` must have {LABELS_FORMAT}, got None; fit requires {name} to be "
+            "passed."
         )
-    y = unmasked(y)
+    y = fill_masked(y)
     is_list = isinstance(y, (list, tuple)) and not any(np.ndim(label) for label in y)
-    # numpy would turn NaN beside str in a list into "nan".
-    y = _as_objects(y) if is_list else np.asarray(y)
-    if y.dtype.kind == "T":  # numpy's StringDType, which np.unique cannot sort
+    # In a list with str, np.asarray would turn NaN into "nan".
+    y = _to_object_array(y) if is_list else np.asarray(y)
+    if y.dtype.kind == "T":  # np.unique cannot sort numpy's StringDType
         y = y.astype(object)
     if y.ndim == 2 and y.shape[1] > 1:
         raise ValueError(
-            f"{name} has shape {y.shape}; expected one class label for each text, "
-            "shape (n_samples,). For several label sets, or several classes of one "
-            "text, use MultiTaskClassifier."
+            f"`{name}` must have {LABELS_FORMAT}, got an array of shape {y.shape}. For "
+            "several tasks, or several classes per text, use MultiTaskClassifier."
         )
     y = column_or_1d(y, warn=True)
     check_lengths(n_texts, y, name)
     if any(is_missing(label) for label in y.tolist()):
         raise ValueError(
-            f"{name} has missing labels (None or NaN); expected a class label for "
-            "each text. Drop the texts without a label."
+            f"`{name}` must have {LABELS_FORMAT}, got missing labels (None or NaN). "
+            "Drop the texts without a label."
         )
     if y.dtype == object:
-        y = _uniform_labels(y, name)
+        y = _to_common_type(y, name)
     if is_list:
         y = np.asarray(y.tolist())
     check_classification_targets(y)
     return y
 
 
-def _as_objects(values):
-    """Put values into an array as they are."""
+def _to_object_array(values):
+    """Return values as an array of objects, without converting them."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
 
 
-def _uniform_labels(y, name):
-    """Give labels in an object array the type that they share."""
-    if any(isinstance(label, COLLECTIONS) for label in y):
+def _to_common_type(y, name):
+    """Convert labels in an object array to their common type."""
+    if any(isinstance(label, LABEL_COLLECTIONS) for label in y):
         raise ValueError(
-            f"{name} has collections of labels; expected one class label for each "
-            "text. For several classes of one text, use MultiTaskClassifier."
+            f"`{name}` must have {LABELS_FORMAT}, got collections of labels. For "
+            "several classes per text, use MultiTaskClassifier."
         )
     kinds = {str if isinstance(label, str) else type(label) for label in y}
     if len(kinds) > 1 and str in kinds:
         raise ValueError(
-            f"{name} has labels of different types ("
-            f"{', '.join(sorted(kind.__name__ for kind in kinds))}); expected one "
-            "type. Convert them with str(...)."
+            f"`{name}` must have labels of one type, got labels of different types ("
+            f"{', '.join(sorted(kind.__name__ for kind in kinds))}). Convert them with "
+            "str(...)."
         )
     return y if kinds == {str} else np.array(y.tolist())
 
 
 def check_lengths(n_texts, other, name):
-    """Refuse an argument that has not one entry for each text."""
+    """Check that an argument has one entry for each text."""
     if len(other) != n_texts:
         raise ValueError(
-            f"{name} has {len(other)} entries and X has {n_texts} texts; expected as "
-            "many as there are texts (inconsistent numbers of samples)."
+            f"`{name}` must have one entry for each text, got {len(other)} entries for "
+            f"{n_texts} texts (inconsistent numbers of samples). Select the same rows "
+            "of both."
         )
 
 
 def encode_labels(y, classes, name):
-    """Turn labels into indices of `classes`; refuse a label that is not among them."""
+    """Return labels as indices of `classes`; raise if a label is not among them."""
     indices = find_labels(y, classes)
     unknown = y[indices < 0].tolist()
     if unknown:
         raise ValueError(
-            f"{name} has the label {unknown[0]!r}, which is not in y: a label that "
-            "is never trained cannot be validated. Leave its texts out."
+            f"`{name}` must have only labels that are in y, got {unknown[0]!r}. A "
+            "label that is not trained cannot be validated; drop the texts with it."
         )
     return indices
 
 
 def find_labels(y, classes):
-    """Turn labels into indices of `classes`; -1 for a label that is not among them."""
+    """Return labels as indices of `classes`, or -1 for other labels."""
     order = {label: i for i, label in enumerate(classes.tolist())}
     return np.array([order.get(label, -1) for label in y.tolist()], dtype=np.int64)
 
 
 def check_two_classes(classes, task=None):
-    """Refuse a classification with nothing to tell apart."""
-    name = "y" if task is None else f"The label set {task!r}"
+    """Check that there are at least two classes to distinguish."""
+    name = "`y`" if task is None else f"Task {task!r}"
+    rule = f"{name} must have at least 2 classes among the texts with a positive weight"
     if not len(classes):
-        raise ValueError(
-            f"{name} has no label among the texts with a positive weight; label some, "
-            "or leave it out."
-        )
+        cure = "Label more texts" if task is None else "Label some, or drop the task"
+        raise ValueError(f"{rule}, got no label. {cure}.")
     if len(classes) < 2:
         raise ValueError(
-            f"{name} has 1 class ({classes.tolist()[0]!r}) among the texts with a "
-            "positive weight; a classifier needs at least 2 classes."
+            f"{rule}, got 1 class ({classes.tolist()[0]!r}). Add texts of another "
+            "class."
         )
 
 
 def check_validation_pair(X_val, y_val):
-    """Tell whether there are validation texts; refuse them without their labels."""
+    """Return whether validation data was passed; raise if one part is missing."""
     if (X_val is None) != (y_val is None):
         given, absent = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
-        raise ValueError(f"{given} was passed without {absent}: pass both.")
+        raise ValueError(
+            f"`X_val` and `y_val` must be passed together, got {given} without "
+            f"{absent}. Pass both, or neither."
+        )
     return X_val is not None
 
 
 def check_weights(sample_weight, n_texts):
-    """Return sample weights as float64, shape (n_texts,), at most 1; None gives ones.
+    """Return sample weights as float64, shape (n_texts,), scaled to a maximum of 1.
+
+    If None, all weights are 1.
 
     Raises
     ------
     ValueError
-        If they are negative, not finite, all zero, two-dimensional, or not as many
-        as the texts.
+        If the weights are negative, not finite, all zero, two-dimensional, or of
+        another length than the texts.
     """
     if sample_weight is None:
         return np.ones(n_texts)
     weights = check_array(
-        unmasked(sample_weight),
+        fill_masked(sample_weight),
         dtype=np.float64,
         ensure_2d=False,
         ensure_min_samples=0,
@@ -275,84 +284,42 @@ def check_weights(sample_weight, n_texts):
         weights = np.full(n_texts, float(weights))
     if weights.ndim != 1:
         raise ValueError(
-            f"sample_weight has shape {weights.shape}; expected one number for each "
-            "text, shape (n_samples,)."
+            "`sample_weight` must have one number for each text, got an array of shape "
+            f"{weights.shape}. Pass an array of shape (n_samples,)."
         )
     check_lengths(n_texts, weights, "sample_weight")
     if (weights < 0).any():
         raise ValueError(
-            f"sample_weight has negative values (smallest: {weights.min():g}); "
-            "expected numbers of at least 0."
+            "`sample_weight` must have only values of at least 0, got negative values "
+            f"(smallest: {weights.min():g}). To ignore a text, set its weight to 0."
         )
     if not weights.any():
         raise ValueError(
-            "sample_weight is zero for every text, so there is nothing to learn from; "
-            "expected at least one positive weight."
+            "`sample_weight` must have at least one positive value, got zero for every "
+            "text. Set a positive weight for the texts to train on."
         )
-    return weights / weights.max()  # their scale says nothing, but may overflow
+    return weights / weights.max()  # only ratios matter, and large sums may overflow
 
 
 def check_class_weight(class_weight, classes, task=None):
-    """Refuse class weights, in a dict, that are negative or misname a class."""
+    """Check that a dict of class weights has valid weights and known classes."""
     if isinstance(class_weight, dict):
         for label, weight in class_weight.items():
             if not (isinstance(weight, Real) and 0 <= weight < np.inf):
                 raise ValueError(
-                    f"class_weight has {weight!r} for the class {label!r}; expected a "
-                    "finite number of at least 0."
+                    "`class_weight` must have finite numbers of at least 0, got "
+                    f"{weight!r} for the class {label!r}. To ignore a class, set its "
+                    "weight to 0."
                 )
-        # A fold may lack a class; a name that stands for none of y's is a mistake.
+        # A cross-validation fold may lack a class, so unknown classes are allowed if
+        # all classes of y have a weight.
         unknown = [label for label in class_weight if label not in classes.tolist()]
         if unknown and not set(classes.tolist()) <= set(class_weight):
-            where, cure = "y", ""
+            where, cure = "y", "Correct the label."
             if task is not None:
-                where = f"the label set {task!r}"
-                cure = f" Set task_params={{{task!r}: {{'class_weight': ...}}}}."
+                where = f"task {task!r}"
+                cure = f"Set task_params={{{task!r}: {{'class_weight': ...}}}}."
             raise ValueError(
-                f"class_weight has the class {unknown[0]!r}, which is not in {where}; "
-                f"{where} has {classes.tolist()!r:.200}.{cure}"
+                f"`class_weight` must have only classes of {where}, got "
+                f"{unknown[0]!r}; {where} has {classes.tolist()!r:.200}. {cure}"
             )
-
-
-def check_attributions(attribution, allowed, *, several=False):
-    """Return the names of methods of attribution as a tuple; none of None.
-
-    Raises
-    ------
-    ValueError
-        If there is another than the allowed, or a list where not `several` are.
-    """
-    if attribution is None:
-        return ()
-    is_list = several and isinstance(attribution, (list, tuple))
-    names = attribution if is_list else [attribution]
-    if not all(isinstance(name, str) and name in allowed for name in names):
-        raise ValueError(
-            f"attribution is {attribution!r:.80}; expected None for attention alone, "
-            f"or {' or '.join(map(repr, allowed))}{' or a list' if several else ''}."
-        )
-    return tuple(dict.fromkeys(names))
-
-
-def check_target(target, classes, attribution):
-    """Return the index of the class that is to be explained; None: the predicted one.
-
-    Raises
-    ------
-    ValueError
-        If `target` is no label of fit, or there is no attribution that could use it.
-    """
-    if target is None:
-        return None
-    if attribution is None:
-        raise ValueError(
-            f"target={target!r} was passed without attribution: attention is one for "
-            "all classes. Pass attribution='gradient' or 'integrated_gradients'."
-        )
-    labels = classes.tolist()
-    if not np.isscalar(target) or target not in labels:
-        raise ValueError(
-            f"target={target!r:.80} is not a label of y; expected one of "
-            f"{labels!r:.200}."
-        )
-    return labels.index(target)

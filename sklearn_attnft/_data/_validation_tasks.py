@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Checks of what has several label sets; the others are in ``_validation``."""
+"""Checks of the targets of several tasks; ``_validation`` has the other checks."""
 
 from collections.abc import Mapping, Sequence
 from numbers import Real
 
 import numpy as np
 
-from ._validation import COLLECTIONS, check_lengths, column_names, is_missing, unmasked
+from .._utils._messages import describe_type
+from ._validation import (
+    LABEL_COLLECTIONS,
+    check_lengths,
+    column_names,
+    fill_masked,
+    is_missing,
+)
 
-SETS = (
-    "an array of shape (n_samples, n_tasks), a data frame with a column for each label "
-    "set, or a mapping from names to columns"
+TASKS_FORMAT = (
+    "an array of shape (n_samples, n_tasks), a data frame with one column per task, or "
+    "a mapping from task names to columns"
 )
 
 
-def check_label_sets(y, n_texts, name="y"):
-    """Return the columns of a y that has several label sets.
+def check_tasks(y, n_texts, name="y"):
+    """Return the columns of a `y` that has several tasks.
 
     Parameters
     ----------
@@ -23,23 +30,26 @@ def check_label_sets(y, n_texts, name="y"):
         The values of a mapping are columns, or matrices of 0 and 1.
     n_texts : int
     name : str
-        How the argument is called.
+        Name of the argument, for messages.
 
     Returns
     -------
-    dict
-        From the name of each label set, 0, 1, ... where there are none, to its column:
-        a list of cells, or a matrix of 0, 1 and NaN, float32. A cell is a label, a
-        collection of labels, or what stands for a missing one.
+    columns : dict
+        Maps task names (0, 1, ... if `y` has no names) to columns. A column is a list
+        of cells, or a float32 matrix of 0, 1 and NaN. A cell is a label, a collection
+        of labels, or a missing value.
 
     Raises
     ------
     ValueError
-        If there is no column or not one entry for each text.
+        If there are no columns, or not one entry for each text.
     """
     if y is None:
-        raise ValueError(f"{name} is None; fit requires {name} to be passed: {SETS}.")
-    y = unmasked(y)
+        raise ValueError(
+            f"`{name}` must be {TASKS_FORMAT}, got None; fit requires {name} to be "
+            "passed."
+        )
+    y = fill_masked(y)
     if isinstance(y, Mapping):
         columns = {task: _cells(y[task], f"{name}[{task!r}]") for task in y}
     elif hasattr(y, "columns") and hasattr(y, "shape"):
@@ -52,36 +62,49 @@ def check_label_sets(y, n_texts, name="y"):
         widths = {len(row) if _is_sequence(row) else 0 for row in rows}
         if len(widths) != 1 or widths == {0}:
             raise ValueError(
-                f"{name} is no table of labels; expected {SETS}. For one label set, "
-                "use AttentionFineTuneClassifier."
+                f"`{name}` must be {TASKS_FORMAT}, got {_describe(y)}. For a single "
+                "task, use AttentionFineTuneClassifier."
             )
         columns = dict(enumerate(map(list, zip(*rows, strict=True))))
     if not columns:
-        raise ValueError(f"{name} has no label set; expected {SETS}.")
+        raise ValueError(
+            f"`{name}` must be {TASKS_FORMAT}, got 0 tasks. Pass at least one column."
+        )
     if len({str(task) for task in columns}) < len(getattr(y, "columns", columns)):
         raise ValueError(
-            f"{name} has label sets of the same name ({list(y)!r:.200}); expected a "
-            "name of its own for each."
+            f"`{name}` must have a different name for each task, got tasks of the same "
+            f"name ({list(y)!r:.200}). Rename one of them."
         )
     for task, column in columns.items():
         check_lengths(n_texts, column, f"{name}[{task!r}]")
     return columns
 
 
+def _describe(y):
+    """Return a description of a `y` that cannot be split into columns."""
+    if hasattr(y, "shape"):
+        return f"{describe_type(y)} of shape {y.shape}"
+    rows = " without rows of equal length" if _is_sequence(y) else ""
+    return f"{describe_type(y)}{rows}"
+
+
 def _cells(values, name):
     """Return a column of a mapping as a list of cells, or a matrix as float32."""
-    values = unmasked(values)
+    values = fill_masked(values)
     if hasattr(values, "toarray"):  # sparse
         values = values.toarray()
     if len(getattr(values, "shape", ())) == 2:
         return _matrix(np.asarray(values), name)
     if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
-        raise ValueError(f"{name} is a {type(values).__name__}; expected {SETS}.")
+        raise ValueError(
+            f"`{name}` must be a column of labels or a matrix of 0 and 1, got "
+            f"{describe_type(values)}. Pass one entry for each text."
+        )
     return _as_list(values)
 
 
 def _as_list(values):
-    # Of a polars column of lists, list(...) makes Series; of pyarrow's, its scalars.
+    # list(...) would return a Series for each polars cell, a scalar for pyarrow's.
     for method in ("to_list", "to_pylist"):
         if hasattr(values, method):
             return getattr(values, method)()
@@ -89,7 +112,7 @@ def _as_list(values):
 
 
 def _matrix(values, name):
-    """Return a matrix of 0 and 1 as float32, with NaN for what is missing."""
+    """Return a matrix of 0 and 1 as float32, with NaN for missing values."""
     if values.dtype.kind not in "biuf":
         cells = [[np.nan if is_missing(c) else c for c in row] for row in values]
         values = np.array(cells)
@@ -97,51 +120,53 @@ def _matrix(values, name):
     values = values.astype(np.float32) if is_number else values
     if not is_number or not (np.isin(values, (0, 1)) | np.isnan(values)).all():
         raise ValueError(
-            f"{name} is a matrix with other values than 0, 1 and missing ones; "
-            "expected a column of 0 and 1 for each class."
+            f"`{name}` must be a matrix of 0, 1 and missing values, got other values. "
+            "Pass one column of 0 and 1 for each class."
         )
     return values
 
 
 def kind_of_column(column, name, default="labels"):
-    """Tell whether a column of y has "labels", "sets" of them, or is a "matrix".
+    """Return the kind of a column of y: "labels", "sets" (of labels) or "matrix".
 
-    It is the `default` if all is missing.
+    If all labels are missing, return `default`.
 
     Raises
     ------
     ValueError
-        If it has labels and sets.
+        If the column has both labels and sets.
     """
     if isinstance(column, np.ndarray):
         return "matrix"
     known = [cell for cell in column if not is_missing(cell)]
-    kinds = {"sets" if isinstance(cell, COLLECTIONS) else "labels" for cell in known}
+    kinds = {
+        "sets" if isinstance(cell, LABEL_COLLECTIONS) else "labels" for cell in known
+    }
     if len(kinds) > 1:
         raise ValueError(
-            f"The label set {name!r} has single labels and collections of labels; "
-            "expected one kind."
+            f"Task {name!r} must have either single labels or collections of labels, "
+            "got both. Put each single label into a set."
         )
     return kinds.pop() if kinds else default
 
 
 def check_no_matrix(cells, name):
-    """Refuse a matrix of 0 and 1 in lists, where sets of labels are expected."""
+    """Check that sets of labels are not the rows of a matrix of 0 and 1."""
     if any(isinstance(cell, (set, frozenset)) for cell in cells):
         return
     widths, members = {len(cell) for cell in cells}, {m for c in cells for m in c}
     if len(widths) == 1 and members and members <= {0, 1}:
         raise ValueError(
-            f"The label set {name!r} has lists of 0 and 1: pass a matrix as an array, "
-            "in a mapping, or sets of labels."
+            f"Task {name!r} must have sets of labels or be a matrix of 0 and 1, got "
+            "lists of 0 and 1. Pass an array in a mapping, or sets of labels."
         )
 
 
 def check_task(task, names, argument):
-    """Refuse the name of a label set that is not there."""
+    """Check that a task name is one of `names`."""
     if task not in names:
         raise ValueError(
-            f"{argument} names the label set {task!r}, which is not in y; y has "
+            f"`{argument}` must name a task of y, got {task!r}. Use one of "
             f"{names!r:.200}."
         )
 
@@ -152,21 +177,22 @@ def _is_sequence(values):
 
 
 def check_task_weights(weights, names):
-    """Return the weight of each label set, 1 where there is none."""
+    """Return the weight of each task, with 1 as the default."""
     for task, weight in weights.items():
         check_task(task, names, "task_weights")
         if not (isinstance(weight, Real) and 0 < weight < np.inf):
             raise ValueError(
-                f"task_weights has {weight!r} for {task!r}; expected a finite number "
-                "above 0."
+                "`task_weights` must have finite numbers above 0, got "
+                f"{weight!r} for {task!r}. To ignore a task, drop it from y."
             )
     return [float(weights.get(name, 1.0)) for name in names]
 
 
 def check_no_callbacks(estimator):
-    """Refuse a template with scikit-learn's callbacks, which nobody would call."""
+    """Check that a template has no scikit-learn callbacks: they would not be called."""
     if getattr(estimator, "_skl_callbacks", []):
         raise TypeError(
-            "estimator has callbacks of set_callbacks, but it is not fitted itself: "
-            "set them on the MultiTaskClassifier."
+            "`estimator` must not have callbacks of set_callbacks, got "
+            f"{len(estimator._skl_callbacks)} of them. The estimator is only a "
+            "template and is not fitted: set them on the MultiTaskClassifier."
         )

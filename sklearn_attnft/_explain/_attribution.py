@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .._data._tokens import TokenizedTexts, pack
+from .._data._tokens import TokenizedTexts, split_into_windows
 from .._model._encoding import run_encoder
 from .._runtime._device import autocast, without_cudnn_attention
 from .._runtime._predict import each_batch, forward_in_parts
@@ -47,7 +47,7 @@ class TokenTable:
         """Tokenize texts, and find which tokens are not truncated."""
         bodies = tokenizer.encode(texts)
         places = [np.arange(1, len(body) + 1) for body in bodies]
-        tokens = pack(bodies, tokenizer, words=places)
+        tokens = split_into_windows(bodies, tokenizer, words=places)
         pairs = np.stack([_text_indices(tokens), tokens.words - 1])  # (2, n_tokens)
         sample, place = np.unique(pairs[:, tokens.words > 0], axis=1)
         return cls(texts, bodies, tokens, sample, place)
@@ -219,5 +219,5 @@ def _gather(compute, tokens, device):
     """Compute a value of each token; return them in the order of `tokens`."""
     values = np.empty(len(tokens.ids))
     for indices, output in each_batch(compute, tokens, device):
-        values[tokens.where(indices)] = output.float().cpu().numpy()
+        values[tokens.token_positions(indices)] = output.float().cpu().numpy()
     return values

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from .._data._tokens import pack
+from .._data._tokens import split_into_windows
 from .._runtime._predict import run
 
 # Percentages of a text's tokens, rounded up (DeYoung et al. 2020, section 4.3).
@@ -68,7 +68,7 @@ def faithfulness(model, table, rankings, probabilities, tokenizer, machine):
         rows.append((sample, name, versions.add(body), erased))
     falls = np.zeros((len(rows), 2))
     if rows:
-        logits = run(model, pack(versions.bodies, tokenizer), machine)
+        logits = run(model, split_into_windows(versions.bodies, tokenizer), machine)
         proba = probabilities(logits.astype(np.float64))
         for i, (_, _, whole, erased) in enumerate(rows):
             predicted = proba[:, proba[whole].argmax()]

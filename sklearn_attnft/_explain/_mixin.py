@@ -8,7 +8,7 @@ import torch
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .._data._validation import check_attributions, check_target, check_texts
+from .._data._validation import check_texts
 from .._runtime._seeds import draw_seed
 from ._attribution import (
     ATTRIBUTIONS,
@@ -18,6 +18,7 @@ from ._attribution import (
     token_attributions,
 )
 from ._faithfulness import faithfulness, rank_tokens
+from ._validation import check_attributions, check_target
 
 
 class ExplainingMixin:

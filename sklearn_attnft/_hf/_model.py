@@ -4,7 +4,7 @@
 import torch
 from torch import nn
 
-from .._utils._process import generator_as_it_was, translate_errors
+from .._utils._process import preserve_generator, translate_errors
 from ._find import DEFAULT_ENCODER, find_encoder, not_found, refuse_own_code
 from ._quiet import quiet
 from ._weights import PickleError, weights_directory
@@ -143,7 +143,7 @@ def _load_weights(auto_class, encoder, config, allow_pickle):
         # The one pickle that transformers reads because a config.json names it.
         del config.transformers_weights
     try:
-        with generator_as_it_was(), quiet(), torch.inference_mode(False):
+        with preserve_generator(), quiet(), torch.inference_mode(False):
             model, report = auto_class.from_pretrained(
                 weights_directory(source, config, allow_pickle=allow_pickle),
                 config=config,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The progress bar: where it is shown, and how."""
+"""The progress bar."""
 
 import importlib.util
 import multiprocessing
@@ -7,11 +7,11 @@ import sys
 
 
 def is_shown(verbose):
-    """Tell whether a bar is to be shown in this process, on this terminal, now.
+    """Return whether to show a progress bar in this process.
 
-    Bars of several processes overwrite one another, so it takes ``verbose=2`` in a
-    worker. Where a display of rich has taken over the terminal (scikit-learn's
-    ``ProgressBar`` is one), a bar would be torn to pieces.
+    Bars of several processes overwrite each other, so worker processes show one only
+    with ``verbose=2``. No bar is shown while a display of rich, such as scikit-learn's
+    ``ProgressBar``, controls the terminal, because both would be garbled.
     """
     is_worker = multiprocessing.parent_process() is not None
     if not verbose or (is_worker and verbose < 2):
@@ -21,7 +21,7 @@ def is_shown(verbose):
 
 
 def open_bar(shown, **options):
-    """Open a bar of tqdm; one that is not `shown` does nothing."""
+    """Return a tqdm progress bar, which does nothing if not `shown`."""
     # Without ipywidgets, tqdm.auto would warn in a notebook.
     if shown and importlib.util.find_spec("ipywidgets") is not None:
         from tqdm.auto import tqdm

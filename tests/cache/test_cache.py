@@ -293,7 +293,7 @@ def test_texts_that_differ_in_half_a_character_only(cache):
 
 
 def test_large_inputs_are_looked_up_in_pieces(cache, monkeypatch):
-    monkeypatch.setattr(_tokens, "CHUNK", 7)
+    monkeypatch.setattr(_tokens, "CHUNK_SIZE", 7)
     monkeypatch.setattr(_fetch, "PIECE", 3)
     expected = extractor().fit_transform(TEXTS)
     fitted = extractor(cache=cache).fit(TEXTS)

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from sklearn_attnft._data._batching import shuffled_batches, sorted_batches
 from sklearn_attnft._data._tokens import TokenizedTexts, tokenize
 
-# Texts as lists of token ids.
+# Each text is a list of token ids.
 TEXTS = st.lists(st.lists(st.integers(3, 99), max_size=40), min_size=1, max_size=20)
 CUTS = st.sampled_from(["truncate", "window"])
 
 
 class Tokenizer:
-    """Stands for the real one: the texts are token ids already."""
+    """A tokenizer of texts that are already token ids."""
 
     pad_id, filler_id, prefix, suffix, room = 0, 0, [1], [2], 8
 
@@ -25,7 +25,7 @@ class Tokenizer:
 
 
 @given(TEXTS, CUTS, st.integers(1, 60))
-def test_sorted_batches_hold_every_text_once_within_the_budget(texts, cut, budget):
+def test_sorted_batches_have_each_text_once_within_the_budget(texts, cut, budget):
     tokens, _ = tokenize(texts, Tokenizer(cut))
     batches = sorted_batches(tokens, budget)
     assert sorted(np.concatenate(batches)) == list(range(len(texts)))
@@ -43,7 +43,7 @@ def test_sorted_batches_have_little_padding():
         len(batch) * tokens.longest_windows[batch].max()
         for batch in sorted_batches(tokens, budget=2048)
     ]
-    assert sum(sizes) < 1.03 * tokens.n_tokens.sum()  # filled up: 1.13
+    assert sum(sizes) < 1.03 * tokens.n_tokens.sum()  # 1.13 if all batches were full
     assert len(sizes) < 20
 
 
@@ -55,7 +55,7 @@ def test_short_texts_are_not_padded_to_long_ones():
 
 
 @given(TEXTS, CUTS, st.data())
-def test_a_batch_holds_the_texts_and_nothing_else(texts, cut, data):
+def test_a_batch_has_the_tokens_of_its_texts_only(texts, cut, data):
     tokens, is_truncated = tokenize(texts, Tokenizer(cut))
     assert is_truncated.tolist() == [len(text) > 8 for text in texts]
     n = len(texts)
@@ -81,7 +81,7 @@ def test_a_batch_holds_the_texts_and_nothing_else(texts, cut, data):
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=300), st.integers(1, 7))
-def test_shuffled_batches_hold_every_text_once(lengths, batch_size):
+def test_shuffled_batches_have_each_text_once(lengths, batch_size):
     generator = torch.Generator().manual_seed(0)
     batches = shuffled_batches(np.array(lengths), batch_size, generator)
     assert len(batches) == -(-len(lengths) // batch_size)
@@ -89,7 +89,7 @@ def test_shuffled_batches_hold_every_text_once(lengths, batch_size):
     assert max(map(len, batches)) <= batch_size
 
 
-def test_training_batches_are_little_padding_and_differ_between_epochs():
+def test_training_batches_have_little_padding_and_differ_between_epochs():
     lengths = np.random.RandomState(0).randint(1, 200, size=2000)
     generator = torch.Generator().manual_seed(0)
     first = shuffled_batches(lengths, 32, generator)
@@ -111,7 +111,7 @@ def test_the_longest_text_comes_first():
 
 
 @pytest.mark.parametrize("long_texts", ["truncate", "window"])
-def test_the_real_tokenizer_cuts_where_it_was_told_to(long_texts, tiny_encoder):
+def test_the_real_tokenizer_respects_max_length(long_texts, tiny_encoder):
     from sklearn_attnft import _hf
 
     config = _hf.load_config(tiny_encoder)
@@ -125,7 +125,7 @@ def test_the_real_tokenizer_cuts_where_it_was_told_to(long_texts, tiny_encoder):
     cls, sep = 2, 3
     assert (batch.input_ids[:, 0] == cls).all()
     assert (batch.input_ids == sep).sum(dim=1).tolist() == [1] * len(batch.input_ids)
-    # 8 tokens of text a window, 2 of them shared: 8, 14, 20, 26, 30.
+    # Windows of 8 tokens that overlap by 2 end at tokens 8, 14, 20, 26 and 30.
     assert batch.windows_per_text == (None if long_texts == "truncate" else (5,))
 
 

@@ -9,7 +9,7 @@ from test_estimator_checks import Bayes
 
 from sklearn_attnft._data._targets import LabelSet
 from sklearn_attnft._data._validation import check_texts, check_weights
-from sklearn_attnft._data._validation_tasks import check_label_sets
+from sklearn_attnft._data._validation_tasks import check_tasks
 from sklearn_attnft.estimator_checks import parametrize_with_text_checks, text_checks
 
 
@@ -33,7 +33,7 @@ class Columns(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self
 
     def _columns(self, y, n_texts):
-        return check_label_sets(y, n_texts)
+        return check_tasks(y, n_texts)
 
     def _fit(self, texts, columns, name, weights):
         column = columns[name]
@@ -65,7 +65,7 @@ class Columns(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def score(self, X, y, sample_weight=None):
         predicted = np.asarray(self.predict(X))
-        columns = check_label_sets(y, len(predicted))
+        columns = check_tasks(y, len(predicted))
         weights = check_weights(sample_weight, len(predicted))
         return np.mean(
             [

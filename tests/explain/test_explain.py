@@ -489,11 +489,23 @@ def test_texts_without_tokens():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"attribution": "shap"}, "attribution is 'shap'; expected None for attention"),
-        ({"attribution": ["gradient"]}, "attribution is .'gradient'.; expected None"),
-        ({"target": "good"}, "target='good' was passed without attribution"),
-        ({"target": "ugly", "attribution": "gradient"}, "'ugly' is not a label of y"),
-        ({"target": ["bad"], "attribution": "gradient"}, "is not a label of y"),
+        (
+            {"attribution": "shap"},
+            "`attribution` must be None or .* got 'shap'",
+        ),
+        (
+            {"attribution": ["gradient"]},
+            "got .'gradient'.. Use None",
+        ),
+        ({"target": "good"}, "`target` must be None without `attribution`, got 'good'"),
+        (
+            {"target": "ugly", "attribution": "gradient"},
+            "must be a label of y, got 'ugly'",
+        ),
+        (
+            {"target": ["bad"], "attribution": "gradient"},
+            "a label of y, got .'bad'",
+        ),
     ],
 )
 def test_wrong_arguments(arguments, message):
@@ -504,7 +516,7 @@ def test_wrong_arguments(arguments, message):
 def test_wrong_calls():
     clf = fitted()
     for call in (clf.explain, clf.faithfulness):
-        with pytest.raises(ValueError, match="X is one str"):
+        with pytest.raises(ValueError, match=r"`X` must be .* got a single str"):
             call("good")
     for call in (clone(clf).explain, clone(clf).faithfulness):
         with pytest.raises(NotFittedError):

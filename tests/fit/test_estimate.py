@@ -60,7 +60,7 @@ def classifier(small, **parameters):
         {"contrastive_epochs": 2, "trainable_layers": 0},
     ],
 )
-@pytest.mark.filterwarnings("ignore:X_unlabeled is not read")
+@pytest.mark.filterwarnings("ignore:`X_unlabeled` is ignored")
 def test_steps_and_tokens_equal_those_of_the_fit(small, parameters, count):
     clf = classifier(small, **parameters)
     estimate = clf.estimate_fit(X, Y, X_unlabeled=MORE)
@@ -150,7 +150,7 @@ def test_estimate_does_not_write_files_or_call_callbacks(small, tmp_path, capfd)
 
 
 def test_estimate_raises_the_errors_of_fit(small):
-    with pytest.raises(ValueError, match="X is one str"):
+    with pytest.raises(ValueError, match=r"`X` must be .* got a single str"):
         classifier(small).estimate_fit("good day", Y)
     with pytest.raises(ValueError, match="max_epochs"):
         classifier(small, max_epochs=0).estimate_fit(X, Y)

@@ -169,7 +169,7 @@ def test_the_stage_learns_the_language(small):
     assert clf.n_iter_ == 1
 
 
-@pytest.mark.filterwarnings("ignore:X_unlabeled is not read")
+@pytest.mark.filterwarnings("ignore:`X_unlabeled` is ignored")
 def test_only_the_language_model_reads_unlabeled_texts(small):
     def proba(**kwargs):
         clf = AttentionFineTuneClassifier(**small, **kwargs)
@@ -270,10 +270,10 @@ def test_padding_does_not_change_joint_training(tiny_encoder):
 
 def test_unread_unlabeled_texts_raise_a_warning(small):
     clf = AttentionFineTuneClassifier(**small | {"max_epochs": 1})
-    with pytest.warns(UserWarning, match="X_unlabeled is not read") as caught:
+    with pytest.warns(UserWarning, match="`X_unlabeled` is ignored") as caught:
         clf.fit(X, Y, X_unlabeled=["cold night"])
     assert caught[0].filename == __file__
     several = MultiTaskClassifier(clf)
-    with pytest.warns(UserWarning, match="X_unlabeled is not read") as caught:
+    with pytest.warns(UserWarning, match="`X_unlabeled` is ignored") as caught:
         several.fit(X, [[label] for label in Y], X_unlabeled=["cold night"])
     assert caught[0].filename == __file__

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Checks of the arguments of explanations."""
+
+import numpy as np
+
+
+def check_attributions(attribution, allowed, *, several=False):
+    """Return the names of attribution methods as a tuple; empty if None.
+
+    Parameters
+    ----------
+    attribution : str, list of str or None
+    allowed : collection of str
+    several : bool, default=False
+        Whether a list of names is accepted.
+
+    Raises
+    ------
+    ValueError
+        If a name is not allowed, or `attribution` is a list and `several` is False.
+    """
+    if attribution is None:
+        return ()
+    is_list = several and isinstance(attribution, (list, tuple))
+    names = attribution if is_list else [attribution]
+    if not all(isinstance(name, str) and name in allowed for name in names):
+        choices = f"{' or '.join(map(repr, allowed))}{' or a list' if several else ''}"
+        raise ValueError(
+            f"`attribution` must be None or {choices}, got {attribution!r:.80}. Use "
+            "None for attention alone."
+        )
+    return tuple(dict.fromkeys(names))
+
+
+def check_target(target, classes, attribution):
+    """Return the index of the class to explain, or None for the predicted class.
+
+    Raises
+    ------
+    ValueError
+        If `target` is not a class, or is passed without `attribution`.
+    """
+    if target is None:
+        return None
+    if attribution is None:
+        raise ValueError(
+            f"`target` must be None without `attribution`, got {target!r:.80}. "
+            "Attention is the same for all classes; pass attribution='gradient' or "
+            "'integrated_gradients' to explain one class."
+        )
+    labels = classes.tolist()
+    if not np.isscalar(target) or target not in labels:
+        raise ValueError(
+            f"`target` must be a label of y, got {target!r:.80}. Use one of "
+            f"{labels!r:.200}."
+        )
+    return labels.index(target)
