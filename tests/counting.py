@@ -48,13 +48,13 @@ class CountingClassifier(AttentionFineTuneClassifier):
         return ["log", *AttentionFineTuneClassifier._get_param_names()]
 
     def fit(self, X, y):
-        train = _lm_stage.train
+        run = _lm_stage.LMStage.run
 
         def counting(*args):
             with open(self.log, "ab", buffering=0) as file:
                 file.write(b"adapted\n")
-            return train(*args)
+            return run(*args)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_lm_stage, "train", counting)
+            patch.setattr(_lm_stage.LMStage, "run", counting)
             return super().fit(X, y)

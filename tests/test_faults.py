@@ -188,7 +188,7 @@ def test_a_loss_that_is_not_finite_stops_the_fit(max_grad_norm, small):
     message = r"The loss is \S+ at step [2-9] of 9 \(learning rate [1-9.]+e\+3\d\)"
     with pytest.raises(FloatingPointError, match=message) as caught:
         clf.fit(X, Y)
-    assert "set learning_rate" in str(caught.value)
+    assert "Set learning_rate" in str(caught.value)
     assert not hasattr(clf, "module_")
 
 

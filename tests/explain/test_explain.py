@@ -20,7 +20,8 @@ from test_families import FAMILIES, save
 from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
 from sklearn_attnft._explain._faithfulness import PERCENTAGES
 from sklearn_attnft._hf import TextTokenizer
-from sklearn_attnft._model._heads import POOLINGS
+from sklearn_attnft._model._encoding import run_encoder
+from sklearn_attnft._model._pooling import POOLINGS
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
 Y = ["good", "bad"] * 12
@@ -169,7 +170,7 @@ def test_token_attention_equals_the_weights_of_the_pooling(pooling, head):
     module = clf.module_
     task = module.tasks[0]
     with torch.no_grad():
-        tokens = task.mix(module.encode(ids, mask)[0])
+        tokens = task.mix(module.encode(ids, mask))
         if head == "lstm":
             tokens, _ = task.recur(tokens, mask.bool())
         tokens = tokens[0]
@@ -193,7 +194,7 @@ def test_token_attention_equals_the_weights_of_the_pooling(pooling, head):
 
 def test_layer_attention_equals_the_weights_of_the_layers():
     clf = fitted(layers=(2, 0))
-    weights = clf.module_.tasks[0].mix.weights.detach().numpy()
+    weights = clf.module_.tasks[0].mix.scores.detach().numpy()
     expected = np.exp(weights) / np.exp(weights).sum()
     np.testing.assert_allclose(clf.layer_attention_, expected, rtol=1e-6)
     assert clf.layer_attention_.sum() == pytest.approx(1)
@@ -274,9 +275,10 @@ def test_each_family_reads_embeddings(family, tmp_path):
     batch = torch.tensor([[2, 9, 10, 3], [2, 8, 3, 0]])
     mask = (batch != 0).long()
     with torch.no_grad():
-        by_ids, _ = clf.module_.encode(batch, mask)
-        embedded = clf.module_.embed(batch)
-        by_embeddings, _ = clf.module_.encode(batch, mask, embeddings=embedded)
+        model = clf.module_
+        by_ids = model.encode(batch, mask)
+        embedded = {"inputs_embeds": model.embed(batch)}
+        by_embeddings = run_encoder(model.encoder, mask, model.layers, **embedded)
     for a, b in zip(by_ids, by_embeddings, strict=True):
         torch.testing.assert_close(a[mask.bool()], b[mask.bool()])
     assert np.isfinite(rows["attribution"]).all()
@@ -293,8 +295,9 @@ def test_attributions_equal_those_of_captum(method):
     blank[0, [0, -1]] = ids[0, [0, -1]]
 
     def forward(embeddings):
-        states, _ = clf.module_.encode(ids, mask, embeddings=embeddings)
-        return clf.module_.attend(states, mask)
+        model, embedded = clf.module_, {"inputs_embeds": embeddings}
+        states = run_encoder(model.encoder, mask, model.layers, **embedded)
+        return model.logits(model.mix_states(states), mask)
 
     point = clf.module_.embed(ids).detach().requires_grad_()
     if method == "gradient":
