@@ -1,17 +1,26 @@
-# Every target makes the virtual environment it needs; `make quickstart` is the first.
+# Each target makes the virtual environment that it needs; `make quickstart` is first.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 METADATA := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: quickstart test test-slow docs bench lint format clean
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+# Tests of the parts that most changes touch; they take less than a minute on two cores.
+FAST := tests/test_house.py tests/data tests/model tests/fit/test_contrastive_stage.py \
+	tests/training/test_loop.py tests/persistence/test_json.py tests/runtime \
+	tests/test_datasets.py
+
+.PHONY: quickstart test test-fast test-slow docs bench lint format clean
 
 quickstart: $(VENV)/.installed-minilm
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(PYTEST) --durations=20
+
+test-fast: $(VENV)/.installed-test
+	$(PYTEST) $(FAST)
 
 test-slow: $(VENV)/.installed-slow
 	$(BIN)/python -m pytest -m slow
@@ -19,7 +28,8 @@ test-slow: $(VENV)/.installed-slow
 docs: $(VENV)/.installed-docs
 	HF_HUB_OFFLINE=1 $(BIN)/python -m sphinx -W --keep-going docs docs/_build/html
 
-# Beside the peers: hours. DATA is a directory of data sets, see benchmarks/README.md.
+# Compare with other packages; it takes hours. DATA is a directory of data sets: see
+# benchmarks/README.md.
 bench: $(VENV)/.installed-bench
 	@test -d "$(DATA)" || { echo "make bench DATA=directory of the data sets"; exit 1; }
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.peers --data $(DATA) --table

@@ -1,8 +1,7 @@
-"""Write one artefact of the present schema: ``python tests/artefacts/make.py``.
+"""Write an artefact of the current schema: ``python tests/artefacts/make.py``.
 
-It is written once, by the version that introduces the schema, and then kept: later
-versions have to load it (``test_frozen.py``). The encoder is that of ``tiny.py`` with
-half its width.
+The version that introduces a schema writes it once. Later versions must load it (see
+``persistence/test_schema.py``). The encoder is that of ``tiny.py`` with half its width.
 """
 
 import json
@@ -48,7 +47,7 @@ def fitted(encoder):
 
 
 def output(estimator):
-    """Return what has to come out again, as lists."""
+    """Return the predictions that a loaded estimator must repeat, as lists."""
     if not hasattr(estimator, "predict_proba"):
         return estimator.transform(TEXTS).tolist()
     probabilities = estimator.predict_proba(TEXTS)
@@ -69,9 +68,9 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         estimators = fitted(tiny.save_tiny_encoder(temporary))
     for name, estimator in estimators.items():
-        # Not the directory of the machine that it was made on.
+        # Without the path of the machine that made it.
         getattr(estimator, "estimator", estimator).encoder = "tiny"
-        estimator._checkpoint["encoder"] = "tiny"
+        estimator._base_model = "tiny"
         (directory / f"{name}.pickle").write_bytes(pickle.dumps(estimator))
         estimator.save(directory / name)
     outputs = {name: output(estimator) for name, estimator in estimators.items()}
