@@ -48,7 +48,13 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_math_renderer = "mathml"
-html_sidebars = {"index": [], "install": [], "quickstart": [], "changes": []}
+html_sidebars = {
+    "index": [],
+    "install": [],
+    "quickstart": [],
+    "changes": [],
+    "development": [],
+}
 html_theme_options = {
     "logo": {"text": "sklearn_attnft"},
     "show_prev_next": True,

@@ -160,15 +160,15 @@ def test_the_badges_are_what_the_package_asks_for():
     options = asked["options"]
     needs = dict(re.findall(r"([\w-]+)>=([\d.]+)", options["install_requires"]))
     needs["python"] = options["python_requires"].removeprefix(">=")
-    licence = asked["metadata"]["license"]
+    license_name = asked["metadata"]["license"]
     badge = r"!\[(.*?)\]\(https://img\.shields\.io/badge/(.*?)-blue\)"
     shown = re.findall(badge, read("README.md"))
     assert len(shown) == 4
     for words, badge in shown:
         name, value = re.split("(?<!-)-(?!-)", unquote(badge).replace("_", " "))
         name, value = name.replace("--", "-"), value.replace("--", "-")
-        if name == "licence":
-            assert words == value == licence
+        if name == "license":
+            assert words == value == license_name
         else:
             assert value == f"≥{needs[name]}"
             assert words.lower() == f"{name} {needs[name]} and newer"
