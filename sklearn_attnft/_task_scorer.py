@@ -12,6 +12,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ._data._validation import check_labels
 from ._data._validation_tasks import check_task, check_tasks
+from ._utils._messages import describe_type
 
 
 class TaskScorer:
@@ -90,7 +91,7 @@ def _multitask(estimator):
         if inner is None:
             raise TypeError(
                 "The estimator of task_scorer must be a fitted MultiTaskClassifier, or "
-                f"a pipeline or search with one, got a {type(estimator).__name__}."
+                f"a pipeline or search with one, got {describe_type(estimator)}."
             )
         model = inner
     return model

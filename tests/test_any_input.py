@@ -151,7 +151,6 @@ VALUES = {
     "lm_epochs": st.integers(0, 1),
     "lm_weight": st.floats(0, 1),
     "contrastive_epochs": st.integers(0, 1),
-    "mask_probability": st.floats(0.01, 0.99),
     "precision": st.just("float32"),
     "device": st.sampled_from(["cpu", "auto", "cuda:7"]),
     "cache": st.just("memory"),

@@ -158,7 +158,7 @@ def test_too_little_memory_to_validate(small, monkeypatch):
 
 @pytest.mark.parametrize(
     ("long_texts", "advice"),
-    [("truncate", "set max_length"), ("window", r"set long_texts='truncate', max_l")],
+    [("truncate", "Set max_length"), ("window", r"Set long_texts='truncate', max_l")],
 )
 @pytest.mark.parametrize(
     "sizes",
@@ -170,7 +170,7 @@ def test_no_memory_for_one_text_says_what_to_set(
 ):
     narrow(0)
     clf = AttentionFineTuneClassifier(**small | sizes, long_texts=long_texts)
-    with pytest.raises(MemoryError, match=f"one text in training: {advice}"):
+    with pytest.raises(MemoryError, match=f"one text in training. {advice}"):
         clf.fit(X, Y)
     assert not hasattr(clf, "module_")
 
@@ -213,7 +213,7 @@ def test_a_collapsed_fit_warns(small):
     multitask = MultiTaskClassifier(clf.set_params(max_epochs=4))
     with pytest.warns(ConvergenceWarning) as caught:
         multitask.fit(["good day"] * 40, {"mood": y, "word": ["a", "b"] * 20})
-    assert "'common' of 'mood'" in str(caught[0].message)
+    assert "'common' of the task 'mood'" in str(caught[0].message)
 
 
 def test_a_fit_of_few_texts_does_not_warn(small):

@@ -30,8 +30,9 @@ from sklearn_attnft._cache import _directory, _fetch
 from sklearn_attnft._cache._directory import DirectoryStore
 from sklearn_attnft._cache._memory import MemoryStore
 from sklearn_attnft._data import _tokens
-from sklearn_attnft._model._text_model import TextModel
+from sklearn_attnft._model._encoding import PlainEncoding
 from sklearn_attnft._runtime import _encoder_cache
+from sklearn_attnft._runtime._device import Machine
 
 X = ["good day", "bad dog", "", "the sun and the rain are fun", "bad dog", "a man"]
 N_DISTINCT = 5
@@ -62,13 +63,13 @@ def encoder(tmp_path):
 @pytest.fixture
 def encoded(monkeypatch):
     """Number of windows in each batch that the encoder has read."""
-    sizes, encode = [], TextModel.encode
+    sizes, encode = [], PlainEncoding.__call__
 
-    def counting(self, input_ids, attention_mask, layers=None):
+    def counting(self, encoder, input_ids, *args):
         sizes.append(len(input_ids))
-        return encode(self, input_ids, attention_mask, layers)
+        return encode(self, encoder, input_ids, *args)
 
-    monkeypatch.setattr(TextModel, "encode", counting)
+    monkeypatch.setattr(PlainEncoding, "__call__", counting)
     return sizes
 
 
@@ -249,11 +250,9 @@ def test_the_type_of_device_and_its_precision_are_in_the_key():
     fitted = extractor(cache="memory").fit(X)
 
     def namespace(device):
-        machine = {"device": torch.device(device), "dtype": torch.float32}
+        machine = Machine(torch.device(device), torch.float32)
         parts = fitted.module_, fitted._spec, fitted._tokenizer
-        return _encoder_cache.features_cache(
-            *parts, machine, fitted.get_params()
-        ).namespace
+        return _encoder_cache.features_cache(*parts, machine, fitted).namespace
 
     assert namespace("cpu") != namespace("cuda")
     assert namespace("cuda:0") == namespace("cuda:1")

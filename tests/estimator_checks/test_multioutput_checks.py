@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.utils.validation import check_is_fitted
 from test_estimator_checks import Bayes
 
-from sklearn_attnft._data._targets import LabelSet
+from sklearn_attnft._data._targets import fit_target
 from sklearn_attnft._data._validation import check_texts, check_weights
 from sklearn_attnft._data._validation_tasks import check_tasks
 from sklearn_attnft.estimator_checks import parametrize_with_text_checks, text_checks
@@ -37,11 +37,11 @@ class Columns(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit(self, texts, columns, name, weights):
         column = columns[name]
-        label_set = LabelSet.of(column, name)
-        labels, present = label_set.encode(column, name)
+        target = fit_target(column, name)
+        labels, present = target.encode(column, name)
         rows = np.flatnonzero(present)
         return self._fit_one(
-            [texts[i] for i in rows], label_set.classes[labels[rows]], weights[rows]
+            [texts[i] for i in rows], target.classes[labels[rows]], weights[rows]
         )
 
     def _fit_one(self, texts, labels, weights):

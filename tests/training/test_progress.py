@@ -291,7 +291,7 @@ class TestCallbacksOfScikitLearn:
         monkeypatch.setattr(_loop._Net, "train_step_single", scarce)
         recorder = Recorder()
         clf = classifier(small).set_callbacks(recorder)
-        with pytest.warns(UserWarning, match="starts anew with micro_batch_size=4"):
+        with pytest.warns(UserWarning, match="starts again with micro_batch_size=4"):
             clf.fit(X, Y)
         assert epochs(recorder.began) == epochs(recorder.ended) == ["classifier"] * 3
 
