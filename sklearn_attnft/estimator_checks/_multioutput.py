@@ -168,7 +168,8 @@ def check_columns_partly_labeled_rows_teach(estimator):
     accuracy = (predicted == y["topic"]).mean()
     assert accuracy > 0.8, (
         f"With labels missing in another column, the accuracy is {accuracy:.2f}, "
-        "expected more than 0.8. Are rows with a missing label dropped from all columns?"
+        "expected more than 0.8. Are rows with a missing label dropped from all "
+        "columns?"
     )
 
 

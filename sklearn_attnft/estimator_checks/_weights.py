@@ -60,8 +60,8 @@ def check_weights_decide(estimator):
         fraction = np.mean(fitted.predict(X) == heavy)
         assert fraction > 0.8, (
             f"With 50 times larger weights for {heavy!r}, a fraction of "
-            f"{fraction:.2f} of the predictions is this label, expected more than 0.8. Are weights "
-            "ignored, or assigned to the wrong rows?"
+            f"{fraction:.2f} of the predictions is this label, expected more than 0.8. "
+            "Are weights ignored, or assigned to the wrong rows?"
         )
 
 
