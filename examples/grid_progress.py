@@ -1,10 +1,10 @@
-"""A grid search whose epochs are shown while it runs, by scikit-learn's progress bars.
+"""Show the epochs of a running grid search with progress bars of scikit-learn.
 
 python examples/grid_progress.py
 python examples/grid_progress.py --encoder DIRECTORY --texts 60
 
-It fits on a part of the support tickets that come with the package, and ends in
-minutes. It needs rich, as scikit-learn's ``ProgressBar`` does.
+The script fits on a part of the support tickets that are included in the package. It
+takes some minutes. The ``ProgressBar`` of scikit-learn requires rich.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from sklearn_attnft.datasets import load_support_tickets
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--encoder", help="name or directory (default: all-MiniLM)")
-    parser.add_argument("--texts", type=int, default=120, help="how many to fit on")
+    parser.add_argument("--texts", type=int, default=120, help="number of texts")
     arguments = parser.parse_args()
 
     X, y = load_support_tickets(subset="train", return_X_y=True)
@@ -31,13 +31,13 @@ def main():
         clf.set_params(encoder=arguments.encoder)
     print(clf.estimate_fit(X, y))
 
-    # A monitor is set on the classifier, the bars on what is outermost.
+    # The monitor belongs to the classifier, and the bars to the outermost estimator.
     monitor = ScoringMonitor(scoring="accuracy")
     clf.set_callbacks(monitor)
     search = GridSearchCV(clf, {"pooling": ["attention", "mean"]}, cv=2)
     search.set_callbacks(ProgressBar()).fit(X, y)
 
-    # Of the last fit: that of the best candidate to all texts.
+    # The last fit is that of the best candidate on all texts.
     for row in monitor.get_logs().data[-clf.max_epochs :]:
         accuracy = row["accuracy"]
         print(f"{row['task_name']} {row['task_id'] + 1}: accuracy {accuracy:.3f}")

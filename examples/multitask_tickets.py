@@ -1,10 +1,10 @@
-"""Topic, urgency and sentiment of support tickets, learned on one encoder.
+"""Learn the topic, urgency and sentiment of support tickets with one encoder.
 
 python examples/multitask_tickets.py
 
-Half of the urgencies are taken away before the fit, as if only some tickets had been
-rated. It prints the accuracy of each label set, beside a model that learns urgency
-alone from the same labels, and some predictions. It ends in minutes.
+Half of the urgency labels are removed before the fit, as if only some tickets had been
+rated. The script prints the accuracy of each task, the accuracy of a model that learns
+only urgency from the same labels, and some predictions. It takes some minutes.
 """
 
 import time
@@ -19,14 +19,14 @@ LABELS = ["topic", "urgency", "sentiment"]
 
 
 def load(subset):
-    """Return texts, and a data frame of labels."""
+    """Return texts and a data frame of labels."""
     return load_support_tickets(
         label=LABELS, subset=subset, return_X_y=True, as_frame=True
     )
 
 
 def main():
-    """Fit both and compare them."""
+    """Fit both models and compare them."""
     X_train, y_train = load("train")
     X_test, y_test = load("test")
     is_rated = np.random.RandomState(0).rand(len(X_train)) < 0.5
@@ -35,7 +35,7 @@ def main():
     template = AttentionFineTuneClassifier(random_state=0, verbose=1)
     start = time.perf_counter()
     shared = MultiTaskClassifier(template, task_sampling="sqrt").fit(X_train, y_train)
-    print(f"three label sets at once: {time.perf_counter() - start:.0f} s")
+    print(f"three tasks together: {time.perf_counter() - start:.0f} s")
     for name in LABELS:
         accuracy = shared.task(name).score(X_test, y_test[name])
         print(f"  {name:>10}: accuracy {accuracy:.3f}")

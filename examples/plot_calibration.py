@@ -2,10 +2,10 @@
 Calibrated probabilities and thresholds
 =======================================
 
-Is a ticket urgent? A probability is worth something if of the tickets with 0.7, seven
-in ten are. And where a missed urgent ticket costs more than a needless look, 0.5 is not
-where to cut. scikit-learn has tools for both, and they take the fine-tuned classifier
-as it is.
+This example predicts whether a ticket is urgent. Probabilities are calibrated if 70%
+of the tickets with a predicted probability of 0.7 are urgent. If a missed urgent ticket
+costs more than an unneeded check, the best threshold is lower than 0.5. scikit-learn
+has tools for both tasks, and they accept the fine-tuned classifier.
 
 The tickets are synthetic, the costs are invented, and the learning rates were chosen on
 the test texts.
@@ -27,7 +27,8 @@ y, y_test = urgency == "high", y_test == "high"
 X_train, X_held, y_train, y_held = X[:420], X[420:], y[:420], y[420:]
 
 # %%
-# One fit, on a part of the texts. The rest is held out for what follows.
+# The classifier is fitted on a part of the texts. The others are held out for
+# calibration and for the choice of the threshold.
 
 clf = AttentionFineTuneClassifier(
     trainable_layers=2,
@@ -39,8 +40,8 @@ clf = AttentionFineTuneClassifier(
 clf.fit(X_train, y_train)
 
 # %%
-# ``FrozenEstimator`` keeps the fitted classifier as it is; one temperature is learned
-# on the texts held out. The log loss tells whether the probabilities are better for it.
+# ``FrozenEstimator`` leaves the fitted classifier unchanged, and one temperature is
+# learned on the held-out texts. A lower log loss means better probabilities.
 
 calibrated = CalibratedClassifierCV(FrozenEstimator(clf), method="temperature")
 calibrated.fit(X_held, y_held)
@@ -52,17 +53,17 @@ for name, probabilities in urgent.items():
     CalibrationDisplay.from_predictions(
         y_test, probabilities, n_bins=6, strategy="quantile", name=name, ax=axes
     )
-axes.set(xlabel="predicted probability of urgent", ylabel="share that is urgent")
+axes.set(xlabel="predicted probability of urgent", ylabel="fraction of urgent tickets")
 
 # %%
-# Say that to miss an urgent ticket costs 5, and to look at one that is not costs 1. The
-# threshold of least cost is found on the texts held out.
+# Assume that a missed urgent ticket costs 5 and an unneeded check costs 1. The
+# threshold with the lowest cost is chosen on the held-out texts.
 
 
 def cost(y_true, y_pred):
-    """Return the cost a ticket."""
-    missed, needless = (y_true & ~y_pred), (~y_true & y_pred)
-    return (5 * missed.sum() + needless.sum()) / len(y_true)
+    """Return the cost per ticket."""
+    missed, unneeded = (y_true & ~y_pred), (~y_true & y_pred)
+    return (5 * missed.sum() + unneeded.sum()) / len(y_true)
 
 
 tuned = TunedThresholdClassifierCV(
@@ -73,8 +74,8 @@ tuned = TunedThresholdClassifierCV(
 )
 tuned.fit(X_held, y_held)
 print(f"threshold {tuned.best_threshold_:.2f}")
-print(f"cost a ticket at 0.5: {cost(y_test, urgent['calibrated'] > 0.5):.3f}")
-print(f"cost a ticket at the threshold: {cost(y_test, tuned.predict(X_test)):.3f}")
+print(f"cost per ticket at 0.5: {cost(y_test, urgent['calibrated'] > 0.5):.3f}")
+print(f"cost per ticket at threshold: {cost(y_test, tuned.predict(X_test)):.3f}")
 
 # %%
 
@@ -82,7 +83,7 @@ thresholds = np.linspace(0.02, 0.98, 49)
 costs = [cost(y_test, urgent["calibrated"] >= threshold) for threshold in thresholds]
 figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
 axes.plot(thresholds, costs)
-axes.axvline(tuned.best_threshold_, color="C1", label="found on texts held out")
-axes.axvline(0.5, color="grey", linestyle=":", label="0.5")
-axes.set(xlabel="threshold", ylabel="cost a ticket, test texts")
+axes.axvline(tuned.best_threshold_, color="C1", label="chosen on held-out texts")
+axes.axvline(0.5, color="gray", linestyle=":", label="0.5")
+axes.set(xlabel="threshold", ylabel="cost per ticket, test texts")
 axes.legend()

@@ -1,11 +1,11 @@
 """
-Text beside numbers in a ColumnTransformer
-==========================================
+Texts and numbers in a ColumnTransformer
+========================================
 
-A table with a column of texts and columns of numbers: the extractor takes the one, a
-scaler the others. Here the numbers are counted from the texts (length, exclamation
-marks, capitals), to see whether the features of the encoder lack them when urgency is
-predicted.
+In a table with a column of texts and columns of numbers, the extractor transforms the
+texts and a scaler transforms the numbers. Here the numbers are counts from the texts:
+characters, exclamation marks and words in capitals. The example tests whether they
+improve the prediction of urgency compared with the features of the encoder alone.
 
 The tickets are synthetic.
 """
@@ -27,8 +27,7 @@ frame["capitals"] = frame["text"].str.count(r"\b[A-Z]{2,}\b")
 print(frame.groupby("urgency")[["characters", "exclamations", "capitals"]].mean())
 
 # %%
-# The column of texts is picked by its name, ``"text"``; a list of names would be a
-# table of one column.
+# The name ``"text"`` selects the column of texts as a Series.
 
 numbers = (StandardScaler(), ["characters", "exclamations", "capitals"])
 text = (TransformerFeatureExtractor(cache="memory"), "text")
@@ -44,15 +43,15 @@ for name, transformer in columns.items():
     print(f"{name:>18}: {scores[name].mean():.3f}")
 
 # %%
-# A point for each fold. Where the folds of two columns overlap, do not speak of a
-# difference.
+# Each point is a fold. Small differences between overlapping sets of points are not
+# reliable.
 
 figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
 for row, values in enumerate(scores.values()):
     axes.plot(values, [row] * len(values), "o", alpha=0.6)
 most_frequent = frame["urgency"].value_counts(normalize=True).max()
 axes.axvline(
-    most_frequent, color="grey", linestyle=":", label="the most frequent class"
+    most_frequent, color="gray", linestyle=":", label="the most frequent class"
 )
 axes.set_yticks(range(len(scores)), scores)
 axes.set(xlabel="accuracy of urgency, 5 folds", ylim=(-0.5, len(scores) - 0.5))

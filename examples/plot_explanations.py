@@ -1,11 +1,12 @@
 """
-Explanations, and what they are worth
-=====================================
+Explanations and their faithfulness
+===================================
 
-Attention says which words a prediction was made of. Whether these words decide it is
-another question, which can be measured: take them away, and predict again.
+Attention shows which words are weighted most in a prediction. It does not show whether
+these words determine the prediction. This can be measured: remove the words and predict
+again.
 
-The tickets are synthetic, and full of words that give the topic away.
+The tickets are synthetic, and many of their words identify the topic.
 """
 
 import matplotlib.pyplot as plt
@@ -28,35 +29,35 @@ clf.fit(X_train, y_train)
 print(f"accuracy {clf.score(X_test, y_test):.3f}")
 
 # %%
-# What was read
-# -------------
+# Attended words
+# --------------
 #
-# The darker a word, the more of the context vector is its own. Hover over it for its
-# share.
+# The darker a word, the larger its fraction of the attention. The fraction is shown
+# when the mouse pointer is over the word.
 
 AttentionDisplay.from_estimator(clf, X_test[:3], words=True)
 
 # %%
-# The same as numbers, beside what each word adds to the score of the predicted class
-# (the gradient times the embedding).
+# The table shows the same values together with the attribution of each word, which is
+# the gradient of the predicted class's score times the embedding.
 
 words = clf.explain(X_test[:3], attribution="gradient", words=True)
 words.sort_values("token_attention", ascending=False).head(10).round(3)
 
 # %%
-# Which layers
-# ------------
+# Attended layers
+# ---------------
 
 LayerAttentionDisplay.from_estimator(clf)
 plt.show()
 
 # %%
-# Does it decide?
-# ---------------
+# Faithfulness
+# ------------
 #
-# Comprehensiveness is the fall of the predicted probability when the first words of a
-# ranking are taken out of the text: high is good. Sufficiency is its fall when nothing
-# else is left: low is good. Only beside a random ranking do they say something.
+# Comprehensiveness is the drop of the predicted probability when the top words of a
+# ranking are removed from the text. Higher is better. Sufficiency is the drop when only
+# these words are kept. Lower is better. Compare both with those of a random ranking.
 
 scores = clf.faithfulness(
     X_test[:40], attribution="gradient", n_random=2, random_state=0
@@ -64,12 +65,10 @@ scores = clf.faithfulness(
 means = scores.drop(columns="sample").groupby("ranking").agg(["mean", "sem"])
 
 fig, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrained")
-for ax, (measure, good) in zip(
-    axes, [("comprehensiveness", "high"), ("sufficiency", "low")], strict=True
+for ax, (measure, better) in zip(
+    axes, [("comprehensiveness", "higher"), ("sufficiency", "lower")], strict=True
 ):
-    of_measure = means[measure]
-    ax.barh(
-        of_measure.index, of_measure["mean"], xerr=of_measure["sem"], color="#0072B2"
-    )
-    ax.set(title=f"{measure} ({good} is good)", xlabel="fall of the probability")
+    drops = means[measure]
+    ax.barh(drops.index, drops["mean"], xerr=drops["sem"], color="#0072B2")
+    ax.set(title=f"{measure} ({better} is better)", xlabel="drop of the probability")
 plt.show()

@@ -2,10 +2,11 @@
 Features and logistic regression
 ================================
 
-An encoder that stays as it is turns each text into 384 numbers; a logistic regression
-learns the topic from them. How many labels does that need, beside TF-IDF?
+A frozen encoder transforms each text into 384 features, and a logistic regression
+learns the topic from them. The example compares the accuracy with that of TF-IDF for
+different numbers of labels.
 
-The tickets are synthetic: read the shape of the curves, not their height.
+The tickets are synthetic, so the accuracies do not apply to real texts.
 """
 
 import matplotlib.pyplot as plt
@@ -21,8 +22,8 @@ X_train, y_train = load_support_tickets(subset="train", return_X_y=True)
 X_test, y_test = load_support_tickets(subset="test", return_X_y=True)
 
 # %%
-# Two pipelines on ever more labels. With ``cache="memory"`` the encoder reads each text
-# once, though it is in several training sets.
+# Both pipelines are fitted on increasing numbers of labels. With ``cache="memory"``,
+# each text is encoded once, although it is in several training sets.
 
 models = {
     "features of the encoder": make_pipeline(
@@ -39,19 +40,19 @@ figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 for name, model in models.items():
     scores = [model.fit(X_train[:n], y_train[:n]).score(X_test, y_test) for n in sizes]
     axes.plot(sizes, scores, marker="o", label=name)
-axes.set(xscale="log", xlabel="texts with a label", ylabel="accuracy on the test texts")
+axes.set(xscale="log", xlabel="labeled texts", ylabel="accuracy on the test texts")
 axes.set_xticks(sizes, sizes)
 axes.minorticks_off()
 axes.legend()
 
 # %%
-# Each text was encoded once, and found again in the cache after that.
+# Each text was encoded once and then read from the cache.
 
 features = models["features of the encoder"]
 print(features[0].cache_info())
 
 # %%
-# What is confused with what, with all labels:
+# The confusion matrix with all labels:
 
 ConfusionMatrixDisplay.from_estimator(
     features, X_test, y_test, cmap="Blues", xticks_rotation=45

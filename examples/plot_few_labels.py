@@ -1,16 +1,17 @@
 """
-Few labels, and texts without any
-=================================
+Few labeled texts and many unlabeled texts
+==========================================
 
-Ten labels a topic, and texts that nobody has labelled. Does it help to fine-tune the
-encoder as a language model on all texts first? That is ``lm_epochs``, the paper's
-sequential method; ``lm_weight``, its joint method, is called in the same way. Or to
-learn from pairs of labelled texts whether they are of one topic? That is
-``contrastive_epochs``.
+This example has ten labeled texts per topic and additional unlabeled texts. It compares
+three methods. The first uses the labels only. The second fine-tunes the encoder as a
+language model on all texts first (``lm_epochs``, the sequential method of the paper).
+The joint method of the paper (``lm_weight``) is used in the same way. The third trains
+the encoder on pairs of labeled texts to recognize pairs of the same topic
+(``contrastive_epochs``).
 
 The tickets are synthetic, the runs are short, and the learning rates were chosen on the
-test texts: this shows how it is done. One seed on
-248 test texts cannot say which is better; the bars show how wide the doubt is.
+test texts. The example shows how to use the methods. One seed and 248 test texts are
+not enough to rank them, as the error bars show.
 """
 
 import time
@@ -24,15 +25,15 @@ from sklearn_attnft.datasets import load_support_tickets
 X, y = load_support_tickets(subset="train", return_X_y=True)
 X_test, y_test = load_support_tickets(subset="test", return_X_y=True)
 by_topic = [np.flatnonzero(y == topic) for topic in np.unique(y)]
-labelled = np.concatenate([rows[:10] for rows in by_topic])
-X_few, y_few = X[labelled], y[labelled]
-X_unlabeled = np.delete(X, labelled)[:210]
-print(f"{len(X_few)} texts with a label, {len(X_unlabeled)} without")
+labeled = np.concatenate([rows[:10] for rows in by_topic])
+X_few, y_few = X[labeled], y[labeled]
+X_unlabeled = np.delete(X, labeled)[:210]
+print(f"{len(X_few)} labeled texts, {len(X_unlabeled)} unlabeled texts")
 
 # %%
-# Three fits. The texts without labels go into ``fit`` beside the others; no label of
-# theirs is seen. What the pairs teach is in the last layer, which is then left as it
-# is: only attention and head are trained on it.
+# The unlabeled texts are an additional argument of ``fit``. The training on pairs
+# adapts the hidden states of the last layer. Therefore the third method uses this layer
+# only, freezes the encoder and trains the attention and the head.
 
 common = {
     "trainable_layers": 2,
@@ -42,7 +43,7 @@ common = {
     "batch_size": 16,
     "random_state": 0,
 }
-ways = {
+methods = {
     "labels only": {},
     "language model first": {"lm_epochs": 1},
     "pairs first": {
@@ -54,7 +55,7 @@ ways = {
     },
 }
 fitted, accuracies = {}, {}
-for name, parameters in ways.items():
+for name, parameters in methods.items():
     clf = AttentionFineTuneClassifier(**common | parameters)
     more = {"X_unlabeled": X_unlabeled} if "lm_epochs" in parameters else {}
     start = time.perf_counter()
@@ -63,18 +64,18 @@ for name, parameters in ways.items():
     print(f"{name}: {accuracies[name]:.3f}, {time.perf_counter() - start:.0f} s")
 
 # %%
-# How well the language model guesses masked words is in ``history_``, as perplexity on
-# texts that were held out. In the hundreds and above, as here, it has not learned much:
-# the texts are few, and it reads them once.
+# ``history_`` has the perplexity of the language model on held-out texts, which
+# measures how well it predicts masked words. Values in the hundreds or above, as here,
+# mean that it has learned little from one epoch on few texts.
 
 for row in fitted["language model first"].history_:
     if row["stage"] == "language model":
         print(f"epoch {row['epoch']}: perplexity {row['valid_perplexity']:.0f}")
 
 # %%
-# Accuracy with its standard error, which is that of a share of 248 texts:
+# The accuracies with their binomial standard errors:
 
-names = list(ways)
+names = list(methods)
 scores = np.array([accuracies[name] for name in names])
 errors = np.sqrt(scores * (1 - scores) / len(X_test))
 figure, axes = plt.subplots(figsize=(7, 2), layout="constrained")

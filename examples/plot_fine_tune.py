@@ -2,12 +2,12 @@
 Fine-tune a classifier
 ======================
 
-The top two blocks of the encoder, attention and head are trained on the topics of the
-tickets. Validation texts show how far the training has come.
+The top two blocks of the encoder, the attention and the head are trained on the topics
+of the tickets. Validation scores show the progress of the training.
 
-The tickets are synthetic, and two blocks and 500 texts were chosen so that this page is
-made quickly. The learning rates were chosen on the test texts: its score flatters.
-Measured accuracies are in the user guide.
+The tickets are synthetic. Two blocks and 500 texts were chosen so that the example runs
+quickly. The learning rates were chosen on the test texts, so the scores are optimistic.
+The user guide reports accuracies on other data.
 """
 
 import matplotlib.pyplot as plt
@@ -22,8 +22,8 @@ X_train, y_train = X_train[:500], y_train[:500]
 X_test, y_test = load_support_tickets(subset="test", return_X_y=True)
 
 # %%
-# The test texts are only watched here: nothing is decided by them, since
-# ``early_stopping`` is off.
+# The test texts are scored after each epoch. They do not influence the training,
+# because ``early_stopping`` is off.
 
 clf = AttentionFineTuneClassifier(
     trainable_layers=2,
@@ -45,14 +45,14 @@ right.plot(epochs, history["valid_accuracy"], marker="o", color="C1")
 right.set(xlabel="epoch", ylabel="accuracy on the validation texts", xticks=epochs)
 
 # %%
-# Which topics are found:
+# Precision and recall of each topic:
 
 probabilities = clf.predict_proba(X_test)
 predicted = clf.classes_[probabilities.argmax(axis=1)]
 print(classification_report(y_test, predicted, digits=3))
 
 # %%
-# The mistakes of which it is surest: some of them are labels that one may argue about.
+# The errors with the highest probabilities. Some of these labels are debatable.
 
 wrong = pd.DataFrame(
     {

@@ -2,9 +2,9 @@
 Grid search that encodes each text once
 =======================================
 
-A search over what follows a frozen encoder runs the same texts through it for each
-candidate and fold. With ``cache`` they are encoded once, also over candidates of the
-extractor that share options, and the search takes the time of the classifiers.
+A grid search over a classifier on a frozen encoder encodes the same texts for each
+candidate and fold. With ``cache``, each text is encoded once for all candidates with
+the same options of the encoder. The remaining time is that of the classifiers.
 
 The tickets are synthetic.
 """
@@ -24,7 +24,7 @@ X, y = load_support_tickets(subset="train", return_X_y=True)
 X, y = X[:300], y[:300]
 
 # %%
-# Two poolings, five strengths of regularisation and three folds are 30 fits, and 30
+# Two poolings, five strengths of regularization and three folds make 30 fits and 30
 # predictions.
 
 model = Pipeline(
@@ -38,19 +38,20 @@ grid = {
     "classify__C": [0.1, 1.0, 10.0, 100.0, 1000.0],
 }
 search = GridSearchCV(model, grid, cv=3)
-for attempt in ("the first search", "the same again"):
+for attempt in ("first search", "second search"):
     start = time.perf_counter()
     search.fit(X, y)
     print(f"{attempt}: {time.perf_counter() - start:.1f} s")
 
 # %%
-# In the second nothing was encoded; the last fit, on all texts, found all of them:
+# The second search encoded no texts. Its last fit, on all texts, read all of them from
+# the cache:
 
 print(search.best_params_)
 print(search.best_estimator_["features"].cache_info())
 
 # %%
-# The table of the search:
+# The mean accuracy of each candidate:
 
 results = pd.DataFrame(search.cv_results_)
 table = results.pivot(
@@ -65,6 +66,6 @@ axes.set_yticks(range(len(table.index)), table.index)
 axes.set(xlabel="C", ylabel="pooling")
 for row, scores in enumerate(table.to_numpy()):
     for column, score in enumerate(scores):
-        colour = "black" if image.norm(score) > 0.5 else "white"
-        axes.text(column, row, f"{score:.3f}", ha="center", va="center", color=colour)
+        color = "black" if image.norm(score) > 0.5 else "white"
+        axes.text(column, row, f"{score:.3f}", ha="center", va="center", color=color)
 figure.colorbar(image, label="accuracy, 3 folds")

@@ -1,13 +1,13 @@
 """
-Texts that are longer than max_length
-=====================================
+Texts longer than max_length
+============================
 
-A text of more than ``max_length`` tokens loses its middle, or is read whole in windows
-that overlap. Here ``max_length`` is set far too low on purpose, to see what each way
-keeps.
+A text of more than ``max_length`` tokens is truncated in the middle or encoded in
+overlapping windows. Here ``max_length`` is set too low on purpose, to compare the two
+methods.
 
-The tickets are synthetic, and short: on documents of pages the difference may be
-another.
+The tickets are synthetic and short. On long documents, the differences can be larger or
+smaller.
 """
 
 import time
@@ -24,7 +24,7 @@ X_test, y_test = load_support_tickets(subset="test", return_X_y=True)
 X_train, y_train = X_train[:300], y_train[:300]
 
 # %%
-# ``fit`` warns of texts that are cut, and says how many.
+# ``fit`` warns about truncated texts and reports their number.
 
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
@@ -33,8 +33,8 @@ print(caught[0].message)
 print(f"truncated_fraction_ = {short.truncated_fraction_:.3f}")
 
 # %%
-# Three ways to read, at two lengths. What windows read is all of a text, but no window
-# sees more than ``max_length`` tokens at once.
+# Truncation and windows are compared at two lengths, and with a ``max_length`` that is
+# long enough. Windows cover the whole text, but each has at most ``max_length`` tokens.
 
 rows = []
 for max_length in (16, 32):

@@ -2,11 +2,11 @@
 Topics without labels
 =====================
 
-What is in a heap of texts that nobody has sorted? KMeans on the features of the encoder
-puts like texts together, and the words that a cluster has more often than the others (a
-TF-IDF in which a cluster is one document) name it.
+This example finds topics in unlabeled texts. KMeans clusters the features of the
+encoder. The name of a cluster consists of the words that are more frequent in it than
+in the others, which is a TF-IDF in which each cluster is one document.
 
-The tickets are synthetic. Their topics are known, and are looked at only in the end.
+The tickets are synthetic. Their topics are used at the end only, for comparison.
 """
 
 import matplotlib.pyplot as plt
@@ -23,34 +23,37 @@ from sklearn_attnft.datasets import load_support_tickets
 
 X, topics = load_support_tickets(subset="train", return_X_y=True)
 extractor = TransformerFeatureExtractor(cache="memory")
-features = normalize(extractor.fit_transform(X))  # lengths aside, angles only
+features = normalize(extractor.fit_transform(X))  # compare angles only
 clusters = KMeans(7, n_init=10, random_state=0).fit_predict(features)
 
 # %%
-# The words of a cluster: their share in it, times the logarithm of how rare they are
-# over all clusters (Grootendorst 2022, arXiv 2203.05794).
+# The weight of a word in a cluster is its relative frequency in the cluster times the
+# logarithm of its inverse frequency in all clusters (Grootendorst 2022, arXiv
+# 2203.05794).
 
 vectorizer = CountVectorizer(
     stop_words="english", min_df=3, token_pattern=r"\b[a-z]{3,}\b"
 )
 counts = vectorizer.fit_transform(X)
-of_cluster = np.stack([counts[clusters == k].sum(axis=0).A1 for k in range(7)])
-share = of_cluster / of_cluster.sum(axis=1, keepdims=True)
-weight = share * np.log1p(of_cluster.sum() / 7 / of_cluster.sum(axis=0))
+word_counts = np.stack([counts[clusters == k].sum(axis=0).A1 for k in range(7)])
+frequency = word_counts / word_counts.sum(axis=1, keepdims=True)
+weight = frequency * np.log1p(word_counts.sum() / 7 / word_counts.sum(axis=0))
 words = vectorizer.get_feature_names_out()
 names = [", ".join(words[np.argsort(-row)[:6]]) for row in weight]
 for k, name in enumerate(names):
     print(f"{k} ({(clusters == k).sum():3d} texts): {name}")
 
 # %%
-# Beside the topics that people gave: account, billing and delivery have a cluster each,
-# the others are spread over several. 0 would be chance, 1 the same partition.
+# Compared with the labels, account, billing and delivery have a cluster each, and the
+# other topics are spread over several clusters. An adjusted Rand index of 0 is expected
+# by chance, and 1 means equal partitions.
 
 print(f"adjusted Rand index {adjusted_rand_score(topics, clusters):.2f}")
 print(pd.crosstab(pd.Series(clusters, name="cluster"), pd.Series(topics, name="topic")))
 
 # %%
-# Two directions of the 384, as a picture: neighbours in it need not be neighbours.
+# The first two principal components of the 384 features. Texts that are close in the
+# plot can be distant in the full space.
 
 plane = PCA(2).fit_transform(features)
 figure, axes = plt.subplots(figsize=(7, 5.5), layout="constrained")

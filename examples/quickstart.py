@@ -1,12 +1,13 @@
-"""Fine-tune a language model on texts with labels, and compare it with TF-IDF.
+"""Fine-tune a language model on labeled texts and compare it with TF-IDF.
 
 python examples/quickstart.py
 python examples/quickstart.py --train FILE --test FILE --text COLUMN --label COLUMN
 
-Without arguments it runs on the support tickets that come with the package; with them
-on any CSV files (gzip too). It prints a classification report of
-AttentionFineTuneClassifier beside one of TF-IDF and logistic regression, writes the
-fitted model, and has a new process load it and predict.
+Without arguments, the script uses the support tickets that are included in the package.
+With arguments, it reads any CSV files, also with gzip compression. It prints
+classification reports of AttentionFineTuneClassifier and of TF-IDF with logistic
+regression, and writes the fitted model. A new process then loads the model and
+predicts.
 """
 
 import argparse
@@ -35,20 +36,22 @@ for text, label in zip(texts, model.predict(texts)):
 
 
 def read_csv(path, text, label):
-    """Read a column of texts and one of labels."""
+    """Read a column of texts and a column of labels."""
     opened = gzip.open if path.endswith(".gz") else open
     csv.field_size_limit(2**31 - 1)  # long texts
     with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         for column in (text, label):
             if column not in (reader.fieldnames or []):
-                sys.exit(f"{path} has no column {column!r}, but {reader.fieldnames}")
+                sys.exit(
+                    f"{path} must have a column {column!r}, got {reader.fieldnames}"
+                )
         rows = list(reader)
     return [row[text] for row in rows], [row[label] for row in rows]
 
 
 def load(arguments):
-    """Return training texts and labels, test texts and labels."""
+    """Return training texts and labels, then test texts and labels."""
     if arguments.train is None:
         parts = ("train", "test")
         loaded = [load_support_tickets(subset=part, return_X_y=True) for part in parts]
@@ -60,7 +63,7 @@ def load(arguments):
 
 
 def fit_and_report(name, model, X_train, y_train, X_test, y_test):
-    """Fit, predict, print; return the accuracy."""
+    """Fit, predict and print a report. Return the accuracy."""
     start = time.perf_counter()
     model.fit(X_train, y_train)
     fitted = time.perf_counter()
@@ -73,7 +76,9 @@ def fit_and_report(name, model, X_train, y_train, X_test, y_test):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--train", help="CSV file, .gz too (default: the tickets)")
+    parser.add_argument(
+        "--train", help="CSV file, optionally .gz (default: the tickets)"
+    )
     parser.add_argument("--test", help="CSV file with the same columns")
     parser.add_argument("--text", default="text", help="column of texts")
     parser.add_argument("--label", default="label", help="column of labels")
@@ -81,7 +86,7 @@ def main():
     parser.add_argument("--random-state", type=int, default=0)
     arguments = parser.parse_args()
     if (arguments.train is None) != (arguments.test is None):
-        parser.error("--train and --test go together")
+        parser.error("--train and --test must be given together")
 
     X_train, _, X_test, _ = data = load(arguments)
     print(f"{len(X_train)} training texts, {len(X_test)} test texts")

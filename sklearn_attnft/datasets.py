@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A small corpus to try things on."""
+"""A small corpus for examples and tests."""
 
 import csv
 from importlib import resources
@@ -18,15 +18,15 @@ Synthetic support tickets
 
 {n} messages to the customer service of invented companies (an outdoor shop, a software
 firm, a network operator, a marketplace, a travel agency and others), written for this
-package. None of them is real, and no person or product in them is. Each was written by
-itself, with the typos and moods of people; none is made from a template.
+package. The messages, persons and products are fictitious. Each message was written
+individually, with typos and emotions as in real messages, and without a template.
 
-Three label sets on the same texts: ``topic`` (account, billing, bug, delivery, feature,
-howto, returns), ``urgency`` (low, normal, high) and ``sentiment`` (negative, neutral,
-positive). The split into {n_train} training and {n_test} test texts is fixed.
+The texts have labels for three tasks: ``topic`` (account, billing, bug, delivery,
+feature, howto, returns), ``urgency`` (low, normal, high) and ``sentiment`` (negative,
+neutral, positive). The split into {n_train} training and {n_test} test texts is fixed.
 
-The corpus is for examples and tests that need no download. It says nothing about how
-well a method does on real mail: do not publish benchmarks on it.
+The corpus is for examples and tests that need no download. Scores on it do not show how
+well a method works on real messages. Do not publish benchmarks on it.
 """
 
 
@@ -42,34 +42,41 @@ well a method does on real mail: do not publish benchmarks on it.
 def load_support_tickets(
     *, label="topic", subset="all", return_X_y=False, as_frame=False
 ):
-    """Load the synthetic support tickets that come with the package.
+    """Load the synthetic support tickets that are included in the package.
 
     Parameters
     ----------
     label : {"topic", "urgency", "sentiment"} or list of them, default="topic"
-        Which labels are the target: one label set, or several as columns.
+        Task or tasks whose labels are the target. Several tasks become columns.
     subset : {"train", "test", "all"}, default="all"
-        Which part of the fixed split; "all" is the training part, then the test part.
+        Part of the fixed split to return. "all" returns the training part followed by
+        the test part.
     return_X_y : bool, default=False
-        Return ``(data, target)`` instead of a Bunch.
+        Whether to return ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
-        Return pandas objects; needs pandas.
+        Whether to return pandas objects. This requires pandas.
 
     Returns
     -------
     tickets : Bunch
-        ``data``, the texts: ndarray of object, shape (n_samples,), or Series;
-        ``target``: ndarray of object, shape (n_samples,) or (n_samples, n_labels), or
-        Series or DataFrame; ``target_names``: sorted classes, a dict by label if there
-        are several; ``frame``: DataFrame of texts and all labels, if `as_frame`;
-        ``DESCR`` and ``filename``.
+        An object with these attributes:
+
+        - ``data``: the texts, an ndarray of object of shape (n_samples,) or a Series.
+        - ``target``: the labels, an ndarray of object of shape (n_samples,) or
+          (n_samples, n_labels), or a Series or DataFrame.
+        - ``target_names``: the sorted classes, or a dict of them for several tasks.
+        - ``frame``: a DataFrame of the texts and all labels if `as_frame`, else None.
+        - ``DESCR``: a description of the corpus.
+        - ``filename``: the path of the data file.
+
+        If `return_X_y` is True, the tuple ``(data, target)`` is returned.
 
     Raises
     ------
     ValueError
-        If `label` or `subset` is none of those above.
+        If `label` or `subset` is not one of the values above.
     ImportError
-        If `as_frame` and pandas is not installed.
+        If `as_frame` is True and pandas is not installed.
 
     Examples
     --------
@@ -81,7 +88,9 @@ def load_support_tickets(
     several = not isinstance(label, str)
     names = [str(name) for name in label] if several else [label]
     if not names or not set(names) <= set(LABELS):
-        raise ValueError(f"label={label!r} must be among {', '.join(LABELS)}.")
+        raise ValueError(
+            f"`label` must be one or several of {', '.join(LABELS)}, got {label!r}."
+        )
     path = resources.files(__package__) / "data" / _FILE
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

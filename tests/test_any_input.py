@@ -1,7 +1,7 @@
-"""Whatever is passed, it is computed or refused in a sentence of ours.
+"""Any input gives a result or an error message of this package or scikit-learn.
 
-More examples than in the daily run: ``pytest tests/test_any_input.py
---hypothesis-profile=many`` (5,000 of texts, 2,000 of parameters and labels).
+``pytest tests/test_any_input.py --hypothesis-profile=many`` runs more examples: 5,000
+of texts, and 2,000 of parameters and labels.
 """
 
 import json
@@ -41,7 +41,7 @@ def clf():
     ).fit(X, Y)
 
 
-# Letters of any script, controls, lone surrogates, joiners, and what looks special.
+# Any script, control characters, lone surrogates, joiners and special tokens.
 odd_ones = st.sampled_from("\x00\u200d\u202e\ud800\udfff\ufeff\U0001f600")
 characters = st.characters() | odd_ones
 pieces = characters | st.sampled_from(["[SEP]", "[MASK]", "[PAD]", "##", " ", "good"])
@@ -50,7 +50,7 @@ any_texts = st.lists(st.lists(pieces, max_size=30).map("".join), min_size=1, max
 
 @settings(max_examples=5000 if IS_MANY else 60)
 @given(any_texts)
-def test_any_text_has_probabilities_alone_and_in_company(clf, texts):
+def test_any_text_has_the_same_probabilities_alone_and_in_a_batch(clf, texts):
     probabilities = clf.predict_proba(texts)
     assert np.isfinite(probabilities).all()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-12)
@@ -58,8 +58,8 @@ def test_any_text_has_probabilities_alone_and_in_company(clf, texts):
         np.testing.assert_allclose(clf.predict_proba([text])[0], row, atol=1e-5)
 
 
-def test_special_tokens_of_a_user_are_plain_text(clf):
-    # Were they read as special tokens, "[PAD]" would be as good as nothing.
+def test_special_tokens_in_a_text_are_plain_text(clf):
+    # As a special token, "[PAD]" would be masked and change nothing.
     for token in ("[PAD]", "[SEP]", "[MASK]", "[CLS]"):
         spaced = clf.predict_proba([f"good {token} day"])
         assert not np.allclose(spaced, clf.predict_proba(["good day"]), atol=1e-4)
@@ -67,7 +67,7 @@ def test_special_tokens_of_a_user_are_plain_text(clf):
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory):
-    """Directory of an encoder whose tokenizer puts nothing around a text."""
+    """Return the directory of an encoder whose tokenizer adds no special tokens."""
     directory = tmp_path_factory.mktemp("bare")
     tiny.save_tiny_encoder(directory)
     path = directory / "tokenizer.json"
@@ -80,7 +80,7 @@ def bare(tmp_path_factory):
 @pytest.mark.parametrize(
     "params", [{}, {"head": "lstm", "lm_weight": 0.1}, {"lm_epochs": 1}], ids=str
 )
-def test_an_empty_text_where_no_tokens_are_special(params, bare, small):
+def test_an_empty_text_works_without_special_tokens(params, bare, small):
     small |= {"encoder": bare, "max_length": 64}
     clf = AttentionFineTuneClassifier(**small, **params)
     clf.fit([*X, "", " "], [*Y, "good", "bad"])
@@ -95,7 +95,7 @@ def test_an_empty_text_where_no_tokens_are_special(params, bare, small):
         assert clf.explain(["", "good day"])["sample"].tolist() == [1, 1]
 
 
-def test_a_megabyte_in_one_text_and_many_twins(clf):
+def test_a_text_of_a_megabyte_and_many_duplicates_are_predicted(clf):
     long = "good bad " * 110_000
     assert np.isfinite(clf.predict_proba([long, "good"])).all()
     read = []
@@ -171,7 +171,7 @@ def test_any_parameters_and_labels_fit_or_are_refused(params, mistake, y, weight
     params = {"max_length": 16, "encoder": tiny.ENCODER, **params, **mistake}
     for epochs in {"lm_epochs", "contrastive_epochs"} & mistake.keys():
         if mistake[epochs] in range(2, 101):
-            params[epochs] = 1  # a hundred is no mistake, but takes its time
+            params[epochs] = 1  # a valid number, but slow
     clf = AttentionFineTuneClassifier(**params, max_epochs=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -189,7 +189,7 @@ def test_any_parameters_and_labels_fit_or_are_refused(params, mistake, y, weight
 
 
 def refusal_of(clf, texts, y, weights):
-    """Fit; return the error that says why not, of the kinds that may be."""
+    """Fit and return the error if it has an expected type, else None."""
     try:
         clf.fit(texts, y, sample_weight=weights)
     except (ValueError, TypeError, FloatingPointError) as error:
@@ -198,7 +198,7 @@ def refusal_of(clf, texts, y, weights):
 
 
 @pytest.mark.parametrize("n_threads", [8])
-def test_one_classifier_in_many_threads(clf, n_threads):
+def test_one_classifier_predicts_the_same_in_many_threads(clf, n_threads):
     texts = [f"good day number {i} {'rain ' * (i % 30)}" for i in range(40)]
     expected = [clf.predict_proba([text]) for text in texts]
     start = threading.Barrier(n_threads)
@@ -212,7 +212,7 @@ def test_one_classifier_in_many_threads(clf, n_threads):
             np.testing.assert_array_equal(found, expected)
 
 
-def test_tables_of_pyarrow_are_texts(clf):
+def test_pyarrow_tables_and_arrays_are_accepted_as_texts(clf):
     for texts in (pa.table({"text": X}), pa.chunked_array([X[:5], X[5:]])):
         np.testing.assert_array_equal(clf.predict_proba(texts), clf.predict_proba(X))
     with pytest.raises(ValueError, match="data frame with 2 columns"):
@@ -232,7 +232,7 @@ def explained(clf):
     ],
     ids=lambda context: type(context).__name__,
 )
-def test_the_users_torch_contexts_change_nothing(clf, around):
+def test_torch_contexts_of_the_user_do_not_change_results(clf, around):
     with around:
         fitted = sklearn.clone(clf).fit(X, Y)
         loaded = pickle.loads(pickle.dumps(clf))
@@ -252,7 +252,7 @@ def test_the_users_torch_contexts_change_nothing(clf, around):
     assert not any(p.is_inference() for p in features.module_.parameters())
 
 
-def test_weights_learn_in_bfloat16_within_a_users_autocast(clf):
+def test_a_bfloat16_fit_is_the_same_within_autocast_of_the_user(clf):
     parameters = {"precision": "bfloat16", "max_epochs": 3, "learning_rate": 1e-2}
     clf = sklearn.clone(clf).set_params(**parameters)
     expected = clf.fit(X, Y).predict_proba(X)
@@ -279,7 +279,7 @@ def test_a_child_forked_while_a_thread_fits_can_fit(clf):
         ours, theirs = FORK.Pipe()
         child = FORK.Process(target=_fit_in_child, args=(clf, X, theirs), daemon=True)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # as above
+            warnings.simplefilter("ignore", DeprecationWarning)  # see below
             child.start()
         answered = ours.poll(60)
         over.set()
@@ -300,7 +300,7 @@ def _in_child(model, texts, connection):
 
 @pytest.fixture
 def two_threads():
-    """Let torch compute in two threads, and see that they are there."""
+    """Set torch to two threads and start them with a computation."""
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     torch.rand(2000, 2000).exp()
@@ -309,14 +309,15 @@ def two_threads():
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_workers_that_are_forked_or_spawned(clf, method, two_threads):
-    # Large enough to be shared out: a forked child has no second thread to wait for.
+def test_forked_and_spawned_processes_predict_the_same(clf, method, two_threads):
+    # The data is large enough for two threads. A forked child does not have the second
+    # thread and must not wait for it.
     texts = X * 20 + [f"{text} {i}" for i, text in enumerate(X * 20)]
     expected = clf.predict_proba(texts)
     context = multiprocessing.get_context(method)
     ours, theirs = context.Pipe()
     with warnings.catch_warnings():
-        # Python warns of forks where there are threads; what we ask is that it works.
+        # Python warns about forks of processes with threads.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = context.Process(
             target=_in_child, args=(clf, texts, theirs), daemon=True
@@ -329,7 +330,7 @@ def test_workers_that_are_forked_or_spawned(clf, method, two_threads):
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_workers_of_joblib(clf, backend):
+def test_joblib_workers_predict_the_same(clf, backend):
     extractor = TransformerFeatureExtractor(tiny.ENCODER, max_length=64).fit(X)
     for model in (clf, extractor):
         expected = predictions(model, X)

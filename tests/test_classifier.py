@@ -1,4 +1,4 @@
-"""What the classifier's own parameters do."""
+"""The parameters and methods of AttentionFineTuneClassifier."""
 
 import collections
 import contextlib
@@ -29,7 +29,7 @@ from sklearn_attnft._runtime import _device, _predict
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
 Y = ["good", "bad"] * 12
-# Middle tokens tell them apart.
+# The texts differ in their middle tokens.
 LONG = ["good " * 40 + "bad " * 5 + "good " * 40, "good " * 90] * 4
 
 
@@ -39,7 +39,7 @@ def fit(small, *args, **parameters):
 
 
 def encoder_changes(clf):
-    """Names of the encoder's parameters that training moved."""
+    """Return the names of the encoder parameters that training changed."""
     config = _hf.load_config(tiny.ENCODER)
     start = _hf.load_encoder(tiny.ENCODER, config).state_dict()
     now = clf.module_.encoder.state_dict()
@@ -54,18 +54,18 @@ def test_every_architecture_learns(pooling, layers, head, small):
     assert fit(small, **parameters).score(X, Y) == 1.0
 
 
-def test_trainable_layers(small):
-    table = "embeddings.word_embeddings.weight"
+def test_trainable_layers_selects_what_is_trained(small):
+    matrix = "embeddings.word_embeddings.weight"
     everything = encoder_changes(fit(small, trainable_layers="all"))
-    assert table in everything
+    assert matrix in everything
     blocks = encoder_changes(fit(small, trainable_layers="blocks"))
-    assert blocks == everything - {table}
+    assert blocks == everything - {matrix}
     top = encoder_changes(fit(small, trainable_layers=1))
     assert top
     assert all(name.startswith("encoder.layer.1.") for name in top)
     assert encoder_changes(fit(small, trainable_layers=0)) == set()
-    for share in (0.1, 0.5, 0.7):  # of two blocks: one at least, then rounded
-        assert encoder_changes(fit(small, trainable_layers=share)) == top
+    for fraction in (0.1, 0.5, 0.7):  # each selects one of the two blocks
+        assert encoder_changes(fit(small, trainable_layers=fraction)) == top
     assert encoder_changes(fit(small, trainable_layers=0.8)) == {
         name for name in blocks if name.startswith("encoder.")
     }
@@ -89,7 +89,7 @@ def test_windows_of_a_long_text_are_encoded_few_at_a_time(layers, small, monkeyp
 
 @pytest.fixture
 def float64():
-    """Torch makes float64 of what is new, as some users tell it to."""
+    """Set the default dtype of torch to float64, as some users do."""
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
@@ -107,7 +107,7 @@ def float64():
     ],
     ids=str,
 )
-def test_torchs_default_dtype_does_no_harm(parameters, small, float64):
+def test_the_default_dtype_of_torch_does_not_matter(parameters, small, float64):
     clf = fit(small, **parameters)
     proba = clf.predict_proba(X)
     loaded = pickle.loads(pickle.dumps(clf))
@@ -117,7 +117,7 @@ def test_torchs_default_dtype_does_no_harm(parameters, small, float64):
 
 @pytest.fixture
 def elsewhere():
-    """Torch makes what is new on a device that is not there."""
+    """Return a function that sets the default device of torch to "meta"."""
     yield lambda: torch.set_default_device("meta")
     torch.set_default_device(None)
 
@@ -131,7 +131,7 @@ def elsewhere():
     ],
     ids=str,
 )
-def test_torchs_default_device_makes_no_difference(parameters, small, elsewhere):
+def test_the_default_device_of_torch_does_not_matter(parameters, small, elsewhere):
     expected = fit(small, **parameters).predict_proba(X)
     elsewhere()
     loaded = pickle.loads(pickle.dumps(fit(small, **parameters)))
@@ -140,23 +140,23 @@ def test_torchs_default_device_makes_no_difference(parameters, small, elsewhere)
 
 
 class Short(AttentionFineTuneClassifier):
-    """What users write to have fewer parameters."""
+    """A subclass with fewer parameters."""
 
     def __init__(self, encoder, *, max_epochs=1):
         super().__init__(encoder, max_epochs=max_epochs, max_length=32, random_state=0)
 
 
 class More(AttentionFineTuneClassifier):
-    """And to have one more."""
+    """A subclass with an additional parameter."""
 
-    def __init__(self, encoder, *, flavour="sweet", max_length=32, max_epochs=1):
+    def __init__(self, encoder, *, flavor="sweet", max_length=32, max_epochs=1):
         super().__init__(encoder, max_length=max_length, max_epochs=max_epochs)
-        self.flavour = flavour
+        self.flavor = flavor
 
 
-def test_a_subclass_may_have_one_parameter_more(tmp_path):
-    clf = More(tiny.ENCODER, flavour="sour").fit(X, Y)
-    assert More.load(clf.save(tmp_path / "x")).flavour == "sour"
+def test_a_subclass_may_have_an_additional_parameter(tmp_path):
+    clf = More(tiny.ENCODER, flavor="sour").fit(X, Y)
+    assert More.load(clf.save(tmp_path / "x")).flavor == "sour"
 
 
 def test_a_subclass_may_have_fewer_parameters(tmp_path):
@@ -176,16 +176,16 @@ def test_trainable_layers_count_from_the_highest_attended(trainable_layers, smal
     changed = encoder_changes(below)
     assert changed
     assert all(name.startswith("encoder.layer.0.") for name in changed)
-    table = fit(small, layers=[0], trainable_layers=trainable_layers)
-    assert encoder_changes(table) == set()
+    embeddings = fit(small, layers=[0], trainable_layers=trainable_layers)
+    assert encoder_changes(embeddings) == set()
 
 
-def test_a_frozen_encoder_still_learns(small):
+def test_the_head_learns_on_a_frozen_encoder(small):
     clf = fit(small, trainable_layers=0, max_epochs=20, head_learning_rate=0.05)
     assert clf.score(X, Y) == 1.0
 
 
-def test_history_and_validation(small):
+def test_the_history_has_the_validation_scores_of_each_epoch(small):
     clf = AttentionFineTuneClassifier(**small)
     clf.fit(X, Y, X_val=X[:6], y_val=Y[:6])
     assert clf.n_iter_ == len(clf.history_) == 3
@@ -205,7 +205,7 @@ def test_history_and_validation(small):
 
 
 def test_early_stopping_keeps_the_best_epoch(small):
-    # Labels that contradict the training ones: the accuracy only falls.
+    # The validation labels contradict the training labels, so the accuracy falls.
     opposite = [{"good": "bad", "bad": "good"}[label] for label in Y[:6]]
     parameters = {"max_epochs": 12, "early_stopping": True, "n_iter_no_change": 3}
     clf = AttentionFineTuneClassifier(**{**small, **parameters})
@@ -217,7 +217,7 @@ def test_early_stopping_keeps_the_best_epoch(small):
     assert clf.score(X[:6], opposite) == scores[best]
 
 
-def test_early_stopping_sets_texts_aside(small):
+def test_early_stopping_holds_out_a_stratified_fraction(small):
     seen = []
 
     class Watch(Callback):
@@ -231,7 +231,7 @@ def test_early_stopping_sets_texts_aside(small):
     assert seen == [[15, 3]] * 3
 
 
-def test_callbacks_are_cloned_named_and_may_stop(small):
+def test_a_callback_is_cloned_and_may_stop_the_fit(small):
     stopping = EarlyStopping(monitor="train_loss", patience=1, threshold=1.0)
     before = dict(vars(stopping))
     clf = fit(small, max_epochs=9, callbacks=[("mine", stopping)])
@@ -239,7 +239,7 @@ def test_callbacks_are_cloned_named_and_may_stop(small):
     assert vars(stopping) == before
 
 
-def test_blocks_are_unfrozen_from_the_top(small):
+def test_gradual_unfreezing_starts_with_the_top_block(small):
     seen = []
 
     class Watch(Callback):
@@ -283,7 +283,7 @@ def test_a_callback_that_changes_the_mode_does_not_change_the_fit(small, change)
         assert {**row, "dur": 0} == {**its_expected, "dur": 0}
 
 
-def test_attention_and_head_compute_in_float32(small):
+def test_attention_and_head_compute_in_float32_under_bfloat16(small):
     clf, types = fit(small, head="mlp", precision="bfloat16"), set()
     for part in clf.module_.tasks[0].modules():
         part.register_forward_hook(lambda module, args, out: types.add(out.dtype))
@@ -291,7 +291,7 @@ def test_attention_and_head_compute_in_float32(small):
     assert types == {torch.float32}
 
 
-def test_fits_in_several_threads_are_those_of_one(small):
+def test_fits_in_several_threads_equal_serial_fits(small):
     fits = [
         AttentionFineTuneClassifier(**small | {"random_state": seed, "max_epochs": 1})
         for seed in range(3)
@@ -303,7 +303,7 @@ def test_fits_in_several_threads_are_those_of_one(small):
     np.testing.assert_array_equal([clf.predict_proba(X) for clf in fits], expected)
 
 
-def test_the_class_of_a_text_of_weight_0_stays(small):
+def test_classes_include_that_of_a_text_with_weight_0(small):
     clf = AttentionFineTuneClassifier(**small)
     clf.fit([*X, "rain"], [*Y, "c"], sample_weight=[1] * len(X) + [0])
     assert clf.classes_.tolist() == ["bad", "c", "good"]
@@ -326,12 +326,12 @@ def test_the_class_of_a_text_of_weight_0_stays(small):
         ("random_state", 1),
     ],
 )
-def test_every_training_parameter_matters(parameter, value, small):
+def test_every_training_parameter_changes_the_fit(parameter, value, small):
     changed = fit(small, **{parameter: value}).predict_proba(X)
     assert np.abs(changed - fit(small).predict_proba(X)).max() > 1e-6
 
 
-def test_class_weights_of_a_class_that_a_fold_lacks(small):
+def test_a_class_weight_of_an_absent_class_is_ignored(small):
     weights = {"good": 2.0, "bad": 1.0, "elsewhere": 3.0}
     proba = fit(small, class_weight=weights).predict_proba(X)
     weights.pop("elsewhere")
@@ -339,7 +339,7 @@ def test_class_weights_of_a_class_that_a_fold_lacks(small):
     np.testing.assert_array_equal(proba, expected)
 
 
-def test_the_middle_of_a_long_text_is_cut_out(small):
+def test_a_long_text_is_truncated_in_the_middle(small):
     with pytest.warns(UserWarning, match="Up to 100% of the texts are longer"):
         clf = fit(small, LONG, ["a", "b"] * 4)
     assert clf.truncated_fraction_ == 1.0
@@ -349,12 +349,12 @@ def test_the_middle_of_a_long_text_is_cut_out(small):
     assert np.abs(proba[3] - proba[0]).max() > 1e-6
 
 
-def test_windows_read_all_of_a_text(small):
+def test_windows_cover_the_whole_text(small):
     clf = fit(small, LONG, ["a", "b"] * 4, long_texts="window")
     assert clf.truncated_fraction_ == 0.0
     proba = clf.predict_proba(LONG[:2])
     assert np.abs(proba[0] - proba[1]).max() > 1e-6
-    # Short texts beside long ones: the batch has texts of one and of several windows.
+    # The batch has texts with one window and texts with several.
     together = clf.predict_proba([LONG[0], "good", LONG[1]])
     apart = [clf.predict_proba([text])[0] for text in (LONG[0], "good", LONG[1])]
     np.testing.assert_allclose(together, apart, atol=1e-5)
@@ -371,7 +371,7 @@ def test_bfloat16_is_close_to_float32(small):
 
 
 @pytest.mark.parametrize("head", ["linear", "lstm"])
-def test_in_bfloat16_a_batch_changes_the_third_digit_of_its_texts(small, head):
+def test_in_bfloat16_a_batch_changes_probabilities_by_less_than_0_01(small, head):
     clf = fit(small, precision="bfloat16", head=head)
     together = clf.predict_proba([*X, "good " * 30])[: len(X)]
     alone = np.concatenate([clf.predict_proba([text]) for text in X])
@@ -380,7 +380,7 @@ def test_in_bfloat16_a_batch_changes_the_third_digit_of_its_texts(small, head):
 
 @pytest.fixture
 def switches():
-    """Torch's switches of attention, put back after the test."""
+    """Return the attention switches of torch, and restore them after the test."""
     flags = torch.backends.cuda
     names = ("cudnn", "flash", "mem_efficient", "math")
     before = {name: getattr(flags, f"{name}_sdp_enabled")() for name in names}
@@ -390,7 +390,7 @@ def switches():
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_the_last_thread_that_computes_gives_cudnn_its_attention_back(switches, before):
+def test_the_last_thread_that_computes_restores_cudnn_attention(switches, before):
     switches.enable_cudnn_sdp(before)
     both_in, may_leave, seen = threading.Barrier(3), threading.Barrier(2), []
 
@@ -412,7 +412,7 @@ def test_the_last_thread_that_computes_gives_cudnn_its_attention_back(switches, 
     assert switches.cudnn_sdp_enabled() == before
 
 
-def test_fits_and_predictions_do_without_cudnns_attention(small, switches, monkeypatch):
+def test_fits_and_predictions_disable_cudnn_attention(small, switches, monkeypatch):
     def as_on_a_gpu(device):
         return _device._WITHOUT_CUDNN_ATTENTION
 
@@ -424,7 +424,7 @@ def test_fits_and_predictions_do_without_cudnns_attention(small, switches, monke
         seen.append(switches.cudnn_sdp_enabled())
 
     class See(Callback):
-        on_grad_computed = see  # when the backward pass is done
+        on_grad_computed = see  # after the backward pass
 
     switches.enable_cudnn_sdp(True)
     clf = fit(small, callbacks=[See()])
@@ -437,7 +437,7 @@ def test_fits_and_predictions_do_without_cudnns_attention(small, switches, monke
     assert switches.cudnn_sdp_enabled()
 
 
-def test_cudnn_stays_where_a_user_leaves_nothing_else(switches):
+def test_cudnn_attention_stays_on_if_the_user_disabled_the_others(switches):
     for enable in ("flash", "mem_efficient", "math"):
         getattr(switches, f"enable_{enable}_sdp")(False)
     switches.enable_cudnn_sdp(True)
@@ -446,7 +446,7 @@ def test_cudnn_stays_where_a_user_leaves_nothing_else(switches):
     assert switches.cudnn_sdp_enabled()
 
 
-def test_auto_precision_is_what_the_hardware_computes_in(monkeypatch):
+def test_auto_precision_is_bfloat16_if_the_hardware_supports_it(monkeypatch):
     from sklearn_attnft._runtime._device import resolve_dtype
 
     cpu = torch.device("cpu")
@@ -470,7 +470,7 @@ class Sentence(str, enum.Enum):  # noqa: UP042 (StrEnum's __str__ is harmless)
     BAD = "bad dog"
 
 
-def test_texts_and_labels_of_rarer_types(small):
+def test_a_deque_string_dtype_labels_and_str_enums_are_accepted(small):
     expected = fit(small).predict_proba(X)
     texts = collections.deque(X)
     labels = np.array(Y, dtype=np.dtypes.StringDType())
@@ -496,8 +496,8 @@ def test_the_scale_of_weights_does_not_matter(small):
     np.testing.assert_array_equal(proba[0], proba[2])
 
 
-def test_texts_held_out_are_scored_with_their_weights(small):
-    # Half of the texts have the wrong label and next to no weight.
+def test_held_out_texts_are_scored_with_their_weights(small):
+    # Half of the texts have a wrong label and a weight of almost 0.
     wrong = ["bad" if label == "good" else "good" for label in Y]
     weights = np.repeat([1.0, 1e-6], len(X))
     clf = AttentionFineTuneClassifier(
@@ -516,22 +516,22 @@ def test_texts_held_out_are_scored_with_their_weights(small):
         ({"lm_weight": 0.5}, "learning_rate"),
     ],
 )
-def test_the_history_has_steps_and_learning_rate(small, params, peak):
+def test_the_history_has_steps_and_learning_rates(small, params, peak):
     small |= params | {"max_epochs": 5, "warmup_fraction": 0.1}
     history = fit(small).history_
     rates = [row["learning_rate"] for row in history]
     assert [row["step"] for row in history] == [3, 6, 9, 12, 15]
-    n_warmup = math.ceil(0.1 * 15)  # of 5 times 3 steps
-    shares = [(15 - done) / (15 - n_warmup) for done in (3, 6, 9, 12, 15)]
-    np.testing.assert_allclose(rates, np.multiply(small[peak], shares))
+    n_warmup = math.ceil(0.1 * 15)  # 5 epochs of 3 steps
+    factors = [(15 - done) / (15 - n_warmup) for done in (3, 6, 9, 12, 15)]
+    np.testing.assert_allclose(rates, np.multiply(small[peak], factors))
 
 
-def test_no_gradient_is_kept(small):
+def test_fitted_parameters_have_no_gradients(small):
     clf = fit(small, lm_epochs=1)
     assert all(parameter.grad is None for parameter in clf.module_.parameters())
 
 
-def test_a_callback_gets_its_predictions_in_order(small):
+def test_predictions_in_a_callback_have_the_order_of_the_texts(small):
     seen = []
 
     class Predicts(Callback):
@@ -555,7 +555,7 @@ def test_an_interrupt_closes_the_progress_bar(small):
     assert not [bar for bar in tqdm._instances if not bar.disable]
 
 
-def test_truncation_is_said_before_the_work_and_in_the_users_line(small):
+def test_the_truncation_warning_precedes_training_and_names_the_line(small):
     class Never(Callback):
         def on_train_begin(self, net, **kwargs):
             raise AssertionError("training began before the warning")
@@ -571,14 +571,14 @@ def test_truncation_is_said_before_the_work_and_in_the_users_line(small):
         clf.fit(LONG, ["a", "b"] * 4)
 
 
-def test_random_states(small):
+def test_random_state_instances_and_none_are_supported(small):
     same = [fit(small, random_state=np.random.RandomState(3)) for _ in range(2)]
     np.testing.assert_array_equal(*(clf.predict_proba(X) for clf in same))
     fresh = [fit(small, random_state=None).predict_proba(X) for _ in range(2)]
     assert np.abs(fresh[0] - fresh[1]).max() > 1e-6
 
 
-def test_transform_is_what_the_head_sees(small):
+def test_transform_returns_the_input_of_the_head(small):
     clf = fit(small)
     context = torch.from_numpy(clf.transform(X))
     with torch.no_grad():
@@ -603,10 +603,10 @@ def test_identical_texts_are_encoded_once(small):
     assert sum(rows) == 2
 
 
-def test_predictions_in_many_threads_leave_the_module_where_it_is(small, monkeypatch):
+def test_predictions_in_many_threads_do_not_move_the_module(small, monkeypatch):
     clf = fit(small, head="lstm")
     expected = clf.predict_proba(X)
-    # A move takes an LSTM's weights apart for a moment, under the other threads' feet.
+    # Moving an LSTM replaces its weights, which breaks predictions in other threads.
     monkeypatch.setattr(torch.nn.LSTM, "_apply", None)
     with ThreadPoolExecutor(max_workers=4) as pool:
         for proba in pool.map(clf.predict_proba, [X] * 8):

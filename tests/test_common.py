@@ -1,4 +1,4 @@
-"""The estimators against our checks for text estimators and scikit-learn's own."""
+"""The estimators pass our checks for text estimators and those of scikit-learn."""
 
 import re
 from pathlib import Path
@@ -38,7 +38,7 @@ SMALL = {
     "head_learning_rate": 1e-2,
 }
 CLASSIFIERS = [
-    # Both blocks learn: the output of random ones says little at the start.
+    # The random blocks are not informative, so both are trained.
     AttentionFineTuneClassifier(**SMALL, trainable_layers="blocks"),
     AttentionFineTuneClassifier(
         **SMALL,
@@ -50,7 +50,7 @@ CLASSIFIERS = [
         encoder_dropout=0.1,
         class_weight="balanced",
     ),
-    AttentionFineTuneClassifier(  # of random states the head has to learn more
+    AttentionFineTuneClassifier(  # random hidden states need a higher learning rate
         **{**SMALL, "head_learning_rate": 1e-1}, trainable_layers=0, cache="memory"
     ),
 ]
@@ -67,21 +67,21 @@ MULTITASK = MultiTaskClassifier(CLASSIFIERS[0])
 
 
 @parametrize_with_text_checks([*CLASSIFIERS, *EXTRACTORS, MULTITASK])
-def test_text_checks(estimator, check):
+def test_estimators_pass_the_text_checks(estimator, check):
     if check.__name__ == "check_save_load" and getattr(estimator, "cache", None):
-        # It loads without its cache, so it batches otherwise: equal, not bit for bit.
+        # A loaded estimator has no cache. Its batches and rounding errors differ.
         estimator = clone(estimator).set_params(cache=None)
     check(estimator)
 
 
-# scikit-learn's generator gives an estimator of texts this one check: it proves that
-# the estimators can be cloned, and nothing else, which it says in a warning.
+# For text estimators, scikit-learn's generator yields only the check of cloning and
+# warns that it skips the others.
 @pytest.mark.parametrize(
     "estimator",
     [CLASSIFIERS[0], EXTRACTORS[0], MULTITASK],
     ids=lambda e: type(e).__name__,
 )
-def test_official_checks(estimator):
+def test_estimators_pass_the_one_official_check(estimator):
     with pytest.warns(SkipTestWarning, match="requires input"):
         pairs = list(estimator_checks_generator(estimator))
     assert [check.func.__name__ for _, check in pairs] == ["check_estimator_cloneable"]
@@ -94,24 +94,24 @@ def test_official_checks(estimator):
     [(CLASSIFIERS[0], 110), (EXTRACTORS[0], 65), (MULTITASK, 110)],
     ids=lambda value: type(value).__name__,
 )
-def test_number_of_checks(estimator, at_least):
+def test_many_checks_apply_to_each_estimator(estimator, at_least):
     names = [check.__name__ for _, check in text_checks(estimator)]
     assert len(names) == len(set(names))
     assert len(names) >= at_least
     assert all(name.startswith("check_") for name in names)
 
 
-def test_extractor_gets_no_classifier_checks():
+def test_classifier_checks_do_not_apply_to_the_extractor():
     names = {check.__name__ for _, check in text_checks(EXTRACTORS[0])}
     assert "check_set_output_pandas" in names
     assert not names & {"check_predict_proba", "check_weights_list", "check_learns"}
 
 
 class LinearWordsClassifier(ClassifierMixin, BaseEstimator):
-    """Tf-idf and logistic regression, behind the validation of a text estimator.
+    """TF-IDF and logistic regression with the validation of a text estimator.
 
-    Without inverse document frequencies, and with weights of a fixed sum: so a row of
-    weight 2 is the row twice, and the scale of the weights does not matter.
+    Inverse document frequencies are off and the sum of the weights is fixed. Therefore
+    a row of weight 2 acts like two rows, and the scale of the weights has no effect.
     """
 
     def __init__(self, C=1.0, class_weight=None):
@@ -122,7 +122,7 @@ class LinearWordsClassifier(ClassifierMixin, BaseEstimator):
         texts, y = check_texts(X), check_labels(y, len(check_texts(X)))
         weights = check_weights(sample_weight, len(texts))
         if len(np.unique(y[weights > 0])) < 2:
-            raise ValueError("y has one class; a classifier needs at least 2 classes.")
+            raise ValueError("y must have at least two classes, got one class.")
         texts = [text for text, weight in zip(texts, weights, strict=True) if weight]
         y, weights = y[weights > 0], weights[weights > 0]
         words = TfidfVectorizer(use_idf=False, token_pattern=r"\w+")
@@ -161,26 +161,26 @@ class LinearWordsClassifier(ClassifierMixin, BaseEstimator):
 
 
 def check_weights(sample_weight, n_texts):
-    """Return weights of sum 1."""
+    """Return weights that sum to 1."""
     weights = package_validation.check_weights(sample_weight, n_texts)
     return weights / weights.sum()
 
 
-def test_checks_accept_an_estimator_of_others():
+def test_checks_accept_an_estimator_outside_the_package():
     check_text_estimator(LinearWordsClassifier())
     names = {check.__name__ for _, check in text_checks(LinearWordsClassifier())}
     assert {"check_weights_matter", "check_grid_search", "check_learns"} <= names
     assert not names & {"check_n_iter", "check_transform_shape"}
 
 
-def test_checks_refuse_a_plain_pipeline_by_name_of_check():
+def test_a_plain_pipeline_fails_and_the_message_names_the_check():
     pipeline = make_pipeline(TfidfVectorizer(), LogisticRegression())
     assert len(list(text_checks(pipeline))) > 60
     with pytest.raises(AssertionError, match="Pipeline fails check_"):
         check_text_estimator(pipeline)
 
 
-def test_checks_take_an_instance():
+def test_checks_refuse_a_class():
     with pytest.raises(TypeError, match="got the class LinearWordsClassifier"):
         check_text_estimator(LinearWordsClassifier)
 
@@ -192,13 +192,13 @@ def test_checks_import_no_other_module_of_the_package():
     assert not [file.name for file in files if other.search(file.read_text())]
 
 
-def test_every_check_says_its_rule():
+def test_every_check_states_its_rule_in_one_line():
     for estimator in (CLASSIFIERS[0], EXTRACTORS[0], MULTITASK):
         for _, check in text_checks(estimator):
             if check.__module__.startswith("sklearn_attnft"):
                 assert check.__doc__.count("\n") == 0, check.__name__
 
 
-def test_corpus_is_in_the_tiny_vocabulary():
+def test_the_corpus_uses_words_of_the_tiny_vocabulary_only():
     texts = [*corpus(CLASSIFIERS[0], n_classes=3)[0], *RAGGED]
     assert {word for text in texts for word in text.split()} <= set(tiny.WORDS)

@@ -7,7 +7,7 @@ from sklearn.preprocessing import normalize
 from sklearn_attnft.datasets import LABELS, load_support_tickets
 
 
-def test_the_corpus_is_what_its_description_says():
+def test_the_corpus_agrees_with_its_description():
     tickets = load_support_tickets()
     texts = tickets.data
     assert len(texts) >= 600
@@ -21,7 +21,7 @@ def test_the_corpus_is_what_its_description_says():
         assert counts.min() >= 60
 
 
-def test_no_two_tickets_are_nearly_the_same():
+def test_no_two_tickets_are_nearly_equal():
     grams = CountVectorizer(analyzer="char", ngram_range=(4, 4))
     counts = normalize(grams.fit_transform(load_support_tickets().data).astype(float))
     similar = (counts @ counts.T).toarray()
@@ -30,7 +30,7 @@ def test_no_two_tickets_are_nearly_the_same():
     assert similar[i, j] <= 0.8, load_support_tickets().data[[i, j]]
 
 
-def test_the_split_is_fixed_and_holds_every_class():
+def test_the_split_is_fixed_and_both_parts_have_every_class():
     train, test = (load_support_tickets(subset=s) for s in ("train", "test"))
     assert not set(train.data) & set(test.data)
     both = load_support_tickets()
@@ -39,7 +39,7 @@ def test_the_split_is_fixed_and_holds_every_class():
     assert 0.2 < len(test.data) / len(both.data) < 0.3
 
 
-def test_labels():
+def test_several_labels_become_columns_of_the_target():
     several = load_support_tickets(label=["topic", "urgency"])
     assert several.target.shape == (len(several.data), 2)
     assert several.target_names["urgency"] == ["high", "low", "normal"]
@@ -47,7 +47,7 @@ def test_labels():
     np.testing.assert_array_equal(several.target[:, 1], urgency)
 
 
-def test_frames():
+def test_as_frame_returns_pandas_objects():
     tickets = load_support_tickets(as_frame=True, subset="test")
     assert list(tickets.frame.columns) == ["text", *LABELS]
     assert isinstance(tickets.data, pd.Series)
@@ -60,8 +60,8 @@ def test_frames():
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"label": "colour"}, {"subset": "dev"}, {"label": ["x"]}]
+    "arguments", [{"label": "color"}, {"subset": "dev"}, {"label": ["x"]}]
 )
-def test_bad_arguments(arguments):
-    with pytest.raises(ValueError, match=r"colour|dev|label=\['x'\]"):
+def test_an_unknown_label_or_subset_is_refused(arguments):
+    with pytest.raises(ValueError, match=r"color|dev|got \['x'\]"):
         load_support_tickets(**arguments)

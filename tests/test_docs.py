@@ -142,7 +142,7 @@ def test_the_example_of_explanations_runs(quick, capsys):
 def test_the_example_of_several_label_sets_runs(quick, capsys):
     runpy.run_path(str(ROOT / "examples" / "multitask_tickets.py"), run_name="__main__")
     printed = capsys.readouterr().out
-    assert "three label sets at once" in printed
+    assert "three tasks together" in printed
     assert printed.count("accuracy 0.") == 4
 
 

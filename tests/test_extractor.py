@@ -23,7 +23,7 @@ def extractor(**kwargs):
 
 @pytest.fixture(scope="module")
 def states():
-    """Hidden states (n_layers + 1) of each text alone, by plain transformers."""
+    """Return the n_layers + 1 hidden states of each text, from transformers."""
     from transformers import AutoModel, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny.ENCODER)
@@ -51,7 +51,9 @@ POOLED = {
 @pytest.mark.parametrize(
     ("layers", "chosen"), [("last", [2]), ("all", [0, 1, 2]), ([1, -1], [1, 2])]
 )
-def test_features_are_those_of_plain_transformers(pooling, layers, chosen, states):
+def test_features_equal_those_computed_with_transformers(
+    pooling, layers, chosen, states
+):
     features = extractor(layers=layers, pooling=pooling).fit_transform(X)
     assert features.dtype == np.float32
     for row, layers_of_text in zip(features, states, strict=True):
@@ -59,7 +61,7 @@ def test_features_are_those_of_plain_transformers(pooling, layers, chosen, state
         np.testing.assert_allclose(row, POOLED[pooling](mixed), atol=1e-5)
 
 
-def test_the_default_encoder_gives_the_makers_embeddings():
+def test_the_default_encoder_gives_the_embeddings_of_sentence_transformers():
     from sentence_transformers import SentenceTransformer
 
     from sklearn_attnft._hf import find_encoder
@@ -71,7 +73,7 @@ def test_the_default_encoder_gives_the_makers_embeddings():
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_windows_see_the_middle_of_a_text():
+def test_windows_include_the_middle_of_a_text():
     texts = ["good " * 60 + word + " good" * 60 for word in ("bad", "sad")]
     with pytest.warns(UserWarning, match="longer than max_length=32"):
         cut = extractor().fit_transform(texts)
@@ -88,7 +90,7 @@ def test_a_large_corpus_is_encoded_in_pieces(monkeypatch):
     np.testing.assert_allclose(extractor().fit_transform(texts), expected, atol=1e-5)
 
 
-def test_bfloat16_stays_close():
+def test_bfloat16_features_are_close_to_float32():
     fitted = extractor(precision="float32").fit(X)
     exact = fitted.transform(X)
     rounded = fitted.set_params(precision="bfloat16").transform(X)
@@ -96,7 +98,7 @@ def test_bfloat16_stays_close():
     assert 0 < error.max() < 0.03
 
 
-def test_nothing_is_trainable_and_nothing_random():
+def test_the_extractor_is_frozen_and_deterministic():
     torch.manual_seed(1)
     before = torch.get_rng_state()
     fitted = extractor().fit(X)
@@ -105,7 +107,7 @@ def test_nothing_is_trainable_and_nothing_random():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_beside_numbers_in_a_column_transformer():
+def test_the_extractor_works_in_a_column_transformer():
     frame = pd.DataFrame({"text": X, "age": [1.0, 2.0, 3.0, 4.0, 5.0]})
     columns = ColumnTransformer(
         [("text", extractor(), "text"), ("age", StandardScaler(), ["age"])]
@@ -117,13 +119,13 @@ def test_beside_numbers_in_a_column_transformer():
     assert model.predict(frame).shape == (5,)
 
 
-def test_beside_tfidf_in_a_feature_union():
+def test_the_extractor_works_in_a_feature_union():
     union = FeatureUnion([("words", TfidfVectorizer()), ("encoder", extractor())])
     features = union.fit_transform(X)
     assert features.shape[1] == len(union.get_feature_names_out())
     assert features.shape[1] > tiny.HIDDEN_SIZE
 
 
-def test_before_a_clusterer():
+def test_the_extractor_works_before_a_clusterer():
     labels = make_pipeline(extractor(), KMeans(2, n_init=1)).fit_predict(X)
     assert labels.shape == (5,)

@@ -1,4 +1,4 @@
-"""Fits that meet too little memory, numbers that go wrong, or a person at the keys."""
+"""Fits with too little memory, with numerical errors, or interrupted by Ctrl-C."""
 
 import ctypes
 import gc
@@ -35,7 +35,7 @@ OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory.")
 
 @pytest.fixture
 def narrow(monkeypatch):
-    """Return a function that simulates a device with room for so many texts."""
+    """Return a function that simulates a device with memory for `n_texts` texts."""
     original = _loop._Net.infer
 
     def of(n_texts, error=OUT_OF_MEMORY):
@@ -68,19 +68,19 @@ def assert_close(one, other, **tolerance):
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 7])
-def test_parts_of_a_step_are_the_step(parameters, size, small):
+def test_micro_batches_give_the_same_fit_as_whole_batches(parameters, size, small):
     parameters = {**small, "dropout": 0.0, "max_epochs": 1, **parameters}
     whole = AttentionFineTuneClassifier(**parameters).fit(X, Y)
     parts = AttentionFineTuneClassifier(**parameters, micro_batch_size=size)
     proba = parts.fit(X, Y).predict_proba(X)
-    # Not the weights: AdamW makes steps of the noise where a gradient is 0.
+    # Weights are not compared: where a gradient is 0, AdamW amplifies rounding errors.
     np.testing.assert_allclose(proba, whole.predict_proba(X), rtol=1e-3)
     assert parts.history_[0]["train_loss"] == pytest.approx(
         whole.history_[0]["train_loss"], rel=1e-5
     )
 
 
-def test_parts_of_a_step_of_several_label_sets(small):
+def test_micro_batches_give_the_same_fit_of_several_tasks(small):
     y = [["a", "x"], ["b", None], ["a", "y"], ["b", "x"], [None, "y"], ["b", "x"]] * 4
     fits = []
     for size in (None, 3):
@@ -112,7 +112,7 @@ def test_too_little_memory_halves_the_micro_batch(parameters, error, small, narr
     with pytest.warns(UserWarning, match="micro_batch_size") as caught:
         clf.fit(X, Y)
     sizes = [str(w.message).split("Set ")[0][-40:] for w in caught]
-    # From 8 texts, or from the 32 windows of the language model's stage.
+    # Halving starts from 8 texts, or from the 32 windows of LM fine-tuning.
     assert len(sizes) == (4 if "lm_epochs" in parameters else 2), sizes
     assert "micro_batch_size=2" in str(caught[-1].message)
     assert caught[0].filename == __file__
@@ -121,7 +121,7 @@ def test_too_little_memory_halves_the_micro_batch(parameters, error, small, narr
     assert_close(clf, expected, rtol=0, atol=0)
 
 
-def test_an_extractor_with_too_little_memory(narrow):
+def test_too_little_memory_halves_the_micro_batch_of_an_extractor(narrow):
     parameters = {"max_length": 32, "lm_epochs": 1, "random_state": 0}
     narrow(16)
     extractor = TransformerFeatureExtractor(tiny.ENCODER, **parameters)
@@ -133,7 +133,7 @@ def test_an_extractor_with_too_little_memory(narrow):
     assert_close(extractor, expected.fit(X * 2), rtol=0, atol=0)
 
 
-def test_the_windows_of_the_language_model_are_halved_too(small, narrow):
+def test_too_little_memory_halves_the_windows_of_the_language_model(small, narrow):
     narrow(8)
     clf = AttentionFineTuneClassifier(**small | {"batch_size": 1}, lm_epochs=1)
     with pytest.warns(UserWarning, match="micro_batch_size=") as caught:
@@ -141,7 +141,7 @@ def test_the_windows_of_the_language_model_are_halved_too(small, narrow):
     assert len(caught) == 2  # 32, 16, 8
 
 
-def test_too_little_memory_to_validate(small, monkeypatch):
+def test_too_little_memory_in_validation_halves_the_micro_batch(small, monkeypatch):
     original = _loop._Net.infer
 
     def infer(self, batch):
@@ -165,7 +165,7 @@ def test_too_little_memory_to_validate(small, monkeypatch):
     [{"micro_batch_size": 1}, {"batch_size": 1, "micro_batch_size": 8}],
     ids=str,
 )
-def test_no_memory_for_one_text_says_what_to_set(
+def test_too_little_memory_for_one_text_raises_an_error_with_advice(
     sizes, long_texts, advice, small, narrow
 ):
     narrow(0)
@@ -175,14 +175,14 @@ def test_no_memory_for_one_text_says_what_to_set(
     assert not hasattr(clf, "module_")
 
 
-def test_another_error_is_not_taken_for_too_little_memory(small, narrow):
+def test_other_errors_do_not_halve_the_micro_batch(small, narrow):
     narrow(2, RuntimeError("shapes do not match"))
     with pytest.raises(RuntimeError, match="shapes do not match"):
         AttentionFineTuneClassifier(**small).fit(X, Y)
 
 
 @pytest.mark.parametrize("max_grad_norm", [1.0, None])
-def test_a_loss_that_is_not_finite_stops_the_fit(max_grad_norm, small):
+def test_an_infinite_or_nan_loss_stops_the_fit(max_grad_norm, small):
     wrong = {"learning_rate": 1e36, "head_learning_rate": 1e36, "warmup_fraction": 0.0}
     clf = AttentionFineTuneClassifier(**{**small, **wrong}, max_grad_norm=max_grad_norm)
     message = r"The loss is \S+ at step [2-9] of 9 \(learning rate [1-9.]+e\+3\d\)"
@@ -192,7 +192,7 @@ def test_a_loss_that_is_not_finite_stops_the_fit(max_grad_norm, small):
     assert not hasattr(clf, "module_")
 
 
-def test_weights_that_are_not_finite_after_the_last_step(small):
+def test_infinite_or_nan_weights_after_the_last_step_are_an_error(small):
     wrong = {"learning_rate": 1e38, "head_learning_rate": 1e38, "warmup_fraction": 0.0}
     clf = AttentionFineTuneClassifier(
         **{**small, **wrong, "batch_size": 24, "max_epochs": 1}, max_grad_norm=None
@@ -221,7 +221,7 @@ def test_a_fit_of_few_texts_does_not_warn(small):
 
 
 @pytest.mark.parametrize("parameters", [{}, {"lm_epochs": 1}])
-def test_ctrl_c_leaves_the_estimator_as_it_was(parameters, small, monkeypatch):
+def test_ctrl_c_does_not_change_a_fitted_estimator(parameters, small, monkeypatch):
     clf = AttentionFineTuneClassifier(**{**small, **parameters}).fit(X, Y)
     before = dict(vars(clf))
     expected = clf.predict_proba(X)
@@ -240,7 +240,7 @@ def test_ctrl_c_leaves_the_estimator_as_it_was(parameters, small, monkeypatch):
     assert vars(clf) == before
     np.testing.assert_array_equal(clf.predict_proba(X), expected)
     gc.collect()
-    assert modules[0]() is None  # what was being trained is gone
+    assert modules[0]() is None  # the interrupted module is freed
 
 
 SEARCH = """
@@ -264,11 +264,11 @@ def test_ctrl_c_ends_a_search(tiny_encoder, tmp_path):
         env={**environment, "PYTHONPATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        start_new_session=True,  # a group of its own, as a terminal gives it
+        start_new_session=True,  # a separate process group, as in a terminal
     )
     with process:
         assert process.stdout.readline() == b"begin\n"
-        while not list(tmp_path.glob("*/state.pt")):  # of a worker's first epoch
+        while not list(tmp_path.glob("*/state.pt")):  # a worker's first epoch
             assert process.poll() is None
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
@@ -290,15 +290,15 @@ def test_a_failed_fit_in_a_search_is_scored_as_failed(small):
 HAS_GLIBC = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim")
 
 
-@pytest.mark.skipif(not HAS_GLIBC, reason="only glibc keeps memory; ends where it is")
-def test_what_is_free_is_given_back_to_the_system():
+@pytest.mark.skipif(not HAS_GLIBC, reason="malloc_trim is a function of glibc")
+def test_trim_memory_returns_free_memory_to_the_system():
     page = os.sysconf("SC_PAGE_SIZE")
 
     def resident():
         return int(Path("/proc/self/statm").read_text().split()[1]) * page
 
     blocks = [bytearray(65536) for _ in range(4096)]  # from the heap, 256 MiB
-    last = blocks.pop()  # on the heap's end, which does not shrink below it
+    last = blocks.pop()  # at the end of the heap, which cannot shrink below it
     del blocks
     before = resident()
     _device.trim_memory()
@@ -307,14 +307,14 @@ def test_what_is_free_is_given_back_to_the_system():
 
 
 @pytest.mark.parametrize("params", [{}, {"trainable_layers": 0}])
-def test_a_fit_gives_free_memory_back(params, small, monkeypatch):
+def test_a_fit_trims_memory_once(params, small, monkeypatch):
     given = []
     monkeypatch.setattr(_retry, "trim_memory", lambda: given.append(1))
     AttentionFineTuneClassifier(**{**small, **params}).fit(X, Y)
     assert given == [1]
 
 
-def test_prediction_in_smaller_batches_where_memory_is_short(small, monkeypatch):
+def test_too_little_memory_in_prediction_reduces_the_batches(small, monkeypatch):
     clf = AttentionFineTuneClassifier(**small).fit(X, Y)
     expected = clf.predict_proba(X)
     mix = clf.module_.mix
@@ -330,7 +330,7 @@ def test_prediction_in_smaller_batches_where_memory_is_short(small, monkeypatch)
     np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=1e-5)
 
 
-def test_no_memory_to_predict_one_text_says_what_to_do(small, monkeypatch):
+def test_too_little_memory_to_predict_one_text_is_a_helpful_error(small, monkeypatch):
     clf = AttentionFineTuneClassifier(**small, long_texts="window").fit(X, Y)
     mix = clf.module_.mix
 

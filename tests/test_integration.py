@@ -1,4 +1,4 @@
-"""The classifier inside scikit-learn's own machinery."""
+"""The estimators in the pipelines, searches and ensembles of scikit-learn."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def upper(texts):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_grid_search_in_a_pipeline(n_jobs, small):
+def test_grid_search_works_over_a_pipeline(n_jobs, small):
     grid = {"clf__learning_rate": [1e-3, 2e-3], "clf__pooling": ["attention", "max"]}
     clf = AttentionFineTuneClassifier(**{**small, "max_epochs": 8})
     search = GridSearchCV(
@@ -39,7 +39,7 @@ def test_grid_search_in_a_pipeline(n_jobs, small):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
-def test_grid_search_with_a_validation_set_through_a_pipeline(small):
+def test_metadata_routing_passes_validation_data_through_a_pipeline(small):
     seen = []
 
     class Spy(AttentionFineTuneClassifier):
@@ -58,7 +58,7 @@ def test_grid_search_with_a_validation_set_through_a_pipeline(small):
         search = GridSearchCV(pipeline, {"clf__dropout": [0.0, 0.2]}, cv=2)
         weights = np.ones(len(X))
         search.fit(X, Y, sample_weight=weights, X_val=X[:6], y_val=Y[:6])
-    # It went through the first step.
+    # The first step transformed the validation texts.
     assert all(list(texts) == list(upper(X[:6])) for texts in seen)
     assert len(seen) == 5
     history = search.best_estimator_["clf"].history_
@@ -66,8 +66,8 @@ def test_grid_search_with_a_validation_set_through_a_pipeline(small):
     assert best == search.score(X[:6], Y[:6])
 
 
-def test_what_is_as_long_as_the_texts_is_sliced_to_the_fold(small):
-    # The trap that the docstring tells of: scikit-learn's, pinned here.
+def test_a_search_slices_arguments_that_are_as_long_as_the_texts(small):
+    # The docstring of fit warns about this behavior of scikit-learn.
     lengths = []
 
     class Spy(AttentionFineTuneClassifier):
@@ -81,13 +81,13 @@ def test_what_is_as_long_as_the_texts_is_sliced_to_the_fold(small):
     assert lengths == [(12, 12)] * 2
 
 
-def test_calibration_of_a_fitted_classifier(small):
+def test_a_fitted_classifier_can_be_calibrated(small):
     clf = AttentionFineTuneClassifier(**small).fit(X, Y)
     calibrated = CalibratedClassifierCV(FrozenEstimator(clf)).fit(X, Y)
     assert calibrated.score(X, Y) == 1.0
 
 
-def test_stacked_with_tfidf(small):
+def test_the_classifier_can_be_stacked_with_tfidf(small):
     stack = StackingClassifier(
         [
             ("attention", AttentionFineTuneClassifier(**small)),
@@ -98,13 +98,13 @@ def test_stacked_with_tfidf(small):
     assert stack.fit(X, Y).score(X, Y) == 1.0
 
 
-def test_context_vectors_feed_another_classifier(small):
+def test_a_pipeline_can_classify_the_context_vectors(small):
     clf = AttentionFineTuneClassifier(**small)
     model = make_pipeline(clf, LogisticRegression()).fit(X, Y)
     assert model.score(X, Y) == 1.0
 
 
-def test_extractor_grid():
+def test_grid_search_works_over_the_extractor():
     pipeline = Pipeline(
         [
             ("features", TransformerFeatureExtractor(tiny.ENCODER, max_length=32)),

@@ -28,7 +28,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
 
-# Fits of one epoch, many of which learn to tell nothing apart yet.
+# Many fits have few epochs and predict a single class.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 TEXTS = [
@@ -72,7 +72,7 @@ def fitted():
     return model(max_epochs=15).fit(TEXTS, Y)
 
 
-# What is learned
+# Training
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def fitted():
     ],
     ids=str,
 )
-def test_one_label_set_is_what_the_template_learns_alone(params):
+def test_a_fit_of_one_task_equals_a_fit_of_the_template(params):
     weights = np.linspace(0.5, 2, len(TEXTS))
     alone = template(**params).fit(TEXTS, WORD, sample_weight=weights)
     shared = model(**params).fit(TEXTS, Y[["word"]], sample_weight=weights)
@@ -98,13 +98,13 @@ def test_one_label_set_is_what_the_template_learns_alone(params):
     assert rows == kept
 
 
-def test_all_label_sets_are_learned(fitted):
+def test_all_tasks_are_learned(fitted):
     assert fitted.score(TEXTS, Y) > 0.9
     assert fitted.task_names_ == ["mood", "word", "thing"]
     assert [len(classes) for classes in fitted.classes_] == [2, 4, 2]
 
 
-def test_the_order_of_the_columns_changes_nothing(fitted):
+def test_the_order_of_the_columns_does_not_matter(fitted):
     other = model(max_epochs=15).fit(TEXTS, Y[["thing", "mood", "word"]])
     assert other.task_names_ == ["thing", "mood", "word"]
     for name in Y:
@@ -118,7 +118,7 @@ def test_the_order_of_the_columns_changes_nothing(fitted):
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
-def test_missing_labels_are_left_out(missing):
+def test_missing_labels_do_not_change_the_fit(missing):
     keep = np.arange(len(TEXTS)) % 3 > 0
     y = Y.astype(object).copy()
     y.loc[~keep, "word"] = missing
@@ -134,8 +134,8 @@ def test_missing_labels_are_left_out(missing):
     assert not np.allclose(misled[1], masked.predict_proba(TEXTS)[1])
 
 
-def test_a_text_without_any_label_is_as_good_as_absent():
-    texts = [*TEXTS, "bad dog that nobody labelled"]
+def test_a_text_without_labels_does_not_change_the_fit():
+    texts = [*TEXTS, "bad dog that nobody labeled"]
     y = pd.concat([Y, pd.DataFrame([[None] * 3], columns=Y.columns)])
     ours = model().fit(texts, y).predict_proba(TEXTS)
     its = model().fit(TEXTS, Y).predict_proba(TEXTS)
@@ -143,8 +143,8 @@ def test_a_text_without_any_label_is_as_good_as_absent():
 
 
 @pytest.mark.parametrize("params", [{"lm_epochs": 1}, {"lm_weight": 1.0}], ids=str)
-def test_a_text_without_any_label_serves_the_language_model(params):
-    more = ["bad dog that nobody labelled", "good cat you love"]
+def test_the_language_model_uses_texts_without_labels(params):
+    more = ["bad dog that nobody labeled", "good cat you love"]
     y = pd.concat([Y, pd.DataFrame([[None] * 3] * 2, columns=Y.columns)])
     ours = model(**params).fit([*TEXTS, *more], y).predict_proba(TEXTS)
     its = model(**params).fit(TEXTS, Y, X_unlabeled=more).predict_proba(TEXTS)
@@ -153,7 +153,7 @@ def test_a_text_without_any_label_serves_the_language_model(params):
     assert not np.array_equal(np.hstack(ours), np.hstack(without))
 
 
-def test_two_corpora_are_stacked():
+def test_two_corpora_with_different_tasks_are_learned_together():
     half = len(TEXTS) // 2
     y = Y[["mood", "thing"]].astype(object).copy()
     order = np.random.RandomState(0).permutation(len(TEXTS))
@@ -163,7 +163,7 @@ def test_two_corpora_are_stacked():
     assert clf.score(TEXTS, Y[["mood", "thing"]]) > 0.9
 
 
-def test_several_labels_of_a_text():
+def test_multilabel_targets_may_be_sets_or_a_matrix():
     tags = [{mood, thing} - {"cross"} for mood, thing in zip(MOOD, THING, strict=True)]
     tags[0] = None
     classes = ["cat", "dog", "glad"]
@@ -193,13 +193,13 @@ def test_several_labels_of_a_text():
 
 
 def word_loss(clf):
-    """Mean negative log-likelihood of the words."""
+    """Return the mean negative log-likelihood of the task "word"."""
     proba = clf.predict_proba(TEXTS)[clf.task_names_.index("word")]
     truth = np.searchsorted(clf.task("word").classes_, WORD)
     return -np.log(proba[np.arange(len(TEXTS)), truth]).mean()
 
 
-def test_weights_of_the_label_sets():
+def test_a_larger_task_weight_lowers_the_loss_of_the_task():
     losses = [
         word_loss(model({"task_weights": weights}, max_epochs=8).fit(TEXTS, Y))
         for weights in ({"word": 20.0}, None, {"word": 0.05})
@@ -212,14 +212,14 @@ def test_weights_of_the_label_sets():
 
 
 @pytest.mark.parametrize("sampling", ["sqrt", "uniform"])
-def test_sampling_of_one_label_set_changes_nothing(sampling):
+def test_task_sampling_does_not_change_a_fit_with_equally_large_tasks(sampling):
     for n_texts in (24, 27, 32):
         ours = model({"task_sampling": sampling}).fit(TEXTS[:n_texts], Y[:n_texts])
         its = model().fit(TEXTS[:n_texts], Y[:n_texts])
         np.testing.assert_array_equal(ours.transform(TEXTS), its.transform(TEXTS))
 
 
-def test_small_label_sets_are_drawn_more_often():
+def test_uniform_sampling_lowers_the_loss_of_a_small_task():
     y = with_missing(Y, "word", np.arange(len(TEXTS)) % 4 == 0)
     losses = [
         word_loss(model({"task_sampling": sampling}, max_epochs=8).fit(TEXTS, y))
@@ -239,7 +239,7 @@ def test_small_label_sets_are_drawn_more_often():
     ],
     ids=str,
 )
-def test_parameters_of_a_label_set_are_those_of_the_template(params):
+def test_task_params_act_like_parameters_of_the_template(params):
     ours = model({"task_params": {"word": params}}).fit(TEXTS, Y[["word"]])
     alone = template(**params).fit(TEXTS, WORD)
     expected = alone.predict_proba(TEXTS)
@@ -248,7 +248,7 @@ def test_parameters_of_a_label_set_are_those_of_the_template(params):
     assert not np.array_equal(expected, plain)
 
 
-def test_uncertainty_is_learned_and_not_kept():
+def test_uncertainty_weights_are_learned_and_not_stored():
     ours = model({"task_weights": "uncertainty"}, max_epochs=15).fit(TEXTS, Y)
     plain = model(max_epochs=15).fit(TEXTS, Y)
     assert ours.score(TEXTS, Y) > 0.9
@@ -257,7 +257,7 @@ def test_uncertainty_is_learned_and_not_kept():
     assert names[0] == names[1]
 
 
-def test_a_label_set_may_have_parameters_of_its_own():
+def test_tasks_may_have_different_parameters():
     own = {
         "word": {"pooling": "concat", "head": "mlp"},
         "mood": {"class_weight": "balanced"},
@@ -269,14 +269,14 @@ def test_a_label_set_may_have_parameters_of_its_own():
     assert clf.task("word").transform(TEXTS).shape[1] == 32 * 3
 
 
-def test_parameters_of_label_sets_may_be_any_mapping():
+def test_task_params_may_be_any_mapping():
     own = MappingProxyType({"word": ChainMap({"pooling": "mean"})})
     weights = MappingProxyType({"word": 2.0})
     clf = model({"task_params": own, "task_weights": weights}).fit(TEXTS, Y)
     assert clf.task("word").pooling == "mean"
 
 
-def test_early_stopping_on_the_mean_or_on_one():
+def test_early_stopping_uses_the_mean_or_one_task():
     wrong = Y.assign(word=Y["word"].sample(frac=1, random_state=0).to_numpy())
     params = {"early_stopping": True, "n_iter_no_change": 2, "max_epochs": 9}
     mean = model(**params).fit(
@@ -295,12 +295,12 @@ def test_early_stopping_on_the_mean_or_on_one():
     ) == pytest.approx(scores[best])
 
 
-def test_validation_set_aside_of_several_label_sets():
+def test_early_stopping_validates_all_tasks_on_held_out_texts():
     clf = model(early_stopping=True, validation_fraction=0.25).fit(TEXTS, Y)
     assert "valid_accuracy_word" in clf.history_[0]
 
 
-def test_a_frozen_encoder_and_joint_training():
+def test_tasks_are_learned_with_a_frozen_encoder_or_joint_training():
     clf = model(trainable_layers=0, max_epochs=20).fit(TEXTS, Y)
     assert clf.score(TEXTS, Y) > 0.5
     joint = model(lm_weight=0.2, max_epochs=20).fit(
@@ -309,29 +309,29 @@ def test_a_frozen_encoder_and_joint_training():
     assert joint.score(TEXTS, Y) > 0.7
 
 
-def test_a_class_is_never_taken_whole_for_validation():
+def test_each_class_keeps_a_training_text_when_texts_are_held_out():
     y = with_missing(Y, "word", [True] * 2 + [False] * 28 + [True] * 2)
     for seed in range(6):
         clf = model(early_stopping=True, validation_fraction=0.5)
         clf.set_params(estimator__random_state=seed).fit(TEXTS, y)
         query = clf.task("word").module_.tasks[0].pool.query
-        assert query.abs().max() > 0  # it has been trained
+        assert query.abs().max() > 0  # the task was trained
 
 
-def test_validation_needs_a_label_of_what_decides():
-    unlabelled = Y.assign(word=None)
+def test_y_val_needs_labels_of_the_validation_task():
+    unlabeled = Y.assign(word=None)
     clf = model({"validation_task": "word"}, early_stopping=True)
     with pytest.raises(ValueError, match=r"decides on early stopping \('word'\)"):
-        clf.fit(TEXTS, Y, X_val=TEXTS, y_val=unlabelled)
+        clf.fit(TEXTS, Y, X_val=TEXTS, y_val=unlabeled)
     first = model({"validation_task": 0}, early_stopping=True)
     with pytest.raises(ValueError, match=r"decides on early stopping \(0\)"):
         first.fit(
             TEXTS,
             Y[["word", "mood"]].to_numpy(),
             X_val=TEXTS,
-            y_val=unlabelled[["word", "mood"]].to_numpy(),
+            y_val=unlabeled[["word", "mood"]].to_numpy(),
         )
-    clf = model(early_stopping=True).fit(TEXTS, Y, X_val=TEXTS, y_val=unlabelled)
+    clf = model(early_stopping=True).fit(TEXTS, Y, X_val=TEXTS, y_val=unlabeled)
     row = clf.history_[0]
     assert np.isnan(row["valid_accuracy_word"])
     rest = row["valid_accuracy_mood"], row["valid_accuracy_thing"]
@@ -342,14 +342,14 @@ def test_validation_needs_a_label_of_what_decides():
         )
 
 
-def test_a_label_set_named_best_is_in_the_history():
+def test_a_task_may_be_named_best():
     y = Y.rename(columns={"word": "best", "mood": "loss_best"})
     row = model().fit(TEXTS, y, X_val=TEXTS, y_val=y).history_[0]
     assert {"valid_accuracy_best", "valid_accuracy_loss_best"} <= set(row)
     assert not {"train_loss_best", "valid_loss_best", "train_batch_count"} & set(row)
 
 
-def test_missing_cells_of_a_matrix_are_left_out():
+def test_missing_cells_of_a_matrix_do_not_change_the_fit():
     matrix = MATRIX.astype(float)
     hidden = matrix.copy()
     hidden[::2, 0] = np.nan
@@ -384,10 +384,10 @@ def test_a_matrix_may_be_sparse_or_a_frame():
         np.testing.assert_array_equal(other, fits[0])
 
 
-# What comes out
+# Predictions
 
 
-def test_predictions_are_as_the_labels_were(fitted):
+def test_predictions_have_the_container_of_the_labels(fitted):
     frame = fitted.predict(pd.Series(TEXTS, index=range(100, 132)))
     assert isinstance(frame, pd.DataFrame)
     assert frame.columns.tolist() == list(Y)
@@ -407,12 +407,12 @@ def test_predictions_are_as_the_labels_were(fitted):
     assert list(model().fit(TEXTS, pa.table(dict(Y))).predict(TEXTS)) == list(Y)
 
     class Frame(pd.DataFrame):
-        """As of other libraries that build on pandas."""
+        """A subclass, as defined by libraries that extend pandas."""
 
     assert isinstance(model().fit(TEXTS, Frame(Y)).predict(TEXTS), pd.DataFrame)
 
 
-def test_what_a_masked_array_leaves_out_is_missing():
+def test_masked_cells_are_missing_labels():
     gone = np.arange(len(TEXTS)) % 4 == 0
     matrix = np.where(gone[:, None], np.nan, MATRIX)
     known = [None if lost else label for lost, label in zip(gone, MOOD, strict=True)]
@@ -427,7 +427,7 @@ def test_what_a_masked_array_leaves_out_is_missing():
 
 
 @pytest.mark.parametrize("make", [pl.DataFrame, pa.table])
-def test_columns_of_lists_of_other_frames(make):
+def test_multilabel_columns_may_come_from_other_data_frames(make):
     y = {
         "both": list(map(list, zip(WORD, THING, strict=True))),
         "mood": [*MOOD[:-1], None],
@@ -460,7 +460,7 @@ def test_scores_and_probabilities_agree(fitted):
     assert fitted.score(TEXTS, Y) == pytest.approx(np.mean(views))
 
 
-def test_score_counts_labelled_cells_only(fitted):
+def test_score_ignores_missing_labels(fitted):
     y = with_missing(Y, "word", [True] + [False] * (len(TEXTS) - 1))
     right = fitted.predict(TEXTS)["word"].iloc[0] == Y["word"].iloc[0]
     rest = [fitted.task(name).score(TEXTS, Y[name]) for name in ("mood", "thing")]
@@ -469,7 +469,7 @@ def test_score_counts_labelled_cells_only(fitted):
     assert fitted.score(TEXTS, y) == pytest.approx(np.mean(rest))
 
 
-def test_a_view_is_a_classifier_that_shares_the_weights(fitted):
+def test_task_returns_a_classifier_that_shares_the_weights(fitted):
     view = fitted.task("word")
     assert is_classifier(view)
     assert view.module_.encoder is fitted.module_.encoder
@@ -486,7 +486,7 @@ def test_a_pickle_predicts_the_same(fitted):
     assert not hasattr(clone(fitted), "module_")
 
 
-def test_set_output(fitted):
+def test_set_output_pandas_names_the_features(fitted):
     out = (
         pickle.loads(pickle.dumps(fitted))
         .set_output(transform="pandas")
@@ -503,7 +503,7 @@ def scorers():
     return {"word": scorer("word", "f1_macro"), "mood": scorer("mood", "roc_auc")}
 
 
-def test_a_grid_with_scorers_of_label_sets():
+def test_grid_search_uses_scorers_of_tasks():
     grid = {
         "estimator__pooling": ["attention", "mean"],
         "task_weights": [None, {"word": 2.0}, "uncertainty"],
@@ -536,7 +536,7 @@ def test_a_search_with_missing_str_labels_needs_a_splitter():
             search.set_params(cv=2).fit(TEXTS, given)
 
 
-def test_a_scorer_of_a_pipeline():
+def test_a_task_scorer_accepts_a_pipeline():
     pipeline = make_pipeline(
         FunctionTransformer(lambda X: [x.lower() for x in X]), model()
     )
@@ -551,7 +551,7 @@ def test_a_scorer_of_a_pipeline():
     assert np.isfinite(scores["test_mood"]).all()
 
 
-def test_a_scorer_counts_labels_that_were_never_trained():
+def test_a_scorer_counts_labels_that_are_not_in_the_training_data():
     y = {"tags": [{mood} for mood in MOOD], "word": WORD}
     clf = model(max_epochs=15).fit(TEXTS, y)
     new = {"tags": [{mood, "new"} for mood in MOOD], "word": WORD}
@@ -561,7 +561,7 @@ def test_a_scorer_counts_labels_that_were_never_trained():
     assert clf.score(TEXTS, new) < clf.score(TEXTS, y)
 
 
-def test_a_scorer_finds_its_label_set_by_name_and_weighs(fitted):
+def test_a_scorer_selects_its_task_by_name_and_uses_weights(fitted):
     scorer = MultiTaskClassifier.task_scorer("word", "accuracy")
     y = with_missing(Y, "word", np.arange(len(TEXTS)) % 3 > 0)
     view, there = fitted.task("word"), y["word"].notna().to_numpy()
@@ -575,7 +575,7 @@ def test_a_scorer_finds_its_label_set_by_name_and_weighs(fitted):
     )
 
 
-def test_scored_lists_may_all_be_empty_or_of_the_labels_0_and_1():
+def test_scored_label_lists_may_be_empty_or_contain_only_0_and_1():
     fruits = ([0], [1, 2], [2], [])
     y = pd.DataFrame({"fruit": [fruits[i % 4] for i in range(len(TEXTS))]})
     clf = model().fit(TEXTS, y)
@@ -587,7 +587,7 @@ def test_scored_lists_may_all_be_empty_or_of_the_labels_0_and_1():
         assert scorer(clf, texts, part) == scorer(clf, texts, as_sets)
 
 
-def test_a_scorer_of_a_single_tag():
+def test_a_scorer_of_a_multilabel_task_with_one_class_is_binary():
     tags = [{"glad"} if mood == "glad" else set() for mood in MOOD]
     clf = model(max_epochs=15).fit(TEXTS, pd.DataFrame({"tags": tags}))
     y = {"tags": [*tags[:4], *[set()] * 28]}
@@ -609,12 +609,12 @@ def test_a_scorer_of_a_single_tag():
 def test_weights_reach_the_scorers_of_a_search(several, routing):
     seen = []
 
-    def share(truth, predicted, sample_weight=None):
+    def accuracy(truth, predicted, sample_weight=None):
         seen.append(sample_weight is not None)
         return np.average(truth == predicted, weights=sample_weight)
 
     with config_context(enable_metadata_routing=routing):
-        clf, metric = model(), make_scorer(share)
+        clf, metric = model(), make_scorer(accuracy)
         scorer = MultiTaskClassifier.task_scorer("word", metric)
         if routing:
             clf.set_fit_request(sample_weight=True)
@@ -627,10 +627,10 @@ def test_weights_reach_the_scorers_of_a_search(several, routing):
         search.fit(TEXTS, Y, sample_weight=np.arange(1, 33))
         assert seen == [True, True]
     requests = metric.get_metadata_routing().score.requests
-    assert requests["sample_weight"] is None  # the user's own is as it was
+    assert requests["sample_weight"] is None  # the user's scorer is unchanged
 
 
-# What is refused
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -647,7 +647,7 @@ def test_weights_reach_the_scorers_of_a_search(several, routing):
     ],
     ids=str,
 )
-def test_label_sets_that_cannot_be_learned(change, message):
+def test_targets_that_cannot_be_learned_are_refused(change, message):
     with pytest.raises((ValueError, TypeError), match=message):
         model().fit(TEXTS, Y.assign(**change))
 
@@ -670,7 +670,7 @@ def test_label_sets_that_cannot_be_learned(change, message):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_labels_that_are_no_table(y, message):
+def test_a_y_without_columns_is_refused(y, message):
     with pytest.raises(ValueError, match=message):
         model().fit(TEXTS, y)
 
@@ -704,12 +704,12 @@ def test_labels_that_are_no_table(y, message):
     ],
     ids=str,
 )
-def test_parameters_that_are_refused(params, message):
+def test_invalid_parameters_are_refused(params, message):
     with pytest.raises(ValueError, match=message):
         model().set_params(**params).fit(TEXTS, Y)
 
 
-def test_only_our_classifier_is_a_template():
+def test_only_an_attention_classifier_is_accepted_as_template():
     from sklearn.linear_model import LogisticRegression
 
     others = (LogisticRegression(), make_pipeline(template()), LogisticRegression)
@@ -718,7 +718,7 @@ def test_only_our_classifier_is_a_template():
             MultiTaskClassifier(other).fit(TEXTS, Y)
 
 
-def test_validation_labels_of_other_label_sets():
+def test_validation_labels_of_unknown_tasks_or_classes_are_refused():
     with pytest.raises(ValueError, match="y_val must have the tasks of fit"):
         model().fit(TEXTS, Y, X_val=TEXTS, y_val=Y[["mood"]])
     with pytest.raises(ValueError, match=r"`y_val\['mood'\]` must have .* got 'new'"):
@@ -727,7 +727,7 @@ def test_validation_labels_of_other_label_sets():
         model().fit(TEXTS, Y, X_val=TEXTS)
 
 
-def test_class_weights_of_a_multilabel_set():
+def test_class_weights_of_a_multilabel_task_are_refused():
     y = {"tags": [{"a"}, {"b"}] * 16, "word": WORD}
     with pytest.raises(ValueError, match="must be None for a task with several labels"):
         model(class_weight="balanced").fit(TEXTS, y)
@@ -736,14 +736,14 @@ def test_class_weights_of_a_multilabel_set():
     ).fit(TEXTS, y)
 
 
-def test_names_that_are_not_there(fitted):
+def test_unknown_task_names_are_refused(fitted):
     with pytest.raises(ValueError, match="must name a task of y, got 'nothing'"):
         fitted.task("nothing")
     with pytest.raises(ValueError, match="must name a task of y, got 'nothing'"):
         MultiTaskClassifier.task_scorer("nothing", "accuracy")(fitted, TEXTS, Y)
 
 
-def test_another_kind_of_labels_than_was_fitted(fitted):
+def test_scoring_refuses_labels_of_another_kind(fitted):
     tags = {"t": [{"a"}, {"b"}] * 16}
     for y in ({"t": ["a", "b"] * 16}, {"t": np.eye(2)[[0, 1] * 16]}):
         with pytest.raises(ValueError, match="must have sets of 2 classes"):
@@ -756,12 +756,12 @@ def test_another_kind_of_labels_than_was_fitted(fitted):
         fitted.score(TEXTS, Y.assign(word=[{"a"}] * 32))
 
 
-def test_a_class_weight_for_another_label_set():
+def test_a_class_weight_for_a_class_of_another_task_is_refused():
     with pytest.raises(ValueError, match=r"only classes of task 'thing'.*task_params"):
         model(class_weight={"glad": 2.0, "cross": 1.0}).fit(TEXTS, Y)
 
 
-def test_scorers_say_what_is_wrong(fitted):
+def test_scorers_raise_helpful_errors(fitted):
     scorer = MultiTaskClassifier.task_scorer
     with pytest.raises(ValueError, match="nothing"):
         scorer("word", "nothing")

@@ -1,4 +1,4 @@
-"""The quickstart on somebody's own CSV files; on the tickets `make quickstart` runs."""
+"""The quickstart on CSV files. `make quickstart` runs it on the tickets."""
 
 import csv
 import gzip
@@ -30,7 +30,7 @@ def files(tmp_path):
     return ["--train", train, "--test", test, "--model", tmp_path / "model.joblib"]
 
 
-def test_on_files(files):
+def test_the_quickstart_fits_and_reports_on_csv_files(files):
     done = run(*files, "--text", "review", "--label", "stars")
     assert "12 training texts, 12 test texts" in done.stdout
     assert "TF-IDF + logistic regression: fit" in done.stdout
@@ -41,7 +41,7 @@ def test_on_files(files):
     assert "fit: classifier 40/40: 100%" in done.stderr
 
 
-def test_a_column_that_is_not_there(files):
+def test_the_quickstart_names_a_missing_column(files):
     done = run(*files, "--text", "body", "--label", "stars", check=False)
     assert done.returncode == 1
-    assert "has no column 'body', but ['review', 'stars']" in done.stderr
+    assert "must have a column 'body', got ['review', 'stars']" in done.stderr

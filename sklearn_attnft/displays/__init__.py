@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Displays of fitted classifiers, in scikit-learn's manner.
+"""Displays of fitted classifiers, similar to those of scikit-learn.
 
-matplotlib is imported when something is plotted (the extra ``plot``). Colours are those
-of Okabe and Ito (2008), which the colour-blind tell apart; lines differ in marker and
-dashes too, for print in grey.
+Plots need matplotlib (the extra ``plot``), which is imported when a plot is drawn. The
+colors are those of Okabe and Ito (2008), which color-blind readers can distinguish.
+Lines also differ in marker and dashes, for print in gray.
 """
 
 from ._efficiency import LabelEfficiencyDisplay

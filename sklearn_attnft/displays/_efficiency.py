@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How many labels it takes."""
+"""Scores of classifiers as a function of the number of labels."""
 
 import numpy as np
 from sklearn.model_selection import learning_curve
@@ -8,27 +8,27 @@ from ._style import by_name, line_style, new_axes, tidy
 
 
 class LabelEfficiencyDisplay:
-    """Scores of classifiers against the number of labels that they were given.
+    """Scores of classifiers as a function of the number of training labels.
 
     Parameters
     ----------
     scores : dict of str to tuple of ndarray
-        For each classifier, numbers of labels, shape (n_sizes,), and scores, shape
-        (n_sizes, n_folds).
+        For each classifier, the numbers of labels of shape (n_sizes,) and the scores
+        of shape (n_sizes, n_folds).
     score_name : str, default="score"
-        Of the vertical axis.
+        Label of the vertical axis.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
     figure_ : matplotlib.figure.Figure
     lines_ : list of matplotlib.lines.Line2D
-        Means over the folds, one line for each classifier.
+        One line per classifier, with the mean over the folds.
 
     See Also
     --------
-    sklearn.model_selection.LearningCurveDisplay : Of one estimator, with training
-        scores and times.
+    sklearn.model_selection.LearningCurveDisplay : Learning curve of one estimator,
+        with training scores and times.
 
     Examples
     --------
@@ -58,26 +58,30 @@ class LabelEfficiencyDisplay:
         random_state=None,
         ax=None,
     ):
-        """Fit classifiers on ever more labels, score them, and plot.
+        """Fit classifiers on increasing numbers of labels, score them and plot.
 
         Parameters
         ----------
         estimator : classifier, or dict of str to classifier
-            Each is cloned and fitted ``len(train_sizes)`` times a fold.
+            Classifiers to compare. Each is cloned and fitted ``len(train_sizes)``
+            times per fold.
         X : array-like of str, shape (n_samples,)
         y : array-like of shape (n_samples,)
         train_sizes : array-like of int or float, default=(0.1, 0.33, 1.0)
-            Numbers of labels, or shares of a fold's training part. The texts are drawn
-            at random, so the smallest number has to be large enough to have two
-            classes.
+            Numbers of labels, or fractions of the training part of a fold. The texts
+            are sampled at random, so the smallest number must be large enough for the
+            sample to contain two classes.
         cv : int, splitter or None, default=None
-            As of ``sklearn.model_selection.learning_curve``, as are the next two.
+            Cross-validation splitter, as in ``sklearn.model_selection.learning_curve``.
         scoring : str, callable or None, default=None
+            Score, as in ``sklearn.model_selection.learning_curve``.
         n_jobs : int or None, default=None
+            Number of jobs, as in ``sklearn.model_selection.learning_curve``.
         random_state : int, RandomState instance or None, default=None
-            Draws the texts: give an int, for all classifiers to have the same.
-        ax : matplotlib.axes.Axes, default=None
-            Where to plot; None: in a new figure.
+            Seed of the sampling of texts. With an int, all classifiers get the same
+            texts.
+        ax : matplotlib.axes.Axes or None, default=None
+            Axes to plot on. If None, a new figure is created.
 
         Returns
         -------
@@ -102,12 +106,12 @@ class LabelEfficiencyDisplay:
         return cls(scores, score_name=score_name.replace("_", " ")).plot(ax=ax)
 
     def plot(self, ax=None):
-        """Plot a line of means for each classifier, with bars of a standard deviation.
+        """Plot the mean scores of each classifier with standard deviations.
 
         Parameters
         ----------
-        ax : matplotlib.axes.Axes, default=None
-            Where to plot; None: in a new figure.
+        ax : matplotlib.axes.Axes or None, default=None
+            Axes to plot on. If None, a new figure is created.
 
         Returns
         -------
@@ -117,9 +121,9 @@ class LabelEfficiencyDisplay:
         self.lines_ = []
         for i, (name, (sizes, scores)) in enumerate(self.scores.items()):
             mean, spread = np.mean(scores, axis=1), np.std(scores, axis=1)
-            beside = np.multiply(sizes, 1.02**i)  # so that no bar hides another
+            shifted = np.multiply(sizes, 1.02**i)  # so that bars do not overlap
             bars = ax.errorbar(
-                beside, mean, spread, label=name, capsize=3, **line_style(i)
+                shifted, mean, spread, label=name, capsize=3, **line_style(i)
             )
             self.lines_.append(bars.lines[0])
         ax.set_xscale("log")

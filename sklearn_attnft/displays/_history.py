@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How a fit went."""
+"""Training history of a fit."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._style import line_style, new_axes, tidy
 
-STAGES = ("language model", "contrastive", "classifier")
-
 
 class TrainingDisplay:
-    """Losses, validation scores and learning rates of a fit, over its steps.
+    """Losses, validation scores and learning rates of a fit, plotted over its steps.
 
-    A panel for the losses of each stage, in the order in which they were run, since a
-    language model's loss and a classifier's have nothing in common; one for the
-    scores on the validation texts, if there were any; and one for the learning rates.
-    A point is an epoch, at the step at which it ended.
+    There is one panel with the losses of each stage, because losses of different stages
+    are not comparable. Another panel shows the scores on the validation texts, if there
+    were any, and the last one the learning rates. The stages have the order of the fit.
+    Each point is an epoch, plotted at its last step.
 
     Parameters
     ----------
@@ -25,9 +23,9 @@ class TrainingDisplay:
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Holds the panels.
+        Axes that contain the panels.
     axes_ : list of matplotlib.axes.Axes
-        The panels; `ax_` itself if it is one.
+        The panels. If there is one panel, it is `ax_` itself.
     figure_ : matplotlib.figure.Figure
 
     Examples
@@ -48,8 +46,8 @@ class TrainingDisplay:
         Parameters
         ----------
         estimator : fitted estimator of this package
-        ax : matplotlib.axes.Axes, default=None
-            Whose place the panels take; None: a new figure.
+        ax : matplotlib.axes.Axes or None, default=None
+            Axes in whose area the panels are drawn. If None, a new figure is created.
 
         Returns
         -------
@@ -63,8 +61,8 @@ class TrainingDisplay:
 
         Parameters
         ----------
-        ax : matplotlib.axes.Axes, default=None
-            Whose place the panels take; None: a new figure.
+        ax : matplotlib.axes.Axes or None, default=None
+            Axes in whose area the panels are drawn. If None, a new figure is created.
 
         Returns
         -------
@@ -73,8 +71,8 @@ class TrainingDisplay:
         panels = self._panels()
         if not panels:
             raise ValueError(
-                "history is empty: nothing was trained (an extractor with lm_epochs=0 "
-                "has no epochs)."
+                "`history` must contain epochs with losses, got none. A feature "
+                "extractor has them if it is fitted with lm_epochs > 0."
             )
         ax = new_axes(self, ax, figsize=(3.2 * len(panels) + 1, 3.4))
         self.axes_ = _divide(ax, len(panels))
@@ -87,10 +85,11 @@ class TrainingDisplay:
         return self
 
     def _panels(self):
-        """Return titles, and curves by name: steps and values."""
+        """Return the title of each panel and its curves by name."""
+        stages = list(dict.fromkeys(row["stage"] for row in self.history))
         losses = {"train_loss": "training", "valid_loss": "validation"}
         panels = [
-            (f"loss, {stage}", _curves(self.history, stage, losses)) for stage in STAGES
+            (f"loss, {stage}", _curves(self.history, losses, stage)) for stage in stages
         ]
         scores = {
             name: name.removeprefix("valid_").replace("_", " ", 1)
@@ -98,17 +97,18 @@ class TrainingDisplay:
             for name in row
             if name.startswith("valid_accuracy")
         }
-        panels.append(("validation", _curves(self.history, STAGES[-1], scores)))
+        panels.append(("validation", _curves(self.history, scores)))
         rates = {}
-        for stage in STAGES:
-            rates |= _curves(self.history, stage, {"learning_rate": stage})
+        for stage in stages:
+            rates |= _curves(self.history, {"learning_rate": stage}, stage)
         panels.append(("learning rate", rates))
         return [(title, curves) for title, curves in panels if curves]
 
 
-def _curves(history, stage, names):
-    """Return the steps at which there are values, and the values, by label."""
-    rows, curves = [row for row in history if row["stage"] == stage], {}
+def _curves(history, names, stage=None):
+    """Return the steps and values of each curve by label, of one stage or of all."""
+    rows = [row for row in history if stage in (None, row["stage"])]
+    curves = {}
     for name, label in names.items():
         points = [(row["step"], row[name]) for row in rows if name in row]
         if points:
@@ -117,7 +117,7 @@ def _curves(history, stage, names):
 
 
 def _divide(ax, n):
-    """Return `n` axes side by side in the place of one."""
+    """Return `n` axes side by side in the area of one."""
     if n == 1:
         return [ax]
     ax.set_axis_off()

@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which layers of the encoder models use."""
+"""Weights of the encoder layers in the layer attention of models."""
 
 from ._style import by_name, line_style, new_axes, tidy
 
 
 class LayerAttentionDisplay:
-    """Shares of the encoder's layers in what models classify.
+    """Weights that the layer attention of models gives to the encoder layers.
 
-    The shares are the softmax of learned weights over normalised states. They start
-    equal; the dotted line is where they started.
+    The weights are the softmax of learned scores over normalized hidden states. The
+    dotted line marks equal weights.
 
     Parameters
     ----------
     shares : dict of str to dict of int to float
-        For each model, the share of each hidden state: 0 for the embeddings, i for the
-        i-th block.
+        For each model, the weight of each hidden state: 0 for the embeddings and i for
+        the i-th block. The weights of a model sum to 1.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
     figure_ : matplotlib.figure.Figure
     lines_ : list of matplotlib.lines.Line2D
-        One for each model.
+        One line per model.
 
     Examples
     --------
@@ -41,9 +41,10 @@ class LayerAttentionDisplay:
         Parameters
         ----------
         estimator : fitted classifier, or dict of str to fitted classifier
-            Of a ``MultiTaskClassifier`` each label set is a model of its own.
-        ax : matplotlib.axes.Axes, default=None
-            Where to plot; None: in a new figure.
+            Classifiers to plot. Each task of a ``MultiTaskClassifier`` is plotted as a
+            separate model.
+        ax : matplotlib.axes.Axes or None, default=None
+            Axes to plot on. If None, a new figure is created.
 
         Returns
         -------
@@ -61,12 +62,12 @@ class LayerAttentionDisplay:
         return cls(shares).plot(ax=ax)
 
     def plot(self, ax=None):
-        """Plot a line for each model.
+        """Plot one line per model.
 
         Parameters
         ----------
-        ax : matplotlib.axes.Axes, default=None
-            Where to plot; None: in a new figure.
+        ax : matplotlib.axes.Axes or None, default=None
+            Axes to plot on. If None, a new figure is created.
 
         Returns
         -------
@@ -91,6 +92,6 @@ class LayerAttentionDisplay:
 
 
 def _shares(estimator):
-    """Return the share of each attended layer of a classifier."""
+    """Return the weight of each attended layer of a classifier."""
     shares = estimator.layer_attention_.tolist()
     return dict(zip(estimator.module_.layers, shares, strict=True))

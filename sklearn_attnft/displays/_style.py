@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Colours, lines and axes that the displays share."""
+"""Shared colors, lines and axes of the displays."""
 
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
@@ -9,7 +9,10 @@ _MARKERS, _DASHES = "osD^vPX", ["-", "--", "-.", ":"]
 
 
 def new_axes(display, ax, **kwargs):
-    """Return `ax`, or that of a new figure; say which display needs matplotlib."""
+    """Return `ax`, or the axes of a new figure if it is None.
+
+    If matplotlib is not installed, the error names the display that needs it.
+    """
     check_matplotlib_support(f"{type(display).__name__}.plot")
     import matplotlib.pyplot as plt
 
@@ -19,7 +22,7 @@ def new_axes(display, ax, **kwargs):
 
 
 def line_style(i):
-    """Return color, marker and dashes of the i-th line, as keywords."""
+    """Return the color, marker and dashes of the i-th line as keyword arguments."""
     return {
         "color": _COLORS[i % len(_COLORS)],
         "marker": _MARKERS[i % len(_MARKERS)],
@@ -29,14 +32,14 @@ def line_style(i):
 
 
 def tidy(ax, **labels):
-    """Take away what carries nothing, and set labels."""
+    """Remove unneeded spines, add a grid and set labels."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="y", alpha=0.3)
     ax.set(**labels)
 
 
 def by_name(estimators):
-    """Return a mapping of estimators; one alone is called after its class."""
+    """Return a dict of estimators. A single one is named after its class."""
     if hasattr(estimators, "items"):
         return dict(estimators)
     return {type(estimators).__name__: estimators}

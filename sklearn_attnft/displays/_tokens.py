@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Texts with their tokens shaded."""
+"""Texts with shaded tokens."""
 
 import functools
 import html
@@ -10,31 +10,33 @@ import numpy as np
 from .._data._validation import check_texts
 from ._style import BLUE, VERMILION, new_axes
 
-OPACITY = 0.6  # of the darkest shade: black and white text stay legible on it
+OPACITY = 0.6  # of the darkest shade, on which black and white text is legible
 CAPTIONS = {
     "token_attention": "shade: share of the token attention",
     "attribution": "shade: attribution; framed with dots: against the class",
 }
-# Half a surrogate pair, which no file or font can hold, and control characters.
+# Lone surrogates, which UTF-8 cannot encode, and control characters.
 _UNPRINTABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
 
 
 class AttentionDisplay:
     """Texts whose tokens are shaded by attention or attribution.
 
-    All of a text is shown, also what has no attention. The shade is relative to the
-    largest value in the text: blue, or orange and framed with dots where it is
-    negative. In a notebook the display shows itself, as HTML that needs no matplotlib.
+    The whole text is shown, with or without attention. Shades are relative to the
+    largest absolute value in the text. Positive values are blue, and negative values
+    are orange with a dotted frame. Notebooks show the display as HTML, without
+    matplotlib.
 
     Parameters
     ----------
     texts : list of str
+        The texts to show.
     explanation : DataFrame or dict of ndarray
-        Of these texts, as a classifier's ``explain`` returns it.
+        Explanation of these texts, as returned by ``explain`` of a classifier.
     column : str, default="token_attention"
-        What shades: "token_attention" or "attribution".
+        Column of the values to shade by, "token_attention" or "attribution".
     headings : list of str or None, default=None
-        A line above each text.
+        A heading for each text. If None, there are no headings.
 
     Attributes
     ----------
@@ -59,24 +61,26 @@ class AttentionDisplay:
     def from_estimator(
         cls, estimator, X, *, attribution=None, target=None, words=False
     ):
-        """Explain predictions; nothing is plotted yet.
+        """Explain predictions and return a display, without plotting.
 
         Parameters
         ----------
         estimator : fitted AttentionFineTuneClassifier
-            Or ``task(name)`` of a fitted ``MultiTaskClassifier``.
+            For a fitted ``MultiTaskClassifier``, pass ``task(name)``.
         X : array-like of str, shape (n_samples,)
         attribution : {"gradient", "integrated_gradients"} or None, default=None
-            What to shade by; None: token attention.
+            Method of the attributions to shade by. If None, tokens are shaded by token
+            attention.
         target : label, default=None
-            The class that attributions are to; None: the one with the highest score.
+            Class to which attributions refer. If None, the class with the highest
+            score is used.
         words : bool, default=False
-            Whether to shade whole words.
+            Whether to shade whole words instead of tokens.
 
         Returns
         -------
         display : AttentionDisplay
-            With predictions as headings.
+            A display with the predictions as headings.
         """
         explanation = estimator.explain(
             X, attribution=attribution, target=target, words=words
@@ -92,16 +96,16 @@ class AttentionDisplay:
         )
 
     def plot(self, ax=None, *, font_size=10):
-        """Write the texts into axes, in lines as long as these are wide.
+        """Write the texts on axes, with line breaks that fit their width.
 
         Parameters
         ----------
-        ax : matplotlib.axes.Axes, default=None
-            Where to write, from the top; None: a new figure of the height that is
-            needed.
+        ax : matplotlib.axes.Axes or None, default=None
+            Axes to write on, from the top. If None, a new figure with the required
+            height is created.
         font_size : float, default=10
-            In points. Characters that matplotlib's fonts lack are boxes: set
-            ``rcParams["font.family"]`` to one that has them, or show the HTML.
+            Font size in points. Characters that are missing from the font are drawn as
+            boxes. To avoid them, set ``rcParams["font.family"]`` or show the HTML.
 
         Returns
         -------
@@ -112,7 +116,7 @@ class AttentionDisplay:
         ax = new_axes(self, ax, figsize=(7, 1))
         figure = ax.get_figure(root=True)
         ax.set_axis_off()
-        figure.draw_without_rendering()  # the layout decides how wide the axes are
+        figure.draw_without_rendering()  # the layout sets the width of the axes
         width = ax.get_window_extent().width * 72 / figure.dpi
         lines = self._lines(figure, width, font_size)
         if is_new:
@@ -140,7 +144,7 @@ class AttentionDisplay:
         Returns
         -------
         html : str
-            Text is in the color of the page around it, light or dark.
+            HTML with the text in the color of the surrounding page.
         """
         parts = []
         for heading, segments in self._shaded():
@@ -164,7 +168,7 @@ class AttentionDisplay:
         return self.to_html()
 
     def _shaded(self):
-        """Yield the heading of each text, and its segments with value and shade."""
+        """Yield the heading of each text and its segments (piece, value, shade)."""
         names = ["sample", "start", "end", self.column]
         columns = {name: np.asarray(self.explanation[name]) for name in names}
         for i, text in enumerate(self.texts):
@@ -176,7 +180,7 @@ class AttentionDisplay:
             yield heading, [(piece, v, v / largest) for piece, v in segments]
 
     def _lines(self, figure, width, font_size):
-        """Return lines of (place in points, piece, keywords of an annotation)."""
+        """Return lines of (offset in points, piece, annotation keywords)."""
         lines = _Lines(figure, width, font_size)
         for heading, segments in self._shaded():
             if heading is not None:
@@ -189,19 +193,19 @@ class AttentionDisplay:
 
 
 def _segments(text, rows):
-    """Cut a text where its tokens begin and end; what is between them has 0.
+    """Split a text at its token boundaries. Text between tokens has the value 0.
 
     Parameters
     ----------
     text : str
     rows : iterable of (start, end, value)
-        In order. Where tokens overlap, such as the bytes of a character, they are one
-        segment with the sum of their values.
+        Tokens in order. Overlapping tokens, such as the bytes of a character, become
+        one segment with the sum of their values.
 
     Returns
     -------
-    list of (str, float)
-        The pieces are the text.
+    segments : list of (str, float)
+        Pieces and their values. The concatenated pieces are the text.
     """
     merged = []
     for start, end, value in rows:
@@ -226,7 +230,7 @@ def _escape(text):
 
 
 def _style(shade):
-    """Return keywords of an annotation that is shaded."""
+    """Return the keyword arguments of an annotation with this shade."""
     if not shade:
         return {}
     color = [c / 255 for c in (BLUE if shade > 0 else VERMILION)]
@@ -238,16 +242,16 @@ def _style(shade):
 
 
 class _Lines:
-    """Lines of text in a proportional font, broken at white space."""
+    """Lines of text in a proportional font, with breaks at white space."""
 
     def __init__(self, figure, width, font_size):
-        self.width = width  # in points, as all lengths
+        self.width = width  # in points, like all lengths
         self.points = 72 / figure.dpi
         self.ruler = figure.text(0, 0, "", fontsize=font_size, parse_math=False)
         self.lines = []
 
     def write(self, segments, **font):
-        """Begin a new line and lay (text, keywords) out."""
+        """Start a new line and add the segments (text, keywords)."""
         text = _printable("".join(piece for piece, _ in segments)).replace("\t", " ")
         ends = np.cumsum([len(piece) for piece, _ in segments])
         self.ruler.set(**{"weight": "normal", "style": "normal", **font})
@@ -273,6 +277,6 @@ class _Lines:
                 start = stop
 
     def _measure(self, piece):
-        """Return the width as it will be drawn, hinting included."""
+        """Return the drawn width in points, including hinting."""
         self.ruler.set_text(piece)
         return self.ruler.get_window_extent().width * self.points

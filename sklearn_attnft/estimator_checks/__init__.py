@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Checks for scikit-learn estimators that take raw text.
 
-scikit-learn's own checks make numbers up, so an estimator whose tags say text gets one
-check of them: that it clones. These are their text twins, and some of their own. Which
-of them apply is read from an estimator's tags, methods, parameters and the signature
-of its ``fit``.
+scikit-learn's own checks generate numeric data, so they skip estimators whose tags
+declare text input, except for one check of cloning. This package has the corresponding
+checks for text, and further ones. The tags, methods, parameters and ``fit`` signature
+of an estimator decide which checks apply to it.
 """
 
 from . import (
     _api,
-    _behaviour,
+    _behavior,
     _classifier,
     _containers,
     _failures,
@@ -33,7 +33,7 @@ _MODULES = (
     _api,
     _inputs,
     _containers,
-    _behaviour,
+    _behavior,
     _globals,
     _failures,
     _persistence,
@@ -53,20 +53,20 @@ def text_checks(estimator):
     Parameters
     ----------
     estimator : estimator instance
-        Unfitted; it is cloned before every use.
+        An unfitted estimator. It is cloned before every use.
 
     Yields
     ------
     estimator : estimator instance
-        The same.
+        The estimator that was passed.
     check : callable
-        ``check(estimator)`` raises if the estimator breaks the check's rule, which is
-        its docstring.
+        ``check(estimator)`` raises an error if the estimator breaks the rule that the
+        docstring of the check states.
 
     See Also
     --------
-    check_text_estimator : Run them all.
-    parametrize_with_text_checks : Run each as a test of pytest.
+    check_text_estimator : Run all checks.
+    parametrize_with_text_checks : Run each check as a pytest test.
 
     Examples
     --------
@@ -78,10 +78,9 @@ def text_checks(estimator):
     """
     if isinstance(estimator, type):
         raise TypeError(
-            f"text_checks takes an instance and got the class {estimator.__name__}: "
-            f"pass {estimator.__name__}(...), with parameters that make it fast."
+            f"`estimator` must be an instance, got the class {estimator.__name__}. "
+            f"Pass {estimator.__name__}(...) with parameters that make fits fast."
         )
-    # A look into signatures and tags must not be what makes an estimator fail.
     for module in _MODULES:
         for check in module.applicable(_tools.Traits.of(estimator)):
             yield estimator, check
@@ -93,16 +92,17 @@ def check_text_estimator(estimator):
     Parameters
     ----------
     estimator : estimator instance
-        Unfitted, with parameters that make its fits fast: there are some hundreds.
+        An unfitted estimator. The checks fit it some hundreds of times, so choose
+        parameters that make fits fast.
 
     Raises
     ------
     AssertionError
-        At the first check that fails, with the check's name.
+        If a check fails. The message names the first check that fails.
 
     See Also
     --------
-    parametrize_with_text_checks : Run each as a test of pytest.
+    parametrize_with_text_checks : Run each check as a pytest test.
 
     Examples
     --------
@@ -124,20 +124,21 @@ def check_text_estimator(estimator):
 
 
 def parametrize_with_text_checks(estimators):
-    """Parametrise a test of pytest over estimators and their checks.
+    """Parametrize a pytest test over estimators and their checks.
 
     Parameters
     ----------
     estimators : list of estimator instances
+        Unfitted estimators, with parameters that make fits fast.
 
     Returns
     -------
-    decorator
-        For a test with the arguments `estimator` and `check`.
+    decorator : pytest.MarkDecorator
+        A decorator for a test with the arguments `estimator` and `check`.
 
     See Also
     --------
-    check_text_estimator : Run all checks of one estimator, without pytest.
+    check_text_estimator : Run all checks of one estimator without pytest.
 
     Examples
     --------

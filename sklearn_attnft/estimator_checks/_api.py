@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
-"""The contract of an estimator: tags, parameters, ``fit`` and what it sets."""
+# ruff: noqa: D401 (the docstring of a check states its rule)
+"""Checks of the estimator API: tags, parameters, ``fit`` and fitted attributes."""
 
 import copy
 import inspect
@@ -18,13 +18,20 @@ from ._tools import assert_refused, assert_same, assert_unfitted, fresh, outputs
 
 
 def check_tags_say_text(estimator):
-    """The tags say that X is one-dimensional and of str, and not a matrix."""
+    """The tags declare that X is one-dimensional and holds str."""
     tags = get_tags(clone(estimator)).input_tags
-    assert tags.string, "input_tags.string is False, but the estimator takes str."
-    assert tags.one_d_array, "input_tags.one_d_array is False; X is one-dimensional."
+    assert tags.string, (
+        "input_tags.string is False, expected True for an estimator that takes str. "
+        "Set it in __sklearn_tags__."
+    )
+    assert tags.one_d_array, (
+        "input_tags.one_d_array is False, expected True because X is one-dimensional. "
+        "Set it in __sklearn_tags__."
+    )
     assert not tags.two_d_array, (
-        "input_tags.two_d_array is True, so scikit-learn would pass matrices of "
-        "numbers. It is the default: set it to False in __sklearn_tags__."
+        "input_tags.two_d_array is True, expected False, because True tells "
+        "scikit-learn to pass matrices of numbers. True is the default, so set it to "
+        "False in __sklearn_tags__."
     )
 
 
@@ -33,28 +40,28 @@ def check_fit_returns_self(estimator):
     estimator = fresh(estimator)
     result = estimator.fit(*corpus(estimator))
     assert result is estimator, (
-        f"fit returned {type(result).__name__} and not self, so that fit(...)."
-        "predict(...) does not work. Is the return forgotten?"
+        f"fit returned an instance of {type(result).__name__}, expected self. Without "
+        "it, fit(...).predict(...) does not work. Is `return self` missing?"
     )
 
 
 def check_fit_score_takes_y(estimator):
-    """Methods that a pipeline calls with targets take `y` as second argument."""
+    """Methods that a pipeline calls with targets take `y` as their second argument."""
     for method in ("fit", "fit_transform", "fit_predict", "score"):
         if not hasattr(estimator, method):
             continue
         names = list(inspect.signature(getattr(estimator, method)).parameters)
         assert names[1:2] in (["y"], ["Y"]), (
-            f"{method} has the arguments {names}; the second has to be y (y=None if "
-            "it is not used), for a Pipeline passes it."
+            f"{method} has the arguments {names}, expected y as the second one because "
+            "a Pipeline passes it. If y is not used, write y=None."
         )
 
 
 def check_not_fitted_before_fit(estimator):
-    """Before ``fit`` every method that predicts raises NotFittedError."""
+    """Before ``fit``, every prediction method raises NotFittedError."""
     estimator = fresh(estimator)
     X, y = corpus(estimator)
-    assert_unfitted(estimator, X, "before fit")
+    assert_unfitted(estimator, X, "Before fit")
     if hasattr(estimator, "score"):
         assert_refused(
             lambda: estimator.score(X, y),
@@ -76,13 +83,13 @@ def check_is_fitted_after_fit(estimator):
         check_is_fitted(estimator)
     except NotFittedError as error:
         raise AssertionError(
-            "check_is_fitted does not see that fit was called: fit sets no attribute "
-            "whose name ends in an underscore."
+            "check_is_fitted raised NotFittedError after fit, expected no error. Does "
+            "fit set an attribute whose name ends with an underscore?"
         ) from error
 
 
 def check_fit_sets_fitted_attributes_only(estimator):
-    """``fit`` adds attributes that end in "_" or start with "_", and no others."""
+    """``fit`` adds only attributes whose names start or end with an underscore."""
     estimator = fresh(estimator)
     before = set(vars(estimator))
     estimator.fit(*corpus(estimator))
@@ -92,26 +99,27 @@ def check_fit_sets_fitted_attributes_only(estimator):
         if not name.startswith("_") and not name.endswith("_")
     ]
     assert not wrong, (
-        f"fit added the attributes {sorted(wrong)}. What is learned ends in an "
-        "underscore, what is private starts with one."
+        f"fit added the attributes {sorted(wrong)}, expected names that end with an "
+        "underscore (learned attributes) or start with one (private attributes)."
     )
 
 
 def check_fit_keeps_parameters(estimator):
-    """``fit`` changes no parameter, neither the attribute nor the object in it."""
+    """``fit`` does not change the parameters or the objects that they hold."""
     estimator = fresh(estimator)
     before = copy.deepcopy(estimator.get_params())
     estimator.fit(*corpus(estimator))
     after = estimator.get_params()
     changed = [n for n in before if joblib.hash(before[n]) != joblib.hash(after[n])]
     assert not changed, (
-        f"fit changed the parameters {changed}, so a clone of the fitted estimator is "
-        "another estimator. Keep what is derived from them under another name."
+        f"fit changed the parameters {changed}, expected no change. A clone of the "
+        "fitted estimator would behave differently. Is a derived value stored in a "
+        "parameter instead of another attribute?"
     )
 
 
 def check_arguments_are_not_changed(estimator):
-    """``fit`` and the predictions leave X, y and sample_weight as they were."""
+    """``fit`` and the prediction methods do not change X, y and sample_weight."""
     estimator = fresh(estimator)
     texts, labels = corpus(estimator)
     for container in (list, lambda values: np.array(values, dtype=object)):
@@ -132,18 +140,18 @@ def _assert_unchanged(arguments, before, culprit):
     for name, value in arguments.items():
         same = np.array_equal(*(np.array(v, object) for v in (value, before[name])))
         assert same, (
-            f"{culprit} changed the {name} it was given ({type(value).__name__}), "
-            "which belongs to the user. Is it cleaned or sorted in place?"
+            f"{culprit} changed {name} ({type(value).__name__}), expected no change of "
+            "the user's data. Is it cleaned or sorted in place?"
         )
 
 
 def check_parameters_are_validated(estimator):
-    """``fit`` refuses, by name, a parameter that breaks its constraints."""
+    """``fit`` raises an error that names a parameter which breaks its constraints."""
     constraints = estimator._parameter_constraints
     names = clone(estimator).get_params(deep=False).keys()
     assert set(constraints) == set(names), (
-        "_parameter_constraints and the parameters differ in "
-        f"{sorted(set(constraints) ^ set(names))}."
+        "_parameter_constraints and the parameters of the constructor must have the "
+        f"same names, but differ in {sorted(set(constraints) ^ set(names))}."
     )
     X, y = corpus(estimator)
     for name in names:
@@ -153,64 +161,70 @@ def check_parameters_are_validated(estimator):
         for constraint in map(make_constraint, constraints[name]):
             try:
                 wrong.append(generate_invalid_param_val(constraint))
-            except NotImplementedError:  # a constraint of type only has no wrong value
+            except NotImplementedError:  # raised for constraints on the type only
                 continue
         for value in wrong:
             broken = fresh(estimator).set_params(**{name: value})
             assert_refused(
                 lambda broken=broken: broken.fit(X, y),
-                f"the parameter {name}={value!r}",
+                f"fit with the parameter {name}={value!r}",
                 naming=(name,),
             )
 
 
 def check_clone_of_fitted_is_unfitted(estimator):
-    """A clone of a fitted estimator has its parameters and nothing learned."""
+    """A clone of a fitted estimator has the same parameters and is not fitted."""
     estimator = fresh(estimator)
     X, y = corpus(estimator, n_classes=3)
     before = set(vars(clone(estimator)))
     fitted = fresh(estimator).fit(X, y)
     copied = clone(fitted)
     kept = set(vars(copied)) - before
-    assert not kept, f"A clone of a fitted estimator keeps {sorted(kept)}."
-    assert_unfitted(copied, X, "cloned after fit")
+    assert not kept, (
+        f"A clone of a fitted estimator has the attributes {sorted(kept)}, expected "
+        "none that were learned. Does __sklearn_clone__ copy them?"
+    )
+    assert_unfitted(copied, X, "After cloning a fitted estimator")
     X, y = corpus(estimator)
     assert_same(
         outputs(copied.fit(X, y), X),
         outputs(estimator.fit(X, y), X),
-        "A clone of a fitted estimator has to fit as one that was never fitted (are "
-        "trained weights kept in a parameter?)",
+        "A clone of a fitted estimator must give the same fit as a new estimator (is "
+        "learned state stored in a parameter?)",
     )
 
 
 def check_init_does_no_work(estimator):
-    """The constructor stores nonsense as it comes; only ``fit`` refuses it."""
+    """The constructor stores invalid parameters unchanged, and ``fit`` refuses them."""
     kind = type(estimator)
     nonsense = {name: object() for name in clone(estimator).get_params(deep=False)}
     try:
         built = kind(**nonsense)
     except Exception as error:
         raise AssertionError(
-            f"The constructor of {kind.__name__} refused a parameter, which is the "
-            f"work of fit: {type(error).__name__}: {error}"
+            f"The constructor of {kind.__name__} raised {type(error).__name__}, "
+            f"expected no error: {error}. Validate parameters in fit."
         ) from error
     for name, value in nonsense.items():
         assert getattr(built, name) is value, (
-            f"The constructor stored another {name} than it was given: it has to "
-            "assign, and not to convert, load or copy."
+            f"The constructor stored another object as {name} than it was given, "
+            "expected the same one. Does it convert, load or copy the parameter?"
         )
     X, y = corpus(estimator)
-    assert_refused(lambda: built.fit(X, y), f"parameters of nonsense in {kind}")
+    assert_refused(lambda: built.fit(X, y), "fit with invalid parameters")
 
 
 def check_n_iter(estimator):
-    """``n_iter_`` is the number of epochs run: an int from 1 to `max_epochs`."""
+    """``n_iter_`` is the number of epochs that were run, as an int."""
     estimator = fresh(estimator, max_epochs=2, early_stopping=False)
     n_iter = estimator.fit(*corpus(estimator)).n_iter_
     assert isinstance(n_iter, (int, np.integer)), (
-        f"n_iter_ is a {type(n_iter).__name__}; it counts epochs, so it is an int."
+        f"n_iter_ has the type {type(n_iter).__name__}, expected int."
     )
-    assert n_iter == 2, f"n_iter_ is {n_iter} after max_epochs=2 without stopping."
+    assert n_iter == 2, (
+        f"n_iter_ is {n_iter}, expected 2 after max_epochs=2 without early stopping. "
+        "Is it counted from 0?"
+    )
 
 
 def applicable(traits):

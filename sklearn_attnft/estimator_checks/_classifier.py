@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
-"""What a classifier's methods say, and that they say the same."""
+# ruff: noqa: D401 (the docstring of a check states its rule)
+"""Checks of the labels, probabilities and scores of a classifier."""
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -19,15 +19,15 @@ from ._tools import (
 
 
 def _assert_labels(estimator, labels, kinds):
-    """Fit on labels of some type and see what comes out.
+    """Fit on labels of some type and check ``classes_`` and the predictions.
 
     Parameters
     ----------
     estimator : estimator
     labels : sequence
-        Two or three labels, not sorted.
+        Two or three labels in unsorted order.
     kinds : str
-        What the kind of the dtype of ``classes_`` may be.
+        Allowed kinds of the dtype of ``classes_``.
     """
     X, y = corpus(estimator, n_classes=len(labels))
     codes = np.unique(y, return_inverse=True)[1]
@@ -40,58 +40,59 @@ def _assert_labels(estimator, labels, kinds):
 def _assert_classes(fitted, X, labels, kinds):
     classes = fitted.classes_
     assert list(classes) == sorted(labels), (
-        f"classes_ is {classes!r}; it has to hold the labels, sorted "
-        f"({sorted(labels)!r}), as numpy.unique gives them."
+        f"classes_ is {classes!r}, expected the sorted labels {sorted(labels)!r}. Use "
+        "numpy.unique."
     )
     assert classes.dtype.kind in kinds, (
-        f"classes_ has the dtype {classes.dtype}; for labels like {min(labels)!r} its "
-        f"kind has to be one of {kinds!r}. Are the labels converted to str?"
+        f"classes_ has the dtype {classes.dtype}, expected a kind among {kinds!r} for "
+        f"labels like {min(labels)!r}. Are the labels converted to str?"
     )
     predicted = fitted.predict(X)
     assert predicted.dtype == classes.dtype, (
-        f"predict gave the dtype {predicted.dtype} and classes_ has {classes.dtype}."
+        f"predict returned the dtype {predicted.dtype}, expected {classes.dtype} like "
+        "classes_. Does predict return indices of classes_?"
     )
     assert set(predicted) <= set(labels), (
-        f"predict gave {set(predicted) - set(labels)}, which are no labels of y. Are "
-        "they indices of classes_?"
+        f"predict returned {set(predicted) - set(labels)}, expected labels of y only. "
+        "Does predict return indices of classes_?"
     )
 
 
 def check_labels_str(estimator):
-    """Labels of str, in an array of fixed width."""
+    """The estimator accepts labels of str in a fixed-width array."""
     _assert_labels(estimator, ["spam", "ham"], "U")
 
 
 def check_labels_object(estimator):
-    """Labels of str in an object array."""
+    """The estimator accepts labels of str in an object array."""
     labels = np.array(["spam", "ham and eggs", "a"], dtype=object)
     _assert_labels(estimator, labels, "OUT")
 
 
 def check_labels_list_of_str(estimator):
-    """Labels in a plain list of str."""
+    """The estimator accepts labels in a list of str."""
     X, y = corpus(estimator)
     labels = [str(label) for label in y]
     _assert_classes(fresh(estimator).fit(X, labels), X, set(labels), "OUT")
 
 
 def check_labels_bool(estimator):
-    """Labels of bool."""
+    """The estimator accepts labels of bool and keeps their type."""
     _assert_labels(estimator, [True, False], "b")
 
 
 def check_labels_gapped_int(estimator):
-    """Labels of int that are not 0, 1, 2."""
+    """The estimator accepts labels of int other than 0, 1, 2."""
     _assert_labels(estimator, [30, 7, 500], "iu")
 
 
 def check_labels_negative_int(estimator):
-    """Labels of -1 and 1."""
+    """The estimator accepts the labels -1 and 1."""
     _assert_labels(estimator, [1, -1], "i")
 
 
 def check_labels_categorical(estimator):
-    """Labels in a pandas categorical, whose categories need not all occur."""
+    """The estimator accepts a pandas categorical that has an unused category."""
     import pandas as pd
 
     X, y = corpus(estimator)
@@ -100,7 +101,7 @@ def check_labels_categorical(estimator):
 
 
 def check_predict_is_argmax(estimator):
-    """``predict`` gives the class of the highest probability."""
+    """``predict`` returns the class with the highest probability."""
     for n_classes in (2, 3):
         X, y = corpus(estimator, n_classes)
         fitted, texts = fresh(estimator).fit(X, y), [*X, *RAGGED]
@@ -108,7 +109,7 @@ def check_predict_is_argmax(estimator):
         np.testing.assert_array_equal(
             fitted.predict(texts),
             best,
-            err_msg="predict differs from classes_[predict_proba.argmax(axis=1)].",
+            err_msg="predict must equal classes_[predict_proba.argmax(axis=1)].",
         )
 
 
@@ -119,16 +120,20 @@ def check_predict_proba(estimator):
         proba = fresh(estimator).fit(X, y).predict_proba([*X, *RAGGED])
         shape = len(X) + len(RAGGED), n_classes
         assert proba.shape == shape, (
-            f"predict_proba has the shape {proba.shape}; expected {shape}."
+            f"predict_proba has the shape {proba.shape}, expected {shape}."
         )
-        assert np.isfinite(proba).all(), "predict_proba is not finite."
-        assert (proba >= 0).all(), f"A probability is negative: {proba.min()}."
+        assert np.isfinite(proba).all(), (
+            "predict_proba contains NaN or infinity, expected finite probabilities."
+        )
+        assert (proba >= 0).all(), (
+            f"predict_proba contains {proba.min()}, expected no negative probability."
+        )
         np.testing.assert_allclose(
             proba.sum(axis=1),
             1.0,
             rtol=1e-6,
-            err_msg="Rows of predict_proba do not sum to 1. Is there no softmax, or "
-            "one over the wrong axis?",
+            err_msg="The rows of predict_proba must sum to 1. Is the softmax missing, "
+            "or computed over the wrong axis?",
         )
 
 
@@ -142,96 +147,101 @@ def check_predict_log_proba(estimator):
         np.log(np.maximum(proba, np.finfo(float).tiny)),
         rtol=1e-5,
         atol=1e-6,
-        err_msg="predict_log_proba is not the logarithm of predict_proba.",
+        err_msg="predict_log_proba must be the logarithm of predict_proba. Is it "
+        "not normalized?",
     )
 
 
 def check_decision_function(estimator):
-    """The scores have scikit-learn's shape and agree with ``predict``."""
+    """``decision_function`` has scikit-learn's shape and agrees with ``predict``."""
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)
     scores = fitted.decision_function(X)
     assert scores.shape == (len(X),), (
-        f"With two classes decision_function has the shape {scores.shape}; expected "
-        f"({len(X)},), the score of classes_[1]."
+        f"With two classes, decision_function has the shape {scores.shape}, expected "
+        f"({len(X)},). Return the score of classes_[1] only."
     )
     np.testing.assert_array_equal(
         fitted.predict(X),
         fitted.classes_[(scores > 0).astype(int)],
-        err_msg="A positive score has to mean classes_[1]. Is its sign turned?",
+        err_msg="predict must return classes_[1] where the score is positive. Is the "
+        "sign of the score wrong?",
     )
     X, y = corpus(estimator, n_classes=3)
     fitted = fresh(estimator).fit(X, y)
     scores = fitted.decision_function(X)
-    assert scores.shape == (len(X), 3), f"With three classes it has {scores.shape}."
+    assert scores.shape == (len(X), 3), (
+        f"With three classes, decision_function has the shape {scores.shape}, expected "
+        f"{(len(X), 3)}."
+    )
     np.testing.assert_array_equal(
         fitted.predict(X),
         fitted.classes_[scores.argmax(axis=1)],
-        err_msg="predict differs from classes_[decision_function.argmax(axis=1)].",
+        err_msg="predict must equal classes_[decision_function.argmax(axis=1)].",
     )
 
 
 def check_decision_orders_as_proba(estimator):
-    """With two classes, scores and probabilities rank the texts alike."""
+    """With two classes, scores and probabilities rank the texts equally."""
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)
     order = np.argsort(fitted.decision_function([*X, *RAGGED]))
     steps = np.diff(fitted.predict_proba([*X, *RAGGED])[order, 1])
     assert (steps >= -1e-6).all(), (
-        "predict_proba falls where decision_function rises (by up to "
-        f"{-steps.min():.2g}): they rank texts differently."
+        f"predict_proba falls by up to {-steps.min():.2g} where decision_function "
+        "rises, expected the same ranking of texts. Is the sign of the score wrong?"
     )
 
 
 def check_score_is_accuracy(estimator):
-    """``score`` is the accuracy, also with weights."""
+    """``score`` is the accuracy, with and without weights."""
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)
     truth = np.roll(y, 1)
-    truth[::3] = y[::3]  # neither all right nor all wrong
+    truth[::3] = y[::3]  # some predictions are right and some are wrong
     right = fitted.predict(X) == truth
     weights = np.arange(1.0, len(X) + 1) ** 2
     np.testing.assert_allclose(
-        fitted.score(X, truth), right.mean(), err_msg="score is not the accuracy."
+        fitted.score(X, truth), right.mean(), err_msg="score must be the accuracy."
     )
     np.testing.assert_allclose(
         fitted.score(X, truth, sample_weight=weights),
         np.average(right, weights=weights),
-        err_msg="score does not weigh by sample_weight.",
+        err_msg="score must weight the accuracy by sample_weight.",
     )
 
 
 def check_learns(estimator):
-    """It learns an easy corpus: more than 0.8 of its own training texts."""
+    """On an easy corpus, the training accuracy is more than 0.8."""
     for n_classes in (2, 3):
         X, y = corpus(estimator, n_classes)
         accuracy = np.mean(fresh(estimator, **LONGER).fit(X, y).predict(X) == y)
         assert accuracy > 0.8, (
-            f"After training, {accuracy:.2f} of the {n_classes} classes' training "
-            "texts are right; expected more than 0.8. Are labels shifted against "
-            "texts, or does nothing train? If it is only slow: raise learning rates."
+            f"With {n_classes} classes, the training accuracy is {accuracy:.2f}, "
+            "expected more than 0.8. Are labels assigned to the wrong texts, or are no "
+            "weights trained? If training is too slow, increase the learning rates."
         )
 
 
-@ignore_warnings(category=ConvergenceWarning)  # one class is what is wanted
+@ignore_warnings(category=ConvergenceWarning)  # expected: one class is predicted
 def check_class_weight_moves_predictions(estimator):
-    """Where texts have both labels, the class of the heavy weight is predicted."""
+    """If each text has both labels, the class with the larger weight is predicted."""
     X, y = contradiction(estimator)
     for heavy in np.unique(y):
         weights = {label: 100.0 if label == heavy else 1.0 for label in np.unique(y)}
         fitted = fresh(estimator, class_weight=weights, **LONGER).fit(X, y)
-        share = np.mean(fitted.predict(X) == heavy)
-        assert share > 0.8, (
-            f"With class_weight={weights}, {share:.2f} of the predictions are "
-            f"{heavy!r}; expected nearly all. Is class_weight used, and in the order "
-            "of classes_?"
+        fraction = np.mean(fitted.predict(X) == heavy)
+        assert fraction > 0.8, (
+            f"With class_weight={weights}, a fraction of {fraction:.2f} of the "
+            f"predictions is {heavy!r}, expected more than 0.8. Is class_weight "
+            "ignored, or in another order than classes_?"
         )
 
 
 def check_class_weight_balanced(estimator):
-    """Weights "balanced" are ``n_samples / (n_classes * n_samples_of_class)``."""
+    """Balanced weights are ``n_samples / (n_classes * n_samples_of_class)``."""
     X, y = corpus(estimator)
-    rows = np.r_[0:10, 10 : len(X) : 2]  # more of one class
+    rows = np.r_[0:10, 10 : len(X) : 2]  # unbalanced classes
     X, y = [X[i] for i in rows], y[rows]
     labels, counts = np.unique(y, return_counts=True)
     explicit = dict(zip(labels, len(y) / (2 * counts), strict=True))
@@ -242,18 +252,19 @@ def check_class_weight_balanced(estimator):
     assert_same(
         outputs(fits[0], X),
         outputs(fits[1], X),
-        f'class_weight="balanced" has to be class_weight={explicit}',
+        f'class_weight="balanced" must act like class_weight={explicit}',
         tolerance=1e-5,
     )
 
 
 def check_class_weight_unknown_class_refused(estimator):
-    """A misspelt class in the dict of `class_weight` is refused."""
+    """``fit`` refuses a class in `class_weight` that is not in y."""
     X, y = corpus(estimator)
     weights = {y[0]: 1.0, "no such class": 2.0}
     unfitted = fresh(estimator, class_weight=weights)
     assert_refused(
-        lambda: unfitted.fit(X, y), "a class_weight of a class that y has not"
+        lambda: unfitted.fit(X, y),
+        "fit with a class_weight for a class that is not in y",
     )
 
 

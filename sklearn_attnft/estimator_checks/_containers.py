@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
-"""The same texts give the same outputs, whatever holds them; any str is a text."""
+# ruff: noqa: D401 (the docstring of a check states its rule)
+"""Checks that outputs do not depend on the container of X, and of unusual texts."""
 
 import numpy as np
 
@@ -9,35 +9,37 @@ from ._tools import assert_same, fresh, installed, outputs
 
 
 def _assert_like_a_list(estimator, convert, what, convert_y=None):
-    """See that texts in a container give what they give in a list."""
+    """Check that texts in a container give the same outputs as in a list."""
     X, y = corpus(estimator)
     held = convert(X)
     expected = outputs(fresh(estimator).fit(X, y), X)
     fitted = fresh(estimator).fit(held, y if convert_y is None else convert_y(y))
     assert_same(
-        outputs(fitted, held), expected, f"Texts in {what} have to act as in a list"
+        outputs(fitted, held),
+        expected,
+        f"Texts in {what} must give the same outputs as texts in a list",
     )
 
 
 def check_tuple(estimator):
-    """A tuple of texts is as good as a list."""
+    """A tuple of texts gives the same outputs as a list."""
     _assert_like_a_list(estimator, tuple, "a tuple")
 
 
 def check_object_array(estimator):
-    """An object array of texts is as good as a list."""
+    """An object array of texts gives the same outputs as a list."""
     _assert_like_a_list(
         estimator, lambda X: np.array(X, dtype=object), "an object array"
     )
 
 
 def check_fixed_width_array(estimator):
-    """An array of fixed-width strings is as good as a list."""
+    """An array of fixed-width strings gives the same outputs as a list."""
     _assert_like_a_list(estimator, np.array, "an array of fixed-width strings")
 
 
 def check_string_dtype_array(estimator):
-    """An array of numpy's variable-width strings is as good as a list."""
+    """An array of ``numpy.dtypes.StringDType`` gives the same outputs as a list."""
     _assert_like_a_list(
         estimator,
         lambda X: np.array(X, dtype=np.dtypes.StringDType()),
@@ -46,14 +48,16 @@ def check_string_dtype_array(estimator):
 
 
 def check_column_array(estimator):
-    """An array of one column, which selectors make, is as good as a list."""
+    """An array of one column gives the same outputs as a list."""
     _assert_like_a_list(
-        estimator, lambda X: np.array(X, dtype=object)[:, None], "an array (n, 1)"
+        estimator,
+        lambda X: np.array(X, dtype=object)[:, None],
+        "an array of shape (n, 1)",
     )
 
 
 def check_read_only_array(estimator):
-    """An array that cannot be written to, as joblib memory-maps them, will do."""
+    """A read-only array, as from joblib, gives the same outputs as a list."""
 
     def convert(X):
         array = np.array(X, dtype=object)
@@ -69,7 +73,7 @@ def check_read_only_array(estimator):
 
 
 def check_strided_array(estimator):
-    """An array that is a view of every second row is as good as a list."""
+    """A strided view of an array gives the same outputs as a list."""
     _assert_like_a_list(
         estimator,
         lambda X: np.repeat(np.array(X, dtype=object), 2)[::2],
@@ -78,7 +82,7 @@ def check_strided_array(estimator):
 
 
 def _shuffled_index(values, dtype, seed):
-    """Make a Series, or a frame, whose index is not the position of its rows."""
+    """Return a Series or data frame whose index differs from the row positions."""
     import pandas as pd
 
     index = np.random.RandomState(seed).permutation(len(values)) + 100
@@ -88,7 +92,7 @@ def _shuffled_index(values, dtype, seed):
 
 
 def check_pandas_object_series(estimator):
-    """A Series of objects is read by position; its index has no meaning."""
+    """A pandas Series of objects is read by position, without its index."""
     _assert_like_a_list(
         estimator,
         lambda X: _shuffled_index(X, object, seed=0),
@@ -98,7 +102,7 @@ def check_pandas_object_series(estimator):
 
 
 def check_pandas_string_series(estimator):
-    """A Series of pandas' string dtype is as good as a list."""
+    """A pandas Series of dtype "string" gives the same outputs as a list."""
     _assert_like_a_list(
         estimator,
         lambda X: _shuffled_index(X, "string", seed=0),
@@ -107,7 +111,7 @@ def check_pandas_string_series(estimator):
 
 
 def check_pandas_frame(estimator):
-    """A pandas data frame of one column is its column, not its column name."""
+    """A pandas data frame of one column gives the same outputs as a list."""
     _assert_like_a_list(
         estimator,
         lambda X: _shuffled_index(X, object, seed=0).to_frame("text"),
@@ -116,46 +120,49 @@ def check_pandas_frame(estimator):
 
 
 def check_polars_series(estimator):
-    """A polars Series is as good as a list."""
+    """A polars Series gives the same outputs as a list."""
     import polars as pl
 
     _assert_like_a_list(estimator, pl.Series, "a polars Series")
 
 
 def check_polars_frame(estimator):
-    """A polars data frame of one column is its column, not its column name."""
+    """A polars data frame of one column gives the same outputs as a list."""
     import polars as pl
 
     _assert_like_a_list(
-        estimator, lambda X: pl.DataFrame({"text": X}), "a polars frame of one column"
+        estimator,
+        lambda X: pl.DataFrame({"text": X}),
+        "a polars data frame of one column",
     )
 
 
 def _assert_finite(estimator, texts, what):
-    """See that some texts can be learned from and predicted, among others."""
+    """Check that ``fit`` and the prediction methods accept some unusual texts."""
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit([*texts, *X[len(texts) :]], y)
     for method, values in outputs(fitted, texts).items():
         assert len(values) == len(texts), (
-            f"{method} gave {len(values)} rows for {len(texts)} texts ({what})."
+            f"{method} returned {len(values)} rows for {len(texts)} {what}, expected "
+            "one row per text. Are texts dropped?"
         )
         if values.dtype.kind != "f":
             continue
         finite = np.isfinite(values).reshape(len(texts), -1).all(axis=1)
         wrong = [text for text, good in zip(texts, finite, strict=True) if not good]
         assert not wrong, (
-            f"{method} is not finite for {what}: {wrong!r}. Is something divided by "
-            "the number of tokens?"
+            f"{method} returned NaN or infinity for {what}, expected finite values: "
+            f"{wrong!r}. Is something divided by the number of tokens?"
         )
 
 
 def check_empty_texts(estimator):
-    """An empty text, or one of white space, is a text with finite outputs."""
-    _assert_finite(estimator, ["", " ", "\n\t "], "texts without a word")
+    """Outputs are finite for texts that are empty or contain only white space."""
+    _assert_finite(estimator, ["", " ", "\n\t "], "texts without words")
 
 
 def check_unicode_texts(estimator):
-    """Any str is a text: emoji, right to left, combining, NUL, half a surrogate."""
+    """Outputs are finite for emoji, NUL, lone surrogates and other Unicode texts."""
     texts = [
         "\U0001f600\U0001f44d\U0001f3fd",
         "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627",
@@ -165,11 +172,11 @@ def check_unicode_texts(estimator):
         "\u200b\ufeff",
         "\u4f60\u597d",
     ]
-    _assert_finite(estimator, texts, "unusual characters")
+    _assert_finite(estimator, texts, "texts with unusual characters")
 
 
 def check_special_token_texts(estimator):
-    """What looks like a tokenizer's special token is text like any other."""
+    """Outputs are finite for texts that look like special tokens."""
     texts = ["[SEP]", "[CLS] [PAD] [MASK] [UNK]", "<s></s>", "<|endoftext|>"]
     _assert_finite(estimator, texts, "texts that look like special tokens")
 

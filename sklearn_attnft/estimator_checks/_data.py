@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A corpus that is small, in plain words, and easy to learn."""
+"""A small corpus of common words that is easy to learn."""
 
 import numpy as np
 from sklearn.base import is_regressor
@@ -36,7 +36,7 @@ _SKY = (
     "wind by night",
 )
 
-# Their lengths differ as much as they can: padding that leaks shows in the short ones.
+# The lengths differ widely, so that leaking padding changes the short texts.
 RAGGED = (
     "a",
     "i love it",
@@ -50,21 +50,23 @@ RAGGED = (
 
 
 def corpus(estimator, n_classes=2):
-    """Make training data, anew at each call.
+    """Return new copies of training data.
 
     Parameters
     ----------
     estimator : estimator
-        Says whether the targets are labels (str) or numbers.
+        The targets are numbers for a regressor and labels (str) for others.
     n_classes : {2, 3}
+        Number of classes.
 
     Returns
     -------
     X : list of str
-        Eight texts of each class, in turn.
-    y : ndarray of shape (n_samples,)
-        Of object, (n_samples, 2), for an estimator of several outputs only: the second
-        is "low" of the first class and "high" of the others.
+        Eight texts per class. The classes alternate.
+    y : ndarray of shape (n_samples,) or (n_samples, 2)
+        Targets. An estimator that requires several outputs gets two columns of dtype
+        object. The second column is "low" for the first class and "high" for the
+        others.
     """
     groups = (_BAD, _GOOD, _SKY)[:n_classes]
     X = [text for row in zip(*groups, strict=True) for text in row]
@@ -77,24 +79,25 @@ def corpus(estimator, n_classes=2):
 
 
 def wants_columns(estimator):
-    """Tell whether an estimator takes targets of several columns only."""
+    """Return whether an estimator requires targets with several columns."""
     tags = get_tags(estimator).target_tags
     return tags.multi_output and not tags.single_output
 
 
 def first_column(y):
-    """Return what :func:`corpus` gives as labels, without a second column."""
+    """Return the labels of :func:`corpus` without the second column."""
     return y[:, 0] if y.ndim == 2 else y
 
 
 def contradiction(estimator):
-    """Make data that only weights decide: every text has both labels.
+    """Return data in which every text has both labels, so that weights decide.
 
     Returns
     -------
     X : list of str
-    y : ndarray of shape (n_samples,)
-        The two labels in turn; for an estimator of several outputs, twice.
+    y : ndarray of shape (n_samples,) or (n_samples, 2)
+        The two labels alternate. An estimator that requires several outputs gets the
+        same labels in two columns.
     """
     X, y = corpus(estimator)
     labels = np.tile(np.unique(first_column(y)), len(X))
@@ -103,7 +106,7 @@ def contradiction(estimator):
 
 
 def uneven_weights(n_samples):
-    """Make weights of 1 to 4 that shift the balance of the two classes."""
+    """Return weights from 1 to 4 that shift the balance of the two classes."""
     weights = np.ones(n_samples)
     weights[::2] = 3.0
     weights[::3] += 1.0

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
-"""A fit that fails or is interrupted says so and leaves no half-fitted estimator."""
+# ruff: noqa: D401 (the docstring of a check states its rule)
+"""Checks of fits that fail or are interrupted."""
 
 from sklearn.base import BaseEstimator
 
@@ -9,20 +9,20 @@ from ._tools import assert_refused, assert_same, assert_unfitted, fresh, outputs
 
 
 class _Broken(list):
-    """Texts that raise when they are looked at, as Ctrl-C may at any time."""
+    """A list of texts that raises an error when it is read."""
 
     def __init__(self, texts, error):
         super().__init__(texts)
         self.error = error
 
     def _raise(self, *args, **kwargs):
-        raise self.error("made by the check")
+        raise self.error("raised by the check")
 
     __iter__ = __getitem__ = __array__ = _raise
 
 
 class _Breaker(BaseEstimator):
-    """A callback, of skorch's kind, that raises after the first training step."""
+    """A skorch callback that raises an error after the first training step."""
 
     def __init__(self, error=KeyboardInterrupt):
         self.error = error
@@ -37,7 +37,7 @@ class _Breaker(BaseEstimator):
     on_batch_begin = on_grad_computed = _pass
 
     def on_batch_end(self, *args, **kwargs):
-        raise self.error("made by the check")
+        raise self.error("raised by the check")
 
 
 def _assert_propagates(action, error, when):
@@ -46,39 +46,40 @@ def _assert_propagates(action, error, when):
     except error:
         return
     raise AssertionError(
-        f"A {error.__name__} {when} did not come out of fit: a user who presses "
-        "Ctrl-C gets a model that looks trained. Is it caught on the way?"
+        f"fit did not raise the {error.__name__} that was raised {when}, expected it "
+        "to propagate. The estimator looks fitted. Does fit catch the exception?"
     )
 
 
 def _assert_no_half_fit(estimator, break_fit, error, when):
-    """Break a first fit, then a second one.
+    """Check the estimator after errors in a first and in a second fit.
 
     Parameters
     ----------
     estimator : estimator
     break_fit : callable
-        From an estimator and data to a fit that is bound to raise `error`.
+        Function of an estimator, X and y that calls ``fit`` so that it raises `error`.
     error : exception type
     when : str
+        When `error` is raised, for the message.
     """
     X, y = corpus(estimator)
     first = fresh(estimator)
     _assert_propagates(lambda: break_fit(first, X, y), error, when)
-    assert_unfitted(first, X, f"after a {error.__name__} {when} in the first fit")
+    assert_unfitted(first, X, f"After a {error.__name__} {when} in the first fit")
     second = fresh(estimator).fit(*corpus(estimator, n_classes=3))
     before = outputs(second, X)
     _assert_propagates(lambda: break_fit(second, X, y), error, when)
     assert_same(
         outputs(second, X),
         before,
-        f"After a {error.__name__} {when} in a second fit the first has to be intact "
-        "(set attributes last, after everything that can fail)",
+        f"After a {error.__name__} {when} in a second fit, the estimator must give the "
+        "outputs of the first fit (set attributes after everything that can fail)",
     )
 
 
 def check_interrupt_in_data(estimator):
-    """Ctrl-C while the data is read comes out of ``fit`` and leaves no half fit."""
+    """After Ctrl-C while ``fit`` reads data, the estimator keeps its earlier state."""
 
     def break_fit(estimator, X, y):
         estimator.fit(_Broken(X, KeyboardInterrupt), y)
@@ -89,16 +90,19 @@ def check_interrupt_in_data(estimator):
 
 
 def check_interrupt_in_training(estimator):
-    """Ctrl-C during a training step comes out of ``fit`` and leaves no half fit."""
+    """After Ctrl-C in a training step, the estimator keeps its earlier state."""
     _assert_no_half_fit(
-        estimator, _break_training(KeyboardInterrupt), KeyboardInterrupt, "in training"
+        estimator,
+        _break_training(KeyboardInterrupt),
+        KeyboardInterrupt,
+        "during training",
     )
 
 
 def check_error_in_training(estimator):
-    """An error during a training step comes out of ``fit`` and leaves no half fit."""
+    """After an error in a training step, the estimator keeps its earlier state."""
     _assert_no_half_fit(
-        estimator, _break_training(RuntimeError), RuntimeError, "in training"
+        estimator, _break_training(RuntimeError), RuntimeError, "during training"
     )
 
 
@@ -114,7 +118,7 @@ def _break_training(error):
 
 
 def check_failed_fit_keeps_the_earlier_one(estimator):
-    """A fit that refuses its data leaves the fit before it as it was."""
+    """A fit that refuses its texts does not change the earlier fit."""
     X, y = corpus(estimator, n_classes=3)
     fitted = fresh(estimator).fit(X, y)
     before = outputs(fitted, X)
@@ -124,22 +128,22 @@ def check_failed_fit_keeps_the_earlier_one(estimator):
 
 
 def check_failed_target_keeps_the_earlier_fit(estimator):
-    """A fit that refuses its targets leaves the fit before it as it was."""
+    """A fit that refuses its targets does not change the earlier fit."""
     X, y = corpus(estimator, n_classes=3)
     fitted = fresh(estimator).fit(X, y)
     before = outputs(fitted, X)
-    wrong = {"a label too few": y[:-1], "one class only": y[[0] * len(y)]}
+    wrong = {"one label too few": y[:-1], "one class only": y[[0] * len(y)]}
     for what, bad_y in wrong.items():
         _assert_still_fitted(fitted, X, bad_y, X, before, what)
 
 
 def _assert_still_fitted(fitted, bad_X, bad_y, X, before, what):
-    assert_refused(lambda: fitted.fit(bad_X, bad_y), f"{what} in a second fit")
+    assert_refused(lambda: fitted.fit(bad_X, bad_y), f"A second fit with {what}")
     assert_same(
         outputs(fitted, X),
         before,
-        f"After a second fit that failed for {what} the first has to be intact (set "
-        "attributes last, after everything that can fail)",
+        f"After a second fit that failed with {what}, the estimator must give the "
+        "outputs of the first fit (set attributes after everything that can fail)",
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What belongs to the whole process is left as it was, and nothing is printed."""
+"""Checks that fits and predictions do not change the process or print."""
 
 import contextlib
 import copy
@@ -29,7 +29,7 @@ def _random_states():
     return states
 
 
-def _template():
+def _process_settings():
     root = logging.getLogger()
     settings = {
         "warnings.filters": list(warnings.filters),
@@ -52,7 +52,7 @@ def _template():
 
 
 def _assert_untouched(estimator, look, cure):
-    """Compare what `look` sees before and after ``fit``, predictions and copies."""
+    """Check that fits, predictions and copies do not change what `look` returns."""
     X, y = corpus(estimator)
     unfitted = fresh(estimator)
     before = look()
@@ -60,47 +60,51 @@ def _assert_untouched(estimator, look, cure):
     between = look()
     outputs(fitted, X)
     after = look()
-    # What was not there before (torch, imported by fit) cannot be compared.
+    # Settings of torch are missing before the fit if fit imports it.
     changed = [n for n in before if before[n] != between[n]]
-    assert not changed, f"fit changed {', '.join(changed)}. {cure}"
+    assert not changed, f"fit changed {', '.join(changed)}, expected no change. {cure}"
     changed = [n for n in between if between[n] != after[n]]
-    assert not changed, f"A prediction changed {', '.join(changed)}. {cure}"
+    assert not changed, (
+        f"A prediction changed {', '.join(changed)}, expected no change. {cure}"
+    )
     copy.deepcopy(pickle.loads(pickle.dumps(fitted)))
     copied = look()
     changed = [n for n in after if after[n] != copied[n]]
-    assert not changed, f"Pickling or copying changed {', '.join(changed)}. {cure}"
+    assert not changed, (
+        f"Pickling or copying changed {', '.join(changed)}, expected no change. {cure}"
+    )
 
 
 def check_global_random_state_untouched(estimator):
-    """With an int as random_state no global generator is seeded or drawn from."""
+    """With an int as random_state, global random generators do not change."""
     _assert_untouched(
         estimator,
         _random_states,
-        "The user's random numbers are not ours: use a generator of one's own, "
-        "seeded by random_state, or put the global one back.",
+        "Use a separate random generator that random_state seeds, or restore the state "
+        "of the global one.",
     )
 
 
 def check_global_settings_untouched(estimator):
-    """Warnings, environment, logging and thread counts stay as the user set them."""
+    """Warning filters, environment, logging and thread counts do not change."""
     _assert_untouched(
         estimator,
-        _template,
-        "Settings of the process belong to the user: change them in a context that "
-        "puts them back, if at all.",
+        _process_settings,
+        "If a setting of the process must be changed, use a context manager that "
+        "restores it.",
     )
 
 
 def check_silent(estimator):
-    """With verbose=0 nothing is written to stdout or stderr."""
+    """With verbose=0, nothing is written to stdout or stderr."""
     X, y = corpus(estimator)
     written = io.StringIO()
     with contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
         outputs(fresh(estimator).fit(X, y), X)
     text = written.getvalue()
     assert not text, (
-        f"With verbose=0 fit or a prediction wrote {text[:200]!r}. Is a print or a "
-        "progress bar of a library left on?"
+        f"With verbose=0, fit or a prediction wrote {text[:200]!r}, expected no "
+        "output. Is there a print, or the progress bar of a library?"
     )
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
-"""What is no collection of texts is refused, at ``fit`` and at every prediction."""
+# ruff: noqa: D401 (the docstring of a check states its rule)
+"""Checks that ``fit`` and all prediction methods refuse invalid `X`."""
 
 import numpy as np
 
@@ -9,49 +9,50 @@ from ._tools import METHODS, assert_refused, fresh, installed
 
 
 def _assert_refused_everywhere(estimator, wrong, what, errors=(ValueError, TypeError)):
-    """See that `wrong` is refused as X by ``fit`` and by every prediction method.
+    """Check that ``fit`` and every prediction method refuse the X from `wrong`.
 
     Parameters
     ----------
     estimator : estimator
     wrong : callable
-        From the list of texts to what is to be refused; of as many entries as there
-        are targets where it can be, so that no other mistake hides this one.
+        Function that turns the list of texts into an invalid X. If possible, the
+        result has as many entries as y, so that a wrong length does not hide the error.
     what : str
-        How it is called in the message of the failure.
+        Name of the invalid X, for the message.
     errors : tuple of exception types
+        Accepted exception types.
     """
     X, y = corpus(estimator)
     bad = wrong(X)
     unfitted = fresh(estimator)
     assert_refused(
-        lambda: unfitted.fit(bad, y), f"{what} at fit", errors=errors, naming=("X",)
+        lambda: unfitted.fit(bad, y), f"fit with {what}", errors=errors, naming=("X",)
     )
     fitted = fresh(estimator).fit(X, y)
     for method in METHODS:
         if hasattr(fitted, method):
             assert_refused(
                 lambda method=method: getattr(fitted, method)(bad),
-                f"{what} at {method}",
+                f"{method} with {what}",
                 errors=errors,
                 naming=("X",),
             )
 
 
 def _replacing(value):
-    """Make a function that puts `value` in the place of the fourth text."""
+    """Return a function that replaces the fourth text with `value`."""
     return lambda X: [*X[:3], value, *X[4:]]
 
 
 def check_bare_str_refused(estimator):
-    """One str is not a collection of texts, though it could be iterated over."""
+    """A bare str is refused as X, because it is not a collection of texts."""
     _assert_refused_everywhere(
-        estimator, lambda X: "x" * len(X), "one bare str as X", (ValueError,)
+        estimator, lambda X: "x" * len(X), "a bare str as X", (ValueError,)
     )
 
 
 def check_numbers_refused(estimator):
-    """Numbers are not texts, whatever holds them."""
+    """Numbers are refused in lists and arrays."""
     for make in (
         lambda X: list(range(len(X))),
         lambda X: np.arange(len(X)),
@@ -61,26 +62,26 @@ def check_numbers_refused(estimator):
 
 
 def check_one_number_refused(estimator):
-    """A number among texts is not turned into a text."""
+    """A number among texts is refused and not converted to a text."""
     _assert_refused_everywhere(estimator, _replacing(3), "a number in X", (TypeError,))
 
 
 def check_none_refused(estimator):
-    """None among the texts is a missing value, not the text "None"."""
+    """None among texts is refused as a missing value."""
     _assert_refused_everywhere(
         estimator, _replacing(None), "None inside X", (ValueError,)
     )
 
 
 def check_nan_refused(estimator):
-    """NaN among the texts is a missing value, not the text "nan"."""
+    """NaN among texts is refused as a missing value."""
     _assert_refused_everywhere(
         estimator, _replacing(float("nan")), "NaN inside X", (ValueError,)
     )
 
 
 def check_pandas_na_refused(estimator):
-    """pandas.NA is a missing value, in a list and in a Series of strings."""
+    """pandas.NA is refused as a missing value in a list and in a Series of strings."""
     import pandas as pd
 
     _assert_refused_everywhere(
@@ -89,13 +90,13 @@ def check_pandas_na_refused(estimator):
     _assert_refused_everywhere(
         estimator,
         lambda X: pd.Series([*X[:3], None, *X[4:]], dtype="string"),
-        "a Series of strings as X with a missing one",
+        "a Series with a missing text as X",
         (ValueError,),
     )
 
 
 def check_several_columns_refused(estimator):
-    """Two columns of texts are not one."""
+    """An array of two columns of texts is refused."""
     _assert_refused_everywhere(
         estimator,
         lambda X: np.array([X, X], dtype=object).T,
@@ -105,7 +106,7 @@ def check_several_columns_refused(estimator):
 
 
 def check_frame_of_several_columns_refused(estimator):
-    """A data frame of two columns does not say which of them is the text."""
+    """A data frame of two columns is refused, because the text column is unclear."""
     import pandas as pd
 
     _assert_refused_everywhere(
@@ -117,7 +118,7 @@ def check_frame_of_several_columns_refused(estimator):
 
 
 def check_three_dimensions_refused(estimator):
-    """An array of three dimensions is no collection of texts."""
+    """An array of three dimensions is refused."""
     _assert_refused_everywhere(
         estimator,
         lambda X: np.array(X, dtype=object)[:, None, None],
@@ -127,7 +128,7 @@ def check_three_dimensions_refused(estimator):
 
 
 def check_empty_refused(estimator):
-    """No texts at all is refused, also by predictions."""
+    """An empty collection is refused by ``fit`` and by every prediction method."""
     for make in (lambda X: [], lambda X: np.array([], dtype=object)):
         _assert_refused_everywhere(
             estimator, make, "an empty collection as X", (ValueError,)
@@ -135,26 +136,26 @@ def check_empty_refused(estimator):
 
 
 def check_dict_and_set_refused(estimator):
-    """A dict is not its keys, and a set has no order."""
+    """A dict and a set are refused as X."""
     for make in (lambda X: dict.fromkeys(X, 1), set):
         _assert_refused_everywhere(estimator, make, f"a {type(make([])).__name__} as X")
 
 
 def check_bytes_refused(estimator):
-    """Bytes among the texts have no encoding that could be known."""
+    """Bytes among texts are refused, because their encoding is unknown."""
     _assert_refused_everywhere(
         estimator, _replacing(b"text"), "bytes inside X", (TypeError,)
     )
 
 
 def check_scalars_refused(estimator):
-    """A number, None or bytes alone is no collection."""
+    """A single number, None and bytes are refused as X."""
     for value in (3.0, None, b"text", np.array("text", dtype=object)):
         _assert_refused_everywhere(estimator, lambda X, v=value: v, f"X={value!r}")
 
 
 def check_nested_lists_refused(estimator):
-    """A list of lists of str (words, perhaps) is not a list of str."""
+    """A list of lists of str is refused."""
     _assert_refused_everywhere(
         estimator, lambda X: [text.split() for text in X], "a list of lists as X"
     )

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
-"""A classifier of several label sets: columns of y, with missing labels in them."""
+# ruff: noqa: D401 (the docstring of a check states its rule)
+"""Checks of a classifier of several tasks, which are the columns of y."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ._tools import (
 
 
 def _frame(estimator):
-    """Return texts and a data frame of labels: "topic" of three, "mood" of two."""
+    """Return texts and a data frame with three topics and two moods as labels."""
     import pandas as pd
 
     X, y = corpus(estimator, n_classes=3)
@@ -25,33 +25,41 @@ def _frame(estimator):
 
 
 def _with_missing(y, value):
-    """Take every fourth "mood" away."""
+    """Replace every fourth "mood" with `value`."""
     y = y.astype(object)
     y.loc[::4, "mood"] = value
     return y
 
 
 def check_columns_shapes(estimator):
-    """An output for each column: ``classes_`` and probabilities are lists of arrays."""
+    """``classes_`` and the scores are lists with one array per column of y."""
     X, y = corpus(estimator, n_classes=3)
     fitted, texts = fresh(estimator).fit(X, y), [*X, *RAGGED]
     sizes = [len(classes) for classes in fitted.classes_]
-    assert sizes == [3, 2], f"classes_ has {sizes} classes; the columns have [3, 2]."
+    assert sizes == [3, 2], f"classes_ has {sizes} classes, expected [3, 2]."
     predicted = np.asarray(fitted.predict(texts))
-    assert predicted.shape == (len(texts), 2), f"predict gave {predicted.shape}."
+    assert predicted.shape == (len(texts), 2), (
+        f"predict returned the shape {predicted.shape}, expected {(len(texts), 2)}."
+    )
     for method in ("predict_proba", "predict_log_proba"):
         if hasattr(fitted, method):
             shapes = [np.shape(part) for part in getattr(fitted, method)(texts)]
             expected = [(len(texts), 3), (len(texts), 2)]
-            assert shapes == expected, f"{method} gave {shapes}; expected {expected}."
+            assert shapes == expected, (
+                f"{method} returned the shapes {shapes}, expected {expected}. Are the "
+                "arrays transposed?"
+            )
     if hasattr(fitted, "decision_function"):
         shapes = [np.shape(part) for part in fitted.decision_function(texts)]
         expected = [(len(texts), 3), (len(texts),)]
-        assert shapes == expected, f"decision_function gave {shapes}; not {expected}."
+        assert shapes == expected, (
+            f"decision_function returned the shapes {shapes}, expected {expected}. "
+            "With two classes, return the score of the second class only."
+        )
 
 
 def check_columns_predict_is_argmax(estimator):
-    """In each column, ``predict`` gives the class of the highest probability."""
+    """In each column, ``predict`` returns the class with the highest probability."""
     X, y = corpus(estimator, n_classes=3)
     fitted, texts = fresh(estimator).fit(X, y), [*X, *RAGGED]
     predicted = np.asarray(fitted.predict(texts))
@@ -60,12 +68,13 @@ def check_columns_predict_is_argmax(estimator):
         np.testing.assert_array_equal(
             predicted[:, i],
             fitted.classes_[i][proba.argmax(axis=1)],
-            err_msg=f"In column {i}, predict differs from classes_[argmax].",
+            err_msg=f"In column {i}, predict must equal the class with the highest "
+            "probability.",
         )
 
 
 def check_columns_labels_keep_their_type(estimator):
-    """Labels of str, bool and int keep their type, each in its column."""
+    """Labels of str, bool and int keep their type in each column."""
     X, y = corpus(estimator, n_classes=3)
     codes = np.unique(y[:, 0], return_inverse=True)[1]
     for labels, kinds in ((["b", "a", "c"], "OUT"), ([30, -7, 500], "i")):
@@ -73,13 +82,22 @@ def check_columns_labels_keep_their_type(estimator):
         given[:, 0] = [labels[code] for code in codes]
         given[:, 1] = (y[:, 1] == "low").tolist()
         classes = fresh(estimator).fit(X, given).classes_
-        assert classes[0].tolist() == sorted(labels), f"classes_[0] is {classes[0]}."
-        assert classes[0].dtype.kind in kinds, f"It has the dtype {classes[0].dtype}."
-        assert classes[1].dtype.kind == "b", f"classes_[1] is {classes[1]!r}."
+        assert classes[0].tolist() == sorted(labels), (
+            f"classes_[0] is {classes[0]}, expected {sorted(labels)}. Are the labels "
+            "converted to str?"
+        )
+        assert classes[0].dtype.kind in kinds, (
+            f"classes_[0] has the dtype {classes[0].dtype}, expected a kind among "
+            f"{kinds!r}. Are the labels converted to str?"
+        )
+        assert classes[1].dtype.kind == "b", (
+            f"classes_[1] is {classes[1]!r}, expected an array of bool. Are the labels "
+            "converted to str?"
+        )
 
 
 def check_columns_order(estimator):
-    """The order of the columns of a data frame changes nothing but the order."""
+    """The order of the columns of y does not change what is learned."""
     X, y = _frame(estimator)
     straight = fresh(estimator).fit(X, y)
     turned = fresh(estimator).fit(X, y[["mood", "topic"]])
@@ -91,32 +109,37 @@ def check_columns_order(estimator):
             its,
             rtol=1e-5,
             atol=1e-6,
-            err_msg="Columns in another order are learned otherwise. Are random "
-            "numbers drawn in the order of the columns?",
+            err_msg="Another order of the columns must give the same probabilities. "
+            "Are random numbers drawn in the order of the columns?",
         )
 
 
 def check_columns_frame(estimator):
-    """A data frame of labels gives data frames of predictions, with its columns."""
+    """After a fit on a data frame y, ``predict`` returns a frame with its columns."""
     X, y = _frame(estimator)
     predicted = fresh(estimator).fit(X, y).predict(X)
-    assert type(predicted) is type(y), f"predict gave a {type(predicted).__name__}."
-    assert list(predicted.columns) == list(y), f"Columns: {list(predicted.columns)}."
+    assert type(predicted) is type(y), (
+        f"predict returned the type {type(predicted).__name__}, expected a DataFrame "
+        "like y."
+    )
+    assert list(predicted.columns) == list(y), (
+        f"predict returned the columns {list(predicted.columns)}, expected {list(y)}."
+    )
 
 
 def check_columns_learns(estimator):
-    """It learns all columns of an easy corpus."""
+    """On an easy corpus, the training accuracy is more than 0.8 in every column."""
     X, y = corpus(estimator)
     predicted = np.asarray(fresh(estimator, **LONGER).fit(X, y).predict(X))
-    shares = (predicted == y).mean(axis=0)
-    assert (shares > 0.8).all(), (
-        f"After training, {shares} of the columns' labels are right; expected more "
-        "than 0.8. Are columns exchanged?"
+    accuracies = (predicted == y).mean(axis=0)
+    assert (accuracies > 0.8).all(), (
+        f"The training accuracies of the columns are {accuracies}, expected more than "
+        "0.8. Are columns exchanged, or labels assigned to the wrong texts?"
     )
 
 
 def check_columns_missing_labels(estimator):
-    """None, NaN and pandas.NA are missing labels, and no classes."""
+    """None, NaN and pandas.NA are missing labels and not classes."""
     import pandas as pd
 
     X, y = _frame(estimator)
@@ -124,40 +147,48 @@ def check_columns_missing_labels(estimator):
         fresh(estimator).fit(X, _with_missing(y, value))
         for value in (None, np.nan, pd.NA)
     ]
-    assert len(fits[0].classes_[1]) == 2, f"classes_[1] is {fits[0].classes_[1]}."
+    assert len(fits[0].classes_[1]) == 2, (
+        f"classes_[1] is {fits[0].classes_[1]}, expected two classes. Is None a class?"
+    )
     for other in fits[1:]:
-        assert_same(outputs(other, X), outputs(fits[0], X), "Missing labels are alike")
+        assert_same(
+            outputs(other, X),
+            outputs(fits[0], X),
+            "None, NaN and pandas.NA in y must give the same outputs",
+        )
 
 
-def check_columns_partly_labelled_rows_teach(estimator):
-    """A row that lacks a label in one column still teaches the other."""
+def check_columns_partly_labeled_rows_teach(estimator):
+    """A row with a missing label in one column is used to learn the other column."""
     X, y = _frame(estimator)
     hidden = y.astype(object)
     hidden.loc[hidden["topic"] == "sky", "mood"] = None
     fitted = fresh(estimator, **LONGER).fit(X, hidden)
     predicted = fitted.predict(X)["topic"].to_numpy()
-    share = (predicted == y["topic"]).mean()
-    assert share > 0.8, (
-        f"With labels missing in another column, {share:.2f} of the topics are right; "
-        "expected more than 0.8. Are rows with a missing label left out whole?"
+    accuracy = (predicted == y["topic"]).mean()
+    assert accuracy > 0.8, (
+        f"With labels missing in another column, the accuracy is {accuracy:.2f}, "
+        "expected more than 0.8. Are rows with a missing label dropped from all "
+        "columns?"
     )
 
 
 def check_columns_row_without_labels(estimator):
-    """A text without any label is as good as absent."""
+    """A text without labels does not change what is learned."""
     X, y = corpus(estimator, n_classes=3)
     more = np.vstack([y, [[None, None]]])
     settings = {**FULL_BATCH, "lm_epochs": 0, "lm_weight": 0.0}
     assert_same(
         outputs(fresh(estimator, **settings).fit([*X, RAGGED[3]], more), X),
         outputs(fresh(estimator, **settings).fit(X, y), X),
-        "A row without labels may not change what is learned",
+        "A row without labels must not change what is learned (is a missing label "
+        "replaced by a class?)",
         tolerance=1e-4,
     )
 
 
 def check_columns_weight_two_is_row_twice(estimator):
-    """With missing labels too, a row of weight 2 is the row twice."""
+    """With missing labels, a row of weight 2 acts like two rows of weight 1."""
     X, y = corpus(estimator, n_classes=3)
     y[::4, 1] = None
     twice = np.r_[0 : len(X), 0:6]
@@ -166,13 +197,13 @@ def check_columns_weight_two_is_row_twice(estimator):
     assert_same(
         outputs(fresh(estimator, **FULL_BATCH).fit(X, y, sample_weight=weights), X),
         outputs(fresh(estimator, **FULL_BATCH).fit([X[i] for i in twice], y[twice]), X),
-        "A row of weight 2 has to be the row twice, in all columns",
+        "A row of weight 2 must act like two rows of weight 1 in all columns",
         tolerance=1e-4,
     )
 
 
 def check_columns_score(estimator):
-    """``score`` is the mean over columns of the accuracy where there are labels."""
+    """``score`` is the mean accuracy of the columns, without missing labels."""
     X, y = corpus(estimator, n_classes=3)
     fitted = fresh(estimator).fit(X, y)
     truth = np.roll(y, 1, axis=0)
@@ -184,53 +215,55 @@ def check_columns_score(estimator):
     np.testing.assert_allclose(
         fitted.score(X, truth),
         expected,
-        err_msg="score is not the mean accuracy over labelled cells.",
+        err_msg="score must be the mean accuracy of the columns, without missing "
+        "labels. Are missing labels counted as errors?",
     )
 
 
 def check_columns_refused(estimator):
-    """A column without two classes is refused by its name."""
+    """A column with fewer than two classes is refused with its name."""
     X, y = _frame(estimator)
     for wrong in (None, "low"):
         assert_refused(
             lambda wrong=wrong: fresh(estimator).fit(X, y.assign(mood=wrong)),
-            f"a column of nothing but {wrong!r}",
+            f"fit with a column that holds only {wrong!r}",
             errors=(ValueError,),
             naming=("mood",),
         )
 
 
 def check_columns_y_refused(estimator):
-    """No y, one that is flat, continuous, mixed, or of another length."""
+    """An invalid y (None, flat, continuous, mixed, another length) is refused."""
     X, y = corpus(estimator, n_classes=3)
     mixed, continuous = y.copy(), y.copy()
     mixed[0, 0] = 1
     continuous[:, 0] = np.linspace(0.1, 0.9, len(y))
     cases = {
         "y=None": None,
-        "a flat y": y[:, 0],
-        "str and numbers in a column": mixed,
-        "a continuous column": continuous,
-        "a label too few": y[:-1],
-        "rows of different lengths": [*y.tolist()[:-1], ["good"]],
+        "a one-dimensional y": y[:, 0],
+        "str and numbers in a column of y": mixed,
+        "a continuous column of y": continuous,
+        "one row of labels too few": y[:-1],
+        "rows of different lengths in y": [*y.tolist()[:-1], ["good"]],
     }
     for what, wrong in cases.items():
         assert_refused(
             lambda wrong=wrong: fresh(estimator).fit(X, wrong),
-            what,
+            f"fit with {what}",
             errors=(ValueError,),
         )
 
 
 def check_columns_one_is_the_template(estimator):
-    """One column is learned as by the wrapped estimator alone."""
+    """With one column, the probabilities equal those of the wrapped estimator."""
     X, y = corpus(estimator, n_classes=3)
     alone = fresh(estimator).estimator.fit(X, y[:, 0].astype(str))
     ours = fresh(estimator).fit(X, y[:, :1])
     np.testing.assert_array_equal(
         ours.predict_proba([*X, *RAGGED])[0],
         alone.predict_proba([*X, *RAGGED]),
-        err_msg="One column gives other probabilities than the wrapped estimator.",
+        err_msg="With one column, the probabilities must equal those of the wrapped "
+        "estimator. Are its parameters changed?",
     )
 
 
@@ -247,7 +280,7 @@ def applicable(traits):
             yield check_columns_order
         yield check_columns_frame
         yield check_columns_missing_labels
-        yield check_columns_partly_labelled_rows_teach
+        yield check_columns_partly_labeled_rows_teach
         yield check_columns_refused
     if not traits.tags.non_deterministic:
         yield check_columns_row_without_labels

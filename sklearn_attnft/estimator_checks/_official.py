@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""scikit-learn's checks that need no data, so that text estimators take them too."""
+"""Checks of scikit-learn that need no data and apply to text estimators too."""
 
 import functools
 
@@ -12,7 +12,7 @@ def _of_one_argument(official):
     def check(estimator):
         official(type(estimator).__name__, clone(estimator))
 
-    del check.__wrapped__  # it takes one argument, whoever looks at its signature
+    del check.__wrapped__  # inspect.signature would report its two arguments
     return check
 
 
@@ -34,5 +34,5 @@ CHECKS = tuple(
 
 
 def applicable(traits):
-    """Yield the checks: they apply to every estimator."""
+    """Yield the checks. They apply to every estimator."""
     yield from CHECKS

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
-"""A fitted estimator is stored and copied whole; so is an unfitted one."""
+# ruff: noqa: D401 (the docstring of a check states its rule)
+"""Checks that estimators survive pickling, saving and copying."""
 
 import copy
 import pickle
@@ -20,24 +20,29 @@ def _assert_survives(estimator, copying, what):
     expected = outputs(fitted, texts)
     copied = copying(fitted)
     lost = set(vars(fitted)) ^ set(vars(copied))
-    assert not lost, f"{what} loses or adds the attributes {sorted(lost)}."
+    assert not lost, (
+        f"{what} loses or adds the attributes {sorted(lost)}, expected the same "
+        "attributes. Does __getstate__ drop something?"
+    )
     assert_same(
         outputs(copied, texts),
         expected,
-        f"{what} has to predict what the original does (does __getstate__ drop "
-        "something?)",
+        f"{what} must give the same outputs as the original (does __getstate__ drop "
+        "or change something?)",
     )
-    assert_same(outputs(fitted, texts), expected, f"{what} has to spare the original")
+    assert_same(
+        outputs(fitted, texts), expected, f"{what} must not change the original"
+    )
     X, y = corpus(estimator)
     assert_same(
         outputs(copied.fit(X, y), X),
         outputs(fresh(estimator).fit(X, y), X),
-        f"{what} has to be fittable again, as if new",
+        f"{what} must fit like a new estimator when it is fitted again",
     )
 
 
 def check_pickle(estimator):
-    """A pickle of a fitted estimator predicts the same and can be fitted again."""
+    """A pickle of a fitted estimator gives the same outputs and can be fitted again."""
     for protocol in (2, pickle.HIGHEST_PROTOCOL):
         _assert_survives(
             estimator,
@@ -49,7 +54,7 @@ def check_pickle(estimator):
 
 
 def check_joblib(estimator):
-    """A file written by joblib holds a fitted estimator whole."""
+    """An estimator from a joblib file gives the same outputs and can be refitted."""
 
     def copying(fitted):
         with tempfile.TemporaryDirectory() as directory:
@@ -57,11 +62,11 @@ def check_joblib(estimator):
             joblib.dump(fitted, path)
             return joblib.load(path)
 
-    _assert_survives(estimator, copying, "A file of joblib")
+    _assert_survives(estimator, copying, "An estimator from a joblib file")
 
 
 def check_save_load(estimator):
-    """What ``save`` writes is what ``load`` of the class reads, and holds all."""
+    """An estimator from ``save`` and ``load`` gives the same outputs."""
 
     def copying(fitted):
         with tempfile.TemporaryDirectory() as directory:
@@ -69,26 +74,29 @@ def check_save_load(estimator):
             fitted.save(path)
             return type(fitted).load(path)
 
-    _assert_survives(estimator, copying, "What save writes")
+    _assert_survives(estimator, copying, "An estimator from save and load")
 
 
 def check_deepcopy(estimator):
-    """A deep copy of a fitted estimator predicts the same and is independent."""
+    """A deep copy of a fitted estimator gives the same outputs and is independent."""
     _assert_survives(estimator, copy.deepcopy, "A deep copy")
 
 
 def check_pickle_unfitted(estimator):
-    """A pickle of an unfitted estimator has its parameters, and fits the same."""
+    """A pickle of an unfitted estimator has the same parameters and the same fit."""
     original = fresh(estimator)
     copied = pickle.loads(pickle.dumps(original))
     before, after = original.get_params(), copied.get_params()
     changed = [n for n in before if joblib.hash(before[n]) != joblib.hash(after[n])]
-    assert not changed, f"A pickle of an unfitted estimator changed {changed}."
+    assert not changed, (
+        f"A pickle of an unfitted estimator changed the parameters {changed}, expected "
+        "no change. Does __getstate__ change them?"
+    )
     X, y = corpus(estimator)
     assert_same(
         outputs(copied.fit(X, y), X),
         outputs(original.fit(X, y), X),
-        "A pickle of an unfitted estimator has to fit as the original does",
+        "A pickle of an unfitted estimator must give the same fit as the original",
     )
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
-"""scikit-learn's metadata routing brings weights to ``fit``, if they are asked for."""
+# ruff: noqa: D401 (the docstring of a check states its rule)
+"""Checks that metadata routing passes `sample_weight` to ``fit`` on request."""
 
 import numpy as np
 from sklearn import config_context
@@ -19,7 +19,7 @@ def _weighted_data(estimator):
 
 
 class _Wanting(TransformerMixin, BaseEstimator):
-    """A step that takes weights and does nothing, so that a Pipeline accepts them."""
+    """A step that accepts weights and ignores them, so that a Pipeline takes them."""
 
     __metadata_request__fit = {"sample_weight": True}
 
@@ -36,7 +36,7 @@ def _score(estimator, X, y):
 
 
 def check_routing_brings_weights(estimator):
-    """Weights given to ``cross_validate`` reach ``fit`` inside a Pipeline."""
+    """Weights passed to ``cross_validate`` reach ``fit`` inside a Pipeline."""
     X, y, weights = _weighted_data(estimator)
     with config_context(enable_metadata_routing=True):
         asking = fresh(estimator).set_fit_request(sample_weight=True)
@@ -58,16 +58,17 @@ def check_routing_brings_weights(estimator):
         assert_same(
             outputs(fitted, X),
             outputs(expected, X),
-            "A fold has to be fitted with the weights of its rows",
+            "The fit of a fold must use the weights of its rows",
         )
     unweighted = fresh(estimator).fit(X[rows], y[rows])
     assert differ(outputs(fitted, X), outputs(unweighted, X)), (
-        "The folds are fitted as if without weights. Does fit use sample_weight?"
+        "The fits of the folds equal fits without weights, expected a difference. Does "
+        "fit ignore sample_weight?"
     )
 
 
 def check_routing_unrequested_raises(estimator):
-    """Weights that were neither requested nor declined raise, and are not dropped."""
+    """Weights that were neither requested nor declined raise an error."""
     X, y, weights = _weighted_data(estimator)
     with config_context(enable_metadata_routing=True):
         assert_refused(
@@ -80,7 +81,7 @@ def check_routing_unrequested_raises(estimator):
                 cv=2,
                 error_score="raise",
             ),
-            "a sample_weight that nobody asked for",
+            "cross_validate with a sample_weight that no step requested",
             errors=(UnsetMetadataPassedError,),
             naming=("sample_weight",),
         )
@@ -95,24 +96,25 @@ def check_routing_declined_is_dropped(estimator):
     assert_same(
         outputs(fitted, X),
         outputs(fresh(estimator).fit(X, y), X),
-        "With set_fit_request(sample_weight=False) weights must not reach fit",
+        "With set_fit_request(sample_weight=False), weights must not reach fit",
     )
 
 
 def check_routing_requests_survive_clone(estimator):
-    """A clone asks for what its original asked for."""
+    """A clone keeps the metadata requests of the original."""
     with config_context(enable_metadata_routing=True):
         for asked in (True, False, "weights_of_texts"):
             asking = fresh(estimator).set_fit_request(sample_weight=asked)
             requests = clone(asking).get_metadata_routing().fit.requests
             assert requests["sample_weight"] == asked, (
-                f"After set_fit_request(sample_weight={asked!r}) a clone asks for "
-                f"{requests['sample_weight']!r}."
+                f"A clone requests {requests['sample_weight']!r} as sample_weight, "
+                f"expected {asked!r} like the original. Does __sklearn_clone__ drop "
+                "the request?"
             )
 
 
 def applicable(traits):
-    """Yield the checks that apply: all want a ``fit`` that takes `sample_weight`."""
+    """Yield the checks that apply if ``fit`` takes `sample_weight`."""
     routed = "sample_weight" in traits.fit_takes and "set_fit_request" in traits.methods
     if not routed:
         return

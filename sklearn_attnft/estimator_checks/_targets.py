@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
-"""Targets that cannot be class labels are refused, by the name of `y`."""
+# ruff: noqa: D401 (the docstring of a check states its rule)
+"""Checks that ``fit`` refuses targets that cannot be class labels."""
 
 import warnings
 
@@ -12,54 +12,57 @@ from ._tools import assert_refused, assert_same, fresh, outputs
 
 
 def _assert_refused_y(estimator, wrong, what, naming=("y",)):
-    """See that ``fit`` refuses the targets that `wrong` makes of good ones."""
+    """Check that ``fit`` refuses the targets that `wrong` returns."""
     X, y = corpus(estimator)
     unfitted = fresh(estimator)
     assert_refused(
-        lambda: unfitted.fit(X, wrong(y)), what, errors=(ValueError,), naming=naming
+        lambda: unfitted.fit(X, wrong(y)),
+        f"fit with {what}",
+        errors=(ValueError,),
+        naming=naming,
     )
 
 
 def check_y_none_refused(estimator):
-    """No targets at all is refused."""
+    """A fit without targets is refused."""
     _assert_refused_y(estimator, lambda y: None, "y=None")
 
 
 def check_y_missing_label_refused(estimator):
-    """None among the labels is a missing label, not a class."""
+    """None among labels is refused as a missing label."""
     _assert_refused_y(
         estimator,
         lambda y: np.array([None, *y[1:]], dtype=object),
-        "None inside y",
+        "None in y",
     )
 
 
 def check_y_nan_refused(estimator):
-    """NaN among the labels is a missing label, not a class."""
+    """NaN among labels is refused as a missing label."""
     _assert_refused_y(
         estimator,
         lambda y: np.where(np.arange(len(y)) == 3, np.nan, y == y[0]).astype(float),
-        "NaN inside y",
+        "NaN in y",
     )
     _assert_refused_y(
         estimator,
         lambda y: np.array([float("nan"), *y[1:]], dtype=object),
-        "NaN among str inside y",
+        "NaN among str in y",
     )
     _assert_refused_y(
         estimator,
         lambda y: [float("nan"), *y[1:].tolist()],
-        "NaN among str inside a list y",
+        "NaN among str in a list y",
     )
 
 
 def check_y_of_two_columns_refused(estimator):
-    """A label for each text is one column, not two."""
-    _assert_refused_y(estimator, lambda y: np.array([y, y]).T, "y of two columns")
+    """A y of two columns is refused."""
+    _assert_refused_y(estimator, lambda y: np.array([y, y]).T, "a y of two columns")
 
 
 def check_y_continuous_refused(estimator):
-    """Measurements are not class labels."""
+    """Continuous targets are refused."""
     _assert_refused_y(
         estimator,
         lambda y: np.linspace(0.1, 0.9, len(y)),
@@ -69,7 +72,7 @@ def check_y_continuous_refused(estimator):
 
 
 def check_y_of_mixed_types_refused(estimator):
-    """Labels of which some are str and some numbers cannot be sorted."""
+    """Labels that mix str and numbers are refused, because they cannot be sorted."""
     _assert_refused_y(
         estimator,
         lambda y: np.array([1, *y[1:]], dtype=object),
@@ -85,37 +88,39 @@ def check_y_of_mixed_types_refused(estimator):
 
 
 def check_y_column_warns(estimator):
-    """A column of labels is flattened, with a DataConversionWarning."""
+    """A column of labels is flattened with a DataConversionWarning."""
     X, y = corpus(estimator)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fitted = fresh(estimator).fit(X, y[:, None])
     kinds = [warning.category for warning in caught]
     assert any(issubclass(kind, DataConversionWarning) for kind in kinds), (
-        f"y of shape (n, 1) gave the warnings {kinds} and no DataConversionWarning; "
-        "use sklearn.utils.column_or_1d(y, warn=True)."
+        f"fit with a y of shape (n, 1) gave the warnings {kinds}, expected a "
+        "DataConversionWarning. Use sklearn.utils.column_or_1d(y, warn=True)."
     )
     assert_same(
         outputs(fitted, X),
         outputs(fresh(estimator).fit(X, y), X),
-        "A column of labels has to act as the labels flat",
+        "A column of labels must give the same outputs as one-dimensional labels",
     )
 
 
 def check_lengths_refused(estimator):
-    """As many labels as texts, in ``fit`` and in ``score``."""
+    """``fit`` and ``score`` refuse different numbers of texts and labels."""
     X, y = corpus(estimator)
     unfitted = fresh(estimator)
-    cases = {"a label too few": (X, y[:-1]), "a text too few": (X[:-1], y)}
+    cases = {"one label too few": (X, y[:-1]), "one text too few": (X[:-1], y)}
     for what, case in cases.items():
-        assert_refused(lambda case=case: unfitted.fit(*case), what, naming=("y",))
+        assert_refused(
+            lambda case=case: unfitted.fit(*case), f"fit with {what}", naming=("y",)
+        )
     if hasattr(estimator, "score"):
         fitted = fresh(estimator).fit(X, y)
-        assert_refused(lambda: fitted.score(X, y[:-1]), "a label too few in score")
+        assert_refused(lambda: fitted.score(X, y[:-1]), "score with one label too few")
 
 
 def check_one_class_refused(estimator):
-    """One class leaves nothing to tell apart; the message says "class"."""
+    """A y with one class is refused, and the message contains "class"."""
     _assert_refused_y(
         estimator, lambda y: np.full(len(y), y[0]), "one class in y", naming=("class",)
     )

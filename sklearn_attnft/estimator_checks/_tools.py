@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the checks share: clones with settings, outputs, comparisons, refusals."""
+"""Shared helpers of the checks: clones, outputs, comparisons, expected errors."""
 
 import importlib.util
 import inspect
@@ -21,37 +21,37 @@ METHODS = (
     "decision_function",
     "transform",
 )
-# Set in every check, where there is such a parameter.
+# Every check sets these parameters if the estimator has them.
 STEADY = {"random_state": 0, "verbose": False, "precision": "float32"}
-# One batch and nothing random, so that a fit is a function of the weighted rows.
+# With one batch and no randomness, a fit depends on the weighted rows only.
 FULL_BATCH = {
     "batch_size": 64,
     "dropout": 0.0,
     "encoder_dropout": 0.0,
     "early_stopping": False,
 }
-# Enough to learn an easy corpus of sixteen texts.
+# Long enough to learn an easy corpus of sixteen texts.
 LONGER = {"max_epochs": 20, "early_stopping": False}
 
 
 @dataclass(frozen=True)
 class Traits:
-    """What of an estimator decides which checks apply.
+    """Properties of an estimator that decide which checks apply.
 
     Attributes
     ----------
     tags : sklearn.utils.Tags
     classifier : bool
     columns : bool
-        Whether the targets have several columns, always.
+        Whether the estimator requires targets with several columns.
     fit_takes : frozenset of str
-        The arguments of ``fit``.
+        Names of the arguments of ``fit``.
     parameters : frozenset of str
-        Of the constructor.
+        Names of the constructor's parameters.
     methods : frozenset of str
         Public names of the instance.
     constrained : bool
-        Whether the constraints of the parameters are declared, as scikit-learn does.
+        Whether the class declares ``_parameter_constraints``.
     """
 
     tags: object
@@ -64,7 +64,7 @@ class Traits:
 
     @classmethod
     def of(cls, estimator):
-        """Look at an estimator; nothing is called but what reads tags and names."""
+        """Read the traits of an estimator without fitting it."""
         names = {name for name in dir(type(estimator)) if not name.startswith("_")}
         return cls(
             tags=get_tags(estimator),
@@ -72,21 +72,22 @@ class Traits:
             columns=wants_columns(estimator),
             fit_takes=frozenset(inspect.signature(estimator.fit).parameters),
             parameters=frozenset(estimator.get_params(deep=False)),
-            # Some methods exist only under some parameters (available_if).
+            # The parameters decide whether some methods exist (available_if).
             methods=frozenset(name for name in names if hasattr(estimator, name)),
             constrained=hasattr(estimator, "_parameter_constraints"),
         )
 
 
 def installed(module):
-    """Tell whether a module could be imported, without importing it."""
+    """Return whether a module can be found, without importing it."""
     return importlib.util.find_spec(module) is not None
 
 
 def fresh(estimator, **settings):
-    """Clone, then set those settings (and ``STEADY``) that are parameters.
+    """Clone an estimator and set those of `settings` and ``STEADY`` that it has.
 
-    Parameters of nested estimators count: ``step__random_state`` is a `random_state`.
+    Parameters of nested estimators are set too: ``step__random_state`` is set like
+    ``random_state``.
     """
     new = clone(estimator)
     settings = {**STEADY, **settings}
@@ -99,14 +100,14 @@ def fresh(estimator, **settings):
 
 
 def dense(output):
-    """Return an output as an array, be it sparse, a frame, an array or several."""
+    """Return an output (array, sparse matrix, data frame or list) as an array."""
     if isinstance(output, list):
         return np.column_stack(output)
     return output.toarray() if issparse(output) else np.asarray(output)
 
 
 def outputs(estimator, X):
-    """Call every prediction method there is: a dict of arrays by method."""
+    """Return the outputs of all prediction methods, as a dict of arrays."""
     return {
         method: dense(getattr(estimator, method)(X))
         for method in METHODS
@@ -115,28 +116,32 @@ def outputs(estimator, X):
 
 
 def take(arrays, indices):
-    """Take the same rows of every array of a dict."""
+    """Select the same rows from every array of a dict."""
     return {method: array[indices] for method, array in arrays.items()}
 
 
 def stack(parts):
-    """Put dicts of arrays of :func:`outputs` under one another."""
+    """Concatenate dicts of arrays from :func:`outputs` along the rows."""
     return {m: np.concatenate([part[m] for part in parts]) for m in parts[0]}
 
 
 def assert_same(actual, expected, rule, *, tolerance=0.0):
-    """Compare two dicts of arrays.
+    """Check that two dicts of arrays are equal, or close if `tolerance` is given.
 
-    With a tolerance (relative and absolute) labels are compared only where there are
-    no scores to compare: two scores that are nearly equal may change places.
+    The tolerance is relative and absolute. With a tolerance, labels are compared only
+    if there are no scores to compare, because a rounding error can exchange two scores
+    that are nearly equal.
     """
     assert actual.keys() == expected.keys(), (
-        f"{rule}: the methods differ ({sorted(actual)} and {sorted(expected)})."
+        f"{rule}. The methods differ: got {sorted(actual)}, expected "
+        f"{sorted(expected)}."
     )
     for method, value in expected.items():
-        message = f"{rule}. It does not hold for {method}."
+        message = f"{rule}. The output of {method} breaks this rule."
         shapes = np.shape(actual[method]), np.shape(value)
-        assert shapes[0] == shapes[1], f"{message} The shapes are {shapes}."
+        assert shapes[0] == shapes[1], (
+            f"{message} Got the shape {shapes[0]}, expected {shapes[1]}."
+        )
         if not tolerance:
             np.testing.assert_array_equal(actual[method], value, err_msg=message)
         elif value.dtype.kind == "f":
@@ -148,7 +153,7 @@ def assert_same(actual, expected, rule, *, tolerance=0.0):
 
 
 def differ(left, right):
-    """Tell whether two dicts of arrays differ by more than rounding, anywhere."""
+    """Return whether two dicts of arrays differ by more than rounding errors."""
     return any(
         left[m].shape != right[m].shape
         or (
@@ -161,7 +166,7 @@ def differ(left, right):
 
 
 def assert_refused(action, when, *, errors=(ValueError, TypeError), naming=()):
-    """Call `action`, which has to raise one of `errors` with all words of `naming`."""
+    """Check that `action` raises one of `errors` with all words of `naming`."""
     expected = " or ".join(error.__name__ for error in errors)
     try:
         action()
@@ -169,23 +174,23 @@ def assert_refused(action, when, *, errors=(ValueError, TypeError), naming=()):
         raised = error
     else:
         raise AssertionError(
-            f"{when} is accepted; it has to raise {expected}. Is it validated at all?"
+            f"{when} did not raise an error, expected {expected}. Is it validated?"
         )
     if not isinstance(raised, errors):
         raise AssertionError(
-            f"{when} has to raise {expected}, and raised {type(raised).__name__}: "
-            f"{raised}. Is it used before it is validated?"
+            f"{when} raised {type(raised).__name__}, expected {expected}: {raised}. Is "
+            "it used before it is validated?"
         ) from raised
     for word in naming:
         if not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", str(raised)):
             raise AssertionError(
-                f"{when} is refused, but the message does not say {word!r}, so a user "
-                f"cannot tell what is meant: {raised}"
+                f"{when} raised an error as expected, but the message does not contain "
+                f"{word!r}. Without it, a user cannot find the cause: {raised}"
             ) from raised
 
 
 def assert_unfitted(estimator, X, when):
-    """See that no prediction method works."""
+    """Check that all prediction methods raise NotFittedError."""
     for method in METHODS:
         if not hasattr(estimator, method):
             continue
@@ -195,7 +200,10 @@ def assert_unfitted(estimator, X, when):
             continue
         except Exception as error:
             raise AssertionError(
-                f"{when}, {method} has to raise NotFittedError, and raised "
-                f"{type(error).__name__}: {error}. Call check_is_fitted first."
+                f"{when}, {method} raised {type(error).__name__}, expected "
+                f"NotFittedError: {error}. Call check_is_fitted first."
             ) from error
-        raise AssertionError(f"{when}, {method} works; it has to raise NotFittedError.")
+        raise AssertionError(
+            f"{when}, {method} did not raise an error, expected NotFittedError. Call "
+            "check_is_fitted first."
+        )

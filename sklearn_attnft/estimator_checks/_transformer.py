@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
-"""Texts to features: one row a text, named, in the container asked for."""
+# ruff: noqa: D401 (the docstring of a check states its rule)
+"""Checks of transformers: features, their names and the output container."""
 
 import numpy as np
 from sklearn import config_context
@@ -20,46 +20,64 @@ def _fit_and_transform(estimator):
 
 
 def check_transform_shape(estimator):
-    """``transform`` gives floating numbers, two-dimensional, a row for each text."""
+    """``transform`` returns a two-dimensional array of floats with one row per text."""
     fitted, X, features = _fit_and_transform(estimator)
-    assert features.ndim == 2, f"transform gave an array of shape {features.shape}."
-    assert len(features) == len(X), f"{len(features)} rows for {len(X)} texts."
-    assert features.dtype.kind == "f", f"transform gave the dtype {features.dtype}."
-    assert np.isfinite(features).all(), "transform gave numbers that are not finite."
+    assert features.ndim == 2, (
+        f"transform returned the shape {features.shape}, expected two dimensions."
+    )
+    assert len(features) == len(X), (
+        f"transform returned {len(features)} rows for {len(X)} texts, expected one row "
+        "per text."
+    )
+    assert features.dtype.kind == "f", (
+        f"transform returned the dtype {features.dtype}, expected floats."
+    )
+    assert np.isfinite(features).all(), (
+        "transform returned NaN or infinity, expected finite numbers."
+    )
     other = dense(fitted.transform(X[:1])).shape
     assert other == (1, features.shape[1]), (
-        f"The features of one text have the shape {other}, those of {len(X)} texts "
-        f"{features.shape}: the number of features must not depend on the texts."
+        f"transform of one text returned the shape {other}, expected "
+        f"{(1, features.shape[1])}. Does the number of features depend on the texts?"
     )
 
 
 def check_fit_transform(estimator):
-    """``fit_transform`` gives what ``fit`` and then ``transform`` give."""
+    """``fit_transform`` returns the same features as ``fit`` and ``transform``."""
     X, y = corpus(estimator)
     _, _, expected = _fit_and_transform(estimator)
     np.testing.assert_array_equal(
         dense(fresh(estimator).fit_transform(X, y)),
         expected,
-        err_msg="fit_transform differs from fit followed by transform.",
+        err_msg="fit_transform must equal fit followed by transform.",
     )
 
 
 def check_feature_names_out(estimator):
-    """There is one name for each feature, all different."""
+    """``get_feature_names_out`` returns a unique name for each feature."""
     fitted, _, features = _fit_and_transform(estimator)
     names = fitted.get_feature_names_out()
-    assert isinstance(names, np.ndarray), f"The names are in a {type(names)}."
-    assert names.dtype == object, f"The names have the dtype {names.dtype}, not object."
-    assert all(isinstance(name, str) for name in names), "A name is not a str."
-    assert len(names) == features.shape[1], (
-        f"get_feature_names_out gave {len(names)} names for {features.shape[1]} "
-        "features."
+    assert isinstance(names, np.ndarray), (
+        f"get_feature_names_out returned the type {type(names).__name__}, expected an "
+        "ndarray."
     )
-    assert len(set(names)) == len(names), "Two features have one name."
+    assert names.dtype == object, (
+        f"get_feature_names_out returned the dtype {names.dtype}, expected object."
+    )
+    assert all(isinstance(name, str) for name in names), (
+        "get_feature_names_out returned names that are not str, expected str only."
+    )
+    assert len(names) == features.shape[1], (
+        f"get_feature_names_out returned {len(names)} names, expected "
+        f"{features.shape[1]}, one per feature."
+    )
+    assert len(set(names)) == len(names), (
+        "get_feature_names_out returned equal names, expected unique names."
+    )
 
 
 def check_feature_names_out_before_fit(estimator):
-    """Before ``fit`` there are no names, and NotFittedError says so."""
+    """Before ``fit``, ``get_feature_names_out`` raises NotFittedError."""
     assert_refused(
         fresh(estimator).get_feature_names_out,
         "get_feature_names_out before fit",
@@ -69,31 +87,39 @@ def check_feature_names_out_before_fit(estimator):
 
 def _assert_frame(frame, frame_type, fitted, expected, index=None):
     assert isinstance(frame, frame_type), (
-        f"The output is a {type(frame).__name__} and not the {frame_type.__name__} "
-        "that was asked for. Does a method skip the wrapper of TransformerMixin?"
+        f"The output has the type {type(frame).__name__}, expected "
+        f"{frame_type.__name__} after set_output or set_config. Does a method skip the "
+        "wrapper of TransformerMixin?"
     )
     names = fitted.get_feature_names_out()
-    assert list(frame.columns) == list(names), "The columns are not the feature names."
+    assert list(frame.columns) == list(names), (
+        f"The output has the columns {list(frame.columns)[:3]}..., expected the "
+        f"feature names {list(names)[:3]}..."
+    )
     np.testing.assert_array_equal(
-        frame.to_numpy(), expected, err_msg="The frame has other values than the array."
+        frame.to_numpy(),
+        expected,
+        err_msg="The data frame must have the same values as the array.",
     )
     if index is not None:
         assert frame.index.equals(index), (
-            f"The rows have the index {list(frame.index)[:3]}... and X has "
-            f"{list(index)[:3]}...: joined to their texts they go to the wrong ones."
+            f"The output has the index {list(frame.index)[:3]}..., expected the index "
+            f"of X, {list(index)[:3]}... Is X converted before the wrapper sees it?"
         )
 
 
 def check_set_output_default(estimator):
-    """``set_output(transform="default")`` gives an array, of the same values."""
+    """``set_output(transform="default")`` returns an array with the same values."""
     fitted, X, expected = _fit_and_transform(estimator)
     output = fitted.set_output(transform="default").transform(X)
-    assert isinstance(output, np.ndarray), f"The output is a {type(output).__name__}."
+    assert isinstance(output, np.ndarray), (
+        f"The output has the type {type(output).__name__}, expected an ndarray."
+    )
     np.testing.assert_array_equal(output, expected)
 
 
 def check_set_output_pandas(estimator):
-    """``set_output(transform="pandas")`` gives a frame with the index of X."""
+    """``set_output(transform="pandas")`` returns a data frame with the index of X."""
     import pandas as pd
 
     fitted, X, expected = _fit_and_transform(estimator)
@@ -110,7 +136,7 @@ def check_set_output_pandas(estimator):
 
 
 def check_set_output_polars(estimator):
-    """``set_output(transform="polars")`` gives a polars frame."""
+    """``set_output(transform="polars")`` returns a polars data frame."""
     import polars as pl
 
     fitted, X, expected = _fit_and_transform(estimator)
@@ -120,22 +146,25 @@ def check_set_output_polars(estimator):
 
 
 def check_global_output_pandas(estimator):
-    """``set_config(transform_output="pandas")`` is heeded."""
+    """``set_config(transform_output="pandas")`` returns data frames."""
     import pandas as pd
 
     fitted, X, expected = _fit_and_transform(estimator)
     with config_context(transform_output="pandas"):
         frame = fitted.transform(X)
-        # Predictions are arrays, of several outputs a list, whatever is configured.
+        # The setting does not apply to predictions.
         for method in ("predict", "predict_proba"):
             if hasattr(fitted, method):
                 kind = type(getattr(fitted, method)(X))
-                assert kind in (np.ndarray, list), f"{method} gave a {kind.__name__}."
+                assert kind in (np.ndarray, list), (
+                    f"{method} returned the type {kind.__name__}, expected an ndarray "
+                    "or a list."
+                )
     _assert_frame(frame, pd.DataFrame, fitted, expected)
 
 
 def check_column_transformer(estimator):
-    """It works on the text column of a table, beside a column of numbers."""
+    """It works in a ColumnTransformer with a column of texts and one of numbers."""
     import pandas as pd
 
     _, X, expected = _fit_and_transform(estimator)
@@ -153,15 +182,18 @@ def check_column_transformer(estimator):
         np.testing.assert_array_equal(
             features,
             np.column_stack([expected, table["number"]]),
-            err_msg=f"In a ColumnTransformer that takes {columns!r} the features are "
-            "others than alone.",
+            err_msg=f"In a ColumnTransformer with the columns {columns!r}, the "
+            "features must be the same as alone.",
         )
         names = union.get_feature_names_out()
-        assert len(names) == features.shape[1], f"{len(names)} names: {names}."
+        assert len(names) == features.shape[1], (
+            f"The ColumnTransformer returned {len(names)} names, expected "
+            f"{features.shape[1]}, one per feature."
+        )
 
 
 def check_feature_union(estimator):
-    """It works in a FeatureUnion, beside word counts."""
+    """It works in a FeatureUnion with word counts."""
     fitted, X, expected = _fit_and_transform(estimator)
     union = FeatureUnion([("ours", fresh(estimator)), ("words", TfidfVectorizer())])
     features = dense(union.fit_transform(X, corpus(estimator)[1]))
@@ -170,11 +202,16 @@ def check_feature_union(estimator):
         features[:, :width],
         expected,
         rtol=1e-6,
-        err_msg="In a FeatureUnion the features are others than alone.",
+        err_msg="In a FeatureUnion, the features must be the same as alone.",
     )
-    assert features.shape[1] > width, "The other transformer's features are lost."
+    assert features.shape[1] > width, (
+        f"The FeatureUnion returned {features.shape[1]} features, expected more than "
+        f"{width} because it has a second transformer."
+    )
     names = [f"ours__{name}" for name in fitted.get_feature_names_out()]
-    assert list(union.get_feature_names_out())[:width] == names, "Names are lost."
+    assert list(union.get_feature_names_out())[:width] == names, (
+        "In a FeatureUnion, the feature names must be the same as alone, with a prefix."
+    )
 
 
 def applicable(traits):

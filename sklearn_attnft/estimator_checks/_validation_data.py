@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
-"""Validation data that ``fit`` takes as `X_val` and `y_val`."""
+# ruff: noqa: D401 (the docstring of a check states its rule)
+"""Checks of the validation data that ``fit`` takes as `X_val` and `y_val`."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from ._tools import assert_refused, assert_same, fresh, outputs
 
 
 def _validation(estimator):
-    """Return a training set and a validation set of other texts, labels swapped."""
+    """Return training data, and validation data with other texts and wrong labels."""
     X, y = corpus(estimator)
     return (X[:10], y[:10]), {"X_val": X[10:], "y_val": y[10:][::-1]}
 
@@ -21,48 +21,48 @@ def check_validation_data_is_only_scored(estimator):
     assert_same(
         outputs(fresh(estimator, early_stopping=False).fit(*data, **validation), X),
         outputs(fresh(estimator, early_stopping=False).fit(*data), X),
-        "Validation data may be scored, not learned from (does scoring draw random "
+        "Validation data must not change what is learned (does scoring draw random "
         "numbers, or leave the model in evaluation mode?)",
     )
 
 
 def check_validation_data_comes_in_pairs(estimator):
-    """`X_val` without `y_val` is refused, and the other way round."""
+    """`X_val` without `y_val` and `y_val` without `X_val` are refused."""
     data, validation = _validation(estimator)
     for name, value in validation.items():
         assert_refused(
             lambda name=name, value=value: fresh(estimator).fit(*data, **{name: value}),
-            f"{name} alone",
+            f"fit with {name} alone",
             naming=("X_val", "y_val"),
         )
 
 
 def check_validation_texts_are_checked(estimator):
-    """What is refused as X is refused as `X_val`, by that name."""
+    """An invalid `X_val` is refused with its name."""
     data, validation = _validation(estimator)
     texts = validation["X_val"]
     for wrong in ("x" * len(texts), [None, *texts[1:]], [3, *texts[1:]], []):
         arguments = {**validation, "X_val": wrong}
         assert_refused(
             lambda arguments=arguments: fresh(estimator).fit(*data, **arguments),
-            f"X_val={wrong!r:.40}",
+            f"fit with X_val={wrong!r:.40}",
             naming=("X_val",),
         )
 
 
 def check_validation_lengths_refused(estimator):
-    """As many validation labels as validation texts."""
+    """Different numbers of validation texts and labels are refused."""
     data, validation = _validation(estimator)
     validation["y_val"] = validation["y_val"][:-1]
     assert_refused(
         lambda: fresh(estimator).fit(*data, **validation),
-        "a y_val that is shorter than X_val",
+        "fit with a y_val that is shorter than X_val",
         naming=("y_val",),
     )
 
 
 def check_validation_unseen_label_refused(estimator):
-    """A label that is not in y cannot be validated."""
+    """A label in `y_val` that is not in y is refused."""
     data, validation = _validation(estimator)
     for label in ("a label before all", "zz after all", "between"):
         y_val = validation["y_val"].astype(object)
@@ -70,25 +70,29 @@ def check_validation_unseen_label_refused(estimator):
         arguments = {**validation, "y_val": y_val}
         assert_refused(
             lambda arguments=arguments: fresh(estimator).fit(*data, **arguments),
-            "a label in y_val that is not in y",
+            "fit with a label in y_val that is not in y",
             errors=(ValueError,),
             naming=("y_val",),
         )
 
 
 def check_validation_data_is_not_changed(estimator):
-    """`X_val` and `y_val` are left as they were."""
+    """``fit`` does not change `X_val` and `y_val`."""
     data, validation = _validation(estimator)
     texts, labels = list(validation["X_val"]), validation["y_val"].copy()
     fresh(estimator).fit(*data, **validation)
-    assert validation["X_val"] == texts, "fit changed X_val in place."
+    assert validation["X_val"] == texts, (
+        "fit changed X_val, expected no change. Is it cleaned in place?"
+    )
     np.testing.assert_array_equal(
-        validation["y_val"], labels, err_msg="fit changed y_val in place."
+        validation["y_val"],
+        labels,
+        err_msg="fit changed y_val, expected no change. Is it sorted in place?",
     )
 
 
 def applicable(traits):
-    """Yield the checks that apply: all want a ``fit`` that takes `X_val`."""
+    """Yield the checks that apply if ``fit`` takes `X_val` and `y_val`."""
     if not {"X_val", "y_val"} <= traits.fit_takes:
         return
     if not traits.tags.non_deterministic:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
-"""What `sample_weight` means: how often a row is there."""
+# ruff: noqa: D401 (the docstring of a check states its rule)
+"""Checks that `sample_weight` acts like repeating the rows."""
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -18,7 +18,7 @@ from ._tools import (
     outputs,
 )
 
-# Rows in another order sum to another last digit, which training then enlarges.
+# Rounding depends on the order of the rows, and training amplifies the difference.
 EQUIVALENCE = 1e-4
 
 
@@ -27,12 +27,12 @@ def _fit(estimator, X, y, sample_weight=None):
 
 
 def check_weights_none_is_ones(estimator):
-    """No weights are weights of 1."""
+    """Weights of 1 give the same fit as no weights."""
     X, y = corpus(estimator)
     assert_same(
         outputs(_fit(estimator, X, y, np.ones(len(X))), X),
         outputs(_fit(estimator, X, y), X),
-        "Weights of 1 have to act as none",
+        "Weights of 1 must give the same outputs as no weights",
         tolerance=1e-6,
     )
 
@@ -42,14 +42,14 @@ def check_weights_matter(estimator):
     X, y = corpus(estimator)
     weighted = _fit(estimator, X, y, uneven_weights(len(X)))
     assert differ(outputs(weighted, X), outputs(_fit(estimator, X, y), X)), (
-        "A fit with uneven weights gives what it gives without: sample_weight is "
-        "accepted and not used."
+        "A fit with uneven weights gives the same outputs as a fit without weights, "
+        "expected a difference. Is sample_weight ignored?"
     )
 
 
-@ignore_warnings(category=ConvergenceWarning)  # one label is what is wanted
+@ignore_warnings(category=ConvergenceWarning)  # expected: one label is predicted
 def check_weights_decide(estimator):
-    """Where texts have both labels, the label of the heavy rows is predicted."""
+    """If each text has both labels, the label with larger weights is predicted."""
     X, y = contradiction(estimator)
     rows = first_column(y)
     for heavy in np.unique(rows):
@@ -57,16 +57,16 @@ def check_weights_decide(estimator):
         # "balanced" would undo the weights.
         unfitted = fresh(estimator, class_weight=None, **LONGER)
         fitted = unfitted.fit(X, y, sample_weight=weights)
-        share = np.mean(fitted.predict(X) == heavy)
-        assert share > 0.8, (
-            f"Where rows of {heavy!r} weigh 50 times the others, {share:.2f} of the "
-            "predictions are that; expected nearly all. Are weights in the order of "
-            "the rows that they belong to?"
+        fraction = np.mean(fitted.predict(X) == heavy)
+        assert fraction > 0.8, (
+            f"With 50 times larger weights for {heavy!r}, a fraction of "
+            f"{fraction:.2f} of the predictions is this label, expected more than 0.8. "
+            "Are weights ignored, or assigned to the wrong rows?"
         )
 
 
 def check_weights_scale_invariance(estimator):
-    """Only the proportions of the weights matter."""
+    """Multiplying all weights by a constant does not change the fit."""
     X, y = corpus(estimator)
     weights = uneven_weights(len(X))
     expected = outputs(_fit(estimator, X, y, weights), X)
@@ -74,13 +74,14 @@ def check_weights_scale_invariance(estimator):
         assert_same(
             outputs(_fit(estimator, X, y, weights * scale), X),
             expected,
-            f"Weights times {scale} have to act as before (divide them by their mean)",
+            f"Weights times {scale} must give the same outputs as the weights (divide "
+            "them by their mean)",
             tolerance=1e-5,
         )
 
 
 def check_weight_two_is_row_twice(estimator):
-    """A row of weight 2 is the row twice, a row of weight 3 the row three times."""
+    """A row of weight k acts like k rows of weight 1."""
     X, y = corpus(estimator)
     weights = np.ones(len(X), dtype=int)
     weights[::4], weights[3] = 2, 3
@@ -89,23 +90,23 @@ def check_weight_two_is_row_twice(estimator):
     assert_same(
         outputs(_fit(estimator, X, y, weights), X),
         outputs(repeated, X),
-        "A row of weight k has to act as k such rows",
+        "A row of weight k must act like k rows of weight 1",
         tolerance=EQUIVALENCE,
     )
 
 
 def check_weight_zero_is_row_absent(estimator):
-    """A row of weight 0 is as good as absent."""
+    """A row of weight 0 acts like a removed row."""
     X, y = corpus(estimator)
     present = np.ones(len(X), dtype=bool)
     present[[1, 2, 5, 8, 15]] = False
     labels = y.copy()
-    labels[~present] = y[0]  # rows that would teach something else
+    labels[~present] = y[0]  # wrong labels, which would change the fit
     kept = [text for text, there in zip(X, present, strict=True) if there]
     assert_same(
         outputs(_fit(estimator, X, labels, present.astype(float)), X),
         outputs(_fit(estimator, kept, labels[present]), X),
-        "A row of weight 0 has to act as if absent (does it count in a mean, a "
+        "A row of weight 0 must act like a removed row (does it count in a mean, a "
         "vocabulary or the number of rows?)",
         tolerance=EQUIVALENCE,
     )
@@ -117,22 +118,22 @@ def _assert_accepted(estimator, convert, what):
     assert_same(
         outputs(_fit(estimator, X, y, convert(weights)), X),
         outputs(_fit(estimator, X, y, weights), X),
-        f"sample_weight in {what} has to act as in an array",
+        f"sample_weight in {what} must give the same outputs as in a float array",
     )
 
 
 def check_weights_list(estimator):
-    """A list of weights will do."""
+    """A list of weights is accepted."""
     _assert_accepted(estimator, lambda weights: weights.tolist(), "a list")
 
 
 def check_weights_int(estimator):
-    """Weights of int will do."""
+    """Weights of int are accepted."""
     _assert_accepted(estimator, lambda weights: weights.astype(int), "an int array")
 
 
 def check_weights_series(estimator):
-    """A Series of weights is read by position."""
+    """A pandas Series of weights is read by position."""
     import pandas as pd
 
     _assert_accepted(
@@ -143,14 +144,16 @@ def check_weights_series(estimator):
 
 
 def check_weights_not_overwritten(estimator):
-    """The array of weights is left as it was."""
+    """``fit`` does not change the array of weights."""
     X, y = corpus(estimator)
     weights = uneven_weights(len(X))
     weights[3] = 0.0
     before = weights.copy()
     _fit(estimator, X, y, weights)
     np.testing.assert_array_equal(
-        weights, before, err_msg="fit changed sample_weight. Is it scaled in place?"
+        weights,
+        before,
+        err_msg="fit changed sample_weight, expected no change. Is it scaled in place?",
     )
 
 
@@ -158,36 +161,38 @@ def _assert_weights_refused(estimator, wrong, what):
     X, y = corpus(estimator)
     weights = wrong(uneven_weights(len(X)))
     assert_refused(
-        lambda: _fit(estimator, X, y, weights), what, naming=("sample_weight",)
+        lambda: _fit(estimator, X, y, weights),
+        f"fit with {what}",
+        naming=("sample_weight",),
     )
 
 
 def check_weights_wrong_length_refused(estimator):
-    """As many weights as rows."""
+    """Different numbers of weights and rows are refused."""
     for wrong in (lambda w: w[:-1], lambda w: np.r_[w, 1.0]):
         _assert_weights_refused(estimator, wrong, "a sample_weight of another length")
 
 
 def check_weights_two_dimensional_refused(estimator):
-    """Weights are one-dimensional."""
+    """Two-dimensional weights are refused."""
     for wrong in (lambda w: np.array([w, w]).T, lambda w: w[:, None]):
         _assert_weights_refused(estimator, wrong, "a two-dimensional sample_weight")
 
 
 def check_weights_negative_refused(estimator):
-    """A row cannot be there less than never."""
+    """Negative weights are refused."""
     _assert_weights_refused(
         estimator, lambda w: np.r_[-1.0, w[1:]], "a negative sample_weight"
     )
 
 
 def check_weights_all_zero_refused(estimator):
-    """With nothing to learn from, nothing is learned."""
+    """Weights that are all zero are refused."""
     _assert_weights_refused(estimator, np.zeros_like, "a sample_weight of zeros")
 
 
 def check_weights_not_finite_refused(estimator):
-    """NaN and infinity are no weights."""
+    """NaN and infinity are refused as weights."""
     for value in (np.nan, np.inf):
         _assert_weights_refused(
             estimator, lambda w, v=value: np.r_[v, w[1:]], f"{value} in sample_weight"
@@ -195,20 +200,20 @@ def check_weights_not_finite_refused(estimator):
 
 
 def check_weights_of_one_class_refused(estimator):
-    """Weights that leave one class only leave nothing to tell apart."""
+    """Weights that are positive for one class only are refused."""
     X, y = corpus(estimator)
     rows = first_column(y)
     weights = (rows == rows[0]).astype(float)
     assert_refused(
         lambda: _fit(estimator, X, y, weights),
-        "a sample_weight that is positive in one class only",
+        "fit with a sample_weight that is positive for one class only",
         errors=(ValueError,),
         naming=("class",),
     )
 
 
 def applicable(traits):
-    """Yield the checks that apply: all want a ``fit`` that takes `sample_weight`."""
+    """Yield the checks that apply if ``fit`` takes `sample_weight`."""
     if "sample_weight" not in traits.fit_takes:
         return
     if not traits.tags.non_deterministic:

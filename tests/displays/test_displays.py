@@ -1,4 +1,4 @@
-"""Displays: what they show, not how they look."""
+"""Tests of the content of the displays."""
 
 import html
 import re
@@ -42,19 +42,19 @@ def _close_figures():
 
 
 def read(page):
-    """Text of the blocks that hold texts in HTML."""
+    """Return the texts in the HTML of a display."""
     blocks = re.findall(r'<div style="white-space.*?">(.*?)</div>', page, re.DOTALL)
     return [html.unescape(re.sub("<[^>]*>", "", block)) for block in blocks]
 
 
 def shades(page):
-    """Opacities in HTML, with a sign."""
+    """Return the opacities in HTML, negative for vermilion."""
     found = re.findall(r"rgba\((\d+),\d+,\d+,([\d.]+)\)", page)
     return [float(a) * (1 if int(r) == BLUE[0] else -1) for r, a in found]
 
 
 @given(st.lists(st.text(), min_size=1, max_size=3), st.booleans())
-def test_html_is_the_whole_text_and_nothing_of_it_is_markup(texts, words):
+def test_html_contains_the_whole_text_without_markup(texts, words):
     display = AttentionDisplay.from_estimator(
         fitted(max_length=8), texts, attribution="gradient", words=words
     )
@@ -65,19 +65,19 @@ def test_html_is_the_whole_text_and_nothing_of_it_is_markup(texts, words):
     page.encode("utf-8")
 
 
-def test_half_a_surrogate_pair_is_replaced():
+def test_a_lone_surrogate_is_replaced():
     page = AttentionDisplay.from_estimator(fitted(), TEXTS).to_html()
     assert read(page)[2] == "xyz \ufffd\ufffd\tday"
 
 
-def test_shades_are_the_values():
+def test_shades_are_proportional_to_the_values():
     columns = {"sample": [0, 0, 0, 1], "start": [0, 2, 2, 0], "end": [1, 3, 4, 2]}
     columns["attribution"] = [-2.0, 3.0, 1.0, 0.5]
     display = AttentionDisplay(
         ["a bcd", "xy", "z"], columns, column="attribution", headings=["<1>", "2", "3"]
     )
     page = display.to_html()
-    # The two in the middle overlap, and are one.
+    # The two tokens in the middle overlap, so they are merged.
     assert shades(page) == pytest.approx([-OPACITY / 2, OPACITY, OPACITY], abs=1e-3)
     assert 'title="4">bc</span>d' in page
     assert page.count("1px dotted") == 1
@@ -99,7 +99,7 @@ def test_text_is_legible_on_the_darkest_shade(color, background):
     assert (light + 0.05) / (dark + 0.05) > 4.5
 
 
-def test_attention_is_plotted():
+def test_attention_is_plotted_with_the_whole_text():
     display = AttentionDisplay.from_estimator(fitted(), TEXTS)
     assert display.headings == [f"predicted: {y}" for y in fitted().predict(TEXTS)]
     assert display.plot() is display
@@ -118,7 +118,7 @@ def test_attention_is_plotted():
     assert boxed[:3] == ["A", "<", "good"]
 
 
-def test_attention_goes_where_it_is_told_in_lines_that_fit():
+def test_attention_is_plotted_on_given_axes_in_lines_that_fit():
     _, (left, right) = plt.subplots(1, 2, figsize=(6, 3))
     display = AttentionDisplay.from_estimator(
         fitted(), ["good " * 30 + "x" * 100], attribution="gradient", target="good"
@@ -133,13 +133,13 @@ def test_attention_goes_where_it_is_told_in_lines_that_fit():
         assert extent.x0 >= box.x0 - 1
         if "x" not in piece.get_text():
             assert extent.x1 <= box.x1 + 1
-    # A word is not torn, and one longer than a line is cut.
+    # Words are not split, except for one that is longer than a line.
     written = [p.get_text() for p in right.texts if p.get_weight() == "normal"]
     assert written.count("good") == 30
     assert max(map(len, written)) < 100
 
 
-def test_layers_of_one_and_of_several():
+def test_layer_attention_is_plotted_for_one_or_several_models():
     one = LayerAttentionDisplay.from_estimator(fitted())
     np.testing.assert_allclose(one.lines_[0].get_ydata(), fitted().layer_attention_)
     assert one.lines_[0].get_label() == "AttentionFineTuneClassifier"
@@ -157,12 +157,12 @@ def test_layers_of_one_and_of_several():
     expected = some.layer_attention_[::-1]
     np.testing.assert_allclose(display.lines_[0].get_ydata(), expected)
     looks = {(line.get_marker(), line.get_linestyle()) for line in display.lines_}
-    assert len(looks) == 3  # told apart in grey
+    assert len(looks) == 3  # distinguishable in gray
     tasks = LayerAttentionDisplay.from_estimator(clf).lines_
     assert [line.get_label() for line in tasks] == ["tone", "n"]
 
 
-def test_training_has_the_stages_in_order():
+def test_training_shows_the_stages_in_the_order_of_the_fit():
     clf = AttentionFineTuneClassifier(**fitted(max_epochs=2).get_params())
     clf.set_params(lm_epochs=1, contrastive_epochs=3)
     clf.fit(X, Y, X_val=X[:6], y_val=Y[:6])
@@ -194,7 +194,7 @@ def test_training_has_the_stages_in_order():
     assert plain.figure_ is ax.figure
 
 
-def test_training_shows_the_scores_of_each_label_set():
+def test_training_shows_the_scores_of_each_task():
     clf = MultiTaskClassifier(fitted(max_epochs=1))
     y = {"tone": Y, "n": [1, 2] * 12}
     clf.fit(X, y, X_val=X[:6], y_val={name: labels[:6] for name, labels in y.items()})
@@ -203,15 +203,17 @@ def test_training_shows_the_scores_of_each_label_set():
     assert names == ["accuracy", "accuracy n", "accuracy tone"]
 
 
-def test_training_that_was_none():
+def test_training_without_epochs_is_refused():
     with pytest.raises(NotFittedError):
         TrainingDisplay.from_estimator(AttentionFineTuneClassifier())
     frozen = TransformerFeatureExtractor(tiny.ENCODER, max_length=32).fit(X)
-    with pytest.raises(ValueError, match="history is empty"):
+    with pytest.raises(
+        ValueError, match="`history` must contain epochs with losses, got none"
+    ):
         TrainingDisplay.from_estimator(frozen)
 
 
-def test_label_efficiency_is_the_learning_curve():
+def test_label_efficiency_equals_the_learning_curve():
     models = {"ours": fitted(max_epochs=1), "none": DummyClassifier()}
     display = LabelEfficiencyDisplay.from_estimator(
         models,
@@ -240,7 +242,7 @@ def test_label_efficiency_is_the_learning_curve():
     assert again.score_name == "score"
 
 
-def test_without_matplotlib_there_is_html_and_a_clear_error(monkeypatch):
+def test_without_matplotlib_html_works_and_plot_raises_a_clear_error(monkeypatch):
     display = AttentionDisplay.from_estimator(fitted(), TEXTS)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert display.to_html()
@@ -250,7 +252,7 @@ def test_without_matplotlib_there_is_html_and_a_clear_error(monkeypatch):
         LayerAttentionDisplay.from_estimator(fitted())
 
 
-def test_without_pandas_attention_is_shown(monkeypatch):
+def test_attention_is_shown_without_pandas(monkeypatch):
     page = AttentionDisplay.from_estimator(fitted(), TEXTS).to_html()
     monkeypatch.setitem(sys.modules, "pandas", None)
     assert AttentionDisplay.from_estimator(fitted(), TEXTS).to_html() == page

@@ -1,4 +1,4 @@
-"""Every check can fail: estimators with one planted bug each, and those without."""
+"""Every check passes correct estimators and catches a planted bug."""
 
 import copy
 import os
@@ -38,7 +38,7 @@ from sklearn_attnft.estimator_checks import (
 
 
 class Words(TransformerMixin, BaseEstimator):
-    """Shares of the words of the training texts; nothing is wrong with it."""
+    """Relative frequencies of the words of the training texts, without bugs."""
 
     _parameter_constraints = {"verbose": ["verbose"]}
 
@@ -61,7 +61,7 @@ class Words(TransformerMixin, BaseEstimator):
         return ["<start>", *re.findall(r"\w+", text)]
 
     def _shares(self, texts):
-        """Shares (n_texts, n_words)."""
+        """Return relative frequencies (n_texts, n_words)."""
         shares = np.zeros((len(texts), len(self.vocabulary_)))
         index = {word: i for i, word in enumerate(self.vocabulary_)}
         for row, text in zip(shares, texts, strict=True):
@@ -88,7 +88,7 @@ class Words(TransformerMixin, BaseEstimator):
 
 
 class Bayes(ClassifierMixin, Words):
-    """Naive Bayes over words, with a little noise to seed; nothing is wrong with it."""
+    """Naive Bayes over words with a little seeded noise, without bugs."""
 
     _parameter_constraints = {
         "smoothing": [Interval(Real, 0, None, closed="neither")],
@@ -186,7 +186,7 @@ class Bayes(ClassifierMixin, Words):
         vars(self).update(learned)
 
     def _scores(self, X):
-        """Scores (n_texts, n_classes)."""
+        """Return scores (n_texts, n_classes)."""
         check_is_fitted(self)
         return self._shares(self._texts(X)) @ self.log_shares_.T + self.prior_
 
@@ -206,7 +206,7 @@ class Bayes(ClassifierMixin, Words):
 
 
 @parametrize_with_text_checks([Words(), Bayes()])
-def test_good_estimators_pass(estimator, check):
+def test_correct_estimators_pass(estimator, check):
     check(estimator)
 
 
@@ -214,7 +214,7 @@ BUGS = []
 
 
 def caught_by(*checks, raising=AssertionError):
-    """Note that a broken class has to be caught by these checks, and how."""
+    """Return a decorator that records which checks must catch a broken class."""
 
     def note(broken):
         BUGS.extend((broken, check, raising) for check in checks)
@@ -231,7 +231,7 @@ class PaddingLeaks(Bayes):
 
 
 @caught_by("check_subset_invariance")
-class NormalisesOverTheBatch(Words):
+class NormalizesOverTheBatch(Words):
     def transform(self, X):
         features = super().transform(X)
         return features - features.mean(axis=0)
@@ -252,7 +252,7 @@ class LeavesAnAttribute(Bayes):
 
 
 @caught_by("check_fit_idempotent")
-class GoesOnFromTheLastFit(Bayes):
+class ContinuesFromTheLastFit(Bayes):
     def _keep(self, **learned):
         learned["log_shares_"] = learned["log_shares_"] + 0.5 * getattr(
             self, "log_shares_", 0.0
@@ -559,7 +559,7 @@ class TwoColumnsOfScores(Bayes):
 
 
 @caught_by("check_predict_log_proba")
-class LogProbaIsUnnormalised(Bayes):
+class LogProbaIsUnnormalized(Bayes):
     def predict_log_proba(self, X):
         return self._scores(X)
 
@@ -577,7 +577,7 @@ class ScoreIgnoresWeights(Bayes):
 
 
 @caught_by("check_class_weight_moves_predictions", "check_class_weight_balanced")
-class ClassWeightsTurned(Bayes):
+class ClassWeightsReversed(Bayes):
     def _class_weights(self, classes, y):
         if not isinstance(self.class_weight, dict):
             return super()._class_weights(classes, y)
@@ -612,7 +612,7 @@ class CountsRowsOfZeroWeight(Bayes):
 
 
 @caught_by("check_weights_scale_invariance")
-class MindsTheScale(Bayes):
+class DependsOnTheScaleOfWeights(Bayes):
     def _weights(self, sample_weight, texts, y):
         weights = super()._weights(sample_weight, texts, y)
         return weights if sample_weight is None else weights * max(sample_weight)
@@ -628,7 +628,7 @@ class TakesTheRootOfWeights(Bayes):
 
 
 @caught_by("check_weights_none_is_ones")
-class NoWeightsAreOthers(Bayes):
+class NoWeightsDifferFromOnes(Bayes):
     def _weights(self, sample_weight, texts, y):
         if sample_weight is None:
             sample_weight = 1.0 + (np.arange(len(texts)) % 2)
@@ -860,7 +860,7 @@ class AlwaysFitted(Words):
 
 
 @caught_by("check_feature_names_out")
-class ANameTooMany(Words):
+class OneNameTooMany(Words):
     def get_feature_names_out(self, input_features=None):
         return np.append(super().get_feature_names_out(), "rest").astype(object)
 
@@ -1170,20 +1170,20 @@ def test_planted_bug_is_caught(broken, name, raising):
         check(estimator)
 
 
-def test_every_check_is_shown_to_catch_something():
+def test_every_check_catches_a_planted_bug():
     applied = {check for good in (Words(), Bayes()) for _, check in text_checks(good)}
     names = {check.__name__ for check in applied.difference(_official.CHECKS)}
     assert names <= {name for _, name, _ in BUGS}
 
 
-def test_check_text_estimator_names_the_check():
+def test_check_text_estimator_names_the_failed_check():
     with pytest.raises(AssertionError, match="Prints fails check_silent: "):
         check_text_estimator(Prints())
 
 
 @pytest.fixture(autouse=True)
 def restored():
-    """Put back what the planted bugs do to the process."""
+    """Restore the process state that the planted bugs change."""
     threads = torch.get_num_threads()
     state = np.random.get_state()
     with torch.random.fork_rng(devices=[]):

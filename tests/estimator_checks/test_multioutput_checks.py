@@ -1,4 +1,4 @@
-"""The checks of classifiers with several outputs can fail, each of them."""
+"""Every check of classifiers with several outputs catches a planted bug."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from sklearn_attnft.estimator_checks import parametrize_with_text_checks, text_c
 
 
 class Columns(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """A classifier for each column of y; nothing is wrong with it."""
+    """A classifier for each column of y, without bugs."""
 
     _required_parameters = ["estimator"]
 
@@ -90,7 +90,7 @@ class Columns(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
 
 @parametrize_with_text_checks([Columns(Bayes())])
-def test_a_good_estimator_passes(estimator, check):
+def test_a_correct_estimator_passes(estimator, check):
     check(estimator)
 
 
@@ -135,7 +135,7 @@ class MakesStrings(Columns):
 
 
 @caught_by("order")
-class FirstColumnIsMoreEqual(Columns):
+class FavorsTheFirstColumn(Columns):
     def _fit(self, texts, columns, name, weights):
         fitted = super()._fit(texts, columns, name, weights)
         if name == next(iter(columns)):
@@ -173,7 +173,7 @@ class WholeRowsOnly(Columns):
         return dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
 
 
-caught_by("partly_labelled_rows_teach", (AssertionError, ValueError))(WholeRowsOnly)
+caught_by("partly_labeled_rows_teach", (AssertionError, ValueError))(WholeRowsOnly)
 
 
 @caught_by("row_without_labels")
@@ -199,16 +199,16 @@ class MissingIsWrong(Columns):
 
 
 @caught_by("refused")
-class SaysNothingOfTheColumn(Columns):
+class DoesNotNameTheColumn(Columns):
     def fit(self, X, y, sample_weight=None):
         try:
             return super().fit(X, y, sample_weight)
         except ValueError:
-            raise ValueError("There is something wrong with y.") from None
+            raise ValueError("y is invalid.") from None
 
 
 @caught_by("y_refused")
-class TakesWhatThereIs(Columns):
+class TakesAnyY(Columns):
     def _columns(self, y, n_texts):
         y = y if y is None or np.ndim(y) else list(y)
         if isinstance(y, np.ndarray) and y.ndim == 1:
@@ -233,7 +233,7 @@ def test_planted_bug_is_caught(broken, name, raising):
         check(estimator)
 
 
-def test_every_check_of_columns_is_shown_to_catch_something():
+def test_every_check_of_columns_catches_a_planted_bug():
     names = {check.__name__ for _, check in text_checks(Columns(Bayes()))}
     names = {name for name in names if name.startswith("check_columns")}
     assert names == {name for _, name, _ in BUGS}

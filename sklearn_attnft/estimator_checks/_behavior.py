@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ruff: noqa: D401 (the docstring of a check is the rule that it holds)
-"""What a fit and a prediction depend on, and what they must not depend on."""
+# ruff: noqa: D401 (the docstring of a check states its rule)
+"""Checks that fits and predictions depend on the intended inputs only."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,50 +12,54 @@ from sklearn.pipeline import make_pipeline
 from ._data import RAGGED, corpus
 from ._tools import assert_same, fresh, outputs, stack, take
 
-# Rounding in float32: a product of another shape sums in another order.
+# A matrix product of another shape sums in another order, which float32 rounds.
 ROUNDING = 1e-5
 
 
 def check_fit_idempotent(estimator):
-    """Fitting twice on the same data is fitting once, bit for bit."""
+    """A second fit on the same data gives exactly the same outputs."""
     X, y = corpus(estimator)
     once = fresh(estimator).fit(X, y)
     expected = outputs(once, X)
     assert_same(
         outputs(once.fit(X, y), X),
         expected,
-        "A second fit on the same data has to give the same (does it go on from the "
-        "first, or from a generator that the first has used?)",
+        "A second fit on the same data must give the same outputs (does it continue "
+        "from the first fit, or from the random generator of the first fit?)",
     )
 
 
 def check_refit_forgets(estimator):
-    """A fit forgets the one before it, also its number of classes."""
+    """A second fit does not depend on the first, even if the classes differ."""
     first, second = corpus(estimator, n_classes=3), corpus(estimator)
     expected = fresh(estimator).fit(*second)
     refitted = fresh(estimator).fit(*first).fit(*second)
     kept = set(vars(refitted)) ^ set(vars(expected))
-    assert not kept, f"A second fit leaves attributes of the first: {sorted(kept)}."
+    assert not kept, (
+        f"After a second fit, the attributes {sorted(kept)} differ from those of a "
+        "single fit. Does fit leave attributes of an earlier fit?"
+    )
     assert_same(
         outputs(refitted, first[0]),
         outputs(expected, first[0]),
-        "A fit has to forget the fit before it (are attributes only set if absent?)",
+        "A second fit must give the same outputs as a single fit (are attributes set "
+        "only if they are missing?)",
     )
 
 
 def check_fits_of_clones_are_equal(estimator):
-    """With an int as random_state, two clones learn the same, bit for bit."""
+    """With an int as random_state, the fits of two clones are exactly equal."""
     X, y = corpus(estimator)
     assert_same(
         outputs(fresh(estimator).fit(X, y), X),
         outputs(fresh(estimator).fit(X, y), X),
-        "Two fits with random_state=0 have to be equal (is there a generator that "
+        "Two fits with random_state=0 must be equal (is there a random generator that "
         "random_state does not seed?)",
     )
 
 
 def check_random_state_instance(estimator):
-    """A RandomState instance seeds a fit as well as an int does."""
+    """A RandomState instance seeds a fit."""
     X, y = corpus(estimator)
     fits = [
         fresh(estimator, random_state=np.random.RandomState(7)).fit(X, y)
@@ -64,12 +68,13 @@ def check_random_state_instance(estimator):
     assert_same(
         outputs(fits[0], X),
         outputs(fits[1], X),
-        "Two fits with equal RandomState instances have to be equal",
+        "Two fits with equal RandomState instances must be equal (is random_state "
+        "used only if it is an int?)",
     )
 
 
 def check_predictions_repeat(estimator):
-    """Predicting changes nothing: the second time gives what the first gave."""
+    """Predictions do not change the estimator, so repeated predictions are equal."""
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)
     first = outputs(fitted, X)
@@ -77,7 +82,8 @@ def check_predictions_repeat(estimator):
     assert_same(
         outputs(fitted, X),
         first,
-        "A prediction has to repeat (is dropout on, or is a state updated?)",
+        "Repeated predictions must be equal (is dropout active, or does a prediction "
+        "change an attribute?)",
     )
 
 
@@ -89,14 +95,14 @@ def check_sample_order_invariance(estimator):
     assert_same(
         outputs(fitted, [texts[i] for i in order]),
         take(outputs(fitted, texts), order),
-        "Texts in another order have to give the same rows in that order (are they "
-        "sorted by length and not put back?)",
+        "Texts in another order must give the same rows in that order (are they "
+        "sorted by length and not restored to their order?)",
         tolerance=ROUNDING,
     )
 
 
 def check_subset_invariance(estimator):
-    """The outputs of a text do not depend on the texts beside it, nor on padding."""
+    """The outputs of a text do not depend on the other texts or on padding."""
     fitted = fresh(estimator).fit(*corpus(estimator))
     texts = list(RAGGED)
     together = outputs(fitted, texts)
@@ -105,82 +111,93 @@ def check_subset_invariance(estimator):
         assert_same(
             stack([outputs(fitted, part) for part in parts]),
             together,
-            f"Texts given {size} at a time have to give what they give together (does "
-            "padding leak, or is something normalised over the batch?)",
+            f"Texts passed {size} at a time must give the same outputs as all texts "
+            "together (does padding leak, or is something normalized over the batch?)",
             tolerance=ROUNDING,
         )
 
 
 def check_duplicates_are_equal(estimator):
-    """Equal texts get equal outputs, each in its place."""
+    """Equal texts get equal outputs at each of their positions."""
     fitted = fresh(estimator).fit(*corpus(estimator))
     texts = list(RAGGED)
     positions = [0, 3, 3, 1, 0, 5, 2, 2, 3, 7, 6, 4]
     assert_same(
         outputs(fitted, [texts[i] for i in positions]),
         take(outputs(fitted, texts), positions),
-        "A text that occurs several times has to get its own outputs each time (are "
-        "duplicates joined and put back in the wrong places?)",
+        "A text that occurs several times must get its outputs at each position (are "
+        "duplicates merged and restored at wrong positions?)",
         tolerance=ROUNDING,
     )
 
 
 def check_one_text(estimator):
-    """One text is a collection of one: outputs have one row."""
+    """The outputs of one text have one row."""
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)
     for method, values in outputs(fitted, X[:1]).items():
         assert values.shape[:1] == (1,), (
-            f"{method} of one text has the shape {values.shape}; its first dimension "
-            "has to be 1 (is it squeezed?)."
+            f"{method} of one text has the shape {values.shape}, expected 1 as its "
+            "first dimension. Is it squeezed?"
         )
 
 
 def check_pipeline_consistency(estimator):
-    """Alone in a Pipeline, an estimator does what it does without it."""
+    """In a Pipeline of one step, an estimator gives the same outputs as alone."""
     X, y = corpus(estimator)
     alone = fresh(estimator).fit(X, y)
     inside = make_pipeline(fresh(estimator)).fit(X, y)
-    rule = "In a Pipeline the estimator has to give what it gives alone"
+    rule = "In a Pipeline, the estimator must give the same outputs as alone"
     assert_same(outputs(inside, X), outputs(alone, X), rule)
     if hasattr(alone, "score"):
-        assert inside.score(X, y) == alone.score(X, y), f"{rule}: its score differs."
+        assert inside.score(X, y) == alone.score(X, y), f"{rule}. The scores differ."
 
 
 def check_cross_val_score(estimator):
-    """It can be cross-validated; something without a score is scored in a pipeline."""
+    """``cross_val_score`` works. A transformer is scored with a classifier after it."""
     X, y = corpus(estimator)
     scores = cross_val_score(
         _with_score(fresh(estimator)), X, y, cv=2, error_score="raise"
     )
-    assert scores.shape == (2,), f"cross_val_score gave the shape {scores.shape}."
-    assert np.isfinite(scores).all(), f"cross_val_score gave {scores}."
+    assert scores.shape == (2,), (
+        f"cross_val_score returned the shape {scores.shape}, expected (2,)."
+    )
+    assert np.isfinite(scores).all(), (
+        f"cross_val_score returned {scores}, expected finite scores. Does score return "
+        "NaN?"
+    )
 
 
 def check_grid_search(estimator):
-    """It can be grid-searched, over one of its own parameters."""
+    """GridSearchCV works over one of the parameters."""
     X, y = corpus(estimator)
     model = _with_score(fresh(estimator))
     search = GridSearchCV(model, _grid(model), cv=2, error_score="raise")
     search.fit(X, y)
-    assert np.isfinite(search.best_score_), f"The best score is {search.best_score_}."
+    assert np.isfinite(search.best_score_), (
+        f"The best score is {search.best_score_}, expected a finite score. Does score "
+        "return NaN?"
+    )
     assert_same(
         outputs(search, X),
         outputs(fresh(model, **_last_names(search.best_params_)).fit(X, y), X),
-        "The search's best estimator has to be what its parameters give by hand (are "
+        "The best estimator of a search must equal a fit with the best parameters (are "
         "parameters read in the constructor only?)",
     )
 
 
 def _with_score(estimator):
-    """Return what can be scored: a transformer gets a classifier behind it."""
+    """Return an estimator with a score: append a classifier to a transformer."""
     if hasattr(estimator, "score"):
         return estimator
     return make_pipeline(estimator, KNeighborsClassifier(n_neighbors=1))
 
 
 def _grid(model):
-    """Choose a parameter that changes what is learned, else any with its own value."""
+    """Return a grid over a parameter that changes the fit, if there is one.
+
+    Otherwise the grid holds the current value of another parameter.
+    """
     values = {"max_epochs": [1, 2], "batch_size": [4, 8], "C": [0.1, 1.0]}
     parameters = model.get_params()
     for name in parameters:
@@ -196,7 +213,7 @@ def _last_names(parameters):
 
 
 def check_threads(estimator):
-    """Two threads that predict at once get what one gets alone."""
+    """Predictions in two threads equal predictions in one thread."""
     fitted = fresh(estimator).fit(*corpus(estimator))
     parts = [list(RAGGED), corpus(estimator)[0]] * 4
     expected = [outputs(fitted, part) for part in parts]
@@ -206,8 +223,8 @@ def check_threads(estimator):
         assert_same(
             one,
             other,
-            "Predictions in two threads have to be the serial ones (is a buffer "
-            "shared?)",
+            "Predictions in two threads must equal serial predictions (do the threads "
+            "share a buffer?)",
             tolerance=ROUNDING,
         )
 

@@ -1,13 +1,13 @@
 """
-Several label sets, with missing labels
-=======================================
+Several tasks with missing labels
+=================================
 
-Topic, urgency and sentiment of a ticket are learned on one encoder, which reads each
-text once for all of them. Half of the urgencies are taken away before the fit, as if
-only some tickets had been rated.
+The topic, urgency and sentiment of tickets are learned with one encoder, which encodes
+each text once for all tasks. Half of the urgency labels are removed before the fit, as
+if only some tickets had been rated.
 
-The tickets are synthetic, and the learning rates were chosen on the test texts: the
-scores flatter.
+The tickets are synthetic, and the learning rates were chosen on the test texts, so the
+scores are optimistic.
 """
 
 import matplotlib.pyplot as plt
@@ -30,8 +30,8 @@ y_train = y_train.assign(urgency=y_train["urgency"].where(is_rated, None))
 print(y_train.head(6).to_string())
 
 # %%
-# Missing labels are left out of the loss. What a label set needs of its own is in
-# ``task_params``.
+# Missing labels do not contribute to the loss. ``task_params`` sets parameters of
+# single tasks.
 
 clf = MultiTaskClassifier(
     AttentionFineTuneClassifier(
@@ -45,8 +45,8 @@ clf = MultiTaskClassifier(
 clf.fit(X_train, y_train)
 
 # %%
-# One call predicts all, from one pass of the encoder. (``clf.task("urgency")`` is a
-# classifier of one label set, which shares the weights.)
+# One call predicts all tasks and encodes each text once. ``clf.task("urgency")`` is a
+# classifier of one task with the same weights.
 
 predicted = clf.predict(X_test)
 print(predicted.assign(text=X_test.str[:60]).head().to_string(index=False))
@@ -58,7 +58,7 @@ for name in names:
     )
 
 # %%
-# Where urgency and sentiment go wrong: mostly by one step.
+# Most errors of urgency and sentiment are between neighboring classes.
 
 orders = {
     "urgency": ["low", "normal", "high"],
