@@ -34,7 +34,7 @@ numpydoc_show_class_members = False  # the template of a class lists them
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "ignore_pattern": r"^(?!plot_|explain_)",  # other scripts are no pages
+    "ignore_pattern": r"^(?!plot_|explain_)",  # other scripts do not become pages
     "filename_pattern": "",  # of those left, all are run
     "download_all_examples": False,
     "show_signature": False,

@@ -4,7 +4,7 @@ python examples/quickstart.py
 python examples/quickstart.py --train FILE --test FILE --text COLUMN --label COLUMN
 
 Without arguments, the script uses the support tickets that are included in the package.
-With arguments, it reads any CSV files, also with gzip compression. It prints
+Given arguments, it reads any CSV files, also with gzip compression. It prints
 classification reports of AttentionFineTuneClassifier and of TF-IDF with logistic
 regression, and writes the fitted model. A new process then loads the model and
 predicts.

@@ -233,9 +233,9 @@ class AttentionFineTuneClassifier(
 
     Notes
     -----
-    With hidden states ``H[l, t]`` of layer l and token t: ``h[t] = gamma * sum_l
-    softmax(w)[l] * LN(H[l, t])``, ``a[t] = softmax_t(v . tanh(W h[t] + b))``, and the
-    context vector is ``c = sum_t a[t] h[t]``. Padding has no share; special tokens
+    Let ``H[l, t]`` be the hidden state of layer l and token t. Then ``h[t] = gamma *
+    sum_l softmax(w)[l] * LN(H[l, t])``, ``a[t] = softmax_t(v . tanh(W h[t] + b))``, and
+    the context vector is ``c = sum_t a[t] h[t]``. Padding has no share; special tokens
     have. Token attention starts uniform and layer attention at the highest layer, so
     training starts close to the mean of the encoder's output.
 
@@ -528,7 +528,7 @@ class AttentionFineTuneClassifier(
         Returns
         -------
         probabilities : ndarray of float64, shape (n_samples, n_classes)
-            In the order of ``classes_``; rows sum to 1.
+            Ordered as ``classes_``; rows sum to 1.
         """
         logits = self._float64_logits(X)
         return self._target.probabilities(logits)
@@ -543,7 +543,7 @@ class AttentionFineTuneClassifier(
         Returns
         -------
         log_probabilities : ndarray of float64, shape (n_samples, n_classes)
-            In the order of ``classes_``.
+            Ordered as ``classes_``.
         """
         logits = self._float64_logits(X)
         return self._target.log_probabilities(logits)
@@ -558,7 +558,7 @@ class AttentionFineTuneClassifier(
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            With the type of ``classes_``.
+            They have the type of ``classes_``.
         """
         logits = self._float64_logits(X)
         return self._target.predict(logits)

@@ -224,7 +224,7 @@ class TransformerFeatureExtractor(
         """Estimate time and memory of ``fit`` on this machine.
 
         :meth:`AttentionFineTuneClassifier.estimate_fit` describes how. Without
-        `lm_epochs` there are no stages.
+        `lm_epochs` the estimate has no stages.
 
         Parameters
         ----------

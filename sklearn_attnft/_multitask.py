@@ -98,7 +98,7 @@ class MultiTaskClassifier(
 
     Notes
     -----
-    With metadata routing, request sample weights, validation texts and unlabeled texts
+    Under metadata routing, request sample weights, validation texts and unlabeled texts
     from this estimator, not from `estimator`.
 
     Give searches a splitter, ``cv=KFold(5, shuffle=True)``. With an integer `cv`,
@@ -334,7 +334,7 @@ class MultiTaskClassifier(
         Returns
         -------
         labels : ndarray of object, shape (n_samples, n_tasks), data frame, or dict
-            In the same kind of container as `y` of ``fit``.
+            The container has the same type as `y` of ``fit``.
         """
         columns = {
             target.name: target.cells(logits) for target, logits in self._task_logits(X)
@@ -364,7 +364,7 @@ class MultiTaskClassifier(
         Returns
         -------
         probabilities : list of ndarray of float64, each (n_samples, n_classes)
-            In the order of ``task_names_`` and ``classes_``. Rows sum to 1, except for
+            Ordered as ``task_names_`` and ``classes_``. Rows sum to 1, except for
             tasks with several labels per text, where each class has its own
             probability.
         """

@@ -20,7 +20,7 @@ class Step:
     parts : list of (TokenBatch, targets)
         They are run one after the other: memory is needed for the largest.
     counts : object
-        What the criterion divides by, counted over all parts.
+        The divisor of the criterion, counted over all parts.
     """
 
     parts: list

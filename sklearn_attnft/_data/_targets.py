@@ -23,7 +23,7 @@ from ._validation_tasks import check_no_matrix, kind_of_column
 
 @dataclass(frozen=True)
 class Target:
-    """What one task predicts.
+    """Base of the targets: what one task predicts.
 
     Attributes
     ----------

@@ -69,7 +69,7 @@ class ExplainingMixin:
             - "start", "end": positions in the text, in characters.
             - "token_attention": share of the token in the context vector, over all
               windows that contain it. With ``pooling="attention"`` it is the attention.
-              With "mean", "cls", "max" and "concat" it is the fraction of the vector's
+              For "mean", "cls", "max" and "concat" it is the fraction of the vector's
               features that the token decides: equal for all tokens, 1 for the first
               token, the fraction of maxima, and the mean of these three.
             - "special_attention": share of the special tokens of the text. Together

@@ -119,7 +119,7 @@ class ClassificationStage:
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """What scikit-learn's callbacks see of a classifier that is being trained."""
+    """View of a classifier in training for scikit-learn's callbacks."""
 
     stage: ClassificationStage
     model: TextModel

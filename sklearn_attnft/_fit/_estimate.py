@@ -28,7 +28,7 @@ def estimate(fit, plan, data):
         ``fit_tasks`` or ``fit_features``.
     plan : FitPlan
     data : object
-        What `fit` takes after the plan.
+        The second argument of `fit`.
 
     Returns
     -------

@@ -174,7 +174,7 @@ class CachedStages:
         The stages train it in place.
     cache : Cache
     content : bytes
-        What they learn from.
+        The texts and the seed, which determine the result.
     """
 
     parts: list

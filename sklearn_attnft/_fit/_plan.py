@@ -107,7 +107,7 @@ class FitData:
     ----------
     tasks : Tasks
     training : LabeledTexts
-        With class weights; texts of weight 0 are left out.
+        They have class weights; texts of weight 0 are left out.
     validation : LabeledTexts or None
     unlabeled : list of str
         More texts for the language model.
@@ -130,7 +130,7 @@ class FitData:
 
 @dataclass(frozen=True)
 class FitState:
-    """What one stage of a fit hands to the next.
+    """State that one stage of a fit hands to the next.
 
     Attributes
     ----------
@@ -168,7 +168,7 @@ class FittedModel:
     history : list of dict
     n_samples : int
     targets : list of Target
-        In the order of the columns of y; empty for an extractor.
+        Ordered as the columns of y; empty for an extractor.
     y_container : str or None
     """
 

@@ -22,7 +22,7 @@ class PretrainedEncoder:
     config : transformers.PretrainedConfig
     tokenizer : TextTokenizer
     identity : tuple or None
-        Of its files; see ``_hf.encoder_identity``.
+        Identity of its files: see ``_hf.encoder_identity``.
     """
 
     encoder: str

@@ -34,7 +34,7 @@ class TaskSpec:
 
 @dataclass(frozen=True)
 class ModuleSpec:
-    """What is built on top of an encoder, in plain values that can be stored.
+    """Description of the layers on top of an encoder, in plain values.
 
     Attributes
     ----------

@@ -21,7 +21,7 @@ _process = os.getpid()
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a module runs.
+    """Device and precision of a computation.
 
     Attributes
     ----------

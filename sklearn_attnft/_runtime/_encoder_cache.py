@@ -22,7 +22,7 @@ CacheInfo = namedtuple("CacheInfo", ["hits", "misses", "maxsize", "currsize"])
 
 @dataclasses.dataclass
 class _Use:
-    """What is known about a fitted module; it is neither pickled nor cloned.
+    """Data about a fitted module, which is neither pickled nor cloned.
 
     `digest` is that of its encoder. It is computed when it is first needed, and again
     when `versions` shows that the user has changed the weights.

@@ -158,7 +158,7 @@ def each_batch(compute, tokens, device):
     ------
     indices : ndarray of int64
     output : object
-        What `compute` returns.
+        The return value of `compute`.
 
     Raises
     ------

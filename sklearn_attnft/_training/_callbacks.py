@@ -74,8 +74,8 @@ def check_callbacks(callbacks):
 class _Unfreezing(Callback):
     """Train the head in the first epoch, then also blocks from the top, at last all.
 
-    With n trainable blocks and E epochs, epoch e = 0, 1, ... trains round(n e / (E -
-    1)) blocks. As in Howard and Ruder (2018, section 3.3), spread over all epochs.
+    Epoch e = 0, 1, ... of E epochs trains round(n e / (E - 1)) of n blocks. As in
+    Howard and Ruder (2018, section 3.3), spread over all epochs.
     """
 
     def on_train_begin(self, net, **kwargs):

@@ -72,7 +72,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class RunContext(Machine):
-    """Where a fit runs, and what it reports to.
+    """Device, generator and reports of a fit.
 
     Attributes
     ----------
@@ -313,7 +313,7 @@ def scoring_budget(tokens, config, device):
 class _Batches:
     """A loader: every iteration is one epoch of ``(inputs, targets)``.
 
-    In the first epoch, `n_skipped` steps are made and dropped, so that the generator
+    `n_skipped` steps of the first epoch are made and dropped, so that the generator
     continues as in the fit that was interrupted.
     """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the training loop asks of a data set and of a criterion."""
+"""Protocols of the data sets and criteria of the training loop."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol

@@ -36,7 +36,7 @@ class AttentionDisplay:
     column : str, default="token_attention"
         Column of the values to shade by, "token_attention" or "attribution".
     headings : list of str or None, default=None
-        A heading for each text. If None, there are no headings.
+        A heading for each text. If None, headings are left out.
 
     Attributes
     ----------

@@ -48,7 +48,7 @@ def check_refit_forgets(estimator):
 
 
 def check_fits_of_clones_are_equal(estimator):
-    """With an int as random_state, the fits of two clones are exactly equal."""
+    """If random_state is an int, the fits of two clones are exactly equal."""
     X, y = corpus(estimator)
     assert_same(
         outputs(fresh(estimator).fit(X, y), X),

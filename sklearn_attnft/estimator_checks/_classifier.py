@@ -182,7 +182,7 @@ def check_decision_function(estimator):
 
 
 def check_decision_orders_as_proba(estimator):
-    """With two classes, scores and probabilities rank the texts equally."""
+    """For two classes, scores and probabilities rank the texts equally."""
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)
     order = np.argsort(fitted.decision_function([*X, *RAGGED]))

@@ -76,7 +76,7 @@ def _assert_untouched(estimator, look, cure):
 
 
 def check_global_random_state_untouched(estimator):
-    """With an int as random_state, global random generators do not change."""
+    """If random_state is an int, global random generators do not change."""
     _assert_untouched(
         estimator,
         _random_states,
@@ -96,7 +96,7 @@ def check_global_settings_untouched(estimator):
 
 
 def check_silent(estimator):
-    """With verbose=0, nothing is written to stdout or stderr."""
+    """If verbose=0, nothing is written to stdout or stderr."""
     X, y = corpus(estimator)
     written = io.StringIO()
     with contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):

@@ -54,7 +54,7 @@ def check_columns_shapes(estimator):
         expected = [(len(texts), 3), (len(texts),)]
         assert shapes == expected, (
             f"decision_function returned the shapes {shapes}, expected {expected}. "
-            "With two classes, return the score of the second class only."
+            "For two classes, return the score of the second class only."
         )
 
 
@@ -188,7 +188,7 @@ def check_columns_row_without_labels(estimator):
 
 
 def check_columns_weight_two_is_row_twice(estimator):
-    """With missing labels, a row of weight 2 acts like two rows of weight 1."""
+    """If labels are missing, a row of weight 2 acts like two rows of weight 1."""
     X, y = corpus(estimator, n_classes=3)
     y[::4, 1] = None
     twice = np.r_[0 : len(X), 0:6]
@@ -255,7 +255,7 @@ def check_columns_y_refused(estimator):
 
 
 def check_columns_one_is_the_template(estimator):
-    """With one column, the probabilities equal those of the wrapped estimator."""
+    """If y has one column, the probabilities equal those of the wrapped estimator."""
     X, y = corpus(estimator, n_classes=3)
     alone = fresh(estimator).estimator.fit(X, y[:, 0].astype(str))
     ours = fresh(estimator).fit(X, y[:, :1])

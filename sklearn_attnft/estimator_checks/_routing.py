@@ -96,7 +96,7 @@ def check_routing_declined_is_dropped(estimator):
     assert_same(
         outputs(fitted, X),
         outputs(fresh(estimator).fit(X, y), X),
-        "With set_fit_request(sample_weight=False), weights must not reach fit",
+        "After set_fit_request(sample_weight=False), weights must not reach fit",
     )
 
 
