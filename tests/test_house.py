@@ -41,7 +41,14 @@ ORDER = {
     ],
     "_model": ["_losses", "_masked_lm", "_spec", "_pooling", "_heads", "_text_model"],
     "_runtime": ["_gpu_slots", "_seeds", "_device", "_predict", "_encoder_cache"],
-    "_training": ["_optimizer", "_progress", "_resume", "_callbacks", "_loop"],
+    "_training": [
+        "_optimizer",
+        "_progress",
+        "_fingerprint",
+        "_resume",
+        "_callbacks",
+        "_loop",
+    ],
     "_persistence": [
         "_json",
         "_safetensors",

@@ -210,6 +210,7 @@ def _retry_on_oom(run, params, seed, fingerprint, watch):
         machine = _machine(params, device, seed, checkpoint, watch)
         try:
             with (
+                checkpoint,
                 contextlib.closing(watch),
                 gpu_slot(device),
                 without_cudnn_attention(device),
@@ -218,6 +219,7 @@ def _retry_on_oom(run, params, seed, fingerprint, watch):
                 in_float32(device),  # gradients too, within a user's autocast
             ):
                 result = run(params, machine)
+                checkpoint.finish()
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -229,7 +231,6 @@ def _retry_on_oom(run, params, seed, fingerprint, watch):
                     "trainable_layers lower, or take a smaller encoder."
                 ) from error
         else:
-            checkpoint.finish()
             trim_memory()
             return result
         # Out of the handler, where the error's frames hold what filled the memory.

@@ -27,7 +27,7 @@ from ._callbacks import (
 )
 from ._optimizer import parameter_groups
 from ._progress import Watch
-from ._resume import Checkpoint
+from ._resume import ResumeState
 
 # Of what the loss itself learns, which is to move by about 1 in some 100 steps.
 LOSS_RATE = 1e-2
@@ -59,7 +59,7 @@ class Recipe:
     device: torch.device
     dtype: torch.dtype
     generator: torch.Generator
-    checkpoint: Checkpoint
+    checkpoint: ResumeState
     watch: Watch
 
     def __post_init__(self):

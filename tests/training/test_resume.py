@@ -1,6 +1,7 @@
 """A fit that was killed goes on to the same weights, or says why it does not."""
 
 import contextlib
+import errno
 import itertools
 import json
 import math
@@ -28,8 +29,9 @@ from sklearn_attnft import (
     MultiTaskClassifier,
     TransformerFeatureExtractor,
 )
-from sklearn_attnft._training import _loop
-from sklearn_attnft._training._resume import Fingerprint, replaced
+from sklearn_attnft._training import _loop, _resume
+from sklearn_attnft._training._fingerprint import Fingerprint
+from sklearn_attnft._utils._files import replaced
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "good man " * 9, "sad"] * 4
 Y = ["good", "bad"] * 12
@@ -159,7 +161,9 @@ def test_the_candidates_of_a_search_share_the_directory(small, kill, tmp_path):
     kill(math.inf)
     with warnings.catch_warnings():
         # The fit that was killed differs in one parameter from its neighbour.
-        warnings.filterwarnings("ignore", message="checkpoint has an unfinished fit")
+        warnings.filterwarnings(
+            "ignore", message="checkpoint_dir has an unfinished fit"
+        )
         found = search(checkpoint_dir=tmp_path).fit(X, Y).cv_results_["mean_test_score"]
     np.testing.assert_array_equal(found, expected)
     assert len(list(tmp_path.iterdir())) == 4  # both folds hold the same texts
@@ -202,12 +206,9 @@ def test_a_fit_that_nearly_matches_is_named_and_not_continued(small, kill, tmp_p
     with pytest.raises(Killed):
         clf.fit(X, Y)
     (folder,) = tmp_path.iterdir()
-    claim_by_another_process(folder)
     kill(math.inf)
     clf.set_params(dropout=0.25)
-    message = (
-        r"unfinished fit of the same data with dropout=0\.1, which is dropout=0\.25"
-    )
+    message = r"unfinished fit of .* with dropout=0\.1, but now it is dropout=0\.25,"
     with pytest.warns(UserWarning, match=message) as caught:
         clf.fit(X, Y)
     assert str(folder) in str(caught[0].message)
@@ -219,40 +220,68 @@ def test_a_fit_that_nearly_matches_is_named_and_not_continued(small, kill, tmp_p
     clf.set_params(dropout=0.1, max_epochs=3).fit(X[:-2], Y[:-2])
 
 
-def claim_by_another_process(folder):
-    """Note that the fit was of a process that is dead, as after a kill."""
-    described = json.loads((folder / "fit.json").read_text())
-    dead = {"process": name_of_dead(described["process"])}
-    (folder / "fit.json").write_text(json.dumps({**described, **dead}))
+# Locks the folder of a fit for as long as it runs.
+HOLD = """
+import sys, time
+from pathlib import Path
+from sklearn_attnft._training._resume import ResumeState
+with ResumeState(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
 
 
-def name_of_dead(name):
-    """Name a process of the same machine as another that is dead."""
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    return f"{dead.pid}@{name.partition('@')[2]}"
+@contextlib.contextmanager
+def fit_running_in(folder):
+    """Let another process hold the lock of a fit; kill it at the end."""
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        yield
+        process.kill()
 
 
-@pytest.mark.parametrize("where", ["here", "another machine"])
-def test_a_running_neighbour_is_no_loss(where, small, kill, tmp_path):
-    clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path)
-    clf.set_params(checkpoint_minutes=0)
+def killed_fit(clf, kill, directory):
+    """Kill a fit in its second epoch; return its folder, with half a state in it."""
+    clf.set_params(checkpoint_dir=directory, checkpoint_minutes=0)
     kill(4)
     with pytest.raises(Killed):
         clf.fit(X, Y)
-    (folder,) = tmp_path.iterdir()
-    described = json.loads((folder / "fit.json").read_text())
-    machine = described["process"].partition("@")[2]
-    name = f"{os.getppid()}@{machine}"
-    if where != "here":
-        name = name_of_dead(described["process"]) + "-2"
-    (folder / "fit.json").write_text(json.dumps({**described, "process": name}))
-    theirs = folder / f"state.pt.{name}.abc.tmp"
-    theirs.write_bytes(b"half")
     kill(math.inf)
-    clf.set_params(dropout=0.25).fit(X, Y)
-    clf.set_params(dropout=0.1).fit(X, Y)
-    assert theirs.exists()
+    (folder,) = directory.iterdir()
+    (folder / "state.pt.abc.tmp").write_bytes(b"half")
+    return folder
+
+
+def test_no_warning_of_a_similar_fit_that_is_running(small, kill, tmp_path):
+    clf = AttentionFineTuneClassifier(**small)
+    with fit_running_in(killed_fit(clf, kill, tmp_path)):
+        clf.set_params(dropout=0.25).fit(X, Y)
+    with pytest.warns(UserWarning, match="unfinished fit"):  # its process was killed
+        clf.set_params(dropout=0.3).fit(X, Y)
+
+
+def test_two_processes_may_run_the_same_fit(small, kill, tmp_path):
+    clf = AttentionFineTuneClassifier(**small)
+    folder = killed_fit(clf, kill, tmp_path)
+    with fit_running_in(folder):
+        (folder / "state.pt.abc.tmp").write_bytes(b"half")
+        clf.fit(X, Y)
+        assert (folder / "state.pt.abc.tmp").exists()
+    assert_same_fit(clf, AttentionFineTuneClassifier(**small).fit(X, Y))
+
+
+def test_a_file_system_without_locks_will_do(small, kill, tmp_path, monkeypatch):
+    clf = AttentionFineTuneClassifier(**small)
+    folder = killed_fit(clf, kill, tmp_path)
+
+    def claim(directory, name, wait):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(_resume, "claim", claim)
+    clf.fit(X, Y)
+    assert (folder / "state.pt.abc.tmp").exists()
+    assert_same_fit(clf, AttentionFineTuneClassifier(**small).fit(X, Y))
 
 
 def test_what_changes_nothing_does_not_matter(small, tmp_path, kill):
@@ -279,7 +308,8 @@ def test_callbacks_are_told_apart_by_their_parameters(small, tmp_path):
     assert epochs == [2, 4]
     clf.set_params(callbacks=[EpochTimer(), LRScheduler(policy=lambda net: None)])
     with pytest.raises(
-        ValueError, match=r"checkpoint cannot tell .* set checkpoint=None"
+        ValueError,
+        match=r"parameter must be .* got <function .* set checkpoint_dir=None",
     ):
         clf.fit(X, Y)
 
@@ -315,7 +345,7 @@ def test_an_encoder_of_the_same_weights_may_be_another(small, tmp_path):
     config["num_attention_heads"] = 4
     (encoder / "config.json").write_text(json.dumps(config))
     found = clf.fit(X, Y).predict_proba(X)
-    fresh = clf.set_params(checkpoint=None).fit(X, Y).predict_proba(X)
+    fresh = clf.set_params(checkpoint_dir=None).fit(X, Y).predict_proba(X)
     np.testing.assert_array_equal(found, fresh)
 
 
@@ -339,21 +369,17 @@ def test_a_collapse_is_said_of_a_finished_fit_too(small, tmp_path):
 
 
 def test_what_a_killed_writer_left_is_swept(small, kill, tmp_path):
-    clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path)
-    kill(4)
-    with pytest.raises(Killed):
-        clf.fit(X, Y)
-    (folder,) = tmp_path.iterdir()
-    own = json.loads((folder / "fit.json").read_text())["process"]
-    (folder / f"state.pt.{name_of_dead(own)}.abc.tmp").write_bytes(b"half")
-    kill(math.inf)
+    clf = AttentionFineTuneClassifier(**small)
+    folder = killed_fit(clf, kill, tmp_path)
     clf.fit(X, Y)
-    assert {path.name for path in folder.iterdir()} == {"fit.json", "state.pt"}
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"fit.json", "state.pt", "running.lock"}
 
 
 def test_a_folder_of_something_else_is_left_alone(small, tmp_path):
-    almost = '{"parameters": {}, "data": "", "finished": false, "process": 1}'
-    for i, content in enumerate(['{"a": 1}', "[]", "not JSON", almost]):
+    almost = '{"parameters": {}, "data": ""}'
+    other = '{"parameters": 1, "data": "", "finished": false}'
+    for i, content in enumerate(['{"a": 1}', "[]", "not JSON", almost, other]):
         folder = tmp_path / f"mine{i}"
         folder.mkdir()
         (folder / "fit.json").write_text(content)
@@ -393,7 +419,7 @@ def test_a_state_that_cannot_be_read_is_named(small, tmp_path):
     clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path).fit(X, Y)
     (state,) = tmp_path.glob("*/state.pt")
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"state\.pt cannot be read .* delete it"):
+    with pytest.raises(ValueError, match=r"state\.pt cannot be read .* Delete it"):
         clf.fit(X, Y)
 
 
@@ -416,7 +442,7 @@ def test_a_directory_that_is_none(small, tmp_path):
     path = tmp_path / "file"
     path.write_text("")
     clf = AttentionFineTuneClassifier(**small, checkpoint_dir=path)
-    with pytest.raises(OSError, match=r"checkpoint='.*file' cannot be written to"):
+    with pytest.raises(OSError, match=r"checkpoint_dir='.*file' cannot be written to"):
         clf.fit(X, Y)
 
 
@@ -431,7 +457,7 @@ def test_a_full_disk_ends_nothing(small, tmp_path, monkeypatch):
         clf.fit(X, Y)
     assert_same_fit(clf, AttentionFineTuneClassifier(**small).fit(X, Y))
     (folder,) = tmp_path.iterdir()
-    assert [path.name for path in folder.iterdir()] == ["fit.json"]
+    assert {path.name for path in folder.iterdir()} == {"fit.json", "running.lock"}
 
 
 def test_weights_that_went_wrong_are_not_kept(small, tmp_path):
