@@ -1,6 +1,7 @@
 """A fit that was killed goes on to the same weights, or says why it does not."""
 
 import contextlib
+import dataclasses
 import errno
 import itertools
 import json
@@ -503,6 +504,82 @@ def test_fingerprints_are_the_same_for_the_same(one, other, rate, other_rate):
     assert (of(one, rate).name == of(one, other_rate).name) == (rate == other_rate)
     differing = [] if rate == other_rate else ["learning_rate"]
     assert of(one, rate).differences(of(one, other_rate)) == differing
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    texts: list
+    labels: object
+    name: object = None
+
+
+def data_to_hash():
+    """Return data of all kinds; no two calls share an object."""
+    word = "".join(["go", "od"])
+    pair = (word, np.float64(0.5))
+    table = np.arange(12.0).reshape(3, 4)
+    return {
+        "one": Sample([word, "good"], table, name=1),
+        None: [pair, pair, ("good", np.float64(0.5))],
+        2: (table, table.copy(), np.array([word, None], dtype=object)),
+        "four": {"b": {}, "a": np.array(["x", "yz"]), word: np.zeros((2, 0))},
+    }
+
+
+def data_of_other_identity():
+    """Return equal data: other objects, order of dicts, and layout in memory."""
+    table = np.arange(12.0).reshape(3, 4)
+    wide = np.repeat(table, 2, axis=1)
+    pairs = [("".join(["goo", "d"]), np.float64(0.5)) for _ in range(3)]
+    return {
+        2: (np.asfortranarray(table), wide[:, ::2], np.array(["good", None])),
+        "four": {"good": np.zeros((2, 0)), "a": np.array(["x", "yz"]), "b": {}},
+        "one": Sample(["good"] * 2, wide[:, 1::2], name=1),
+        None: pairs,
+    }
+
+
+def fingerprint_of(data):
+    fingerprint = Fingerprint.of({}, seed=0, encoder=data, data=data)
+    return f"{fingerprint.name} {fingerprint.data}"
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "2"])
+def test_another_process_has_the_same_fingerprint(seed):
+    expected = fingerprint_of(data_to_hash())
+    assert fingerprint_of(data_of_other_identity()) == expected
+    code = "import test_resume as t; print(t.fingerprint_of(t.data_to_hash()))"
+    environment = {**os.environ, "PYTHONHASHSEED": seed}
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    found = subprocess.check_output([sys.executable, "-c", code], env=environment)
+    assert found.decode().strip() == expected
+
+
+DIFFERENT = [
+    ["ab", "c"],
+    ["a", "bc"],
+    [["ab"], "c"],
+    ["ab", ["c"]],
+    [1, "c"],
+    ["1", "c"],
+    ["int 1", "c"],
+    [1.0, "c"],
+    [np.ones(4), "c"],
+    [np.ones(4, dtype=np.float32), "c"],
+    [np.ones((2, 2)), "c"],
+    [np.array([1, 1, 1, -0.0]), "c"],
+    [np.array([1, 1, 1, 0.0]), "c"],
+    [None, "c"],
+    ["None", "c"],
+    ["\ud800", "c"],
+    ["\ufffd", "c"],
+    [Sample(["a"], None), "c"],
+    [Sample(["a"], "c"), None],
+]
+
+
+def test_other_data_has_another_fingerprint():
+    assert len({fingerprint_of(data) for data in DIFFERENT}) == len(DIFFERENT)
 
 
 PARAMETERS_OF_A_LONG_FIT = {
