@@ -1,12 +1,11 @@
-"""What happens when things go wrong: kills at random moments, threads, sizes, times.
+"""Measure what faults do: kills at random times, threads, sizes, loading times.
 
 python benchmarks/faults.py [fit save overwrite cache threads load ...] [--kills 60]
 
-Children are forked, killed with SIGKILL at a random moment, and what they leave behind
-is read: a fit goes on to the same weights, a reader sees a whole artefact or none. The
-encoder is a random one of two small layers; "threads" and "load" take the default one.
-One JSON line a part is added to results/faults.jsonl; ``--table`` prints the last of
-each.
+Child processes are killed with SIGKILL at random times. Afterwards a fit must resume to
+the same weights, and a reader must find a complete saved model or none. The encoder has
+two small random layers; "threads" and "load" use the default encoder. Each part adds a
+JSON line to results/faults.jsonl; ``--table`` prints the last line of each part.
 """
 
 import argparse
@@ -41,7 +40,7 @@ SMALL = {"encoder": tiny.ENCODER, "max_length": 64, "random_state": 0}
 
 
 def run_in_child(work, delay=None):
-    """Fork; kill the child after `delay` seconds; tell whether it was killed."""
+    """Run in a forked child, killed after `delay` seconds; return if it was killed."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -62,7 +61,7 @@ def run_in_child(work, delay=None):
 
 
 def duration(work):
-    """Time one run in a child."""
+    """Return the seconds that one run in a child takes."""
     start = time.perf_counter()
     run_in_child(work)
     return time.perf_counter() - start
@@ -73,7 +72,7 @@ def same(one, other):
 
 
 def fit(kills, directory):
-    """Kill fits (language model, then classifier), often several times, and resume."""
+    """Kill fits in LM fine-tuning or training, once or more often, and resume them."""
     output = directory / "weights.pickle"
 
     def work(checkpoint=None):
@@ -102,7 +101,7 @@ def fit(kills, directory):
 
 
 def save(kills, directory, overwrite=False):
-    """Kill writers of a saved model; read what is there."""
+    """Kill processes that save a model, and read what they have written."""
     clf = AttentionFineTuneClassifier(**SMALL, max_epochs=1)
     clf.fit(TEXTS[:50], LABELS[:50])
     expected = clf.predict_proba(TEXTS[:20])
@@ -129,12 +128,12 @@ def save(kills, directory, overwrite=False):
 
 
 def overwrite(kills, directory):
-    """Kill writers that replace a saved model."""
+    """Kill processes that replace a saved model."""
     return save(kills, directory, overwrite=True)
 
 
 def cache(kills, directory):
-    """Kill writers of the feature cache; read through it and compare."""
+    """Kill processes that write to a cache, and compare the features it returns."""
     plain = TransformerFeatureExtractor(**SMALL).fit(TEXTS)
     expected = plain.transform(TEXTS)
 
@@ -157,7 +156,7 @@ def cache(kills, directory):
 
 
 def threads(kills, directory, n_threads=8, n_calls=500):
-    """Call predict_proba in threads, as a web service does, and one after another."""
+    """Time predict_proba in threads, as in a web service, and in a serial loop."""
     clf = AttentionFineTuneClassifier(
         max_epochs=1, trainable_layers=0, random_state=0
     ).fit(TEXTS[:100], LABELS[:100])
@@ -203,7 +202,7 @@ def threads(kills, directory, n_threads=8, n_calls=500):
 
 
 def load(kills, directory, repeats=7):
-    """Load a pickle, or a directory, and predict; beside transformers' encoder."""
+    """Time loading and one prediction, and compare with an encoder of transformers."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 
@@ -211,7 +210,7 @@ def load(kills, directory, repeats=7):
     sizes, paths = {}, {}
     for weights in ("full", "delta"):
         clf = AttentionFineTuneClassifier(
-            max_epochs=1, trainable_layers=0, random_state=0, weights=weights
+            max_epochs=1, trainable_layers=0, random_state=0, pickle_weights=weights
         ).fit(TEXTS[:60], LABELS[:60])
         paths[weights] = directory / f"{weights}.pickle"
         paths[weights].write_bytes(pickle.dumps(clf))
@@ -240,7 +239,7 @@ def load(kills, directory, repeats=7):
         for name, run in runs.items():
             start = time.perf_counter()
             run()
-            if repeat:  # the first imports
+            if repeat:  # the first run imports modules
                 seconds[name].append(time.perf_counter() - start)
     medians = {name: round(float(np.median(s)), 3) for name, s in seconds.items()}
     return {

@@ -1,4 +1,4 @@
-"""A fit that was killed goes on to the same weights, or says why it does not."""
+"""A killed fit resumes and ends with the same weights, or warns why it does not."""
 
 import contextlib
 import dataclasses
@@ -39,12 +39,12 @@ Y = ["good", "bad"] * 12
 
 
 class Killed(BaseException):
-    """Nothing in the package catches it."""
+    """Stands for a kill: the package does not catch it."""
 
 
 @pytest.fixture
 def kill(monkeypatch):
-    """Return a function that lets so many training steps happen, and no more."""
+    """Return a function that kills fits after a number of training steps."""
     original = _loop._Net.train_step
 
     def after(n_steps):
@@ -87,7 +87,7 @@ PARAMETERS = [
 
 
 @pytest.mark.parametrize("parameters", PARAMETERS)
-@pytest.mark.parametrize("minutes", [0.0, 10.0])  # a state at each step, each epoch
+@pytest.mark.parametrize("minutes", [0.0, 10.0])  # a state per step, a state per epoch
 def test_a_fit_goes_on_where_it_was_killed(parameters, minutes, small, kill, tmp_path):
     clf = AttentionFineTuneClassifier(**{**small, **parameters})
     expected = clf.fit(X, Y)
@@ -95,7 +95,7 @@ def test_a_fit_goes_on_where_it_was_killed(parameters, minutes, small, kill, tmp
     clf = AttentionFineTuneClassifier(**{**small, **parameters, **kept})
     kills = 0
     for n_steps in (0, 1, 2, 5, 1, 4, 3, 7):
-        # Without states between epochs of three steps, it has to get through one.
+        # An epoch has three steps. With a state per epoch, one must be completed.
         kill(n_steps if minutes == 0 else n_steps + 3)
         try:
             clf.fit(X, Y)
@@ -143,7 +143,7 @@ def test_a_finished_fit_is_not_run_again(small, kill, tmp_path):
     expected = clf.fit(X, Y).predict_proba(X)
     kill(0)
     np.testing.assert_array_equal(clf.fit(X, Y).predict_proba(X), expected)
-    # Nothing but the result is kept: it is as large as the weights.
+    # Only the weights are kept.
     (state,) = tmp_path.glob("*/state.pt")
     assert state.stat().st_size < 1.5 * sum(w.nbytes for w in weights(clf).values())
 
@@ -161,13 +161,13 @@ def test_the_candidates_of_a_search_share_the_directory(small, kill, tmp_path):
         search(checkpoint_dir=tmp_path).fit(X, Y)
     kill(math.inf)
     with warnings.catch_warnings():
-        # The fit that was killed differs in one parameter from its neighbour.
+        # The killed fit differs in one parameter from other candidates.
         warnings.filterwarnings(
             "ignore", message="checkpoint_dir has an unfinished fit"
         )
         found = search(checkpoint_dir=tmp_path).fit(X, Y).cv_results_["mean_test_score"]
     np.testing.assert_array_equal(found, expected)
-    assert len(list(tmp_path.iterdir())) == 4  # both folds hold the same texts
+    assert len(list(tmp_path.iterdir())) == 4  # the texts of both folds are equal
     kill(0)
     search(checkpoint_dir=tmp_path).fit(X, Y)
 
@@ -216,7 +216,7 @@ def test_a_fit_that_nearly_matches_is_named_and_not_continued(small, kill, tmp_p
     assert caught[0].filename == __file__
     expected = AttentionFineTuneClassifier(**small, dropout=0.25).fit(X, Y)
     assert_same_fit(clf, expected)
-    # Two parameters, or other data: nothing that one could have meant.
+    # A fit with two other parameters, or of other data, does not warn.
     clf.set_params(dropout=0.3, max_epochs=2).fit(X, Y)
     clf.set_params(dropout=0.1, max_epochs=3).fit(X[:-2], Y[:-2])
 
@@ -316,7 +316,7 @@ def test_callbacks_are_told_apart_by_their_parameters(small, tmp_path):
 
 
 class Norms(Callback):
-    """Records what is not plain data."""
+    """Records objects that are not plain data."""
 
     def on_batch_end(self, net, **kwargs):
         net.history.record_batch("norm", np.float64(1.0))
@@ -393,7 +393,7 @@ def test_a_directory_that_goes_away_ends_nothing(small, tmp_path):
             shutil.rmtree(tmp_path / "c", ignore_errors=True)
 
     monkey = {**small, "checkpoint_dir": tmp_path / "c", "callbacks": [Vandal()]}
-    Vandal.__qualname__ = "Vandal"  # as if it were of a module
+    Vandal.__qualname__ = "Vandal"  # as if it were defined in a module
     clf = AttentionFineTuneClassifier(**monkey)
     with pytest.warns(UserWarning, match="could not be written"):
         clf.fit(X, Y)
@@ -514,7 +514,7 @@ class Sample:
 
 
 def data_to_hash():
-    """Return data of all kinds; no two calls share an object."""
+    """Return data of all types. Some objects occur more than once in it."""
     word = "".join(["go", "od"])
     pair = (word, np.float64(0.5))
     table = np.arange(12.0).reshape(3, 4)
@@ -527,7 +527,7 @@ def data_to_hash():
 
 
 def data_of_other_identity():
-    """Return equal data: other objects, order of dicts, and layout in memory."""
+    """Return equal data with another order of dicts and another memory layout."""
     table = np.arange(12.0).reshape(3, 4)
     wide = np.repeat(table, 2, axis=1)
     pairs = [("".join(["goo", "d"]), np.float64(0.5)) for _ in range(3)]
@@ -604,7 +604,7 @@ np.savez(sys.argv[3], **weights(clf.set_params(checkpoint_dir=sys.argv[2]).fit(X
 
 @contextlib.contextmanager
 def fit_in_a_process(encoder, directory, output):
-    """Start a fit in a process of its own, and wait until it begins."""
+    """Start a fit in another process, and wait until it begins."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     command = [sys.executable, "-c", SCRIPT, encoder, str(directory), str(output)]
