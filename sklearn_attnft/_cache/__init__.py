@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Values that were computed once, looked up by content, in memory or on disk.
+"""A cache of computed values by content, in memory or on disk.
 
-Knows nothing of texts and encoders: contents and values are bytes. Of several processes
-one computes a value, by a claim on its name; a GPU's slots are such claims too.
+Contents and values are bytes: the package knows nothing about texts or encoders. A lock
+on the name of a value lets exactly one process compute it.
 """
 
 from ._claims import claim

@@ -1,13 +1,31 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Claims of one process among those that see a directory."""
+"""Locks between the processes that share a directory."""
 
 import os
 
 
 def claim(directory, name, wait):
-    """Claim a name; return what gives it back, or None: it is another's.
+    """Lock a name, so that no other process or thread can lock it.
 
-    The lock is the operating system's, which takes it from a process that dies.
+    The operating system frees the lock of a process that dies.
+
+    Parameters
+    ----------
+    directory : str or path-like
+        It is created if needed.
+    name : str
+    wait : bool
+        Whether to wait for the lock if it is held elsewhere.
+
+    Returns
+    -------
+    callable or None
+        Releases the lock. None if the lock is held elsewhere and `wait` is False.
+
+    Raises
+    ------
+    OSError
+        If the directory cannot be written to, or its file system has no locks.
     """
     from filelock import FileLock, Timeout
 

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A store in a directory, shared by processes and machines: one file a key.
+"""A store with one file per key in a directory that processes and machines can share.
 
-Why our own: stores on SQLite (diskcache) or on mapped memory (lmdb) are not safe on
-network file systems. joblib.Memory is, but takes a directory and a file for each key,
-and 5 to 10 times as long (10,000 values of 1.5 KB, microseconds each: 414 to write, 211
-to read and 49 to list, here 89, 21 and 5; 80 MB of disk, here 41). It drops by access
-time, which file systems update once a day; it unpickles what it finds in a directory
-that others can write to, and does not notice a damaged file.
+Other stores do not fit. Those on SQLite (diskcache) or memory maps (lmdb) are not safe
+on network file systems. joblib.Memory makes a directory per key and is 5 to 10 times
+slower: for 10,000 values of 1.5 kB it takes 414 microseconds to write, 211 to read and
+49 to list a value, this store 89, 21 and 5; it needs 80 MB of disk, this store 41. It
+also deletes by access time, which file systems update once a day, unpickles files that
+other users can replace, and does not detect damaged files.
 
-A file is written under a name of its own and renamed, so a reader sees all of it or
-nothing, and what a killed writer leaves is swept. Files are not synced: what a power
-failure tears fails its checksum, and is computed again.
+Each file is written under a temporary name and renamed, so readers see complete files
+only. Files are not synced: after a power failure the checksum of an incomplete file is
+wrong, and its value is computed again.
 """
 
 import contextlib
@@ -24,25 +24,26 @@ from .._utils._files import replaced
 from ._claims import claim
 
 CHECKSUM_SIZE = 16
-# Seconds after which a read marks a file as used; sooner would cost more than it tells.
+# Seconds after which a read marks a file as used again. Marking at every read would be
+# slower and would hardly change the order of deletion.
 TOUCH_AFTER = 60
-# Seconds after which a temporary file has no writer any more.
+# Seconds after which the writer of a temporary file must have been killed.
 ABANDONED = 3600
-# Part of the limit that is written between two listings of the directory.
+# Fraction of the limit that is written between two listings of the directory.
 SLACK = 0.1
 
 
 class DirectoryStore:
-    """Bytes by key, in files; the least recently used go first.
+    """Bytes by key, in files. The least recently used files are deleted first.
 
-    A directory is listed at the first write of a process and after every tenth of the
-    limit that the process writes: with several writers at once it can be larger than
-    the limit, by a tenth for each but one.
+    A process lists the directory at its first write, and again each time it has written
+    a tenth of the limit. With n processes that write at once, the directory can exceed
+    the limit by n - 1 tenths.
 
     Parameters
     ----------
     path : str
-        Absolute. All is in a subdirectory of it: what else is there is not touched.
+        Absolute path. Only its subdirectory ``sklearn_attnft`` is used.
     """
 
     def __init__(self, path):
@@ -52,16 +53,16 @@ class DirectoryStore:
         self._lock = threading.Lock()
 
     def prepare(self):
-        """Make the directory, and see that it can be written to."""
+        """Create the directory and check that it can be written to."""
         probe = os.path.join(self._root, f"{uuid.uuid4().hex}.tmp")
-        with self._explained():
+        with self._translate_errors():
             os.makedirs(self._root, exist_ok=True)
             with open(probe, "xb"):
                 pass
             os.unlink(probe)
 
     def get(self, key):
-        """Return the value of `key`, or None if there is none, or a damaged one."""
+        """Return the value of `key`, or None if it is missing or damaged."""
         path = self._file(key)
         try:
             with open(path, "rb", buffering=0) as file:
@@ -73,42 +74,42 @@ class DirectoryStore:
         if stored[:CHECKSUM_SIZE] != _checksum(key, value):
             return None
         if age > TOUCH_AFTER:
-            with contextlib.suppress(OSError):  # it was dropped meanwhile
+            with contextlib.suppress(OSError):  # another process has deleted it
                 os.utime(path)
         return value
 
     def put(self, key, value, limit):
-        """Keep a value; all of them together take at most `limit` bytes."""
+        """Store a value and delete others, so that all take at most `limit` bytes."""
         stored = _checksum(key, value) + value
         if len(stored) > limit:
             return
-        with self._explained():
+        with self._translate_errors():
             self._make_room(len(stored), limit)
             path = self._file(key)
             try:
                 _write(path, stored)
-            except FileNotFoundError:  # the first of its subdirectory
+            except FileNotFoundError:  # the first file of the subdirectory
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 _write(path, stored)
 
     def size(self):
-        """Return the bytes of all files. Lists the directory."""
+        """Return the size of all files in bytes. It lists the directory."""
         return sum(size for _, size, _ in self._entries())
 
     def claim(self, name, wait):
-        """Claim a name: see :func:`claim`."""
-        with self._explained():
+        """Lock a name: see :func:`claim`."""
+        with self._translate_errors():
             return claim(os.path.join(self._root, "locks"), name, wait)
 
     def _file(self, key):
-        # One level of 256: a second would be 65,536 directories to list.
+        # One level of 256 subdirectories. A second level would make 65,536 to list.
         return os.path.join(self._root, key[:2], key)
 
     def _make_room(self, size, limit):
-        """See to it that `size` bytes more are not too many."""
+        """Delete files until `size` more bytes fit into the limit."""
         with self._lock:
             most = max(size, SLACK * limit)
-            self._room = min(self._room, most)  # another estimator's limit was larger
+            self._room = min(self._room, most)  # the last limit may have been larger
             if size > self._room:
                 self._drop_oldest(limit - most)
                 self._room = most
@@ -124,15 +125,16 @@ class DirectoryStore:
             try:
                 os.unlink(path)
             except FileNotFoundError:
-                pass  # another was first
+                pass  # another process has deleted it
             except OSError:
-                continue  # it is being read, on Windows
+                continue  # on Windows, a file that is being read
             left -= size
 
     def _entries(self):
-        """Yield (time of last use, bytes, path) of every file; sweep what is abandoned.
+        """Yield (time of last use, bytes, path) of each file.
 
-        What others delete at the same time is left out.
+        Old temporary files are deleted. Files that another process deletes meanwhile
+        are left out.
         """
         for path, is_temporary in self._files():
             try:
@@ -145,7 +147,7 @@ class DirectoryStore:
                 continue
 
     def _files(self):
-        """Yield the path of every file, and whether it is a temporary one."""
+        """Yield the path of each file and whether it is temporary."""
         for i in range(256):
             directory = os.path.join(self._root, f"{i:02x}")
             with contextlib.suppress(FileNotFoundError):
@@ -153,21 +155,21 @@ class DirectoryStore:
                     yield os.path.join(directory, name), name.endswith(".tmp")
 
     @contextlib.contextmanager
-    def _explained(self):
-        """Say which parameter it is that cannot be used."""
+    def _translate_errors(self):
+        """Add the parameter and the remedy to an error."""
         try:
             yield
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"cache={self._path!r} cannot be written to ({error}). Nothing that "
-                "was stored or fitted is lost: pass a directory with write permission "
-                "and room, or cache='memory' or None",
+                f"cache={self._path!r} cannot be written to ({error}). Pass a "
+                "directory with write permission and free space, cache='memory' or "
+                "None. Stored values and fitted estimators are not affected.",
             ) from error
 
 
 def _checksum(key, value):
-    # Of the key too: a file under another's name is not its value.
+    # The key is included, so that a file under the name of another key is detected.
     digest = hashlib.blake2b(key.encode(), digest_size=CHECKSUM_SIZE)
     digest.update(value)
     return digest.digest()

@@ -12,23 +12,23 @@ import numpy as np
 
 from .._version import __version__
 
-# Of what is stored, and of how it comes about: to be raised when either changes.
+# Version of the stored values. Raise it when their format or computation changes.
 FORMAT = 2
-# Values that are claimed and computed at once, if so many are missing: enough for full
-# batches, and few enough to leave something to others and to lose little when killed.
+# Number of values that are locked and computed at once. Larger pieces fill batches
+# better; smaller ones leave more to other processes and lose less when killed.
 PIECE = 1024
-# Versions of what the values depend on, beside this package's own.
+# Packages other than this one whose versions the values depend on.
 ENGINES = ("tokenizers", "torch", "transformers")
 
 
 def namespace(**what):
-    """Return the sha256 of all that values depend on beside their content.
+    """Return the sha256 of what values depend on in addition to their content.
 
     Parameters
     ----------
     **what : str, int, None, or lists and dicts of them
-        The versions of this package and its engines are added, so that an upgrade
-        never finds what another version computed.
+        The versions of this package and of `ENGINES` are added, so that values of
+        other versions are not found.
     """
     versions = {name: importlib.metadata.version(name) for name in ENGINES}
     versions["sklearn_attnft"] = __version__
@@ -38,14 +38,14 @@ def namespace(**what):
 
 @dataclass
 class Counts:
-    """How often a value was found, and how often computed."""
+    """How many values were found, and how many were computed."""
 
     hits: int = 0
     misses: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, hits, misses):
-        """Count; threads may share an estimator."""
+        """Add to the counts; several threads may do so at once."""
         with self._lock:
             self.hits += hits
             self.misses += misses
@@ -59,7 +59,7 @@ class Cache:
     ----------
     store : MemoryStore or DirectoryStore
     limit : int
-        Bytes.
+        Maximum size of the store in bytes.
     namespace : bytes
     counts : Counts
     """
@@ -70,7 +70,7 @@ class Cache:
     counts: Counts
 
     def fetch_floats(self, contents, compute):
-        """Return values that are arrays of float32, as :meth:`fetch` does; flat."""
+        """Return the values of contents as flat arrays of float32; see `fetch`."""
 
         def compute_bytes(positions):
             return [np.asarray(value, "<f4").tobytes() for value in compute(positions)]
@@ -79,13 +79,13 @@ class Cache:
         return [np.frombuffer(value, "<f4") for value in values]
 
     def fetch(self, contents, compute):
-        """Return the values of contents, in their order.
+        """Return the values of contents, in the same order.
 
         Parameters
         ----------
         contents : list of bytes
         compute : callable
-            From positions in `contents` to a list of their values, bytes.
+            Takes positions in `contents` and returns the list of their values, bytes.
 
         Returns
         -------
@@ -98,7 +98,7 @@ class Cache:
         n_computed = 0
         while missing:
             with self._claimed(missing) as claimed:
-                # Who had claimed them before may have computed them.
+                # Another process may have computed them before we got the lock.
                 values |= {key: self.store.get(key) for key in claimed}
                 own = [key for key in claimed if values[key] is None]
                 computed = compute([position[key] for key in own]) if own else []
@@ -112,31 +112,29 @@ class Cache:
 
     @contextlib.contextmanager
     def _claimed(self, keys):
-        """Claim some of the keys, for as long as they are computed.
+        """Lock some of the keys and yield them.
 
-        By shards, of which those that others have are left for later; only who holds
-        none waits for one, so nobody waits for each other.
+        Without locks, the workers of a grid search would encode the same texts several
+        times while the cache is empty. Keys are locked in groups: with a lock per key,
+        the directory would get a file per key. Groups that are locked elsewhere are
+        left for later. Only a process that holds no lock waits for one, so there are
+        no deadlocks.
         """
-        shards = {}
+        groups = {}
         for key in keys:
-            shards.setdefault(key[0], []).append(key)
-        with contextlib.ExitStack() as claims:
+            # 4096 names. Two groups may share a name; then one waits for the other.
+            name = self.namespace.hex()[:2] + key[0]
+            groups.setdefault(name, []).append(key)
+        with contextlib.ExitStack() as releases:
             claimed = []
-            for shard, members in shards.items():
+            for name, members in groups.items():
+                release = self.store.claim(name, wait=False)
+                if release is not None:
+                    releases.callback(release)
+                    claimed += members
                 if len(claimed) >= PIECE:
                     break
-                if self._claim(shard, claims, wait=False):
-                    claimed += members
             if not claimed:
-                shard, claimed = next(iter(shards.items()))
-                self._claim(shard, claims, wait=True)
+                name, claimed = next(iter(groups.items()))
+                releases.callback(self.store.claim(name, wait=True))
             yield claimed
-
-    def _claim(self, shard, claims, *, wait):
-        # One of 4096 names, so that there are not ever more of them. Two shards that
-        # share a name wait for each other, which does no harm.
-        name = hashlib.sha256(self.namespace + shard.encode()).hexdigest()[:3]
-        release = self.store.claim(name, wait)
-        if release is not None:
-            claims.callback(release)
-        return release is not None

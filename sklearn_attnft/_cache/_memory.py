@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A store in memory."""
+"""A store in memory, shared by the threads of a process."""
 
 import threading
 from collections import OrderedDict
 
 
 class MemoryStore:
-    """Bytes by key; the least recently used go first. Safe in threads."""
+    """Bytes by key. The least recently used values are deleted first."""
 
     def __init__(self):
         self._values = OrderedDict()  # the least recently used first
@@ -15,10 +15,10 @@ class MemoryStore:
         self._claims = {}
 
     def prepare(self):
-        """Do nothing: memory is there."""
+        """Do nothing: a store in memory can always be written to."""
 
     def get(self, key):
-        """Return the value of `key`, or None."""
+        """Return the value of `key`, or None if it is missing."""
         with self._lock:
             value = self._values.get(key)
             if value is not None:
@@ -26,7 +26,7 @@ class MemoryStore:
         return value
 
     def put(self, key, value, limit):
-        """Keep a value; all of them together take at most `limit` bytes."""
+        """Store a value and delete others, so that all take at most `limit` bytes."""
         if len(value) > limit:
             return
         with self._lock:
@@ -37,10 +37,10 @@ class MemoryStore:
                 self._size -= len(dropped)
 
     def size(self):
-        """Return the bytes of all values."""
+        """Return the size of all values in bytes."""
         return self._size
 
     def claim(self, name, wait):
-        """Claim a name; return what gives it back, or None: another thread has it."""
+        """Lock a name for a thread: see :func:`sklearn_attnft._cache.claim`."""
         lock = self._claims.setdefault(name, threading.Lock())
         return lock.release if lock.acquire(blocking=wait) else None

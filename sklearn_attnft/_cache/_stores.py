@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which store it is that the parameter `cache` names."""
+"""The stores of this process."""
 
 import os
 
 from ._directory import DirectoryStore
 from ._memory import MemoryStore
 
-# One for each place: what is in memory is shared by all estimators of a process. A
-# forked child starts with none, for its parent's may have been claimed by a thread.
+# All estimators of a process share a store. A forked child makes new stores, since a
+# thread of its parent may hold a lock of the old ones.
 _STORES = {}
 
 
 def open_store(cache):
-    """Return the store that the parameter `cache` names.
+    """Return the store for a value of the parameter `cache`.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def open_store(cache):
     MemoryStore or DirectoryStore
     """
     process = os.getpid()
-    # dict.setdefault: threads that come at the same moment get the same store.
+    # setdefault is atomic, so that all threads get the same store.
     if cache == "memory":
         return _STORES.setdefault((process, None), MemoryStore())
     path = os.path.abspath(os.fspath(cache))

@@ -11,7 +11,7 @@ from .._data._tokens import truncated_fraction
 from .._model._spec import ModuleSpec, TaskSpec
 from .._runtime._encoder_cache import check_cache
 from .._runtime._seeds import draw_seed
-from .._training._resume import Fingerprint
+from .._training._fingerprint import Fingerprint
 from .._utils._warnings import warn
 from ._plan import FitData, FitPlan, FittedModel
 from ._pretrained import PretrainedEncoder

@@ -8,7 +8,7 @@ from .. import _hf
 from .._data._masking import Masking
 from .._model._spec import ModuleSpec, resolve_layers
 from .._runtime._device import use_one_thread_after_fork
-from .._training._resume import Fingerprint
+from .._training._fingerprint import Fingerprint
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,6 @@ def run_with_retries(fit, progress, timer=None):
             if size == 1:
                 raise _no_memory(fit.plan, machine) from error
         else:
-            context.resume.finish()
             trim_memory()
             return state, context
         # After the handler: the frames of the error hold what filled the memory.
@@ -82,6 +81,7 @@ def _open_context(fit, machine, progress, timer):
 def _run_once(fit, context):
     device = context.device
     with (
+        context.resume,
         contextlib.closing(context.progress),
         gpu_slot(device),
         without_cudnn_attention(device),
@@ -89,7 +89,9 @@ def _run_once(fit, context):
         torch.inference_mode(False),
         in_float32(device),  # gradients too, within a user's autocast
     ):
-        return run_stages(fit, context)
+        state = run_stages(fit, context)
+        context.resume.finish()
+        return state
 
 
 def _no_memory(plan, machine):

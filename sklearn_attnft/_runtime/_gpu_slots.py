@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The fits of a search's workers take turns on a GPU, whose memory they share."""
+"""Slots on a GPU: the workers of a search take turns, since they share its memory."""
 
 import contextlib
 import os
@@ -13,26 +13,28 @@ import torch
 from .._cache import claim
 
 N_SLOTS = "SKLEARN_ATTNFT_GPU_SLOTS"
-SECONDS = 0.1  # between two looks
+SECONDS = 0.1  # between two attempts to get a slot
 _own = threading.local()
 
 
 @contextlib.contextmanager
 def gpu_slot(device):
-    """Hold one of a GPU's slots, waiting for it if need be; no other device has any.
+    """Wait for a slot of a GPU and hold it. Other devices do not have slots.
 
-    Processes with the same parent share them: the workers of a search do, and two
-    users do not. What is cached of the GPU's memory is given back with the slot.
+    Processes with the same parent share the slots of a GPU. So the workers of a search
+    wait for each other, but two users do not. At the end, the memory that torch has
+    cached on the GPU is freed.
 
     Parameters
     ----------
     device : torch.device
+        Only devices of the type "cuda" have slots.
 
     Raises
     ------
     ValueError
-        If the environment's SKLEARN_ATTNFT_GPU_SLOTS, 1 by default, is no number
-        above 0.
+        If the environment variable SKLEARN_ATTNFT_GPU_SLOTS (1 by default) is not a
+        positive integer.
     """
     if device.type != "cuda":
         yield
@@ -46,19 +48,20 @@ def gpu_slot(device):
 
 
 def n_slots():
-    """Return how many fits may be on one GPU at once."""
+    """Return how many fits may use a GPU at the same time."""
     given = os.environ.get(N_SLOTS, "1")
     if not given.isdecimal() or int(given) == 0:
         raise ValueError(
-            f"The environment variable {N_SLOTS} says how many fits share a GPU at "
-            f"once: it must be a number above 0, got {given!r}."
+            f"The environment variable {N_SLOTS} must be a positive integer, the "
+            f"number of fits that may use a GPU at the same time, got {given!r}. Set "
+            "it to 1, or unset it."
         )
     return int(given)
 
 
 @contextlib.contextmanager
 def slot(name, n):
-    """Hold one of the `n` slots of a name; a fit within a fit needs no other."""
+    """Hold one of the `n` slots of a name, or the one that this thread holds."""
     held = getattr(_own, "names", ())
     if name in held:
         yield
@@ -83,8 +86,8 @@ def _acquire(name, n):
 
 
 def _own_directory():
-    """Make a directory of the user's, where nobody else can put links."""
-    if not hasattr(os, "getuid"):  # Windows, where that for temporary files is
+    """Create a directory for the locks that other users cannot write to."""
+    if not hasattr(os, "getuid"):  # on Windows the temporary directory is private
         return os.path.join(tempfile.gettempdir(), "sklearn_attnft")
     directory = os.path.join(tempfile.gettempdir(), f"sklearn_attnft-{os.getuid()}")
     with contextlib.suppress(FileExistsError):
@@ -93,7 +96,8 @@ def _own_directory():
     is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
     if not is_own or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ValueError(
-            f"{directory}, where the fits on a GPU agree on turns, is open to other "
-            "users: have it removed, or set the environment variable TMPDIR."
+            f"{directory}, the directory for the locks of GPU slots, must belong to "
+            "you and must not be writable by others, but it is owned or writable by "
+            "other users. Remove it, or set the environment variable TMPDIR."
         )
     return directory

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The seed of a fit, and torch's generators while it lasts."""
+"""The seed of a fit and the random generators of torch."""
 
 import contextlib
 
@@ -13,7 +13,8 @@ from .._utils._process import GENERATOR_LOCK, on_cpu
 def draw_seed(random_state):
     """Draw one seed from the parameter `random_state`.
 
-    None takes fresh entropy, not numpy's global generator, which stays as it was.
+    If None, the seed comes from the operating system, and numpy's global generator is
+    not used.
     """
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
@@ -22,7 +23,7 @@ def draw_seed(random_state):
 
 @contextlib.contextmanager
 def isolated_generator(seed, device):
-    """Seed torch's generators for a while, then put them back as they were."""
+    """Seed the generators of torch, and restore their states at the end."""
     cuda = [device] if device.type == "cuda" else []
     with GENERATOR_LOCK, torch.random.fork_rng(devices=cuda), on_cpu():
         torch.default_generator.manual_seed(seed)

@@ -1,209 +1,104 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The state of a fit on disk, so that a fit that was killed goes on where it was.
+"""The resume state of a fit on disk, from which a killed fit continues.
 
-A directory holds the fits of a grid search side by side, each in a folder that is named
-by a fingerprint of its parameters and data. A folder has ``fit.json``, which says what
-it is, and ``state.pt``, which is written whole or not at all.
+`checkpoint_dir` has a folder for each fit, named by its fingerprint, so the candidates
+of a grid search can share it. A folder has ``fit.json``, which describes the fit,
+``state.pt``, its last resume state, and ``running.lock``, which is locked while the fit
+runs.
 """
 
 import contextlib
 import dataclasses
-import hashlib
 import json
-import os
-import platform
-import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
+from .._cache import claim
+from .._utils._files import replaced
 from .._utils._warnings import warn
-from .._version import __version__
+from ._fingerprint import Fingerprint, as_text
 
-# What changes nothing of the fitted model.
-_IRRELEVANT = {
-    "cache_size",
-    "checkpoint_dir",
-    "checkpoint_minutes",
-    "device",
-    "encoder",  # by its content
-    "random_state",  # by the seed that it gives
-    "verbose",
-    "pickle_weights",
-}
-
-
-# Of what a folder says of itself.
-_KEYS = {"parameters", "data", "finished", "process"}
-
-
-@dataclass(frozen=True)
-class Fingerprint:
-    """What a fit is of.
-
-    Attributes
-    ----------
-    parameters : dict of str
-        From names to values, as text.
-    data : str
-        sha256 of everything that is learned from.
-    """
-
-    parameters: dict
-    data: str
-
-    @classmethod
-    def of(cls, params, *, seed, encoder, data):
-        """Take it from the estimator's parameters and what it is fitted to.
-
-        Parameters
-        ----------
-        params : dict
-        seed : int or None
-            None: drawn anew by each fit.
-        encoder, data : object
-            What is trained, and on what: dataclasses, tuples, dicts, arrays and plain
-            values.
-        """
-        kept = {
-            name: _as_text(value)
-            for name, value in params.items()
-            if name not in _IRRELEVANT
-        }
-        own = {
-            # Where it is says nothing, but its states are those of another company.
-            "cache": _as_text(params.get("cache") is not None),
-            "encoder": _digest(encoder),
-            "random_state": str(seed),
-            "version": __version__,
-        }
-        return cls({**kept, **own}, _digest(data))
-
-    @property
-    def name(self):
-        """The folder's."""
-        text = json.dumps([self.parameters, self.data], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-    @property
-    def seed(self):
-        """One that only this fit has, for those that are not given any."""
-        return int(self.name[:8], 16)
-
-    def differences(self, other):
-        """Return the names of the parameters in which two fits on like data differ."""
-        names = self.parameters.keys() | other.parameters.keys()
-        mine, theirs = self.parameters.get, other.parameters.get
-        return sorted(name for name in names if mine(name) != theirs(name))
-
-
-def _as_text(value):
-    """Write a parameter's value, the same for the same value of another type."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, dict):
-        items = sorted((_as_text(k), _as_text(v)) for k, v in value.items())
-        return "{" + ", ".join(f"{k}: {v}" for k, v in items) + "}"
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return "[" + ", ".join(map(_as_text, value)) + "]"
-    if value is None or isinstance(value, (bool, int, float, str, os.PathLike)):
-        return repr(value)
-    if isinstance(value, type) or callable(value):
-        name = f"{value.__module__}.{getattr(value, '__qualname__', '<')}"
-        if "<" not in name:  # a lambda, or a function in a function
-            return name
-    if hasattr(value, "get_params") and not isinstance(value, type):
-        return _as_text(type(value)) + _as_text(value.get_params(deep=False))
-    raise ValueError(
-        f"checkpoint_dir cannot tell {value!r:.80} from others of its kind, so it "
-        "would not know which fit to go on with: set checkpoint_dir=None, or pass "
-        "a class or function of a module, or an object with get_params."
-    )
-
-
-def _digest(value):
-    digest = hashlib.sha256()
-    _feed(digest, value)
-    return digest.hexdigest()
-
-
-def _feed(digest, value):
-    """Add data to a digest, each part with its type and length."""
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        digest.update(f"array {value.dtype} {value.shape}".encode())
-        digest.update(np.ascontiguousarray(value))
-    elif isinstance(value, str):
-        text = value.encode("utf-8", "surrogatepass")
-        digest.update(b"str %d " % len(text) + text)
-    elif dataclasses.is_dataclass(value):
-        _feed(
-            digest, {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        )
-    elif isinstance(value, dict):
-        items = sorted(value.items(), key=lambda item: repr(item[0]))
-        _feed(digest, [part for item in items for part in item])
-    elif isinstance(value, (list, tuple, np.ndarray)):
-        digest.update(b"list %d " % len(value))
-        for part in value:
-            _feed(digest, part)
-    else:
-        _feed(digest, f"{type(value).__name__} {value!r}")
+# Keys of fit.json.
+_KEYS = {"parameters", "data", "finished"}
 
 
 class ResumeState:
-    """Where the state of one fit is kept; without a folder, nowhere.
+    """The resume state of one fit. It locks the folder of the fit.
 
-    A fit has stages, which are counted: each call of ``_training.train`` is one.
+    A fit has one or more stages: each call of ``_training.train`` is a stage. Use it as
+    a context manager, which releases the lock.
+
+    Parameters
+    ----------
+    folder : Path or None
+        If None, nothing is read or written.
+    minutes : float
+        Minutes between two states that are written during an epoch.
 
     Attributes
     ----------
-    folder : Path or None
-    minutes : float
-        Between two states that are written inside an epoch.
     stages : list of list of dict
-        Histories of the stages that are over.
+        Histories of the stages that have ended.
     """
 
     def __init__(self, folder=None, *, minutes=0.0):
         self.folder = folder
         self.minutes = minutes
-        self._saved = _load(folder / "state.pt") if folder is not None else None
-        self._stage = -1
         self.stages = []
+        self._stage = -1
         self._written = time.monotonic()
-        self._is_whole = True  # what was written last is there
+        self._is_complete = True  # the last write succeeded
+        self._saved = self._release = None
+        if folder is not None:
+            self._saved = _load(folder / "state.pt")
+            self._release = _claim(folder)
+        if self.is_locked:  # temporary files were left by killed processes
+            for path in folder.glob("*.tmp"):
+                path.unlink(missing_ok=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self.is_locked:
+            self._release()
+
+    @property
+    def is_locked(self):
+        """Whether this process has locked the folder."""
+        return self._release is not None
 
     @property
     def is_kept(self):
-        """Whether states are written at all."""
+        """Whether states are written."""
         return self.folder is not None
 
     @property
     def is_resuming(self):
-        """Whether a state was found that training is yet to reach."""
+        """Whether a state was found that training has not reached yet."""
         return self._saved is not None
 
     @property
     def has_next_stage(self):
-        """Whether the stage that is next was trained to its end."""
+        """Whether the next stage was trained to its end before."""
         saved, next_stage = self._saved, self._stage + 1
         if saved is None:
             return False
-        is_over = saved["stage"] > next_stage
-        return is_over or (saved["stage"] == next_stage and "rows" in saved)
+        has_ended = saved["stage"] > next_stage
+        return has_ended or (saved["stage"] == next_stage and "rows" in saved)
 
     def next_stage(self):
-        """Begin a stage; return what is known of it.
+        """Begin a stage and return its saved state.
 
         Returns
         -------
         dict or None
-            None: nothing. With "rows", its history: it was trained to its end; its
-            state is there too, but if a later stage has begun. Else a state as
-            :meth:`write` was given.
+            If None, the stage must be trained from its start. A dict without "rows" is
+            the last state that was passed to :meth:`write`. With "rows", the history,
+            the stage was trained to its end; the dict has its last state as well, but
+            not if a later stage was begun.
         """
         self._stage += 1
         saved = self._saved
@@ -212,68 +107,77 @@ class ResumeState:
         if saved["stage"] > self._stage:
             saved = {"rows": saved["earlier"][self._stage]}
         else:
-            self._saved = None  # it is large
+            self._saved = None  # frees the memory
         if "rows" in saved:
             self.end_stage(saved["rows"])
         return saved
 
     def is_due(self):
-        """Tell whether it is time to write a state in the middle of an epoch."""
+        """Return whether it is time to write a state during an epoch."""
         return time.monotonic() - self._written >= 60 * self.minutes
 
     def write(self, state):
         """Replace the state on disk.
 
-        A state that went wrong (weights that are not finite) is not written, so that
-        the last good one stays. If the disk is full, the fit goes on.
+        A state with weights that are not finite is not written, so that the last good
+        state stays. If writing fails, a warning is raised and the fit continues.
         """
         if not all(weight.isfinite().all() for weight in state["module"].values()):
             return
         state = {**state, "stage": self._stage, "earlier": self.stages}
-        with self._forgiving(), replaced(self.folder / "state.pt") as file:
+        with self._warn_on_failure(), replaced(self.folder / "state.pt") as file:
             torch.save(state, file)
         self._written = time.monotonic()
 
     @contextlib.contextmanager
-    def _forgiving(self):
-        """Let the fit go on if the disk does not take it."""
-        self._is_whole = False
+    def _warn_on_failure(self):
+        """Turn errors of the disk into a warning."""
+        self._is_complete = False
         try:
             yield
-            self._is_whole = True
-        except (OSError, RuntimeError) as error:  # torch's, of a full disk, is one
+            self._is_complete = True
+        except (OSError, RuntimeError) as error:  # torch raises both
             warn(
-                f"The state of the fit could not be written to {self.folder} "
-                f"({error}); the fit goes on, and the state from before is kept.",
+                f"The resume state could not be written to {self.folder} ({error}). "
+                "The fit continues, but if it is killed, it resumes from an older "
+                "state or from scratch. Free some space, or pass another "
+                "checkpoint_dir.",
             )
 
     def end_stage(self, rows):
-        """Remember the history of a stage that is over."""
+        """Record the history of a stage that has ended."""
         self.stages.append(rows)
 
     def finish(self):
-        """Note that the fit is over: its result stays, and is no loss to anyone."""
-        known = _description(self.folder) if self.is_kept and self._is_whole else None
+        """Record on disk that the fit has finished."""
+        is_written = self.is_kept and self._is_complete
+        known = _description(self.folder) if is_written else None
         if known is not None:
-            with self._forgiving():
-                _describe(self.folder, {**known, "finished": True})
+            self.record({**known, "finished": True})
+
+    def record(self, description):
+        """Replace fit.json."""
+        text = json.dumps(description, indent=1)
+        with self._warn_on_failure(), replaced(self.folder / "fit.json") as file:
+            file.write(text.encode())
 
     def describe(self):
-        """Say where the last state is, for an error's message."""
+        """Return a sentence for error messages that names the folder."""
         if not (self.is_kept and (self.folder / "state.pt").exists()):
             return ""
         return f" The last good state is in {self.folder}."
 
 
 def open_resume_state(params, fingerprint):
-    """Open the folder of a fit, or make it.
+    """Open the resume state of a fit; create its folder if needed.
 
     Parameters
     ----------
     params : dict
-        The estimator's; micro-batches may be smaller than when it was identified.
+        The estimator's parameters. `micro_batch_size` may be smaller than in the
+        fingerprint.
     fingerprint : Fingerprint or None
-        None: nothing is kept.
+        If None, nothing is read or written.
 
     Returns
     -------
@@ -281,7 +185,7 @@ def open_resume_state(params, fingerprint):
     """
     if fingerprint is None:
         return ResumeState()
-    changed = {"micro_batch_size": _as_text(params["micro_batch_size"])}
+    changed = {"micro_batch_size": as_text(params["micro_batch_size"])}
     parameters = {**fingerprint.parameters, **changed}
     fingerprint = dataclasses.replace(fingerprint, parameters=parameters)
     folder = Path(params["checkpoint_dir"]).absolute() / fingerprint.name
@@ -291,111 +195,78 @@ def open_resume_state(params, fingerprint):
         raise OSError(
             error.errno,
             f"checkpoint_dir={str(params['checkpoint_dir'])!r} cannot be written to "
-            f"({error}): pass a directory with write permission, or None",
+            f"({error}). Pass a directory with write permission, or None.",
         ) from error
-    _sweep(folder)
-    known = _description(folder)
-    if known is None:
-        _warn_of_near(folder, fingerprint)
-        known = {**dataclasses.asdict(fingerprint), "finished": False}
-    _describe(folder, {**known, "process": _own_name()})
-    return ResumeState(folder, minutes=params["checkpoint_minutes"])
+    is_new = _description(folder) is None
+    if is_new:
+        _warn_of_similar(folder, fingerprint)
+    state = ResumeState(folder, minutes=params["checkpoint_minutes"])
+    if is_new and state.is_locked:  # otherwise another process records it
+        state.record({**dataclasses.asdict(fingerprint), "finished": False})
+    return state
 
 
-def _warn_of_near(folder, fingerprint):
-    """Name an unfinished fit that differs in one parameter: it may be what is meant."""
+def _warn_of_similar(folder, fingerprint):
+    """Warn of a killed fit of the same data that differs in one parameter."""
     for other in sorted(folder.parent.iterdir()):
         known = _description(other)
-        if known is None or known["finished"] or _is_alive(known["process"]):
+        if known is None or known["finished"] or known["data"] != fingerprint.data:
             continue
-        if known["data"] != fingerprint.data or not (other / "state.pt").exists():
+        similar = Fingerprint(known["parameters"], known["data"])
+        differing = fingerprint.differences(similar)
+        # A fit with larger micro-batches ran out of memory: it would do so again.
+        if len(differing) != 1 or differing == ["micro_batch_size"]:
             continue
-        near = Fingerprint(known["parameters"], known["data"])
-        differing = fingerprint.differences(near)
-        # Micro-batches that were too large are no fit to go back to.
-        if len(differing) == 1 and differing != ["micro_batch_size"]:
+        if (other / "state.pt").exists() and not _is_running(other):
             (name,) = differing
             warn(
                 f"checkpoint_dir has an unfinished fit of the same data with {name}="
-                f"{near.parameters.get(name)}, which is {name}="
-                f"{fingerprint.parameters.get(name)} now: it is not continued. Set "
-                f"{name} back to go on with it, or delete {other}.",
+                f"{similar.parameters.get(name)}, but now it is {name}="
+                f"{fingerprint.parameters.get(name)}, so the fit starts from scratch. "
+                f"Set {name} back to resume the unfinished fit, or delete {other}.",
             )
 
 
-def _own_name():
-    """Name this process, for others that share the directory."""
-    return f"{os.getpid()}@{platform.node().replace('.', '-')}"
+def _claim(folder):
+    """Lock the folder of a fit; return a function that releases it, or None.
 
+    None means that another process runs the fit, maybe on another machine, or that the
+    file system has no locks. The fit runs without the lock too: two processes write the
+    same states, and each write replaces the whole file.
 
-def _is_alive(name):
-    """Tell whether another process runs: another candidate of a grid.
-
-    So is every one of another machine, for all that can be known here.
+    The operating system frees the lock of a killed process. If the process has forked a
+    child, the lock can be held until the child ends.
     """
-    process, _, machine = name.partition("@")
-    if name == _own_name():
-        return False
-    if machine != _own_name().partition("@")[2]:
-        return True
-    if os.name == "nt":  # where 0 is no probe, but Ctrl-C
-        return True
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    with contextlib.suppress(OSError):
+        return claim(folder, "running.lock", wait=False)
+    return None
+
+
+def _is_running(folder):
+    """Return whether the fit of a folder may be running."""
+    release = _claim(folder)
+    if release is not None:
+        release()
+    return release is None
 
 
 def _description(folder):
-    """Read what a folder is of; None if it is nothing of ours."""
+    """Return the content of fit.json, or None if the folder is not one of a fit."""
     with contextlib.suppress(OSError, ValueError):
         known = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
-        is_ours = isinstance(known, dict) and known.keys() >= _KEYS
-        if is_ours and "@" in str(known["process"]):
+        if isinstance(known, dict) and known.keys() >= _KEYS:
             return known
     return None
 
 
-def _sweep(folder):
-    """Delete what writers that were killed have left half-way."""
-    for path in folder.glob("*.tmp"):
-        if not _is_alive(path.name.split(".")[-3]):
-            path.unlink(missing_ok=True)
-
-
-def _describe(folder, description):
-    with replaced(folder / "fit.json") as file:
-        file.write(json.dumps(description, indent=1).encode())
-
-
-@contextlib.contextmanager
-def replaced(path):
-    """Open a file to write that takes the place of `path` when all is on the disk."""
-    prefix = f"{path.name}.{_own_name()}."
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".tmp")
-    try:
-        with open(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
-
-
 def _load(path):
-    """Read a state; None if there is none."""
+    """Read a state; return None if the file does not exist."""
     if not path.exists():
         return None
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever the reader of a broken file raises
+    except Exception as error:  # damaged files raise many types
         raise ValueError(
-            f"The state of the fit in {path} cannot be read ({type(error).__name__}: "
-            f"{error!s:.200}): delete it to start the fit anew."
+            f"The resume state {path} cannot be read ({type(error).__name__}: "
+            f"{error!s:.200}). Delete it to start the fit from scratch."
         ) from error

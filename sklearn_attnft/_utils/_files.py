@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Files that are replaced as a whole or not at all."""
+"""Atomic replacement of files."""
 
 import contextlib
 import os
@@ -14,8 +14,9 @@ def replaced(path, *, sync=True):
     ----------
     path : str or path-like
     sync : bool, default=True
-        Whether to write the content to the disk before the file is renamed, so that a
-        power failure leaves the old file or the new one.
+        Whether to wait until the content is on the disk before the file is renamed. If
+        True, a power failure leaves the old or the new file. If False, writing is
+        faster, but a power failure can leave an incomplete file.
 
     Yields
     ------

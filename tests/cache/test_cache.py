@@ -50,19 +50,19 @@ pytestmark = pytest.mark.usefixtures("no_stores")
 
 @pytest.fixture(params=["memory", "directory"])
 def store(request, tmp_path, monkeypatch):
-    monkeypatch.setattr(_directory, "TOUCH_AFTER", -1)  # in a test all is young
+    monkeypatch.setattr(_directory, "TOUCH_AFTER", -1)  # files of a test are never old
     return MemoryStore() if request.param == "memory" else DirectoryStore(str(tmp_path))
 
 
 @pytest.fixture
 def encoder(tmp_path):
-    """Directory of an encoder that the test may change."""
+    """Return the directory of an encoder that the test may change."""
     return shutil.copytree(tiny.ENCODER, tmp_path / "encoder")
 
 
 @pytest.fixture
 def encoded(monkeypatch):
-    """Number of windows in each batch that the encoder has read."""
+    """Return the list of batch sizes that the encoder has read, in windows."""
     sizes, encode = [], PlainEncoding.__call__
 
     def counting(self, encoder, input_ids, *args):
@@ -78,7 +78,7 @@ def extractor(encoder=tiny.ENCODER, **kwargs):
 
 
 def entries(directory):
-    """Files of values."""
+    """Return the files that hold values."""
     files = Path(directory).glob("sklearn_attnft/[0-9a-f][0-9a-f]/*")
     return [file for file in files if file.suffix != ".tmp"]
 
@@ -155,7 +155,7 @@ def test_the_encoder_is_hashed_once(cache, encoder, monkeypatch):
     for _ in range(3):
         fitted.transform(X)
     assert len(digests) == 1
-    # In the whole process, as long as the checkpoint's files are what they are.
+    # It is hashed once per process, unless its files change.
     fitted.fit(X).transform(X)
     extractor(encoder, cache=cache).fit(X).transform(X)
     assert len(digests) == 1
@@ -373,14 +373,14 @@ def test_a_grid_encodes_every_text_once(kind, n_jobs, encoder, tmp_path):
 
 
 def python(code, *arguments, **kwargs):
-    """Start an interpreter that finds what this one finds."""
+    """Start an interpreter with the import path of this one."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     environment["OMP_NUM_THREADS"] = "1"
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.Popen(command, env=environment, **kwargs)
 
 
-# Four processes that want the same texts at the same moment.
+# Four processes that read the same texts at the same time.
 READ = """
 import json, os, sys, numpy
 from counting import CountingExtractor
@@ -452,10 +452,14 @@ def test_a_store_never_takes_more_than_its_limit(store):
         store.put(f"{i % 7:02x}{i}", bytes(int(rng.integers(1, 3000))), 10_000)
         assert store.size() <= 10_000
     assert store.size() > 5000
-    store.put("0000", bytes(20_000), 10_000)  # more than all: it would empty the store
+    store.put(
+        "0000", bytes(20_000), 10_000
+    )  # larger than the limit: it must not empty the store
     assert store.get("0000") is None
     assert store.size() > 5000
-    store.put("0001", bytes(100), 1000)  # of an estimator with another cache_size
+    store.put(
+        "0001", bytes(100), 1000
+    )  # another estimator may have a smaller cache_size
     for i in range(2):
         store.put(f"000{i}", bytes(100), 1000)
     assert store.size() <= 1000
@@ -523,7 +527,7 @@ def value_of(content):
 
 
 CONTENTS = [b"%d" % i for i in range(40)]
-# Starts writers that write in an endless loop, and kills each at a random moment.
+# Starts processes that write in an endless loop, and kills each at a random time.
 KILL = """
 import os, random, signal, sys, time, zlib, shutil, pathlib
 import numpy as np
@@ -578,7 +582,7 @@ def test_killed_writers_leave_whole_entries_and_no_locks(tmp_path):
     assert [value.tobytes() for value in values] == expected
 
 
-# Takes a claim as DirectoryStore does, without importing as much.
+# Locks a name as DirectoryStore does, but starts faster.
 HOLD = """
 import sys, time, filelock
 lock = filelock.FileLock(sys.argv[1])
@@ -740,7 +744,7 @@ def test_a_grid_over_heads_encodes_every_text_once(small, encoded):
     ],
     ids=str,
 )
-# Of a seed that is drawn, one epoch may predict one class for all.
+# With a random seed, a model of one epoch may predict one class for all texts.
 @pytest.mark.filterwarnings("ignore:In the last epoch")
 def test_an_encoder_that_is_trained_is_not_cached(parameters, small, tmp_path):
     parameters = {**small, **FROZEN, "max_epochs": 1, **parameters}

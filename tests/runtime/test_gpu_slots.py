@@ -1,4 +1,4 @@
-"""Fits take turns on a GPU: no GPU is needed to see it."""
+"""Fits take turns on a GPU. The tests do not need a GPU."""
 
 import multiprocessing
 import os
@@ -22,7 +22,7 @@ def directory(tmp_path, monkeypatch):
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """Return a device that is said to be a GPU, and what is done to it."""
+    """Return a device that poses as a GPU, and the calls to it."""
     done = []
     properties = SimpleNamespace(uuid="GPU-1")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
@@ -38,7 +38,7 @@ def test_no_more_at_once_than_there_are_slots(n):
         with slot("gpu", n):
             inside.append(1)
             most.append(len(inside))
-            barrier.wait(30)  # as many as there are slots are in, or nobody leaves
+            barrier.wait(30)  # all slots must be in use before one is released
             inside.pop()
 
     threads = [threading.Thread(target=fit) for _ in range(4)]
@@ -84,7 +84,7 @@ def test_a_fit_within_a_fit_does_not_wait_for_itself(gpu):
     with gpu_slot(device), slot("another gpu", 1), gpu_slot(device):
         pass
     assert done == ["emptied"] * 2
-    with gpu_slot(device):  # and it was given back
+    with gpu_slot(device):  # the slot was released
         pass
 
 
@@ -95,7 +95,7 @@ def test_siblings_share_the_slots_of_a_gpu(gpu, directory):
     assert file.name == f"{os.getppid()}-GPU-1-0.lock"
 
 
-def test_a_slot_is_given_back_by_a_fit_that_fails(gpu):
+def test_a_failing_fit_releases_its_slot(gpu):
     device, done = gpu
     with pytest.raises(MemoryError), gpu_slot(device):
         raise MemoryError
@@ -122,15 +122,15 @@ def test_a_directory_that_is_open_to_others_is_not_used(directory, monkeypatch):
     elsewhere = directory / "elsewhere"
     elsewhere.mkdir()
     path.symlink_to(elsewhere)
-    with pytest.raises(ValueError, match="open to other users"), slot("gpu", 1):
+    with pytest.raises(ValueError, match="must belong to you"), slot("gpu", 1):
         pytest.fail("it was taken")
     path.unlink()
     path.mkdir()
     path.chmod(0o777)
-    with pytest.raises(ValueError, match="open to other users"), slot("gpu", 1):
+    with pytest.raises(ValueError, match="must belong to you"), slot("gpu", 1):
         pytest.fail("it was taken")
     another = os.getuid() + 1
     (directory / f"sklearn_attnft-{another}").mkdir(mode=0o700)
     monkeypatch.setattr(os, "getuid", lambda: another)
-    with pytest.raises(ValueError, match="open to other users"), slot("gpu", 1):
+    with pytest.raises(ValueError, match="must belong to you"), slot("gpu", 1):
         pytest.fail("it was taken")

@@ -1,6 +1,8 @@
-"""A fit that was killed goes on to the same weights, or says why it does not."""
+"""A killed fit resumes and ends with the same weights, or warns why it does not."""
 
 import contextlib
+import dataclasses
+import errno
 import itertools
 import json
 import math
@@ -28,20 +30,21 @@ from sklearn_attnft import (
     MultiTaskClassifier,
     TransformerFeatureExtractor,
 )
-from sklearn_attnft._training import _loop
-from sklearn_attnft._training._resume import Fingerprint, replaced
+from sklearn_attnft._training import _loop, _resume
+from sklearn_attnft._training._fingerprint import Fingerprint
+from sklearn_attnft._utils._files import replaced
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "good man " * 9, "sad"] * 4
 Y = ["good", "bad"] * 12
 
 
 class Killed(BaseException):
-    """Nothing in the package catches it."""
+    """Stands for a kill: the package does not catch it."""
 
 
 @pytest.fixture
 def kill(monkeypatch):
-    """Return a function that lets so many training steps happen, and no more."""
+    """Return a function that kills fits after a number of training steps."""
     original = _loop._Net.train_step
 
     def after(n_steps):
@@ -84,7 +87,7 @@ PARAMETERS = [
 
 
 @pytest.mark.parametrize("parameters", PARAMETERS)
-@pytest.mark.parametrize("minutes", [0.0, 10.0])  # a state at each step, each epoch
+@pytest.mark.parametrize("minutes", [0.0, 10.0])  # a state per step, a state per epoch
 def test_a_fit_goes_on_where_it_was_killed(parameters, minutes, small, kill, tmp_path):
     clf = AttentionFineTuneClassifier(**{**small, **parameters})
     expected = clf.fit(X, Y)
@@ -92,7 +95,7 @@ def test_a_fit_goes_on_where_it_was_killed(parameters, minutes, small, kill, tmp
     clf = AttentionFineTuneClassifier(**{**small, **parameters, **kept})
     kills = 0
     for n_steps in (0, 1, 2, 5, 1, 4, 3, 7):
-        # Without states between epochs of three steps, it has to get through one.
+        # An epoch has three steps. With a state per epoch, one must be completed.
         kill(n_steps if minutes == 0 else n_steps + 3)
         try:
             clf.fit(X, Y)
@@ -140,7 +143,7 @@ def test_a_finished_fit_is_not_run_again(small, kill, tmp_path):
     expected = clf.fit(X, Y).predict_proba(X)
     kill(0)
     np.testing.assert_array_equal(clf.fit(X, Y).predict_proba(X), expected)
-    # Nothing but the result is kept: it is as large as the weights.
+    # Only the weights are kept.
     (state,) = tmp_path.glob("*/state.pt")
     assert state.stat().st_size < 1.5 * sum(w.nbytes for w in weights(clf).values())
 
@@ -158,11 +161,13 @@ def test_the_candidates_of_a_search_share_the_directory(small, kill, tmp_path):
         search(checkpoint_dir=tmp_path).fit(X, Y)
     kill(math.inf)
     with warnings.catch_warnings():
-        # The fit that was killed differs in one parameter from its neighbour.
-        warnings.filterwarnings("ignore", message="checkpoint has an unfinished fit")
+        # The killed fit differs in one parameter from other candidates.
+        warnings.filterwarnings(
+            "ignore", message="checkpoint_dir has an unfinished fit"
+        )
         found = search(checkpoint_dir=tmp_path).fit(X, Y).cv_results_["mean_test_score"]
     np.testing.assert_array_equal(found, expected)
-    assert len(list(tmp_path.iterdir())) == 4  # both folds hold the same texts
+    assert len(list(tmp_path.iterdir())) == 4  # the texts of both folds are equal
     kill(0)
     search(checkpoint_dir=tmp_path).fit(X, Y)
 
@@ -202,57 +207,82 @@ def test_a_fit_that_nearly_matches_is_named_and_not_continued(small, kill, tmp_p
     with pytest.raises(Killed):
         clf.fit(X, Y)
     (folder,) = tmp_path.iterdir()
-    claim_by_another_process(folder)
     kill(math.inf)
     clf.set_params(dropout=0.25)
-    message = (
-        r"unfinished fit of the same data with dropout=0\.1, which is dropout=0\.25"
-    )
+    message = r"unfinished fit of .* with dropout=0\.1, but now it is dropout=0\.25,"
     with pytest.warns(UserWarning, match=message) as caught:
         clf.fit(X, Y)
     assert str(folder) in str(caught[0].message)
     assert caught[0].filename == __file__
     expected = AttentionFineTuneClassifier(**small, dropout=0.25).fit(X, Y)
     assert_same_fit(clf, expected)
-    # Two parameters, or other data: nothing that one could have meant.
+    # A fit with two other parameters, or of other data, does not warn.
     clf.set_params(dropout=0.3, max_epochs=2).fit(X, Y)
     clf.set_params(dropout=0.1, max_epochs=3).fit(X[:-2], Y[:-2])
 
 
-def claim_by_another_process(folder):
-    """Note that the fit was of a process that is dead, as after a kill."""
-    described = json.loads((folder / "fit.json").read_text())
-    dead = {"process": name_of_dead(described["process"])}
-    (folder / "fit.json").write_text(json.dumps({**described, **dead}))
+# Locks the folder of a fit for as long as it runs.
+HOLD = """
+import sys, time
+from pathlib import Path
+from sklearn_attnft._training._resume import ResumeState
+with ResumeState(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
 
 
-def name_of_dead(name):
-    """Name a process of the same machine as another that is dead."""
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    return f"{dead.pid}@{name.partition('@')[2]}"
+@contextlib.contextmanager
+def fit_running_in(folder):
+    """Let another process hold the lock of a fit; kill it at the end."""
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        yield
+        process.kill()
 
 
-@pytest.mark.parametrize("where", ["here", "another machine"])
-def test_a_running_neighbour_is_no_loss(where, small, kill, tmp_path):
-    clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path)
-    clf.set_params(checkpoint_minutes=0)
+def killed_fit(clf, kill, directory):
+    """Kill a fit in its second epoch; return its folder, with half a state in it."""
+    clf.set_params(checkpoint_dir=directory, checkpoint_minutes=0)
     kill(4)
     with pytest.raises(Killed):
         clf.fit(X, Y)
-    (folder,) = tmp_path.iterdir()
-    described = json.loads((folder / "fit.json").read_text())
-    machine = described["process"].partition("@")[2]
-    name = f"{os.getppid()}@{machine}"
-    if where != "here":
-        name = name_of_dead(described["process"]) + "-2"
-    (folder / "fit.json").write_text(json.dumps({**described, "process": name}))
-    theirs = folder / f"state.pt.{name}.abc.tmp"
-    theirs.write_bytes(b"half")
     kill(math.inf)
-    clf.set_params(dropout=0.25).fit(X, Y)
-    clf.set_params(dropout=0.1).fit(X, Y)
-    assert theirs.exists()
+    (folder,) = directory.iterdir()
+    (folder / "state.pt.abc.tmp").write_bytes(b"half")
+    return folder
+
+
+def test_no_warning_of_a_similar_fit_that_is_running(small, kill, tmp_path):
+    clf = AttentionFineTuneClassifier(**small)
+    with fit_running_in(killed_fit(clf, kill, tmp_path)):
+        clf.set_params(dropout=0.25).fit(X, Y)
+    with pytest.warns(UserWarning, match="unfinished fit"):  # its process was killed
+        clf.set_params(dropout=0.3).fit(X, Y)
+
+
+def test_two_processes_may_run_the_same_fit(small, kill, tmp_path):
+    clf = AttentionFineTuneClassifier(**small)
+    folder = killed_fit(clf, kill, tmp_path)
+    with fit_running_in(folder):
+        (folder / "state.pt.abc.tmp").write_bytes(b"half")
+        clf.fit(X, Y)
+        assert (folder / "state.pt.abc.tmp").exists()
+    assert_same_fit(clf, AttentionFineTuneClassifier(**small).fit(X, Y))
+
+
+def test_a_file_system_without_locks_will_do(small, kill, tmp_path, monkeypatch):
+    clf = AttentionFineTuneClassifier(**small)
+    folder = killed_fit(clf, kill, tmp_path)
+
+    def claim(directory, name, wait):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(_resume, "claim", claim)
+    clf.fit(X, Y)
+    assert (folder / "state.pt.abc.tmp").exists()
+    assert_same_fit(clf, AttentionFineTuneClassifier(**small).fit(X, Y))
 
 
 def test_what_changes_nothing_does_not_matter(small, tmp_path, kill):
@@ -279,13 +309,14 @@ def test_callbacks_are_told_apart_by_their_parameters(small, tmp_path):
     assert epochs == [2, 4]
     clf.set_params(callbacks=[EpochTimer(), LRScheduler(policy=lambda net: None)])
     with pytest.raises(
-        ValueError, match=r"checkpoint cannot tell .* set checkpoint=None"
+        ValueError,
+        match=r"parameter must be .* got <function .* set checkpoint_dir=None",
     ):
         clf.fit(X, Y)
 
 
 class Norms(Callback):
-    """Records what is not plain data."""
+    """Records objects that are not plain data."""
 
     def on_batch_end(self, net, **kwargs):
         net.history.record_batch("norm", np.float64(1.0))
@@ -315,7 +346,7 @@ def test_an_encoder_of_the_same_weights_may_be_another(small, tmp_path):
     config["num_attention_heads"] = 4
     (encoder / "config.json").write_text(json.dumps(config))
     found = clf.fit(X, Y).predict_proba(X)
-    fresh = clf.set_params(checkpoint=None).fit(X, Y).predict_proba(X)
+    fresh = clf.set_params(checkpoint_dir=None).fit(X, Y).predict_proba(X)
     np.testing.assert_array_equal(found, fresh)
 
 
@@ -339,21 +370,17 @@ def test_a_collapse_is_said_of_a_finished_fit_too(small, tmp_path):
 
 
 def test_what_a_killed_writer_left_is_swept(small, kill, tmp_path):
-    clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path)
-    kill(4)
-    with pytest.raises(Killed):
-        clf.fit(X, Y)
-    (folder,) = tmp_path.iterdir()
-    own = json.loads((folder / "fit.json").read_text())["process"]
-    (folder / f"state.pt.{name_of_dead(own)}.abc.tmp").write_bytes(b"half")
-    kill(math.inf)
+    clf = AttentionFineTuneClassifier(**small)
+    folder = killed_fit(clf, kill, tmp_path)
     clf.fit(X, Y)
-    assert {path.name for path in folder.iterdir()} == {"fit.json", "state.pt"}
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"fit.json", "state.pt", "running.lock"}
 
 
 def test_a_folder_of_something_else_is_left_alone(small, tmp_path):
-    almost = '{"parameters": {}, "data": "", "finished": false, "process": 1}'
-    for i, content in enumerate(['{"a": 1}', "[]", "not JSON", almost]):
+    almost = '{"parameters": {}, "data": ""}'
+    other = '{"parameters": 1, "data": "", "finished": false}'
+    for i, content in enumerate(['{"a": 1}', "[]", "not JSON", almost, other]):
         folder = tmp_path / f"mine{i}"
         folder.mkdir()
         (folder / "fit.json").write_text(content)
@@ -366,7 +393,7 @@ def test_a_directory_that_goes_away_ends_nothing(small, tmp_path):
             shutil.rmtree(tmp_path / "c", ignore_errors=True)
 
     monkey = {**small, "checkpoint_dir": tmp_path / "c", "callbacks": [Vandal()]}
-    Vandal.__qualname__ = "Vandal"  # as if it were of a module
+    Vandal.__qualname__ = "Vandal"  # as if it were defined in a module
     clf = AttentionFineTuneClassifier(**monkey)
     with pytest.warns(UserWarning, match="could not be written"):
         clf.fit(X, Y)
@@ -393,7 +420,7 @@ def test_a_state_that_cannot_be_read_is_named(small, tmp_path):
     clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path).fit(X, Y)
     (state,) = tmp_path.glob("*/state.pt")
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"state\.pt cannot be read .* delete it"):
+    with pytest.raises(ValueError, match=r"state\.pt cannot be read .* Delete it"):
         clf.fit(X, Y)
 
 
@@ -416,7 +443,7 @@ def test_a_directory_that_is_none(small, tmp_path):
     path = tmp_path / "file"
     path.write_text("")
     clf = AttentionFineTuneClassifier(**small, checkpoint_dir=path)
-    with pytest.raises(OSError, match=r"checkpoint='.*file' cannot be written to"):
+    with pytest.raises(OSError, match=r"checkpoint_dir='.*file' cannot be written to"):
         clf.fit(X, Y)
 
 
@@ -431,7 +458,7 @@ def test_a_full_disk_ends_nothing(small, tmp_path, monkeypatch):
         clf.fit(X, Y)
     assert_same_fit(clf, AttentionFineTuneClassifier(**small).fit(X, Y))
     (folder,) = tmp_path.iterdir()
-    assert [path.name for path in folder.iterdir()] == ["fit.json"]
+    assert {path.name for path in folder.iterdir()} == {"fit.json", "running.lock"}
 
 
 def test_weights_that_went_wrong_are_not_kept(small, tmp_path):
@@ -479,6 +506,82 @@ def test_fingerprints_are_the_same_for_the_same(one, other, rate, other_rate):
     assert of(one, rate).differences(of(one, other_rate)) == differing
 
 
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    texts: list
+    labels: object
+    name: object = None
+
+
+def data_to_hash():
+    """Return data of all types. Some objects occur more than once in it."""
+    word = "".join(["go", "od"])
+    pair = (word, np.float64(0.5))
+    table = np.arange(12.0).reshape(3, 4)
+    return {
+        "one": Sample([word, "good"], table, name=1),
+        None: [pair, pair, ("good", np.float64(0.5))],
+        2: (table, table.copy(), np.array([word, None], dtype=object)),
+        "four": {"b": {}, "a": np.array(["x", "yz"]), word: np.zeros((2, 0))},
+    }
+
+
+def data_of_other_identity():
+    """Return equal data with another order of dicts and another memory layout."""
+    table = np.arange(12.0).reshape(3, 4)
+    wide = np.repeat(table, 2, axis=1)
+    pairs = [("".join(["goo", "d"]), np.float64(0.5)) for _ in range(3)]
+    return {
+        2: (np.asfortranarray(table), wide[:, ::2], np.array(["good", None])),
+        "four": {"good": np.zeros((2, 0)), "a": np.array(["x", "yz"]), "b": {}},
+        "one": Sample(["good"] * 2, wide[:, 1::2], name=1),
+        None: pairs,
+    }
+
+
+def fingerprint_of(data):
+    fingerprint = Fingerprint.of({}, seed=0, encoder=data, data=data)
+    return f"{fingerprint.name} {fingerprint.data}"
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "2"])
+def test_another_process_has_the_same_fingerprint(seed):
+    expected = fingerprint_of(data_to_hash())
+    assert fingerprint_of(data_of_other_identity()) == expected
+    code = "import test_resume as t; print(t.fingerprint_of(t.data_to_hash()))"
+    environment = {**os.environ, "PYTHONHASHSEED": seed}
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    found = subprocess.check_output([sys.executable, "-c", code], env=environment)
+    assert found.decode().strip() == expected
+
+
+DIFFERENT = [
+    ["ab", "c"],
+    ["a", "bc"],
+    [["ab"], "c"],
+    ["ab", ["c"]],
+    [1, "c"],
+    ["1", "c"],
+    ["int 1", "c"],
+    [1.0, "c"],
+    [np.ones(4), "c"],
+    [np.ones(4, dtype=np.float32), "c"],
+    [np.ones((2, 2)), "c"],
+    [np.array([1, 1, 1, -0.0]), "c"],
+    [np.array([1, 1, 1, 0.0]), "c"],
+    [None, "c"],
+    ["None", "c"],
+    ["\ud800", "c"],
+    ["\ufffd", "c"],
+    [Sample(["a"], None), "c"],
+    [Sample(["a"], "c"), None],
+]
+
+
+def test_other_data_has_another_fingerprint():
+    assert len({fingerprint_of(data) for data in DIFFERENT}) == len(DIFFERENT)
+
+
 PARAMETERS_OF_A_LONG_FIT = {
     "max_length": 32,
     "max_epochs": 6,
@@ -501,7 +604,7 @@ np.savez(sys.argv[3], **weights(clf.set_params(checkpoint_dir=sys.argv[2]).fit(X
 
 @contextlib.contextmanager
 def fit_in_a_process(encoder, directory, output):
-    """Start a fit in a process of its own, and wait until it begins."""
+    """Start a fit in another process, and wait until it begins."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     command = [sys.executable, "-c", SCRIPT, encoder, str(directory), str(output)]

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The fingerprint of a fit: what tells it from other fits in `checkpoint_dir`."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+
+import joblib
+import numpy as np
+
+from .._version import __version__
+
+# Parameters that do not change the fitted model.
+_IRRELEVANT = {
+    "cache_size",
+    "checkpoint_dir",
+    "checkpoint_minutes",
+    "device",
+    "encoder",  # the fingerprint has its content instead
+    "pickle_weights",
+    "random_state",  # the fingerprint has the seed instead
+    "verbose",
+}
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Identity of a fit: its parameters and its data.
+
+    Attributes
+    ----------
+    parameters : dict of str
+        Values as text, by name.
+    data : str
+        Hash of the training and validation data.
+    """
+
+    parameters: dict
+    data: str
+
+    @classmethod
+    def of(cls, params, *, seed, encoder, data):
+        """Compute the fingerprint of a fit.
+
+        Parameters
+        ----------
+        params : dict
+            The estimator's parameters.
+        seed : int or None
+            If None, `random_state` is None.
+        encoder, data : object
+            The pretrained encoder and the data: dataclasses, tuples, dicts, arrays and
+            plain values.
+        """
+        names = [name for name in params if name not in _IRRELEVANT]
+        parameters = {
+            **{name: as_text(params[name]) for name in names},
+            # The path is irrelevant, but cached hidden states were computed in other
+            # batches and differ by rounding.
+            "cache": as_text(params.get("cache") is not None),
+            "encoder": _hash(encoder),
+            "random_state": str(seed),
+            "version": __version__,
+        }
+        return cls(parameters, _hash(data))
+
+    @property
+    def name(self):
+        """Name of the fit's folder."""
+        text = json.dumps([self.parameters, self.data], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    @property
+    def seed(self):
+        """Seed for a fit whose `random_state` is None."""
+        return int(self.name[:8], 16)
+
+    def differences(self, other):
+        """Return the sorted names of the parameters that differ."""
+        names = self.parameters.keys() | other.parameters.keys()
+        mine, theirs = self.parameters.get, other.parameters.get
+        return sorted(name for name in names if mine(name) != theirs(name))
+
+
+def as_text(value):
+    """Return a parameter's value as text; equal values of two types give one text."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, dict):
+        items = sorted((as_text(k), as_text(v)) for k, v in value.items())
+        return "{" + ", ".join(f"{k}: {v}" for k, v in items) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(as_text, value)) + "]"
+    if value is None or isinstance(value, (bool, int, float, str, os.PathLike)):
+        return repr(value)
+    if callable(value):
+        name = f"{value.__module__}.{getattr(value, '__qualname__', '<')}"
+        if "<" not in name:  # a lambda or a nested function has one
+            return name
+    if hasattr(value, "get_params") and not isinstance(value, type):
+        return as_text(type(value)) + as_text(value.get_params(deep=False))
+    raise ValueError(
+        "With checkpoint_dir, each parameter must be a plain value, a class or "
+        f"function of a module, or an object with get_params, got {value!r:.80}. Pass "
+        "such a value, or set checkpoint_dir=None."
+    )
+
+
+def _hash(value):
+    return joblib.hash(_normalize(value), hash_name="sha1")
+
+
+def _normalize(value):
+    """Copy data so that joblib.hash depends on nothing but its values.
+
+    On its own, joblib.hash also depends on the strides of an array, and on whether two
+    equal tuples, lists or scalars are the same object.
+    """
+    if dataclasses.is_dataclass(value):
+        fields = dataclasses.fields(value)
+        value = {field.name: getattr(value, field.name) for field in fields}
+    if isinstance(value, dict):
+        return {key: _normalize(part) for key, part in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return np.ascontiguousarray(value)
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_normalize(part) for part in value]
+    return value if isinstance(value, str) else (type(value).__name__, repr(value))
