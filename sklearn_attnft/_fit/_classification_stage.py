@@ -15,21 +15,20 @@ from .._training import TrainingConfig, train
 from .._utils._warnings import warn
 from ._frozen_states import with_frozen_states
 from ._joint import JointDataset, JointLoss, JointModel
+from ._stage import Stage
 from ._trainable import freeze
 
 
 @dataclass(frozen=True)
-class ClassificationStage:
+class ClassificationStage(Stage):
     """Train the classifier; with ``lm_weight``, jointly with the language model.
 
     Attributes
     ----------
-    config : TrainingConfig
     fit : PreparedFit
     """
 
     name = "classifier"
-    config: TrainingConfig
     fit: object
 
     @staticmethod
@@ -44,14 +43,9 @@ class ClassificationStage:
         return plan.batch_size * (2 if plan.lm_weight > 0 else 1)
 
     @property
-    def n_epochs(self):
-        """Largest number of epochs."""
-        return self.config.max_epochs
-
-    @property
     def n_texts(self):
-        """Number of texts of an epoch."""
-        n_texts = len(self.fit.labeled)
+        """Number of texts of an epoch; in joint training with unlabeled texts."""
+        n_texts = len(self.training)
         if self.fit.plan.lm_weight > 0:
             n_in_steps = self.config.batch_size * math.ceil(
                 n_texts / self.config.batch_size
@@ -69,11 +63,11 @@ class ClassificationStage:
             module, criterion, training = self._joint(model, state, classification)
         else:
             module = self._with_known_states(model, context)
-            criterion, training = classification, fit.labeled
+            criterion, training = classification, self.training
         context.progress.set_snapshot(_Snapshot(self, model, state))
         rows = train(module, criterion, training, fit.validation, self.config, context)
         self._warn_collapse(classification.collapsed())
-        return dataclasses.replace(state.with_rows(self.name, rows), module=model)
+        return dataclasses.replace(self.after(state, rows), module=model)
 
     def _joint(self, model, state, classification):
         """Return module, criterion and data for joint training."""
@@ -127,7 +121,7 @@ class _Snapshot:
 
     def fitted_model(self, rows):
         """Return the FittedModel that fit would return after these rows."""
-        state = self.state.with_rows(self.stage.name, rows)
+        state = self.stage.after(self.state, rows)
         # A copy, since the original goes on training.
         module = copy.deepcopy(self.model).eval()
         return self.stage.fit.fitted(module, state.history)

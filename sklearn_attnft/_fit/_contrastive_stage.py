@@ -11,7 +11,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from .._data._datasets import LabeledDataset
-from .._training import TrainingConfig, train
+from .._training import train
+from ._stage import Stage
 from ._trainable import freeze_embeddings
 
 # Texts of a class come in groups of this size, so that a batch has pairs of a class
@@ -22,7 +23,7 @@ BATCH_SIZE = 64  # all pairs of a batch are compared
 
 
 @dataclass(frozen=True)
-class ContrastiveStage:
+class ContrastiveStage(Stage):
     """Train the encoder so that texts of a class become similar.
 
     A text is represented by the mean of its last hidden states, for which sentence
@@ -30,8 +31,6 @@ class ContrastiveStage:
     """
 
     name = "contrastive"
-    config: TrainingConfig
-    training: LabeledDataset
 
     @staticmethod
     def epochs(plan):
@@ -56,16 +55,6 @@ class ContrastiveStage:
         )
         return cls(config, ContrastiveDataset(**vars(fit.labeled)))
 
-    @property
-    def n_epochs(self):
-        """Number of epochs."""
-        return self.config.max_epochs
-
-    @property
-    def n_texts(self):
-        """Number of texts of an epoch."""
-        return len(self.training)
-
     def run(self, state, context):
         """Train the encoder in place."""
         freeze_embeddings(state.encoder)
@@ -73,7 +62,7 @@ class ContrastiveStage:
         # Pairs are made of the whole batch, so it is not split into micro-batches.
         config = dataclasses.replace(self.config, micro_batch_size=None)
         rows = train(model, PairLoss(), self.training, None, config, context)
-        return state.with_rows(self.name, rows)
+        return self.after(state, rows)
 
 
 class SentenceModel(nn.Module):

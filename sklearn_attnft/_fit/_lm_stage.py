@@ -15,6 +15,7 @@ from .._data._masking import MaskedDataset
 from .._model._masked_lm import MaskedCrossEntropy, MaskedLanguageModel, new_head
 from .._runtime._encoder_cache import open_cache
 from .._training import TrainingConfig, random_state, set_random_state, train
+from ._stage import Stage
 from ._trainable import freeze_embeddings
 
 BATCH_SIZE = 32  # windows
@@ -22,7 +23,7 @@ HEAD_LEARNING_RATE = 1e-3
 
 
 @dataclass(frozen=True)
-class LMHeadStage:
+class LMHeadStage(Stage):
     """Train a new LM head for one epoch, before the encoder is trained.
 
     Encoders that were stored without an LM head need it.
@@ -30,9 +31,7 @@ class LMHeadStage:
 
     name = "language model head"
     n_epochs = 1
-    config: TrainingConfig
     model: MaskedLanguageModel
-    training: MaskedDataset
 
     @staticmethod
     def epochs(plan):
@@ -43,11 +42,6 @@ class LMHeadStage:
     def largest_step(plan):
         """Return the number of windows in a step."""
         return BATCH_SIZE
-
-    @property
-    def n_texts(self):
-        """Number of windows of an epoch."""
-        return len(self.training)
 
     def run(self, state, context):
         """Train the head in place."""
@@ -66,13 +60,11 @@ class LMHeadStage:
 
 
 @dataclass(frozen=True)
-class LMStage:
+class LMStage(Stage):
     """Fine-tune the encoder as a masked language model on the task's texts."""
 
     name = "language model"
-    config: TrainingConfig
     model: MaskedLanguageModel
-    training: MaskedDataset
     held_out: MaskedDataset | None
 
     @staticmethod
@@ -85,16 +77,6 @@ class LMStage:
         """Return the number of windows in a step."""
         return BATCH_SIZE
 
-    @property
-    def n_epochs(self):
-        """Number of epochs."""
-        return self.config.max_epochs
-
-    @property
-    def n_texts(self):
-        """Number of windows of an epoch."""
-        return len(self.training)
-
     def run(self, state, context):
         """Train encoder and head in place."""
         rows = train(
@@ -106,10 +88,6 @@ class LMStage:
             context,
         )
         return self.after(state, rows)
-
-    def after(self, state, rows):
-        """Return the state with the rows of this stage in its history."""
-        return state.with_rows(self.name, rows)
 
 
 def make_lm_stages(fit, encoder, head, context):
@@ -135,9 +113,9 @@ def make_lm_stages(fit, encoder, head, context):
     config = _config(fit.plan)
     stages = []
     if head is None:
-        stages.append(LMHeadStage(config, model, training))
+        stages.append(LMHeadStage(config, training, model))
     if fit.plan.lm_epochs:
-        stages.append(LMStage(config, model, training, held_out))
+        stages.append(LMStage(config, training, model, held_out))
     if stages and _is_cached(fit.plan, context):
         cache = _open_cache(fit, encoder, head, context)
         stages = [CachedStages(stages, model, cache, _content(fit.texts, fit.seed))]

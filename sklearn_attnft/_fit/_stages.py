@@ -6,43 +6,13 @@ bar, callbacks, resume state, estimates, micro-batches and the history read the 
 that are made here.
 """
 
-from typing import Protocol
-
 from .._training import RunContext
 from ._classification_stage import ClassificationStage, make_config
 from ._contrastive_stage import ContrastiveStage
 from ._lm_stage import CachedStages, LMHeadStage, LMStage, make_lm_stages
-from ._plan import FitPlan, FitState
+from ._plan import FitState
 from ._prepare import PreparedFit
 from ._trainable import check_trainable
-
-
-class Stage(Protocol):
-    """One run of the training loop.
-
-    Attributes
-    ----------
-    name : str
-        As the history and the progress bar show it.
-    n_epochs, n_texts : int
-        Largest number of epochs, and number of texts or windows of an epoch.
-    """
-
-    name: str
-    n_epochs: int
-    n_texts: int
-
-    @staticmethod
-    def epochs(plan: FitPlan) -> int:
-        """Return the largest number of epochs for a plan; 0 if it has no such stage."""
-
-    @staticmethod
-    def largest_step(plan: FitPlan) -> int:
-        """Return the largest number of texts or windows in a step."""
-
-    def run(self, state: FitState, context: RunContext) -> FitState:
-        """Train; return the state for the next stage."""
-
 
 STAGES = (LMHeadStage, LMStage, ContrastiveStage, ClassificationStage)
 
@@ -86,5 +56,5 @@ def make_stages(fit: PreparedFit, context: RunContext):
         config = make_config(plan, fit.data.tasks.monitor)
         if plan.contrastive_epochs:
             stages.append(ContrastiveStage.make(fit, config))
-        stages.append(ClassificationStage(config, fit))
+        stages.append(ClassificationStage(config, fit.labeled, fit))
     return state, stages
