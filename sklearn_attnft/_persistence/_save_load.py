@@ -147,7 +147,7 @@ def _card(estimator, versions):
     return model_card(
         name=type(estimator).__name__,
         encoder=encoder,
-        licence=_hf.encoder_license(encoder),
+        license=_hf.encoder_license(encoder),
         label_sets=label_sets,
         n_samples=estimator.n_samples_fit_,
         history=estimator.history_,

@@ -267,27 +267,45 @@ def test_nothing_else_is_written(clf, saved):
 
 def test_the_card(clf, saved, small, tmp_path):
     card = (saved / CARD).read_text()
-    assert card.startswith('---\nlibrary_name: "sklearn_attnft"\n')
+    assert card.startswith("---\nlibrary_name: sklearn_attnft\n")
     assert tiny.ENCODER not in card
     assert "- Labels: 2 (`bad`, `good`)\n- Training texts: 18\n- Epochs: 1\n" in card
-    assert "name no licence" in card
+    assert "name no license" in card
     (saved / CARD).write_text("edited")  # is for people
     AttentionFineTuneClassifier.load(saved)
     encoder = Path(tiny.save_tiny_encoder(str(tmp_path / "encoder")))
-    (encoder / CARD).write_text("---\nlanguage: en\nlicense: mit\n---\nlicense: no\n")
+    front = "language: en\nlicense: 'mit'  # quoted\ntags:\n- license: no"
+    (encoder / CARD).write_text(f"---\n{front}\n---\nlicense: no\n")
     small |= {"encoder": str(encoder)}
     clf = AttentionFineTuneClassifier(**small).fit(X, Y, X_val=X, y_val=Y)
     card = (clf.save(tmp_path / "another") / CARD).read_text()
-    assert '\nlicense: "mit"\n' in card
-    assert "under mit" in card
+    assert "\nlicense: mit\n" in card
+    assert "as its files name it: mit." in card
     assert "valid_accuracy" in card
+
+
+@pytest.mark.parametrize(
+    "readme",
+    [
+        "",
+        "---\nlicense: mit",
+        "---\n[\n---\n",
+        "---\n- mit\n---\n",
+        "---\nlicense: []\n---\n",
+    ],
+)
+def test_a_readme_without_a_license(readme, tmp_path):
+    assert _hf.encoder_license(tmp_path) is None
+    (tmp_path / CARD).write_text(readme)
+    assert _hf.encoder_license(tmp_path) is None
+    assert _hf.encoder_license("someone/nothing") is None
 
 
 def test_the_card_of_the_default_encoder_names_it(tmp_path):
     extractor = TransformerFeatureExtractor().fit(X)
     card = (extractor.save(tmp_path / "model") / CARD).read_text()
-    assert 'base_model: "sentence-transformers/all-MiniLM-L6-v2"\n' in card
-    assert 'license: "apache-2.0"\n' in card
+    assert "base_model: sentence-transformers/all-MiniLM-L6-v2\n" in card
+    assert "license: apache-2.0\n" in card
 
 
 # Whole or not at all
