@@ -80,7 +80,7 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
             "_spec": spec,
             "_tokenizer": tokenizer,
             # As they were at this fit, whatever set_params makes of them.
-            "_base_model": _hf.remember(self._template.encoder),
+            "_base_model": _hf.as_absolute(self._template.encoder),
         }
 
     def _check_consistent(self):

@@ -49,7 +49,7 @@ class PretrainedEncoder:
     def digest(self, encoder):
         """Return the digest of `encoder`, which is as it was loaded."""
         compute = functools.partial(_hf.encoder_digest, encoder, self.tokenizer)
-        return _hf.once(self.identity, "digest", compute)
+        return _hf.once_per_process(self.identity, "digest", compute)
 
     def identify(self, params, data):
         """Return the seed of a fit to `data`, and its Fingerprint if one is needed."""

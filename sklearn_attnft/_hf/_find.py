@@ -45,7 +45,7 @@ def find_encoder(encoder):
     return name
 
 
-def remember(encoder):
+def as_absolute(encoder):
     """Return `encoder` as it can be found again from another working directory."""
     name = os.fspath(encoder)
     return os.path.abspath(name) if Path(name).is_dir() else name
@@ -107,11 +107,11 @@ def not_found(encoder, source):
     return (
         f"encoder={str(encoder)!r} was not found: it is no directory here (looked for "
         f"{Path(source).absolute()}), it is not in the local hub cache, and the hub "
-        f"did not give it (offline, or no such model). Bring it with: {cure(encoder)}"
+        f"did not give it (offline, or no such model). Bring it with: {install_hint(encoder)}"
     )
 
 
-def cure(encoder):
+def install_hint(encoder):
     """Say what brings an encoder."""
     if os.path.isabs(encoder):
         return f"copy its files to {encoder}"
