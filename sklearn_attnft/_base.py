@@ -92,7 +92,7 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
             "_spec": model.spec,
             "_tokenizer": model.tokenizer,
             # As it was in this fit, whatever set_params changes later.
-            "_base_model": _hf.remember(self._template.encoder),
+            "_base_model": _hf.as_absolute(self._template.encoder),
         }
 
     def _check_consistent(self):

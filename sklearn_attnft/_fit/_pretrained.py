@@ -62,7 +62,7 @@ class PretrainedEncoder:
     def digest(self, encoder):
         """Return the digest of `encoder`, whose weights are as they were loaded."""
         compute = functools.partial(_hf.encoder_digest, encoder, self.tokenizer)
-        return _hf.once(self.identity, "digest", compute)
+        return _hf.once_per_process(self.identity, "digest", compute)
 
     def fingerprint(self, parameters, seed, data):
         """Return the Fingerprint of a fit.

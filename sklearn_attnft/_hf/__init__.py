@@ -7,8 +7,14 @@ and grid-searching over parameters never pay for it.
 
 from ._blocks import encoder_blocks, shares_blocks
 from ._digest import encoder_architecture, encoder_digest, same_bits
-from ._find import DEFAULT_ENCODER, cure, encoder_license, find_encoder, remember
-from ._identity import encoder_identity, once
+from ._find import (
+    DEFAULT_ENCODER,
+    as_absolute,
+    encoder_license,
+    find_encoder,
+    install_hint,
+)
+from ._identity import encoder_identity, once_per_process
 from ._model import load_config, load_encoder, load_language_model
 from ._partial import cut_encoder
 from ._rebuild import encoder_config, encoder_skeleton
@@ -17,8 +23,8 @@ from ._tokenizer import TextTokenizer, count_positions, load_tokenizer
 __all__ = [
     "DEFAULT_ENCODER",
     "TextTokenizer",
+    "as_absolute",
     "count_positions",
-    "cure",
     "cut_encoder",
     "encoder_architecture",
     "encoder_blocks",
@@ -28,12 +34,12 @@ __all__ = [
     "encoder_license",
     "encoder_skeleton",
     "find_encoder",
+    "install_hint",
     "load_config",
     "load_encoder",
     "load_language_model",
     "load_tokenizer",
-    "once",
-    "remember",
+    "once_per_process",
     "same_bits",
     "shares_blocks",
 ]

@@ -45,32 +45,29 @@ def find_encoder(encoder):
     return name
 
 
-def remember(encoder):
+def as_absolute(encoder):
     """Return `encoder` as it can be found again from another working directory."""
     name = os.fspath(encoder)
     return os.path.abspath(name) if Path(name).is_dir() else name
 
 
 def encoder_license(encoder):
-    """Return the licence that the README.md of an encoder names, or None.
+    """Return the license in the README.md of an encoder, or None.
 
-    Nothing is downloaded: the file has to be in its directory or the hub's cache.
+    The file is read from the encoder's directory or from the hub's cache. Nothing is
+    downloaded.
     """
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub import metadata_load, try_to_load_from_cache
 
     try:
-        readme = Path(find_encoder(encoder), "README.md")
-        if not readme.parent.is_dir():
-            cached = try_to_load_from_cache(readme.parent.as_posix(), readme.name)
-            readme = Path(cached if isinstance(cached, str) else readme)
-    except ValueError:  # it was a directory, or is no name
+        source = find_encoder(encoder)
+        readme = Path(source, "README.md")
+        if not os.path.isdir(source):
+            readme = try_to_load_from_cache(source, "README.md")
+        license = (metadata_load(readme) or {}).get("license")
+    except Exception:  # no such file, or any error of the YAML in somebody's README.md
         return None
-    if not readme.is_file():
-        return None
-    text = readme.read_text(encoding="utf-8", errors="replace")
-    front = re.match(r"---\n.*?\n---", text, flags=re.DOTALL)
-    found = re.search(r"(?m)^license: *([\w.-]+) *$", front[0] if front else "")
-    return found[1] if found else None
+    return license if isinstance(license, str) else None
 
 
 def _packaged_directory():
@@ -110,11 +107,11 @@ def not_found(encoder, source):
     return (
         f"encoder={str(encoder)!r} was not found: it is no directory here (looked for "
         f"{Path(source).absolute()}), it is not in the local hub cache, and the hub "
-        f"did not give it (offline, or no such model). Bring it with: {cure(encoder)}"
+        f"did not give it (offline, or no such model). Bring it with: {install_hint(encoder)}"
     )
 
 
-def cure(encoder):
+def install_hint(encoder):
     """Say what brings an encoder."""
     if os.path.isabs(encoder):
         return f"copy its files to {encoder}"

@@ -40,7 +40,7 @@ def encoder_identity(encoder):
     )
 
 
-def once(identity, what, compute):
+def once_per_process(identity, what, compute):
     """Return what `compute` does, or did for the same files and the same `what`.
 
     Parameters

@@ -10,7 +10,7 @@ import torch
 
 from .._utils._process import translate_errors
 from ._find import find_encoder, refuse_own_code
-from ._identity import encoder_identity, once
+from ._identity import encoder_identity, once_per_process
 from ._quiet import quiet
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -172,7 +172,7 @@ def load_tokenizer(encoder, config, *, max_length, long_texts):
 
     Nothing in it is ever changed, so that fits in one process share it.
     """
-    return once(
+    return once_per_process(
         encoder_identity(encoder),
         ("tokenizer", max_length, long_texts),
         functools.partial(_read_tokenizer, encoder, config, max_length, long_texts),

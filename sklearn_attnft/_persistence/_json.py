@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Python and numpy values in JSON, exactly: what is decoded has the types of before.
+"""Python values and numpy arrays as JSON, and back.
 
-What JSON has is itself. Anything else is an object with the key "!", which says what it
-is; a dict that has this key, or keys that are not str, is written as pairs. An array of
-str comes back as wide as its longest: more width would be memory that is not written.
+Values that JSON has stay as they are. Any other value becomes an object with the key
+"!", which names its type. A dict with that key, or with keys that are not str, becomes
+a list of pairs.
 """
 
-import json
 import math
 import os
 import re
@@ -15,17 +14,19 @@ from pathlib import Path
 import numpy as np
 
 TAG = "!"
-MOST_BYTES = 2**30  # of all arrays that are decoded with one Room
+MAX_BYTES = 2**30  # of all arrays that are decoded with one ArrayBudget
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|U\d{1,9}|O)")
 
 
 def encode(value):
-    """Turn a value into what ``json.dumps`` takes.
+    """Return a value as ``json.dumps`` takes it.
+
+    A numpy scalar becomes a plain number or str.
 
     Raises
     ------
     TypeError
-        If it could not be had back as it is.
+        If :func:`decode` could not return the value.
     """
     kind = type(value)
     if value is None or kind in (bool, int, str):
@@ -36,113 +37,96 @@ def encode(value):
         return [encode(each) for each in value]
     if kind is tuple:
         return _tagged("tuple", [encode(each) for each in value])
-    if kind in (set, frozenset):
-        return _tagged(kind.__name__, sorted(map(encode, value), key=json.dumps))
     if kind is dict:
         if all(type(key) is str for key in value) and TAG not in value:
             return {key: encode(each) for key, each in value.items()}
         pairs = [[encode(key), encode(each)] for key, each in value.items()]
         return _tagged("dict", pairs)
-    if kind is np.ndarray or isinstance(value, np.generic):
-        return _encode_numpy(value)
+    if kind is np.ndarray:
+        return _encode_array(value)
+    if isinstance(value, np.generic) and _DTYPE.fullmatch(value.dtype.str):
+        return encode(value.item())
     if isinstance(value, os.PathLike) and isinstance(os.fspath(value), str):
         return _tagged("path", os.fspath(value))
     raise TypeError(f"{value!r:.80} (a {kind.__name__}) cannot be written as JSON")
 
 
-def _tagged(kind, of, **more):
-    return {TAG: kind, **more, "of": of}
+def _tagged(kind, content, **more):
+    return {TAG: kind, **more, "of": content}
 
 
-def _encode_numpy(value):
-    """Encode an array or a scalar, which is an array without dimensions."""
-    array = np.asarray(value)
-    if array.dtype.kind == "U":
+def _encode_array(array):
+    if array.dtype.kind == "U":  # no wider than its longest str
         array = array.astype(f"{array.dtype.str[0]}U{_width(array.reshape(-1))}")
     if not _DTYPE.fullmatch(array.dtype.str):
         raise TypeError(f"numbers of type {array.dtype} cannot be written as JSON")
     cells = [encode(cell) for cell in array.reshape(-1).tolist()]
-    if isinstance(value, np.generic):
-        return _tagged("scalar", cells[0], dtype=array.dtype.str)
     return _tagged("array", cells, dtype=array.dtype.str, shape=list(array.shape))
 
 
-class Room:
-    """Memory that arrays may still take: a few bytes can ask for much of it."""
+class ArrayBudget:
+    """Memory that decoded arrays may still take. A short file can ask for much."""
 
     def __init__(self):
-        self.left = MOST_BYTES
+        self.left = MAX_BYTES
 
-    def take(self, n_bytes):
-        """Take memory; refuse what is too much."""
+    def spend(self, n_bytes):
+        """Subtract the memory of an array; raise ValueError if too little is left."""
         self.left -= n_bytes
         if self.left < 0:
-            raise ValueError(f"arrays of more than {MOST_BYTES} bytes are too large")
+            raise ValueError(f"arrays of more than {MAX_BYTES} bytes are too large")
 
 
-def decode(value, room=None):
-    """Turn back what :func:`encode` made.
+def decode(value, budget=None):
+    """Return the value that :func:`encode` was given.
 
     Parameters
     ----------
     value : object
-        As ``json.loads`` gives it.
-    room : Room or None
-        For all values of one file; None: the value is alone.
+        Value as ``json.loads`` returns it.
+    budget : ArrayBudget or None
+        Memory that all values of a file share. If None, the value has its own.
 
     Raises
     ------
     ValueError, TypeError, KeyError
-        If it made no such thing.
+        If :func:`encode` cannot have returned it.
     """
-    room = Room() if room is None else room
+    budget = ArrayBudget() if budget is None else budget
     if isinstance(value, list):
-        return [decode(each, room) for each in value]
+        return [decode(each, budget) for each in value]
     if not isinstance(value, dict):
         return value
     if TAG not in value:
-        return {key: decode(each, room) for key, each in value.items()}
-    kind = value[TAG]
-    if kind not in _DECODERS:
-        raise ValueError(f"{kind!r:.80} is no kind of value")
-    return _DECODERS[kind](value, room)
+        return {key: decode(each, budget) for key, each in value.items()}
+    kind, content = value[TAG], value["of"]
+    if kind == "float":
+        return float(content)
+    if kind == "tuple":
+        return tuple(decode(each, budget) for each in content)
+    if kind == "dict":
+        return {decode(key, budget): decode(each, budget) for key, each in content}
+    if kind == "path":
+        return Path(content)
+    if kind == "array":
+        cells = [decode(cell, budget) for cell in content]
+        return _decode_array(cells, value["dtype"], value["shape"], budget)
+    raise ValueError(f"{kind!r:.80} is not a type of value")
 
 
-def _cells(value, room):
-    return [decode(each, room) for each in value["of"]]
-
-
-def _pairs(value, room):
-    return {decode(key, room): decode(each, room) for key, each in value["of"]}
-
-
-def _decode_array(value, room):
-    of = value["of"] if value[TAG] == "array" else [value["of"]]
-    if not _DTYPE.fullmatch(value["dtype"]):
-        raise ValueError(f"{value['dtype']!r:.80} is no type of labels or numbers")
-    dtype = np.dtype(value["dtype"])
-    cells = [decode(cell, room) for cell in of]
+def _decode_array(cells, dtype, shape, budget):
+    if not _DTYPE.fullmatch(dtype):
+        raise ValueError(f"{dtype!r:.80} is not a type of labels or numbers")
+    dtype = np.dtype(dtype)
     if dtype.kind == "U" and dtype.itemsize > 4 * _width(cells):
         raise ValueError(f"cells of type {dtype} are wider than the longest of them")
-    room.take(dtype.itemsize * len(cells))
+    budget.spend(dtype.itemsize * len(cells))
     array = np.empty(len(cells), dtype=dtype)
     for i, cell in enumerate(cells):
         array[i] = cell
-    return array.reshape(value["shape"]) if value[TAG] == "array" else array[0]
+    return array.reshape(shape)
 
 
 def _width(cells):
-    """Return the characters of the longest str; numpy has none of less than one."""
+    """Return the length of the longest str, but at least 1, as numpy has it."""
     return max(map(len, cells), default=1) or 1
-
-
-_DECODERS = {
-    "float": lambda value, room: float(value["of"]),
-    "tuple": lambda value, room: tuple(_cells(value, room)),
-    "set": lambda value, room: set(_cells(value, room)),
-    "frozenset": lambda value, room: frozenset(_cells(value, room)),
-    "dict": _pairs,
-    "path": lambda value, room: Path(value["of"]),
-    "array": _decode_array,
-    "scalar": _decode_array,
-}

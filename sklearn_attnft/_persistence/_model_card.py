@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The model card: a README.md that people and the hub read."""
+"""The model card: the README.md of a saved directory."""
 
-import json
 import os
 import re
 
-MOST_LABELS = 50  # that are listed
+MAX_LABELS = 50  # listed by name
 TEMPLATE = """\
 ---
 {front}
@@ -23,72 +22,78 @@ from sklearn_attnft import {name}
 model = {name}.load(directory)
 ```
 
-No code in this directory is run, and there is no pickle in it. The encoder alone is
-opened by `transformers.AutoModel` and `AutoTokenizer`.
+The directory contains no pickle, and loading it runs no code from it.
+`transformers.AutoModel` and `AutoTokenizer` open the encoder alone.
 
 ## Versions
 
 {versions}
 
-## Licence
+## License
 
-{licence}
+{license}
 """
 
 
-def model_card(*, name, encoder, licence, label_sets, n_samples, history, versions):
-    """Write a model card in Markdown, with front matter in YAML.
+def model_card(*, name, encoder, license, label_sets, n_samples, history, versions):
+    """Return a model card: Markdown with YAML front matter.
 
     Parameters
     ----------
     name : str
-        Of the estimator's class.
+        Name of the estimator's class.
     encoder : str
-        Name on the hub, or a directory, of which the card does not tell the path.
-    licence : str or None
-        Of the encoder, as its makers name it.
+        Hub name or directory of the pretrained encoder. The path of a directory is
+        not written.
+    license : str or None
+        License of the pretrained encoder. If None, the card says that it is unknown.
     label_sets : dict
-        From name, None if there is but one, to list of labels; empty: features only.
+        Labels by task. The key is None if there is only one task. If empty, the
+        estimator is a feature extractor.
     n_samples : int
+        Number of training texts.
     history : list of dict
+        Scores of each epoch.
     versions : dict
+        Version of each package.
 
     Returns
     -------
     str
     """
+    from huggingface_hub import ModelCardData
+
     is_local = os.path.isabs(encoder)
     shown = _code(os.path.basename(encoder) if is_local else encoder)
-    task = "text-classification" if label_sets else "feature-extraction"
-    front = {
-        "library_name": "sklearn_attnft",
-        "base_model": None if is_local else encoder,
-        "license": licence,
-        "pipeline_tag": task,
-        "tags": ["sklearn_attnft", "scikit-learn", "transformers", task],
-    }
+    pipeline = "text-classification" if label_sets else "feature-extraction"
+    front = ModelCardData(
+        library_name="sklearn_attnft",
+        base_model=None if is_local else encoder,
+        license=license,
+        pipeline_tag=pipeline,
+        tags=["sklearn_attnft", "scikit-learn", "transformers", pipeline],
+    )
     facts = [f"Encoder: {shown}" + (", a local directory" if is_local else "")]
-    for of, labels in label_sets.items():
-        title = "Labels" if of is None else f"Labels of {_code(of)}"
+    for task, labels in label_sets.items():
+        title = "Labels" if task is None else f"Labels of {_code(task)}"
         facts.append(f"{title}: {len(labels)} ({_listed(labels)})")
     facts += [f"Training texts: {n_samples}", f"Epochs: {len(history)}"]
     return TEMPLATE.format(
-        # JSON is YAML.
-        front="\n".join(f"{k}: {json.dumps(v)}" for k, v in front.items() if v),
+        front=front.to_yaml(),
         name=name,
         encoder=shown,
         facts="\n".join(f"- {fact}" for fact in facts),
         table=_table(history),
         versions=", ".join(f"{package} {v}" for package, v in versions.items()),
-        licence=f"The encoder is under {licence}, as its makers say."
-        if licence
-        else "The encoder's own files name no licence that could be read: look it up.",
+        license=f"The license of the encoder, as its files name it: {_line(license)}."
+        if license
+        else "The files of the encoder name no license: look it up.",
     )
 
 
 def _line(text):
-    """Return any text as one line, without what would end a cell or code."""
-    # Half a surrogate pair is no character: JSON can hold it, a file cannot.
+    """Return text on one line, without the characters that end a cell or code."""
+    # UTF-8 cannot encode a lone surrogate, JSON can.
     text = re.sub("[\ud800-\udfff]", "\ufffd", str(text))
     return " ".join(text.replace("`", " ").replace("|", " ").split())
 
@@ -98,12 +103,12 @@ def _code(text):
 
 
 def _listed(labels):
-    more = ", ..." if len(labels) > MOST_LABELS else ""
-    return ", ".join(map(_code, labels[:MOST_LABELS])) + more
+    more = ", ..." if len(labels) > MAX_LABELS else ""
+    return ", ".join(map(_code, labels[:MAX_LABELS])) + more
 
 
 def _table(history):
-    """Show what each epoch scored; nothing if there was none."""
+    """Return the table of the scores of each epoch, or "" without epochs."""
     if not history:
         return ""
     scores = [key for row in history for key in row if key.startswith(("train", "val"))]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is kept of a fitted estimator: JSON and safetensors bytes, no live object."""
+"""A fitted module and its tokenizer as plain data: JSON and safetensors bytes."""
 
 import dataclasses
 
@@ -17,14 +17,13 @@ from .._utils._warnings import warn
 from ._safetensors import layout_of, read_weights
 
 SCHEMA = 1
-# From a schema to the function that turns what was packed in it into the next one. It
-# may change all that pack returns, and nothing beside it: parameters and fitted
-# attributes, which a directory and a pickle keep apart from it, keep their names.
+# By schema, the function that brings a packed dict of it to the next schema. Parameters
+# and fitted attributes are stored apart from this dict, so they must keep their names.
 MIGRATIONS = {}
 
 
 def pack(module, spec, tokenizer, base_model=None):
-    """Turn a fitted module and its tokenizer into plain data.
+    """Return a fitted module and its tokenizer as plain data.
 
     Parameters
     ----------
@@ -32,17 +31,17 @@ def pack(module, spec, tokenizer, base_model=None):
     spec : ModuleSpec
     tokenizer : TextTokenizer
     base_model : str or None
-        Name or directory of the pretrained encoder. Weights that are equal to its
-        weights now are left out. If None, all weights are packed.
+        Hub name or directory of the pretrained encoder. Weights equal to those of the
+        pretrained encoder are left out. If None, all weights are packed.
 
     Returns
     -------
     dict
-        Of str, int, dict and bytes; the weights are float32 safetensors, whatever
-        device they were on.
+        A dict of str, int, dict and bytes. The weights are float32 safetensors,
+        whatever the device of the module.
     """
     weights = module.state_dict()
-    encoder = _take(weights, "encoder.")
+    encoder, heads = _split(weights)
     packed = {
         "schema": SCHEMA,
         "spec": dataclasses.asdict(spec),
@@ -50,25 +49,26 @@ def pack(module, spec, tokenizer, base_model=None):
         "tokenizer": {"json": tokenizer.json, **tokenizer.settings},
         "base_model": {},
     }
-    found = _load_again(base_model, tokenizer.settings)
-    if found is not None:
-        there, json, digest = found
+    base = _load_base_model_or_warn(base_model, tokenizer.settings)
+    if base is not None:
+        base_weights, json, digest = base
         packed["base_model"] = {"encoder": base_model, "sha256": digest}
         if json == tokenizer.json:
             packed["tokenizer"]["json"] = None
         encoder = {
             name: weight
             for name, weight in encoder.items()
-            if name not in there or not _hf.same_bits(weight, there[name])
+            if name not in base_weights or not _hf.same_bits(weight, base_weights[name])
         }
-    heads = {n: w for n, w in weights.items() if not n.startswith("encoder.")}
     return packed | {"encoder": _to_bytes(encoder), "heads": _to_bytes(heads)}
 
 
-def _take(weights, prefix):
-    """Take the weights under a prefix, without it."""
-    chosen = [name for name in weights if name.startswith(prefix)]
-    return {name.removeprefix(prefix): weights[name] for name in chosen}
+def _split(by_name):
+    """Split a dict by weight name: the encoder's, without prefix, and the heads'."""
+    prefix = "encoder."
+    encoder = {n: each for n, each in by_name.items() if n.startswith(prefix)}
+    heads = {n: each for n, each in by_name.items() if n not in encoder}
+    return {n.removeprefix(prefix): each for n, each in encoder.items()}, heads
 
 
 def _to_bytes(weights):
@@ -76,12 +76,12 @@ def _to_bytes(weights):
     return save(weights, metadata={"format": "pt"})
 
 
-def _load_again(base_model, settings):
-    """Load a checkpoint to leave it out; None, with a warning, if it is gone."""
-    if base_model is None:
+def _load_base_model_or_warn(name, settings):
+    """Load a pretrained encoder. If it cannot be read, warn and return None."""
+    if name is None:
         return None
     try:
-        return _load_pretrained(base_model, settings)
+        return _load_base_model(name, settings)
     except ValueError as error:
         warn(
             "pickle_weights='delta', but the encoder cannot be read again, so the "
@@ -90,8 +90,8 @@ def _load_again(base_model, settings):
         return None
 
 
-def _load_pretrained(name, settings):
-    """Return weights, tokenizer (JSON) and digest of a checkpoint."""
+def _load_base_model(name, settings):
+    """Return weights, tokenizer (JSON) and digest of a pretrained encoder."""
     config = _hf.load_config(name)
     lengths = {key: settings[key] for key in ("max_length", "long_texts")}
     tokenizer = _hf.load_tokenizer(name, config, **lengths)
@@ -107,8 +107,8 @@ def unpack(packed):
     Parameters
     ----------
     packed : dict
-        Of any schema up to this one's. "encoder" and "heads" are bytes or open files;
-        nothing of them is read before it is known to fit.
+        Packed data of this schema or an earlier one. "encoder" and "heads" are bytes
+        or open files; see :func:`read_weights` for how they are checked.
 
     Returns
     -------
@@ -119,40 +119,40 @@ def unpack(packed):
     Raises
     ------
     ValueError
-        If a newer version of this package wrote it, the checkpoint that it builds on
-        is not there or another, or its parts do not fit together.
+        If a newer version of this package packed it, if the pretrained encoder that
+        it builds on is missing or another, or if its parts do not fit together.
     """
     packed = migrated(packed)
-    # Without memory and without a draw from torch's generator, which is the user's.
+    # The skeleton takes no memory, and building it draws no random number.
     skeleton = _hf.encoder_skeleton(packed["config"])
-    spec = _spec(packed["spec"], skeleton.config.num_hidden_layers)
+    spec = _rebuild_spec(packed["spec"], skeleton.config.num_hidden_layers)
     with torch.device("meta"):
         module = TextModel.build(skeleton, spec)
-    layout = layout_of(module.state_dict())
-    of_encoder = _take(layout, "encoder.")
-    of_heads = {n: what for n, what in layout.items() if not n.startswith("encoder.")}
-    there, tokenizer = {}, dict(packed["tokenizer"])
+    encoder_layout, head_layout = _split(layout_of(module.state_dict()))
+    base_weights, tokenizer = {}, dict(packed["tokenizer"])
     if packed["base_model"]:
-        there, json = _wanted(packed["base_model"], tokenizer)
+        base_weights, json = _load_same_base_model(
+            **packed["base_model"], settings=tokenizer
+        )
         tokenizer["json"] = tokenizer["json"] or json
-    encoder = read_weights(packed["encoder"], of_encoder, there)
-    heads = read_weights(packed["heads"], of_heads)
+    encoder = read_weights(packed["encoder"], encoder_layout, base_weights)
+    heads = read_weights(packed["heads"], head_layout)
     weights = {f"encoder.{name}": weight for name, weight in encoder.items()}
     module.load_state_dict({**weights, **heads}, assign=True)
     return module.eval(), spec, TextTokenizer(**tokenizer)
 
 
 def check_tokenizer(module, tokenizer):
-    """Refuse a tokenizer that gives an encoder what it has no weights for."""
+    """Raise ValueError if the encoder lacks tokens or positions of the tokenizer."""
     n_embeddings = module.encoder.get_input_embeddings().num_embeddings
-    most = _hf.count_positions(module.encoder.config) or tokenizer.max_length
-    is_read = tokenizer.room >= 1 and tokenizer.max_length <= most
-    if not (is_read and tokenizer.fits(n_embeddings)):
+    n_positions = _hf.count_positions(module.encoder.config) or tokenizer.max_length
+    has_positions = tokenizer.room >= 1 and tokenizer.max_length <= n_positions
+    if not (has_positions and tokenizer.fits(n_embeddings)):
         raise ValueError("The tokenizer does not belong to the encoder.")
 
 
 def migrated(packed):
-    """Bring what an older version packed to this version's schema."""
+    """Return packed data of an earlier schema in the current one."""
     check_schema(packed["schema"])
     while packed["schema"] < SCHEMA:
         packed = MIGRATIONS[packed["schema"]](packed)
@@ -160,16 +160,16 @@ def migrated(packed):
 
 
 def check_schema(schema):
-    """Refuse what a newer version of this package wrote."""
+    """Raise ValueError if a newer version of this package wrote the schema."""
     if schema > SCHEMA:
         raise ValueError(
             f"This estimator was stored in schema {schema} by a newer sklearn_attnft; "
-            f"this one reads up to {SCHEMA}: upgrade the package."
+            f"this version reads schemas up to {SCHEMA}: upgrade the package."
         )
 
 
-def _spec(stored, n_layers):
-    """Rebuild what describes the module; refuse what describes none."""
+def _rebuild_spec(stored, n_layers):
+    """Return the ModuleSpec of a stored dict; raise ValueError if it is not valid."""
     spec = ModuleSpec(**stored)
     tasks = tuple(TaskSpec(**task) for task in spec.tasks)
     known = all(
@@ -178,25 +178,24 @@ def _spec(stored, n_layers):
     )
     known &= spec.mixing in MIXINGS and set(spec.layers) <= set(range(n_layers + 1))
     if not known or not spec.layers:
-        raise ValueError(f"{stored!r:.300} describes no module of this package.")
+        raise ValueError(f"{stored!r:.300} does not describe a module of this package.")
     return dataclasses.replace(spec, layers=tuple(spec.layers), tasks=tasks)
 
 
-def _wanted(base_model, settings):
-    """Load the checkpoint that a pickle builds on; refuse any other."""
-    name, digest = base_model["encoder"], base_model["sha256"]
-    wanted = (
+def _load_same_base_model(encoder, sha256, settings):
+    """Return weights and tokenizer of the pretrained encoder with this digest."""
+    needed = (
         f"This estimator was pickled with pickle_weights='delta' and needs the encoder "
-        f"{name!r} of sha256 {digest}"
+        f"{encoder!r} of sha256 {sha256}"
     )
     try:
-        weights, json, found = _load_pretrained(name, settings)
+        weights, json, found = _load_base_model(encoder, settings)
     except ValueError as error:
-        raise ValueError(f"{wanted}: {error}") from error
-    if found != digest:
+        raise ValueError(f"{needed}: {error}") from error
+    if found != sha256:
         raise ValueError(
-            f"{wanted}; found another, of sha256 {found}, in "
-            f"{_hf.find_encoder(name)}. Bring the one it was fitted from: "
-            f"{_hf.cure(name)}"
+            f"{needed}; found another, of sha256 {found}, in "
+            f"{_hf.find_encoder(encoder)}. Restore the encoder of the fit: "
+            f"{_hf.install_hint(encoder)}"
         )
     return weights, json

@@ -1,53 +1,50 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Weights in safetensors: nothing is read before its header is known to fit.
+"""Weights in safetensors, read only if they have the expected layout.
 
-A header may declare any tensor under any name. So names, types and shapes are compared
-with those of a module without memory, and their sum with the size of the file.
+A file may declare any tensor under any name. Names, types and shapes are therefore
+compared with those of a module on the meta device before any tensor is read.
 """
 
-import io
-import json
-import math
 import os
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load
 
-# What safetensors calls the types that modules have, and their bytes.
+# Names of the types of modules in safetensors.
 TYPES = {
-    torch.float16: ("F16", 2),
-    torch.bfloat16: ("BF16", 2),
-    torch.float32: ("F32", 4),
-    torch.float64: ("F64", 8),
-    torch.uint8: ("U8", 1),
-    torch.int8: ("I8", 1),
-    torch.int16: ("I16", 2),
-    torch.int32: ("I32", 4),
-    torch.int64: ("I64", 8),
-    torch.bool: ("BOOL", 1),
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float32: "F32",
+    torch.float64: "F64",
+    torch.uint8: "U8",
+    torch.int8: "I8",
+    torch.int16: "I16",
+    torch.int32: "I32",
+    torch.int64: "I64",
+    torch.bool: "BOOL",
 }
-LONGEST_HEADER = 2**24  # bytes
 
 
 def layout_of(state_dict):
-    """Return type and shape of each tensor, as a header declares them."""
+    """Return type and shape of each tensor, as safetensors declares them."""
     return {
-        name: (TYPES[tensor.dtype][0], list(tensor.shape))
+        name: (TYPES.get(tensor.dtype), list(tensor.shape))
         for name, tensor in state_dict.items()
     }
 
 
-def read_weights(stored, layout, there=None):
-    """Read weights that have this layout.
+def read_weights(stored, layout, base=None):
+    """Return the weights in a file or in bytes, which must have this layout.
 
     Parameters
     ----------
     stored : bytes or binary file
+        Bytes in the safetensors format, or a file opened by its path.
     layout : dict
-        See :func:`layout_of`.
-    there : dict or None
-        From name to tensor: what need not be stored.
+        Expected type and shape by name, see :func:`layout_of`.
+    base : dict or None
+        Tensors by name that need not be stored.
 
     Returns
     -------
@@ -57,47 +54,48 @@ def read_weights(stored, layout, there=None):
     Raises
     ------
     ValueError
-        If the file is none of safetensors, or has another layout.
+        If it is not a complete safetensors file, or has another layout.
     """
-    file = io.BytesIO(stored) if isinstance(stored, bytes) else stored
-    name = os.path.basename(getattr(file, "name", "the pickle"))
-    declared = _header(file, name)
-    have = {**layout_of(there or {}), **declared}
-    wanted = {**dict.fromkeys(declared), **layout}
-    wrong = [each for each, what in wanted.items() if have.get(each) != what]
-    if wrong:
-        raise ValueError(
-            f"{name} does not hold the weights that its configuration calls for ("
-            f"{len(wrong)} are absent, of another shape or not called for: "
-            f"{', '.join(wrong[:3])!r:.200}): the files do not belong together. Save "
-            "the estimator again."
-        )
+    base = base or {}
+    is_bytes = isinstance(stored, bytes)
+    name = "the pickle" if is_bytes else os.path.basename(stored.name)
+    wanted = layout, layout_of(base)
     try:
-        weights = load(file.read())
+        if is_bytes:
+            # safetensors cannot read only the header of bytes. What `load` copies is
+            # as large as the bytes at most: it compares the header with their size.
+            weights = load(stored)
+            _check_layout(name, layout_of(weights), *wanted)
+        else:
+            with safe_open(stored.name, framework="pt") as file:
+                declared = _declared(file)
+                _check_layout(name, declared, *wanted)
+                # Its tensors are views of the file, which may change later.
+                weights = {key: file.get_tensor(key).clone() for key in declared}
     except SafetensorError as error:
-        raise ValueError(f"{name} is damaged: {error}. Save it again.") from error
-    return {each: weights[each] if each in weights else there[each] for each in layout}
-
-
-def _header(file, name):
-    """Return what a file declares of each tensor: type and shape."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    length = int.from_bytes(file.read(8), "little")
-    try:
-        if not 2 <= length <= min(size - 8, LONGEST_HEADER):
-            raise ValueError(f"a header of {length} bytes in a file of {size}")
-        header = json.loads(file.read(length))
-        header.pop("__metadata__", None)
-        declared = {each: (e["dtype"], e["shape"]) for each, e in header.items()}
-        n_bytes = dict(TYPES.values())
-        total = sum(n_bytes[d] * math.prod(shape) for d, shape in declared.values())
-        if total != size - 8 - length:
-            raise ValueError(f"{total} bytes declared, {size - 8 - length} there")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(
-            f"{name} is no whole file of safetensors ({type(error).__name__}: "
+            f"{name} must be a complete safetensors file, but reading it failed ("
             f"{error!s:.200}). Save or copy the estimator again."
         ) from error
-    file.seek(0)
-    return declared
+    return {key: weights[key] if key in weights else base[key] for key in layout}
+
+
+def _declared(file):
+    """Return type and shape of each tensor in an open safetensors file."""
+    names = file.keys()
+    slices = {name: file.get_slice(name) for name in names}
+    return {name: (s.get_dtype(), s.get_shape()) for name, s in slices.items()}
+
+
+def _check_layout(name, declared, layout, layout_of_base):
+    """Raise ValueError unless the declared tensors and the base give the layout."""
+    found = layout_of_base | declared
+    names = layout | declared  # those that are not called for are wrong as well
+    wrong = [key for key in names if found.get(key) != layout.get(key)]
+    if wrong:
+        raise ValueError(
+            f"{name} must hold the weights that its configuration calls for, got "
+            f"{len(wrong)} that are missing, of another shape or type, or not called "
+            f"for ({', '.join(wrong[:3])!r:.200}): the files do not belong together. "
+            "Save the estimator again."
+        )

@@ -14,7 +14,7 @@ from .. import _hf
 from .._persistence import _directory, _pack
 from .._utils._process import translate_errors
 from .._utils._warnings import warn
-from ._json import TAG, Room, decode, encode
+from ._json import TAG, ArrayBudget, decode, encode
 from ._model_card import model_card
 
 # The fitted attributes that a directory holds beside the module and its tokenizer.
@@ -147,7 +147,7 @@ def _card(estimator, versions):
     return model_card(
         name=type(estimator).__name__,
         encoder=encoder,
-        licence=_hf.encoder_license(encoder),
+        license=_hf.encoder_license(encoder),
         label_sets=label_sets,
         n_samples=estimator.n_samples_fit_,
         history=estimator.history_,
@@ -181,11 +181,11 @@ def load(cls, path, classes):
 
     with _directory.opened(path, check) as (manifest, files):
         with _translate_errors(f"{path}: {_directory.MANIFEST}"):
-            room = Room()
-            estimator = _build(cls, manifest, classes, room)
-            vars(estimator).update(_decode_fitted(manifest["fitted"], room))
-            spec = decode(manifest["module"], room)
-            tokenizer = decode(manifest["tokenizer"], room)
+            budget = ArrayBudget()
+            estimator = _build(cls, manifest, classes, budget)
+            vars(estimator).update(_decode_fitted(manifest["fitted"], budget))
+            spec = decode(manifest["module"], budget)
+            tokenizer = decode(manifest["tokenizer"], budget)
         with _translate_errors(path):
             tokenizer["json"] = files["tokenizer.json"].read().decode()
             packed = {
@@ -204,27 +204,30 @@ def load(cls, path, classes):
     return estimator
 
 
-def _decode_fitted(fitted, room):
+def _decode_fitted(fitted, budget):
     names = set(fitted)
     if not NEEDED <= names <= set(FITTED):
         wrong = sorted(names - set(FITTED) | NEEDED - names)
         raise ValueError(f"fit sets no others and all of its own: {wrong!r:.100}")
-    fitted = {name: decode(value, room) for name, value in fitted.items()}
-    # A pickle with pickle_weights="delta" reads it again.
-    return fitted | {"_base_model": str(fitted["_base_model"])}
+    fitted = {name: decode(value, budget) for name, value in fitted.items()}
+    if not isinstance(fitted["_base_model"], str):
+        raise ValueError(
+            f"_base_model must be a str, got {fitted['_base_model']!r:.80}"
+        )
+    return fitted
 
 
-def _build(cls, described, classes, room):
+def _build(cls, described, classes, budget):
     """Build an unfitted estimator of a class, which may have another as parameter."""
     values = {}
     for name, value in described["parameters"].items():
         if isinstance(value, dict) and value.get(TAG) == "estimator":
-            values[name] = _build(classes[value["class"]], value, classes, room)
+            values[name] = _build(classes[value["class"]], value, classes, budget)
         elif name not in NOT_KEPT:
-            values[name] = decode(value, room)
+            values[name] = decode(value, budget)
     estimator = cls(**values)
     if "requests" in described:
-        _request(estimator, decode(described["requests"], room))
+        _request(estimator, decode(described["requests"], budget))
     return estimator
 
 

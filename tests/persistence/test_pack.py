@@ -151,7 +151,7 @@ def test_a_template_says_how_several_label_sets_are_pickled(delta):
     clf.fit(X, {"a": Y, "b": Y[::-1]})
     dumped = pickle.dumps(clf)
     assert len(dumped) < 0.2 * len(
-        pickle.dumps(clf.set_params(estimator__weights="full"))
+        pickle.dumps(clf.set_params(estimator__pickle_weights="full"))
     )
     loaded = pickle.loads(dumped)
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
@@ -216,9 +216,10 @@ def test_bits_decide(tiny_encoder):
     assert same(torch.tensor([float("nan")]), torch.tensor([float("nan")]))
 
 
-@pytest.mark.parametrize("weights", ["full", "delta"])
-def test_loading_leaves_the_global_random_state(weights, delta):
-    clf = AttentionFineTuneClassifier(**delta).set_params(weights=weights).fit(X, Y)
+@pytest.mark.parametrize("pickle_weights", ["full", "delta"])
+def test_loading_leaves_the_global_random_state(pickle_weights, delta):
+    delta |= {"pickle_weights": pickle_weights}
+    clf = AttentionFineTuneClassifier(**delta).fit(X, Y)
     torch.manual_seed(1)
     before = torch.get_rng_state()
     pickle.loads(pickle.dumps(clf))
@@ -228,7 +229,14 @@ def test_loading_leaves_the_global_random_state(weights, delta):
 def test_weights_that_are_no_match_are_refused(small):
     state = AttentionFineTuneClassifier(**small).fit(X[:4], Y[:4]).__getstate__()
     state["_packed"]["encoder"] = state["_packed"]["heads"]
-    with pytest.raises(ValueError, match="the pickle does not hold the weights"):
+    with pytest.raises(ValueError, match="the pickle must hold the weights"):
+        AttentionFineTuneClassifier().__setstate__(state)
+
+
+def test_damaged_weights_are_refused(small):
+    state = AttentionFineTuneClassifier(**small).fit(X[:4], Y[:4]).__getstate__()
+    state["_packed"]["encoder"] = state["_packed"]["encoder"][:-1]
+    with pytest.raises(ValueError, match="the pickle must be a complete safetensors"):
         AttentionFineTuneClassifier().__setstate__(state)
 
 

@@ -78,21 +78,23 @@ def assert_alike(loaded, original):
 )
 def test_labels_of_every_type(labels, small, tmp_path):
     clf = AttentionFineTuneClassifier(**small, class_weight={}).fit(X, labels)
-    weights = dict.fromkeys(clf.classes_, 1.0)  # keys of numpy's types
+    weights = dict.fromkeys(clf.classes_, np.float64(1))  # keys of numpy's types
     clf.set_params(class_weight=weights, layers=(0, -1), encoder=Path(tiny.ENCODER))
     loaded = AttentionFineTuneClassifier.load(clf.save(tmp_path / "model"))
+    assert loaded.get_params() == clf.get_params()
+    plain = {type(key) for key in clf.classes_.tolist()}
+    assert {type(key) for key in loaded.class_weight} == plain
+    clf.set_params(class_weight=loaded.class_weight)
     assert_alike(loaded, clf)
     assert loaded.classes_.dtype == clf.classes_.dtype
-    assert loaded.get_params() == clf.get_params()
-    assert [type(key) for key in loaded.class_weight] == [type(key) for key in weights]
     assert loaded.n_samples_fit_ == len(X)
     assert_alike(pickle.loads(pickle.dumps(loaded)), clf)
 
 
-@pytest.mark.parametrize("weights", ["full", "delta"])
-def test_an_extractor(weights, tmp_path):
+@pytest.mark.parametrize("pickle_weights", ["full", "delta"])
+def test_an_extractor(pickle_weights, tmp_path):
     extractor = TransformerFeatureExtractor(
-        tiny.ENCODER, max_length=32, weights=weights
+        tiny.ENCODER, max_length=32, pickle_weights=pickle_weights
     )
     extractor.set_output(transform="pandas").fit(X)
     loaded = TransformerFeatureExtractor.load(extractor.save(tmp_path / "model"))
@@ -151,28 +153,27 @@ def test_what_is_not_fitted_is_not_saved(tmp_path):
         AttentionFineTuneClassifier().save(tmp_path / "model")
 
 
-def test_what_a_machine_may_do_is_not_loaded(small, tmp_path):
-    small |= {"pickle_weights": "delta", "allow_pickle": True, "cache": "memory"}
+def test_paths_of_the_machine_are_not_loaded(small, tmp_path):
+    small |= {"pickle_weights": "delta", "cache": "memory"}
     small |= {"checkpoint_dir": str(tmp_path / "checkpoint")}
     template = AttentionFineTuneClassifier(**small)
     several = MultiTaskClassifier(template).fit(X, {"a": Y, "b": Y})
     path = several.save(tmp_path / "several")
     manifest = json.loads((path / MANIFEST).read_text())
     described = manifest["parameters"]["estimator"]["parameters"]
-    assert not {"allow_pickle", "cache", "checkpoint"} & set(described)
-    described |= {"allow_pickle": True, "cache": "/", "checkpoint_dir": "/"}
-    manifest["fitted"]["_checkpoint"] = {"encoder": tiny.ENCODER, "allow_pickle": True}
-    rewrite(path, parameters=manifest["parameters"], fitted=manifest["fitted"])
+    assert not {"cache", "checkpoint_dir"} & set(described)
+    described |= {"cache": "/", "checkpoint_dir": "/"}
+    rewrite(path, parameters=manifest["parameters"])
     loaded = MultiTaskClassifier.load(path)
     for each in (loaded.estimator, loaded.task("a")):
-        assert (each.allow_pickle, each.cache, each.checkpoint) == (False, None, None)
-    assert loaded._checkpoint == {"encoder": tiny.ENCODER, "allow_pickle": False}
+        assert (each.cache, each.checkpoint_dir) == (None, None)
+    assert loaded._base_model == tiny.ENCODER
     assert several.estimator.cache == "memory"
     path = several.task("a").save(tmp_path / "one")
     parameters = json.loads((path / MANIFEST).read_text())["parameters"]
-    rewrite(path, parameters={**parameters, "allow_pickle": True, "cache": "/"})
+    rewrite(path, parameters={**parameters, "cache": "/", "checkpoint_dir": "/"})
     loaded = AttentionFineTuneClassifier.load(path)
-    assert (loaded.allow_pickle, loaded.cache) == (False, None)
+    assert (loaded.cache, loaded.checkpoint_dir) == (None, None)
 
 
 def requests_of(estimator):
@@ -267,27 +268,45 @@ def test_nothing_else_is_written(clf, saved):
 
 def test_the_card(clf, saved, small, tmp_path):
     card = (saved / CARD).read_text()
-    assert card.startswith('---\nlibrary_name: "sklearn_attnft"\n')
+    assert card.startswith("---\nlibrary_name: sklearn_attnft\n")
     assert tiny.ENCODER not in card
     assert "- Labels: 2 (`bad`, `good`)\n- Training texts: 18\n- Epochs: 1\n" in card
-    assert "name no licence" in card
+    assert "name no license" in card
     (saved / CARD).write_text("edited")  # is for people
     AttentionFineTuneClassifier.load(saved)
     encoder = Path(tiny.save_tiny_encoder(str(tmp_path / "encoder")))
-    (encoder / CARD).write_text("---\nlanguage: en\nlicense: mit\n---\nlicense: no\n")
+    front = "language: en\nlicense: 'mit'  # quoted\ntags:\n- license: no"
+    (encoder / CARD).write_text(f"---\n{front}\n---\nlicense: no\n")
     small |= {"encoder": str(encoder)}
     clf = AttentionFineTuneClassifier(**small).fit(X, Y, X_val=X, y_val=Y)
     card = (clf.save(tmp_path / "another") / CARD).read_text()
-    assert '\nlicense: "mit"\n' in card
-    assert "under mit" in card
+    assert "\nlicense: mit\n" in card
+    assert "as its files name it: mit." in card
     assert "valid_accuracy" in card
+
+
+@pytest.mark.parametrize(
+    "readme",
+    [
+        "",
+        "---\nlicense: mit",
+        "---\n[\n---\n",
+        "---\n- mit\n---\n",
+        "---\nlicense: []\n---\n",
+    ],
+)
+def test_a_readme_without_a_license(readme, tmp_path):
+    assert _hf.encoder_license(tmp_path) is None
+    (tmp_path / CARD).write_text(readme)
+    assert _hf.encoder_license(tmp_path) is None
+    assert _hf.encoder_license("someone/nothing") is None
 
 
 def test_the_card_of_the_default_encoder_names_it(tmp_path):
     extractor = TransformerFeatureExtractor().fit(X)
     card = (extractor.save(tmp_path / "model") / CARD).read_text()
-    assert 'base_model: "sentence-transformers/all-MiniLM-L6-v2"\n' in card
-    assert 'license: "apache-2.0"\n' in card
+    assert "base_model: sentence-transformers/all-MiniLM-L6-v2\n" in card
+    assert "license: apache-2.0\n" in card
 
 
 # Whole or not at all
@@ -558,11 +577,11 @@ def test_a_huge_tensor(name, saved):
     for tensors in ({first: huge}, {**declared, first: huge}, {**declared, "x": huge}):
         path.write_bytes(header_of(tensors, whole[8 + n :]))
         rewrite(saved)
-        refused(saved, f"{name} is no whole file of safetensors")
+        refused(saved, f"{name} must be a complete safetensors file")
     for length in (2**63, 10**9, 0):
         path.write_bytes(length.to_bytes(8, "little") + whole[8:])
         rewrite(saved)
-        refused(saved, f"{name} is no whole file of safetensors")
+        refused(saved, f"{name} must be a complete safetensors file")
 
 
 def test_weights_that_do_not_fit_the_configuration(saved):
@@ -577,7 +596,7 @@ def test_weights_that_do_not_fit_the_configuration(saved):
     ):
         save_file(changed, path)
         rewrite(saved)
-        refused(saved, r"model\.safetensors does not hold the weights")
+        refused(saved, r"model\.safetensors must hold the weights")
 
 
 @pytest.mark.parametrize(
@@ -597,8 +616,8 @@ def test_a_configuration_of_a_giant_or_of_nothing(changes, saved):
     path = saved / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     rewrite(saved)
-    sentences = "config.json describes no encoder|does not hold the weights"
-    refused(saved, f"{sentences}|describes no module")
+    sentences = "config.json describes no encoder|must hold the weights"
+    refused(saved, f"{sentences}|does not describe a module")
 
 
 @pytest.mark.parametrize(
@@ -707,7 +726,7 @@ def test_a_spec_of_no_module_of_ours(where, name, value, saved):
     spec = json.loads((saved / MANIFEST).read_text())["module"]
     (spec if where == "spec" else spec["tasks"]["of"][0])[name] = value
     rewrite(saved, module=spec)
-    refused(saved, "describes no module of this package")
+    refused(saved, "does not describe a module of this package")
 
 
 def test_spec_of_a_giant(saved):
@@ -715,7 +734,7 @@ def test_spec_of_a_giant(saved):
     task = manifest["module"]["tasks"]["of"][0]
     task["n_outputs"] = 2**40
     rewrite(saved, module=manifest["module"])
-    refused(saved, r"heads\.safetensors does not hold the weights")
+    refused(saved, r"heads\.safetensors must hold the weights")
 
 
 def test_strings_wider_than_they_are(saved):
@@ -726,7 +745,7 @@ def test_strings_wider_than_they_are(saved):
 
 
 def test_strings_wider_than_the_file(saved, monkeypatch):
-    monkeypatch.setattr(_json, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(_json, "MAX_BYTES", 10_000)
     wide = {"!": "array", "dtype": "<U1000", "shape": [2], "of": ["a" * 1000, ""]}
     parameters = json.loads((saved / MANIFEST).read_text())["parameters"]
     rewrite(saved, parameters={**parameters, "class_weight": {"a": wide}})
@@ -750,7 +769,7 @@ def array(*labels):
         ("fitted", {"classes_": array("a", "b", "c")}),
         ("fitted", {"classes_": array(["a", "b"])}),
         ("fitted", {"classes_": ["bad", "good"]}),
-        ("fitted", {"_checkpoint": {}}),
+        ("fitted", {"_base_model": {}}),
         ("module", {"hidden_size": 8}),
     ],
 )
@@ -760,7 +779,7 @@ def test_what_does_not_fit_the_heads(where, changes, saved):
     refused(saved, "cannot be loaded")
 
 
-@pytest.mark.parametrize("name", ["classes_", "history_", "_checkpoint"])
+@pytest.mark.parametrize("name", ["classes_", "history_", "_base_model"])
 def test_what_fit_always_sets(name, saved):
     fitted = json.loads((saved / MANIFEST).read_text())["fitted"]
     del fitted[name]
