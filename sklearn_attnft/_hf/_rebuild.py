@@ -3,6 +3,7 @@
 
 import inspect
 import json
+import math
 import re
 
 import torch
@@ -35,6 +36,7 @@ NOT_KEPT = (
 )
 # No encoder has more; a file that says so is out to exhaust the machine.
 MOST_PARTS = 1_000  # layers, heads, experts
+MOST_ALL_PARTS = 2**14  # their product, heads left out
 MOST = 2**24
 MOST_COMPUTED = 2**21  # numbers in a table that a family computes one by one
 
@@ -89,6 +91,7 @@ def _read(config_json):
     config = json.loads(config_json)
     config = {name: value for name, value in config.items() if name not in NOT_KEPT}
     _refuse_giant("", config)
+    _refuse_many_parts(config)
     _refuse_computed(config)
     refuse_family(config["model_type"], "config.json")
     config = AutoConfig.for_model(**config)
@@ -109,6 +112,18 @@ def _refuse_giant(name, value):
     most = MOST_PARTS if re.search("layer|head|group|expert|block", name) else MOST
     if type(value) is int and value > most and "theta" not in name:
         raise ValueError(f"{name}={value} is more than any encoder has")
+
+
+def _refuse_many_parts(config):
+    """Refuse encoders with more parts than any has, such as layers of many groups."""
+    counts = [
+        value
+        for name, value in config.items()
+        if type(value) is int and value > 1 and re.search("^(num|n)_.*|_num$", name)
+        if re.search("layer|group|expert|block", name)
+    ]
+    if math.prod(counts) > MOST_ALL_PARTS:
+        raise ValueError(f"{math.prod(counts)} parts are more than any encoder has")
 
 
 def _refuse_computed(config):

@@ -10,6 +10,7 @@ import torch
 
 from .._utils._process import translate_errors
 from ._find import find_encoder, refuse_own_code
+from ._growth import check_growth
 from ._identity import encoder_identity, once_per_process
 from ._quiet import quiet
 
@@ -48,6 +49,7 @@ class TextTokenizer:
     def __init__(self, json, *, pad_id, mask_id, max_length, long_texts, config):
         from tokenizers import Tokenizer
 
+        check_growth(json)
         self.json = json
         self.pad_id = pad_id
         self.mask_id = mask_id

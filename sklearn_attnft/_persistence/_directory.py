@@ -1,33 +1,41 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A directory of files that is written whole or not at all, and checked when read.
+"""A directory that is written as a whole or not at all, and verified when it is read.
 
-It is written beside its place and then renamed. ``estimator.json`` lists size and
-sha256 of the files that make the estimator; README.md is for people, who may edit it.
+``estimator.json`` is its manifest. It holds the size and the sha256 of each file that
+belongs to the estimator, and a sha256 of its own content. README.md is for people, who
+may edit it.
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
 import secrets
 import shutil
 import stat
+from dataclasses import dataclass
 from pathlib import Path
+
+from .._utils._files import (
+    exchange,
+    is_locked,
+    locked,
+    sync_directory,
+    write_through,
+)
 
 FORMAT = "sklearn_attnft"
 MANIFEST = "estimator.json"
 CARD = "README.md"
-FILES = (
-    "config.json",
-    "model.safetensors",
-    "heads.safetensors",
-    "tokenizer.json",
-    "tokenizer_config.json",
-)
-NO_SYNC = {errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
-LONGEST_JSON = 2**28  # bytes
-# Names of files that some reader of models would execute.
+# Files that belong to the estimator, with the largest size of the JSON files in bytes.
+JSON_FILES = {
+    "config.json": 2**22,
+    "tokenizer.json": 2**28,
+    "tokenizer_config.json": 2**22,
+}
+FILES = ("model.safetensors", "heads.safetensors", *JSON_FILES)
+MAX_MANIFEST = 2**25  # bytes
+# Suffixes of files that some reader of models would execute.
 # fmt: off
 SUFFIXES = (
     ".pkl", ".pickle", ".joblib", ".dill", ".skops", ".npy", ".npz", ".bin", ".pt",
@@ -44,13 +52,13 @@ def write(path, manifest, files, card, *, overwrite):
     ----------
     path : str or path-like
     manifest : dict
-        Of what JSON holds; "format" and "files" are added.
+        Values that JSON can hold. "format", "files" and "sha256" are added.
     files : dict
-        From each of `FILES` to bytes.
+        From each name in `FILES` to bytes.
     card : str
-        For README.md.
+        Content of README.md.
     overwrite : bool
-        Replace a directory that was written by this function.
+        Whether to replace a directory that this function has written.
 
     Returns
     -------
@@ -59,9 +67,9 @@ def write(path, manifest, files, card, *, overwrite):
     Raises
     ------
     FileExistsError
-        If there is something that is not to be replaced.
+        If the path exists and may not be replaced.
     """
-    path = Path(os.path.realpath(path))  # a link is followed, not replaced
+    path = Path(os.path.realpath(os.path.expanduser(path)))  # follows a link
     if os.path.lexists(path):
         _check_replaceable(path, overwrite)
     listed = {
@@ -69,32 +77,25 @@ def write(path, manifest, files, card, *, overwrite):
         for name, data in files.items()
     }
     manifest = {"format": FORMAT, **manifest, "files": listed}
+    manifest["sha256"] = _digest(manifest)
     files = {**files, CARD: card.encode(), MANIFEST: to_json(manifest)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    unique = f".{path.name}.{secrets.token_hex(6)}"
-    new, old = path.with_name(f"{unique}.new"), path.with_name(f"{unique}.old")
+    _remove_abandoned(path)
+    new = path.with_name(f"{_prefix(path)}{secrets.token_hex(6)}")
+    # Nested, so that an interrupt during the first removal leads to the second.
     try:
-        new.mkdir()
-        for name, data in files.items():
-            _write_through(new / name, data)
-        _sync(new)
-        if os.path.lexists(path):  # again: it may have come meanwhile
-            _check_replaceable(path, overwrite)
-            path.rename(old)  # for a moment there is neither: no rename swaps the two
         try:
-            new.rename(path)
-        except BaseException as error:
-            if os.path.lexists(path):  # it came in that moment
-                raise FileExistsError(
-                    f"{path} was written by another; pass another path."
-                ) from error
-            if old.exists():
-                old.rename(path)
-            raise
-        _sync(path.parent)
+            new.mkdir()
+            with locked(new):
+                for name, data in files.items():
+                    write_through(new / name, data)
+                sync_directory(new)
+                _move(new, path, overwrite)
+            sync_directory(path.parent)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
     return path
 
 
@@ -103,158 +104,219 @@ def to_json(data):
     return f"{json.dumps(data, indent=2, allow_nan=False)}\n".encode()
 
 
+def _digest(manifest):
+    """Return the sha256 of a manifest, without its own and the list of files.
+
+    A change in the list of files is found when the files are verified.
+    """
+    content = {k: v for k, v in manifest.items() if k not in ("files", "sha256")}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _prefix(path):
+    """Return how the names of temporary directories for `path` begin."""
+    # A digest, because a name of 255 bytes leaves no room for more.
+    return f".sklearn_attnft-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"
+
+
+def _remove_abandoned(path):
+    """Remove the temporary directories that killed writers of `path` have left."""
+    for each in path.parent.glob(f"{_prefix(path)}*"):
+        if not is_locked(each):
+            shutil.rmtree(each, ignore_errors=True)
+
+
 def _check_replaceable(path, overwrite):
-    """Refuse to replace what exists, if it was not asked for or is not ours."""
+    """Raise FileExistsError unless `path` may be replaced and was written by save."""
     if not overwrite:
         raise FileExistsError(
-            f"{path} exists already; pass another path, or overwrite=True to replace "
-            "what save wrote there before."
+            f"{path} exists already. Pass another path, or overwrite=True to replace "
+            "a directory that save has written."
         )
     try:
         _manifest(path)
         others = {each.name for each in path.iterdir()} - {*FILES, CARD, MANIFEST}
         if others:
-            raise ValueError(f"It holds {', '.join(sorted(others)[:3])} as well.")
+            raise ValueError(f"It also holds {', '.join(sorted(others)[:3])}.")
     except ValueError as error:
         raise FileExistsError(
             f"{path} exists, and overwrite=True replaces only a directory that save "
-            f"wrote, with nothing else in it; pass another path, or remove it. {error}"
+            f"has written, with no other files in it. Pass another path, or remove it. "
+            f"{error}"
         ) from error
 
 
-def _write_through(path, data):
-    with open(path, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(directory):
-    """Make names in a directory last, where a file system does that to directories."""
+def _move(new, path, overwrite):
+    """Move the new directory to `path`; what was there is at `new` afterwards."""
+    if os.path.lexists(path):
+        _check_replaceable(path, overwrite)
+        exchange(new, path)
+        return
     try:
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        new.rename(path)
     except OSError as error:
-        if error.errno not in NO_SYNC:
-            raise
+        if os.path.lexists(path):  # another process has written it meanwhile
+            raise FileExistsError(
+                f"{path} was written by another process. Pass another path."
+            ) from error
+        raise
 
 
-@contextlib.contextmanager
-def opened(path, check):
-    """Open a directory that :func:`write` wrote.
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a directory, which is verified before its content is used.
+
+    Attributes
+    ----------
+    path : Path
+    size : int
+    sha256 : str
+    """
+
+    path: Path
+    size: int
+    sha256: str
+
+    @property
+    def name(self):
+        """Path of the file, as a str."""
+        return str(self.path)
+
+    def read(self):
+        """Return the verified content as bytes."""
+        with self.verified(JSON_FILES[self.path.name]) as file:
+            return file.read()
+
+    @contextlib.contextmanager
+    def verified(self, max_size):
+        """Open the file and compare it with the manifest.
+
+        Parameters
+        ----------
+        max_size : int
+            A larger file is refused before it is read.
+
+        Raises
+        ------
+        ValueError
+            If the file is missing, too large, or differs from the manifest.
+        """
+        with _regular(self.path) as file:
+            found = os.fstat(file.fileno()).st_size
+            if found != self.size:
+                raise ValueError(
+                    f"{self.path} must have {self.size} bytes according to {MANIFEST}, "
+                    f"got {found}. Copy the directory again."
+                )
+            if found > max_size:
+                raise ValueError(
+                    f"{self.path} must have at most {max_size} bytes, got {found}. "
+                    "Save the estimator again."
+                )
+            if hashlib.file_digest(file, "sha256").hexdigest() != self.sha256:
+                raise ValueError(
+                    f"{self.path} must have the sha256 in {MANIFEST}, got another: the "
+                    "file was changed or exchanged. Copy the directory again."
+                )
+            file.seek(0)
+            yield file
+
+
+def read(path, check):
+    """Read the manifest of a directory that :func:`write` has written.
 
     Parameters
     ----------
     path : str or path-like
     check : callable
-        Called with the manifest before any other file is opened.
+        Takes the manifest before any other file is opened.
 
-    Yields
-    ------
+    Returns
+    -------
     manifest : dict
     files : dict
-        From each of `FILES` to the open file, whose content is the one listed.
+        From each name in `FILES` to a StoredFile.
 
     Raises
     ------
     ValueError
-        If it is no such directory, or was changed since.
+        If the directory was not written by :func:`write`, or was changed since.
     """
-    path = Path(path)
+    path = Path(os.path.expanduser(path))
     manifest = _manifest(path)
     check(manifest)
     listed = _listed(manifest, path)
     _refuse_strays(path)
-    with contextlib.ExitStack() as stack:
-        files = {name: stack.enter_context(_regular(path / name)) for name in FILES}
-        for name, file in files.items():
-            _check_content(file, path / name, **listed[name])
-        yield manifest, files
+    return manifest, {n: StoredFile(path / n, **listed[n]) for n in FILES}
 
 
 def _manifest(path):
-    """Read estimator.json."""
+    """Read and verify estimator.json."""
     if not (path / MANIFEST).is_file():
         raise ValueError(
-            f"{path} is no directory that save wrote: it has no {MANIFEST}. Pass the "
-            "directory itself; a pickle is loaded with joblib or pickle."
+            f"{path} is not a directory that save has written: it does not contain "
+            f"{MANIFEST}. Pass the directory itself; load a pickle with joblib or "
+            "pickle."
         )
     with _regular(path / MANIFEST) as file:
-        data = file.read(LONGEST_JSON + 1)
+        data = file.read(MAX_MANIFEST + 1)
     try:
-        if len(data) > LONGEST_JSON:
-            raise ValueError(f"it has more than {LONGEST_JSON} bytes")
+        if len(data) > MAX_MANIFEST:
+            raise ValueError(f"it has more than {MAX_MANIFEST} bytes")
         manifest = json.loads(data)
         if manifest["format"] != FORMAT or type(manifest["schema"]) is not int:
-            raise ValueError("it is of another format")
+            raise ValueError("it has another format")
+        if manifest["sha256"] != _digest(manifest):
+            raise ValueError("its content does not match its sha256")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(
-            f"{path / MANIFEST} was not written by save, or is damaged "
-            f"({type(error).__name__}: {error!s:.200})."
+            f"{path / MANIFEST} was not written by save, or was changed or damaged "
+            f"({type(error).__name__}: {error!s:.200}). Copy the directory again."
         ) from error
     return manifest
 
 
 def _listed(manifest, path):
-    """Return what the manifest says of each file; refuse any but the fixed names."""
+    """Return the list of files of a manifest; raise ValueError for other names."""
     listed = manifest.get("files")
     names = set(listed) if isinstance(listed, dict) else set()
     if names != set(FILES):
         wrong = sorted(names ^ set(FILES))
         raise ValueError(
-            f"{path / MANIFEST} lists other files than save writes ({wrong!r:.200}); "
-            f"expected {', '.join(FILES)}, and reads no others."
+            f"{path / MANIFEST} must list the files {', '.join(FILES)}, got other "
+            f"names ({wrong!r:.200}). Copy the directory again."
         )
-    for name, what in listed.items():
-        if not isinstance(what, dict) or set(what) != {"size", "sha256"}:
+    for name, entry in listed.items():
+        keys = set(entry) if isinstance(entry, dict) else set()
+        if keys != {"size", "sha256"} or type(entry["size"]) is not int:
             raise ValueError(
-                f"{path / MANIFEST} does not say size and sha256 of {name}."
+                f"{path / MANIFEST} must list size and sha256 of {name}, got "
+                f"{entry!r:.80}. Copy the directory again."
             )
     return listed
 
 
 def _refuse_strays(path):
-    """Refuse a directory with a file that could be a pickle or code."""
+    """Raise ValueError if a file in the directory could be a pickle or code."""
     for each in path.rglob("*"):
         if each.suffix.lower() in SUFFIXES:
             raise ValueError(
                 f"{each} could be a pickle or code, which save never writes and load "
-                "never reads; remove it, or distrust the directory."
+                "never reads. Remove the file, or do not trust the directory."
             )
 
 
 def _regular(path):
-    """Open a file, but no pipe or device: they could make the reader wait."""
+    """Open a regular file. Pipes and devices are refused, since they could block."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise ValueError(f"{path} is no regular file; save writes such only.")
+            raise ValueError(
+                f"{path} must be a regular file, got another kind. Copy the directory "
+                "again."
+            )
         return open(path, "rb")
     except OSError as error:
         raise ValueError(
-            f"{path} cannot be opened ({error.strerror}), though {MANIFEST} lists it: "
-            "copy the directory again, whole."
+            f"{path} cannot be opened ({error.strerror}). Copy the directory again."
         ) from error
-
-
-def _check_content(file, path, size, sha256):
-    """Compare a file with what is listed, its size before anything of it is read."""
-    found = os.fstat(file.fileno()).st_size
-    if found != size:
-        raise ValueError(
-            f"{path} has {found} bytes where {MANIFEST} says {size}: it was cut off or "
-            "exchanged. Copy the directory again."
-        )
-    if path.suffix == ".json" and size > LONGEST_JSON:
-        raise ValueError(
-            f"{path} has {size} bytes; {LONGEST_JSON} are the most that are read of a "
-            "configuration or a vocabulary."
-        )
-    if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-        raise ValueError(
-            f"{path} has another sha256 than {MANIFEST} says: it was changed or "
-            "exchanged. Copy the directory again."
-        )
-    file.seek(0)

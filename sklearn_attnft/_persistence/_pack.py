@@ -138,8 +138,16 @@ def unpack(packed):
     encoder = read_weights(packed["encoder"], encoder_layout, base_weights)
     heads = read_weights(packed["heads"], head_layout)
     weights = {f"encoder.{name}": weight for name, weight in encoder.items()}
+    _check_finite({**encoder, **heads})
     module.load_state_dict({**weights, **heads}, assign=True)
     return module.eval(), spec, TextTokenizer(**tokenizer)
+
+
+def _check_finite(weights):
+    """Raise ValueError if a weight is not finite: no fit returns such weights."""
+    for name, weight in weights.items():
+        if weight.is_floating_point() and not weight.isfinite().all():
+            raise ValueError(f"The weights must be finite, got {name!r:.200}.")
 
 
 def check_tokenizer(module, tokenizer):

@@ -5,6 +5,7 @@ A file may declare any tensor under any name. Names, types and shapes are theref
 compared with those of a module on the meta device before any tensor is read.
 """
 
+import math
 import os
 
 import torch
@@ -26,6 +27,10 @@ TYPES = {
 }
 
 
+_N_BYTES = {name: torch.empty(0, dtype=d).element_size() for d, name in TYPES.items()}
+HEADER, HEADER_PER_TENSOR = 2**16, 2**10  # largest sizes in bytes
+
+
 def layout_of(state_dict):
     """Return type and shape of each tensor, as safetensors declares them."""
     return {
@@ -39,8 +44,8 @@ def read_weights(stored, layout, base=None):
 
     Parameters
     ----------
-    stored : bytes or binary file
-        Bytes in the safetensors format, or a file opened by its path.
+    stored : bytes or StoredFile
+        Weights in the safetensors format.
     layout : dict
         Expected type and shape by name, see :func:`layout_of`.
     base : dict or None
@@ -67,7 +72,10 @@ def read_weights(stored, layout, base=None):
             weights = load(stored)
             _check_layout(name, layout_of(weights), *wanted)
         else:
-            with safe_open(stored.name, framework="pt") as file:
+            with (
+                stored.verified(_max_size(layout)),
+                safe_open(stored.name, framework="pt") as file,
+            ):
                 declared = _declared(file)
                 _check_layout(name, declared, *wanted)
                 # Its tensors are views of the file, which may change later.
@@ -78,6 +86,12 @@ def read_weights(stored, layout, base=None):
             f"{error!s:.200}). Save or copy the estimator again."
         ) from error
     return {key: weights[key] if key in weights else base[key] for key in layout}
+
+
+def _max_size(layout):
+    """Return the largest size in bytes of a file with this layout."""
+    n_bytes = sum(_N_BYTES[kind] * math.prod(shape) for kind, shape in layout.values())
+    return n_bytes + HEADER + HEADER_PER_TENSOR * len(layout)
 
 
 def _declared(file):

@@ -179,28 +179,29 @@ def load(cls, path, classes):
                 f"{name!s:.80}.load."
             )
 
-    with _directory.opened(path, check) as (manifest, files):
-        with _translate_errors(f"{path}: {_directory.MANIFEST}"):
-            budget = ArrayBudget()
-            estimator = _build(cls, manifest, classes, budget)
-            vars(estimator).update(_decode_fitted(manifest["fitted"], budget))
-            spec = decode(manifest["module"], budget)
-            tokenizer = decode(manifest["tokenizer"], budget)
-        with _translate_errors(path):
-            tokenizer["json"] = files["tokenizer.json"].read().decode()
-            packed = {
-                "schema": manifest["schema"],
-                "spec": spec,
-                "config": files["config.json"].read().decode(),
-                "tokenizer": tokenizer,
-                "base_model": {},
-                "encoder": files["model.safetensors"],
-                "heads": files["heads.safetensors"],
-            }
-            fitted = _pack.unpack(packed)
-            _pack.check_tokenizer(fitted[0], fitted[2])
-            vars(estimator).update(zip(PACKED, fitted, strict=True))
-            estimator._check_consistent()
+    manifest, files = _directory.read(path, check)
+    with _translate_errors(f"{path}: {_directory.MANIFEST}"):
+        budget = ArrayBudget()
+        estimator = _build(cls, manifest, classes, budget)
+        vars(estimator).update(_decode_fitted(manifest["fitted"], budget))
+        spec = decode(manifest["module"], budget)
+        tokenizer = decode(manifest["tokenizer"], budget)
+    with _translate_errors(path):
+        tokenizer["json"] = files["tokenizer.json"].read().decode()
+        files["tokenizer_config.json"].read()  # only verified
+        packed = {
+            "schema": manifest["schema"],
+            "spec": spec,
+            "config": files["config.json"].read().decode(),
+            "tokenizer": tokenizer,
+            "base_model": {},
+            "encoder": files["model.safetensors"],
+            "heads": files["heads.safetensors"],
+        }
+        fitted = _pack.unpack(packed)
+        _pack.check_tokenizer(fitted[0], fitted[2])
+        vars(estimator).update(zip(PACKED, fitted, strict=True))
+        estimator._check_consistent()
     return estimator
 
 

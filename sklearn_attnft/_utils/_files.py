@@ -2,8 +2,20 @@
 """Atomic replacement of files."""
 
 import contextlib
+import ctypes
+import errno
 import os
+import shutil
 import uuid
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+_CURRENT_DIRECTORY = -100  # AT_FDCWD
+_EXCHANGE = 2  # RENAME_EXCHANGE
+_NO_SYNC = {errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 
 
 @contextlib.contextmanager
@@ -35,3 +47,97 @@ def replaced(path, *, sync=True):
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def write_through(path, data):
+    """Write a new file, and wait until it is on the disk."""
+    with open(path, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_directory(directory):
+    """Write the names in a directory to the disk, if its file system supports that."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def exchange(new, path):
+    """Put the directory `new` at `path`, and the directory at `path` at `new`.
+
+    Linux exchanges them in one step. Elsewhere it takes two: a process that is killed
+    between them leaves nothing at `path`, and the old directory is removed.
+    """
+    if not _exchange_in_one_step(new, path):
+        old = new.with_name(f"{new.name}.old")
+        # Nested, so that an interrupt during the first call leads to the second.
+        try:
+            try:
+                path.rename(old)
+                new.rename(path)
+            finally:
+                _restore(old, path)
+        finally:
+            _restore(old, path)
+
+
+def _restore(old, path):
+    """Put the old directory back if `path` is empty; otherwise remove it."""
+    if os.path.lexists(path):
+        shutil.rmtree(old, ignore_errors=True)
+    elif os.path.lexists(old):
+        old.rename(path)
+
+
+def _exchange_in_one_step(one, other):
+    """Return whether two directories could be exchanged."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if fcntl else None
+    if rename is None:
+        return False
+    paths = os.fsencode(one), os.fsencode(other)
+    here = _CURRENT_DIRECTORY
+    return rename(here, paths[0], here, paths[1], _EXCHANGE) == 0
+
+
+@contextlib.contextmanager
+def locked(directory):
+    """Hold the lock of a directory. The system frees the lock of a killed process."""
+    with _descriptor(directory) as descriptor:
+        if descriptor is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+
+
+def is_locked(directory):
+    """Return whether a running process may hold the lock of a directory."""
+    with _descriptor(directory) as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (AttributeError, TypeError, OSError):
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def _descriptor(directory):
+    """Open a directory; yield None where directories cannot be opened or locked."""
+    if fcntl is None:
+        yield None
+        return
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Refuse tokenizers that make short texts very long.
+
+A normalizer may replace each character by several. A few dozen of them in a row exhaust
+the memory on a text of ten characters, so their factors are multiplied first.
+"""
+
+import json
+import math
+
+# Largest factor by which a tokenizer may lengthen a text, in bytes. Those of the
+# families that transformers has stay below 1,000.
+MAX_GROWTH = 2**12
+# Factors of single steps; steps that are not listed have OTHER.
+GROWTH = {
+    "BertNormalizer": 3.0,
+    "BertPreTokenizer": 1.0,
+    "ByteLevel": 2.0,
+    "Digits": 1.0,
+    "Lowercase": 1.5,
+    "Metaspace": 3.0,
+    "NFC": 3.0,
+    "NFD": 4.0,
+    "NFKC": 18.0,
+    "NFKD": 18.0,
+    "Nmt": 1.0,
+    "Precompiled": 18.0,
+    "Prepend": 1.0,
+    "Punctuation": 1.0,
+    "Split": 1.0,
+    "Strip": 1.0,
+    "StripAccents": 1.0,
+    "UnicodeScripts": 1.0,
+    "Whitespace": 1.0,
+    "WhitespaceSplit": 1.0,
+}
+OTHER = 4.0
+# Steps that change nothing when they are repeated.
+IDEMPOTENT = {"Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Precompiled"}
+
+
+def check_growth(tokenizer_json):
+    """Raise ValueError if a tokenizer may lengthen texts too much.
+
+    Parameters
+    ----------
+    tokenizer_json : str
+        The content of ``tokenizer.json``.
+    """
+    stored = json.loads(tokenizer_json)
+    steps = [*_steps(stored.get("normalizer")), *_steps(stored.get("pre_tokenizer"))]
+    once = {step["type"]: step for step in steps if step["type"] in IDEMPOTENT}
+    others = [step for step in steps if step["type"] not in IDEMPOTENT]
+    growth = math.prod(_growth(step) for step in [*once.values(), *others])
+    if growth > MAX_GROWTH:
+        raise ValueError(
+            "The tokenizer must not make texts more than "
+            f"{MAX_GROWTH} times as long, got normalizers that can make them "
+            f"{growth:.3g} times as long. Use another tokenizer."
+        )
+
+
+def _steps(step):
+    """Return the steps of a normalizer or pre-tokenizer, which may be nested."""
+    if step is None:
+        return []
+    parts = step.get("normalizers", step.get("pretokenizers"))
+    if parts is None:
+        return [step]
+    return [each for part in parts for each in _steps(part)]
+
+
+def _growth(step):
+    """Return the largest factor by which a step lengthens a text."""
+    if step["type"] != "Replace":
+        return GROWTH.get(step["type"], OTHER)
+    pattern, n_bytes = step["pattern"], len(step["content"].encode())
+    if "String" in pattern:
+        return max(1.0, n_bytes / max(1, len(pattern["String"].encode())))
+    return 1.0 + n_bytes  # a regular expression may match the empty string
