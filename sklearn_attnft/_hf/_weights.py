@@ -1,96 +1,166 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which files hold an encoder's weights: they are found here, not by transformers.
+"""Find and read the weights of an encoder.
 
-Given a name on the hub where there is only a pickle, transformers has a third party
-convert it, and reads what was made of it. Given a directory, it asks nobody.
+transformers is handed the tensors, not the files: given a hub name that has only a
+pickle, it would ask a third party to convert it. Pickles are read by the restricted
+unpickler of torch, which builds tensors and calls nothing that a file names.
 """
 
 import json
 import os
+import pickle
 import re
+import zipfile
 from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch.torch_version import TorchVersion
 
 SAFE = ("model.safetensors", "model.safetensors.index.json")
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-IN_PICKLE = "has its weights in pytorch_model.bin only, a pickle"
+# In older versions a crafted file could corrupt memory: CVE-2026-24747.
+SAFE_TORCH = "2.10"
+MAX_PICKLE_BYTES = 2**24  # data.pkl needs about 300 bytes a tensor
+CONVERT = (
+    "Save it as safetensors, with transformers: "
+    "AutoModel.from_pretrained(...).save_pretrained(...)."
+)
 
 
-class PickleError(Exception):
-    """The weights are not in safetensors; the message says where they are."""
+class WeightsError(Exception):
+    """The weights are in a file that is not read. The message says why."""
 
 
-def weights_directory(source, config, *, allow_pickle):
-    """Return the directory from which transformers is to load the weights.
+def read_state_dict(source, config):
+    """Return the weights of an encoder by name, in the types they are stored in.
 
-    What the hub has and its cache has not is downloaded.
+    Files that the hub's cache lacks are downloaded.
 
     Parameters
     ----------
     source : str
         A directory or a name on the hub.
     config : transformers.PretrainedConfig
-    allow_pickle : bool
+
+    Returns
+    -------
+    dict of tensor
 
     Raises
     ------
-    PickleError
-        If it would read a pickle, and `allow_pickle` is False.
+    WeightsError
+        If the only files with weights are not safe to read.
     OSError, huggingface_hub.errors.EntryNotFoundError
         If neither hub nor cache has the weights.
     """
     named = vars(config).get("transformers_weights")
-    names = [named] if named else [*SAFE, *(PICKLED if allow_pickle else ())]
-    is_local = os.path.isdir(source)
-    find = _find_in_directory if is_local else _find_on_hub
-    path, name = find(source, names, allow_pickle)
-    if path is None:  # transformers says that there is none
-        return source
-    directory = source if is_local else str(Path(path).parents[name.count("/")])
-    if name.endswith(".index.json"):
-        index = json.loads(Path(path).read_text(encoding="utf-8"))
-        for shard in sorted(set(index["weight_map"].values())):
-            if not allow_pickle and not re.fullmatch(r"[\w.-]+\.safetensors", shard):
-                raise PickleError(
-                    f"has an index of weights that names {shard!r:.200}, which is no "
-                    "file of safetensors beside it but maybe a pickle"
-                )
-            if not is_local:  # of the same commit
-                _download(source, shard, revision=os.path.basename(directory))
-    return directory
+    if named in (None, "adapter_model.bin"):  # as transformers: a name without effect
+        path = _find_first(source, (*SAFE, *PICKLED))
+    else:
+        _check_name(named, ".safetensors", "config.json")
+        path = _find(source, named)
+    if not path.endswith(".index.json"):
+        return _read(path)
+    index = json.loads(Path(path).read_text(encoding="utf-8"))
+    suffix = ".bin" if path.endswith(".bin.index.json") else ".safetensors"
+    commit = os.path.basename(os.path.dirname(path))  # in the hub's cache
+    weights = {}
+    for shard in sorted(set(index["weight_map"].values())):
+        _check_name(shard, suffix, os.path.basename(path))
+        weights |= _read(_find(source, shard, revision=commit))
+    return weights
 
 
-def _find_in_directory(source, names, allow_pickle):
-    """Return path and name of the first file that is there; None if none is."""
-    for name in names:
-        if os.path.isfile(os.path.join(source, name)):
-            return os.path.join(source, name), name
-    if not allow_pickle and any(Path(source).glob("pytorch_model*.bin*")):
-        raise PickleError(IN_PICKLE)
-    return None, None
+def _check_name(name, suffix, where):
+    """Raise WeightsError unless a name is that of a file in the same directory."""
+    if not re.fullmatch(rf"[\w.-]+{re.escape(suffix)}", name):
+        raise WeightsError(
+            f"has a {where} that names {name!r:.200} as a file of weights; expected a "
+            f"{suffix} file in the same directory. {CONVERT}"
+        )
 
 
-def _find_on_hub(source, names, allow_pickle):
-    """Return path in the hub's cache and name of the first file that is there."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+def _find_first(source, names):
+    """Return the path of the first file that exists."""
+    from huggingface_hub.errors import EntryNotFoundError
 
     errors = []
     for name in names:
         try:
-            return _download(source, name), name
-        except EntryNotFoundError as error:
+            return _find(source, name)
+        except (FileNotFoundError, EntryNotFoundError) as error:
             errors.append(error)
-    # The hub said that there are no safetensors, or it cannot be asked and the cache
-    # has the pickle.
-    is_there = not any(isinstance(each, LocalEntryNotFoundError) for each in errors)
-    is_there |= any(isinstance(try_to_load_from_cache(source, n), str) for n in PICKLED)
-    if is_there and not allow_pickle:
-        raise PickleError(IN_PICKLE) from errors[0]
     raise errors[0]
 
 
-def _download(source, name, revision=None):
-    """Return the path of a file in the hub's cache."""
+def _find(source, name, revision=None):
+    """Return the path of a file in a directory or, once downloaded, in the cache."""
     from huggingface_hub import hf_hub_download
 
-    return hf_hub_download(source, name, revision=revision)
+    if not os.path.isdir(source):
+        return hf_hub_download(source, name, revision=revision)
+    path = os.path.join(source, name)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(path)
+    return path
+
+
+def _read(path):
+    return load_file(path) if path.endswith(".safetensors") else _read_pickle(path)
+
+
+def _read_pickle(path):
+    name = os.path.basename(path)
+    if TorchVersion(torch.__version__) < SAFE_TORCH:
+        raise WeightsError(
+            f"has its weights in {name} only, a pickle, which torch must be "
+            f"{SAFE_TORCH} or newer to read safely, got torch {torch.__version__}. "
+            f"Upgrade torch. Or: {CONVERT}"
+        )
+    with open(path, "rb") as file:
+        _check_archive(file, name)
+        file.seek(0)
+        try:
+            weights = torch.load(file, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise WeightsError(
+                f"has a {name} with more than tensors in it, which may be code and "
+                "was not run. Take another encoder, or one in safetensors."
+            ) from error
+    wrong = [key for key, weight in weights.items() if not _is_plain(weight)]
+    if wrong:
+        raise ValueError(f"{name} has {wrong[0]!r:.80}, which is not a plain tensor")
+    return weights
+
+
+def _check_archive(file, name):
+    """Raise an error unless reading a pickle takes no more memory than its file."""
+    start = file.read(4)
+    if start != b"PK\x03\x04" or not zipfile.is_zipfile(file):
+        if not start.startswith(b"\x80"):
+            raise ValueError(f"{name} is not a file of torch.save")
+        raise WeightsError(
+            f"has its weights in {name} only, a pickle in the format of torch before "
+            f"1.6, which is not read. {CONVERT}"
+        )
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+    stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+    n_bytes = sum(entry.file_size for entry in entries)
+    if not stored or n_bytes > os.fstat(file.fileno()).st_size:
+        raise ValueError(f"{name} is compressed, which torch.save never does")
+    pickles = [entry for entry in entries if entry.filename.endswith("data.pkl")]
+    longest = max((entry.file_size for entry in pickles), default=0)
+    if longest > MAX_PICKLE_BYTES:
+        raise ValueError(
+            f"{name} has a data.pkl of {longest} bytes, more than {MAX_PICKLE_BYTES}"
+        )
+
+
+def _is_plain(weight):
+    """Check that a value is a tensor that is no larger than its memory."""
+    if not isinstance(weight, torch.Tensor) or weight.device.type != "cpu":
+        return False
+    # A stride of 0 gives a small storage any shape.
+    return weight.nbytes <= weight.untyped_storage().nbytes()

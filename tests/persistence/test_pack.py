@@ -1,12 +1,9 @@
 import copy
-import json
 import os
 import pickle
 import shutil
 import subprocess
 import sys
-import threading
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -14,11 +11,9 @@ import pytest
 import skops.io
 import tiny
 import torch
-from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
-from transformers import AutoModel
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
@@ -259,133 +254,6 @@ def test_an_older_schema_is_migrated(small, monkeypatch):
     loaded = AttentionFineTuneClassifier.__new__(AttentionFineTuneClassifier)
     loaded.__setstate__(state)
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
-
-
-@pytest.fixture
-def pickled_encoder(passing_encoder):
-    """Directory of an encoder that has its weights in a pickle only."""
-    safe = passing_encoder / "model.safetensors"
-    torch.save(load_file(safe), passing_encoder / "pytorch_model.bin")
-    safe.unlink()
-    return str(passing_encoder)
-
-
-@pytest.mark.parametrize("lm_epochs", [0, 1])
-def test_an_encoder_in_a_pickle_is_read_only_by_name(lm_epochs, small, pickled_encoder):
-    small |= {"lm_epochs": lm_epochs, "pickle_weights": "delta", "max_length": 60}
-    expected = AttentionFineTuneClassifier(**small).fit(X, Y).predict_proba(X)
-    clf = AttentionFineTuneClassifier(**small | {"encoder": pickled_encoder})
-    with pytest.raises(ValueError, match=r"only, a pickle.*allow_pickle=True"):
-        clf.fit(X, Y)
-    clf.set_params(allow_pickle=True).fit(X, Y)
-    np.testing.assert_array_equal(clf.predict_proba(X), expected)
-    loaded = pickle.loads(pickle.dumps(clf))
-    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
-
-
-def test_no_pickle_by_way_of_the_configuration(pickled_encoder):
-    config = Path(pickled_encoder) / "config.json"
-    named = {"transformers_weights": "adapter_model.bin"}
-    config.write_text(json.dumps(json.loads(config.read_text()) | named))
-    weights = Path(pickled_encoder) / "pytorch_model.bin"
-    shutil.copy(weights, weights.with_name("adapter_model.bin"))
-    with pytest.raises(ValueError, match="allow_pickle=True"):
-        TransformerFeatureExtractor(pickled_encoder, max_length=60).fit(X)
-
-
-@pytest.mark.parametrize(
-    "name", ["weights.bin", "../model.safetensors", "pytorch_model.bin"]
-)
-@pytest.mark.parametrize("place", ["directory", "hub"])
-def test_an_index_cannot_name_pickles(name, place, passing_encoder, hub, monkeypatch):
-    safe = passing_encoder / "model.safetensors"
-    weights = load_file(safe)
-    safe.unlink()
-    torch.save(weights, passing_encoder / "weights.bin")
-    index = {"metadata": {}, "weight_map": dict.fromkeys(weights, name)}
-    (passing_encoder / "model.safetensors.index.json").write_text(json.dumps(index))
-    monkeypatch.setattr(torch, "load", lambda *args, **kwargs: 1 / 0)
-    encoder = hub(passing_encoder) if place == "hub" else str(passing_encoder)
-    for lm_epochs in (0, 1):
-        extractor = TransformerFeatureExtractor(
-            encoder, max_length=60, lm_epochs=lm_epochs
-        )
-        with pytest.raises(ValueError, match=rf"names '{name}'.*allow_pickle=True"):
-            extractor.fit(X)
-
-
-# What comes from the hub
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """Put an encoder into the hub's cache; `online`, a hub answers for it as well."""
-    import huggingface_hub
-    from huggingface_hub import constants
-    from huggingface_hub.errors import EntryNotFoundError
-    from transformers import modeling_utils
-
-    home = tmp_path / "home" / "hub"
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home))
-
-    def fail(*args, **kwargs):
-        raise AssertionError("a third party was asked to convert")
-
-    def put(directory, *, online=False, repository="someone/theirs"):
-        commit = "0123456789" * 4
-        model = home / f"models--{repository.replace('/', '--')}"
-        (model / "refs").mkdir(parents=True)
-        (model / "refs" / "main").write_text(commit)
-        shutil.copytree(directory, model / "snapshots" / commit)
-        if online:
-            snapshot = model / "snapshots" / commit
-
-            def download(source, name, **kwargs):
-                if not (snapshot / name).is_file():
-                    raise EntryNotFoundError(name)
-                return str(snapshot / name)
-
-            monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-            # Whatever transformers itself asks the hub for.
-            monkeypatch.setattr(modeling_utils, "is_offline_mode", lambda: False)
-            monkeypatch.setattr(
-                modeling_utils, "has_file", lambda *args, **kwargs: False
-            )
-        return repository
-
-    monkeypatch.setattr(modeling_utils, "auto_conversion", fail)
-    return put
-
-
-@pytest.mark.parametrize("online", [False, True])
-def test_a_sharded_encoder_of_the_hub(online, passing_encoder, hub):
-    model = AutoModel.from_pretrained(passing_encoder)
-    (passing_encoder / "model.safetensors").unlink()
-    model.save_pretrained(passing_encoder, max_shard_size="20kB")
-    assert len(list(passing_encoder.glob("*.safetensors"))) > 1
-    expected = TransformerFeatureExtractor(tiny.ENCODER, max_length=60).fit_transform(X)
-    encoder = hub(passing_encoder, online=online)
-    extractor = TransformerFeatureExtractor(encoder, max_length=60)
-    np.testing.assert_array_equal(extractor.fit_transform(X), expected)
-
-
-@pytest.mark.parametrize("online", [False, True])
-def test_a_pickle_of_the_hub_is_converted_by_nobody(online, pickled_encoder, hub):
-    expected = TransformerFeatureExtractor(tiny.ENCODER, max_length=60).fit_transform(X)
-    encoder = hub(pickled_encoder, online=online)
-    extractor = TransformerFeatureExtractor(encoder, max_length=60)
-    with pytest.raises(ValueError, match=r"only, a pickle.*allow_pickle=True"):
-        extractor.fit(X)
-    extractor.set_params(allow_pickle=True)
-    np.testing.assert_array_equal(extractor.fit_transform(X), expected)
-    assert not [t for t in threading.enumerate() if "conversion" in t.name]
-
-
-def test_an_encoder_of_the_hub_without_weights(passing_encoder, hub):
-    (passing_encoder / "model.safetensors").unlink()
-    extractor = TransformerFeatureExtractor(hub(passing_encoder), max_length=60)
-    with pytest.raises(ValueError, match="hf download someone/theirs"):
-        extractor.fit(X)
 
 
 SKOPS_TRUSTED = [
