@@ -499,8 +499,7 @@ class AttentionFineTuneClassifier(
         return (TagMatrix if is_tags else OneOfN)(None, self.classes_)
 
     def _targets_of_heads(self):
-        # The head of a view decides what its labels are.
-        return [(*self.classes_.shape, self._spec.tasks[0].loss)]
+        return [self._target.as_head()]
 
     def decision_function(self, X):
         """Return the scores of the head.

@@ -296,17 +296,16 @@ class MultiTaskClassifier(
         self._tasks(self._restored_targets())
 
     def _targets_of_heads(self):
-        targets = {target.name: target for target in self._restored_targets()}
-        names = list(self.task_names_)
-        pairs = zip(targets.values(), self.classes_, strict=True)
-        same = all(np.array_equal(target.classes, classes) for target, classes in pairs)
-        if list(targets) != names or not same:
+        targets, names = self._restored_targets(), list(self.task_names_)
+        found = [target.name for target in targets]
+        classes = [target.classes.tolist() for target in targets]
+        if (found, classes) != (names, [each.tolist() for each in self.classes_]):
             raise ValueError(
                 "task_names_ and classes_ must be those of the tasks, which are "
-                f"{list(targets)!r:.200}, got {names!r:.200}, or classes_ differ."
+                f"{found!r:.200}, got {names!r:.200}, or classes_ differ."
             )
-        in_order = [targets[name] for name in _sorted(names)]
-        return [(*target.classes.shape, target.loss) for target in in_order]
+        in_order = sorted(targets, key=lambda target: str(target.name))
+        return [target.as_head() for target in in_order]
 
     def _split_tasks(self, values, sizes):
         """Split (n_samples, sum of sizes) into tasks, in the order of y's columns.

@@ -388,3 +388,16 @@ def test_an_encoder_without_a_fast_tokenizer(tmp_path):
     for name in ("tokenizer.json", "tokenizer_config.json"):
         Path(encoder, name).unlink()
     assert "has no fast tokenizer" in fit_message(encoder, max_length=32)
+
+
+@pytest.mark.parametrize("lm_epochs", [0, 1])
+@pytest.mark.parametrize("kind", ["classifier", "extractor"])
+def test_an_adapter_beside_an_encoder_is_refused(kind, lm_epochs, tmp_path, small):
+    encoder = shutil.copytree(tiny.ENCODER, tmp_path / "encoder")
+    (encoder / "adapter_config.json").write_text('{"base_model_name_or_path": "x"}')
+    model = TransformerFeatureExtractor(encoder, max_length=32, lm_epochs=lm_epochs)
+    if kind == "classifier":
+        small |= {"encoder": encoder, "lm_epochs": lm_epochs}
+        model = AttentionFineTuneClassifier(**small)
+    with pytest.raises(ValueError, match="with an adapter .* Merge the adapter"):
+        model.fit(X, Y)

@@ -54,6 +54,23 @@ class Target:
         """Return the target in plain values, which :func:`restore_target` reads."""
         return {"kind": self.kind, "name": self.name, "classes": self.classes}
 
+    def as_head(self):
+        """Return the number of outputs and the loss of its head.
+
+        Raises
+        ------
+        ValueError
+            If the classes are not a sorted array of different labels.
+        """
+        if self.classes.ndim != 1 or not np.array_equal(
+            np.unique(self.classes), self.classes
+        ):
+            raise ValueError(
+                "The classes of a task must be sorted and different labels, got "
+                f"{self.classes!r:.200}."
+            )
+        return len(self.classes), self.loss
+
     @property
     def n_outputs(self):
         """Number of logits."""

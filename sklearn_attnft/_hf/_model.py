@@ -7,7 +7,13 @@ import torch
 from torch import nn
 
 from .._utils._process import preserve_generator, translate_errors
-from ._find import DEFAULT_ENCODER, find_encoder, not_found, refuse_own_code
+from ._find import (
+    DEFAULT_ENCODER,
+    find_encoder,
+    not_found,
+    refuse_adapter,
+    refuse_own_code,
+)
 from ._quiet import quiet
 from ._weights import WeightsError, read_state_dict
 
@@ -37,6 +43,7 @@ def load_config(encoder, *, encoder_dropout=0.0):
     from transformers import AutoConfig, PreTrainedConfig, __version__
 
     source = find_encoder(encoder)
+    refuse_adapter(encoder)
 
     def unreadable(error):
         return ValueError(not_found(encoder, source))

@@ -185,7 +185,9 @@ def _rebuild_spec(stored, n_layers):
         for t in tasks
     )
     known &= spec.mixing in MIXINGS and set(spec.layers) <= set(range(n_layers + 1))
-    if not known or not spec.layers:
+    layers = list(spec.layers)
+    known &= all(type(i) is int for i in layers) and len(set(layers)) == len(layers) > 0
+    if not known:
         raise ValueError(f"{stored!r:.300} does not describe a module of this package.")
     return dataclasses.replace(spec, layers=tuple(spec.layers), tasks=tasks)
 

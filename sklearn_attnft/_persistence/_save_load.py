@@ -34,6 +34,14 @@ NEEDED = {"history_", "n_samples_fit_", "truncated_fraction_", "_base_model"}
 # Parameters that say what is read and written on a machine: its user's to choose, not
 # those of who made a directory.
 NOT_KEPT = ("cache", "checkpoint_dir")
+# Checks of fitted attributes, beside those of the labels.
+_VALID = {
+    "_base_model": lambda value: type(value) is str,
+    "history_": lambda value: type(value) is list and all(map(_is_row, value)),
+    "n_iter_": lambda value: type(value) is int and value >= 0,
+    "n_samples_fit_": lambda value: type(value) is int and value > 0,
+    "truncated_fraction_": lambda value: type(value) is float and 0 <= value <= 1,
+}
 PACKED = ("module_", "_spec", "_tokenizer")
 REQUESTS = "_metadata_request"  # where scikit-learn keeps what set_fit_request set
 CALLBACKS = "_skl_callbacks"  # and what set_callbacks set
@@ -46,6 +54,10 @@ PACKAGES = (
     "torch",
     "transformers",
 )
+
+
+def _is_row(row):
+    return type(row) is dict and type(row.get("stage")) is str
 
 
 def save(estimator, path, classes, *, overwrite):
@@ -211,10 +223,9 @@ def _decode_fitted(fitted, budget):
         wrong = sorted(names - set(FITTED) | NEEDED - names)
         raise ValueError(f"fit sets no others and all of its own: {wrong!r:.100}")
     fitted = {name: decode(value, budget) for name, value in fitted.items()}
-    if not isinstance(fitted["_base_model"], str):
-        raise ValueError(
-            f"_base_model must be a str, got {fitted['_base_model']!r:.80}"
-        )
+    for name, is_valid in _VALID.items():
+        if name in fitted and not is_valid(fitted[name]):
+            raise ValueError(f"{name} has an invalid value, got {fitted[name]!r:.80}")
     return fitted
 
 

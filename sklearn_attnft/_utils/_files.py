@@ -4,7 +4,9 @@
 import contextlib
 import ctypes
 import errno
+import hashlib
 import os
+import pathlib
 import shutil
 import uuid
 
@@ -47,6 +49,51 @@ def replaced(path, *, sync=True):
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+@contextlib.contextmanager
+def replaced_with_digest(path):
+    """Open a file for writing, as :func:`replaced`, that ends in its own sha256.
+
+    Yields
+    ------
+    file : object with ``write``
+    """
+    with replaced(path) as file:
+        writer = _HashingWriter(file)
+        yield writer
+        file.write(writer.digest.digest())
+
+
+class _HashingWriter:
+    """Passes bytes on to a file and hashes them."""
+
+    def __init__(self, file):
+        self._file, self.digest = file, hashlib.sha256()
+
+    def write(self, data):
+        """Write bytes."""
+        self.digest.update(data)
+        return self._file.write(data)
+
+    def flush(self):
+        """Flush the file."""
+        self._file.flush()
+
+
+def read_with_digest(path):
+    """Return the content of a file that :func:`replaced_with_digest` has written.
+
+    Raises
+    ------
+    ValueError
+        If the content does not match the sha256 at its end.
+    """
+    data = memoryview(pathlib.Path(path).read_bytes())
+    size = hashlib.sha256().digest_size
+    if hashlib.sha256(data[:-size]).digest() != data[-size:]:
+        raise ValueError("its content does not match its sha256")
+    return data[:-size]
 
 
 def write_through(path, data):

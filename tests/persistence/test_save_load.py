@@ -340,7 +340,7 @@ def test_what_appears_meanwhile_is_not_replaced(
     kind, overwrite, clf, tmp_path, monkeypatch
 ):
     path = tmp_path / "model"
-    sync = _directory._sync
+    sync = _directory.sync_directory
 
     def meanwhile(directory):
         if not os.path.lexists(path):
@@ -354,7 +354,7 @@ def test_what_appears_meanwhile_is_not_replaced(
                     (path / "mine.txt").write_text("mine")
         sync(directory)
 
-    monkeypatch.setattr(_directory, "_sync", meanwhile)
+    monkeypatch.setattr(_directory, "sync_directory", meanwhile)
     with pytest.raises(FileExistsError, match="overwrite=True"):
         clf.save(path, overwrite=overwrite)
     assert list(tmp_path.iterdir()) == [path]
@@ -363,24 +363,19 @@ def test_what_appears_meanwhile_is_not_replaced(
     assert kind != "directory" or not list(path.iterdir())
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_what_appears_in_the_last_moment_stays(
-    overwrite, clf, saved, tmp_path, monkeypatch
-):
-    path = saved if overwrite else tmp_path / "another"
-    rename = Path.rename
+def test_what_appears_in_the_last_moment_stays(clf, tmp_path, monkeypatch):
+    path, rename = tmp_path / "another", Path.rename
 
     def late(self, target):
-        if self.suffix == ".new":
-            target.mkdir()
-            (target / "mine.txt").write_text("mine")
+        target.mkdir()
+        (target / "mine.txt").write_text("mine")
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", late)
-    with pytest.raises(FileExistsError, match="written by another"):
-        clf.save(path, overwrite=overwrite)
+    with pytest.raises(FileExistsError, match="written by another process"):
+        clf.save(path)
     assert [each.name for each in path.iterdir()] == ["mine.txt"]
-    assert not list(tmp_path.glob(".*.new"))
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
@@ -393,13 +388,13 @@ def test_only_what_save_wrote_is_overwritten(name, clf, saved, tmp_path):
     mine.parent.mkdir(exist_ok=True)
     mine.write_text("{}")
     path = tmp_path / name.split("/")[0]
-    with pytest.raises(FileExistsError, match="only a directory that save wrote"):
+    with pytest.raises(FileExistsError, match="only a directory that save"):
         clf.save(path, overwrite=True)
     assert mine.read_text() == "{}"
 
 
 def test_a_failed_save_leaves_what_was(clf, saved, monkeypatch):
-    monkeypatch.setattr(_directory, "_sync", lambda directory: 1 / 0)
+    monkeypatch.setattr(_directory, "sync_directory", lambda directory: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         clf.save(saved, overwrite=True)
     monkeypatch.undo()
@@ -410,12 +405,12 @@ def test_a_failed_save_leaves_what_was(clf, saved, monkeypatch):
 KILLED = """
 import os, pickle, signal, sys
 from sklearn_attnft._persistence import _directory
-kept = _directory._write_through
+kept = _directory.write_through
 def write_through(path, data):
     kept(path, data)
     if path.name == sys.argv[3]:
         os.kill(os.getpid(), signal.SIGKILL)
-_directory._write_through = write_through
+_directory.write_through = write_through
 with open(sys.argv[1], "rb") as file:
     pickle.load(file).save(sys.argv[2])
 """
@@ -444,6 +439,7 @@ def rewrite(directory, **changes):
             data = (directory / name).read_bytes()
             sha256 = _directory.hashlib.sha256(data).hexdigest()
             manifest["files"][name] = {"size": len(data), "sha256": sha256}
+    manifest["sha256"] = _directory._digest(manifest)
     path.write_text(json.dumps(manifest))
 
 
@@ -477,7 +473,7 @@ def test_a_file_that_could_be_executed(name, saved, bomb):
 @pytest.mark.parametrize("name", FILES)
 def test_a_pickle_in_place_of_a_file(name, saved, bomb):
     (saved / name).write_bytes(bomb)
-    refused(saved, f"{name} has .* bytes where estimator.json says")
+    refused(saved, f"{name} must have .* bytes according to estimator.json")
     rewrite(saved)
     if name != "tokenizer_config.json":  # which load does not read
         refused(saved, "cannot be loaded")
@@ -492,27 +488,27 @@ def test_a_pickle_in_place_of_the_manifest(saved, bomb):
 def test_a_name_that_is_none_of_the_fixed_ones(name, saved):
     files = json.loads((saved / MANIFEST).read_text())["files"]
     rewrite(saved, files={**files, name: files["config.json"]})
-    refused(saved, "lists other files than save writes")
+    refused(saved, "must list the files")
     rewrite(saved, files={**files, "config.json": {"path": name}})
     rewrite(saved, files={name: files["config.json"]})
-    refused(saved, "lists other files than save writes")
+    refused(saved, "must list the files")
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_is_missing_or_cut_off_or_exchanged(name, saved, tmp_path):
     data = (saved / name).read_bytes()
     (saved / name).write_bytes(data[:-1])
-    refused(saved, f"{name} has {len(data) - 1} bytes where")
+    refused(saved, f"{name} must have .* got {len(data) - 1}")
     (saved / name).write_bytes(bytes([data[0] ^ 1]) + data[1:])
-    refused(saved, f"{name} has another sha256")
+    refused(saved, f"{name} must have the sha256")
     (saved / name).unlink()
     refused(saved, f"{name} cannot be opened")
     (saved / name).mkdir()
-    refused(saved, f"{name} is no regular file")
+    refused(saved, f"{name} must be a regular file")
     (saved / name).rmdir()
     if hasattr(os, "mkfifo"):
         os.mkfifo(saved / name)
-        refused(saved, f"{name} is no regular file")
+        refused(saved, f"{name} must be a regular file")
         (saved / name).unlink()
     # A link to a regular file is how the hub's cache keeps files.
     (tmp_path / "blob").write_bytes(data)
@@ -794,7 +790,7 @@ def test_heads_that_classify_nothing(saved):
     heads = {name: w for name, w in heads.items() if "classify" not in name}
     save_file(heads, saved / "heads.safetensors")
     rewrite(saved, module=module)
-    refused(saved, "The labels do not belong to the weights")
+    refused(saved, "The labels must match the heads")
 
 
 @pytest.fixture(scope="module")
@@ -806,11 +802,11 @@ def several(tiny_encoder, tmp_path_factory):
 
 def cut(fitted):
     fitted["classes_"][0] = array("bad")
-    fitted["_label_sets"][0]["classes"] = array("bad")
+    fitted["_targets"][0]["classes"] = array("bad")
 
 
 def rename(fitted):
-    fitted["_label_sets"][0]["name"] = "c"
+    fitted["_targets"][0]["name"] = "c"
 
 
 def exchange(fitted):
@@ -819,7 +815,7 @@ def exchange(fitted):
 
 def exchange_all(fitted):
     fitted["task_names_"] = ["a", "b", "m"]
-    for kept, name in zip(fitted["_label_sets"], "abm", strict=True):
+    for kept, name in zip(fitted["_targets"], "abm", strict=True):
         kept["name"] = name
 
 
@@ -828,16 +824,16 @@ def other_labels(fitted):
 
 
 def other_kind(fitted):
-    fitted["_label_sets"][2]["kind"] = "labels"
+    fitted["_targets"][2]["kind"] = "labels"
 
 
 def one_less(fitted):
-    for name in ("task_names_", "_label_sets", "classes_"):
+    for name in ("task_names_", "_targets", "classes_"):
         fitted[name].pop()
 
 
 def twice(fitted):
-    for name in ("task_names_", "_label_sets", "classes_"):
+    for name in ("task_names_", "_targets", "classes_"):
         fitted[name].append(fitted[name][0])
 
 
@@ -851,7 +847,7 @@ def test_label_sets_that_do_not_fit_the_heads(change, several, tmp_path):
     fitted = json.loads((path / MANIFEST).read_text())["fitted"]
     change(fitted)
     rewrite(path, fitted=fitted)
-    with pytest.raises(ValueError, match=r"cannot be loaded.*label"):
+    with pytest.raises(ValueError, match=r"cannot be loaded.*(labels|task)"):
         MultiTaskClassifier.load(path)
 
 
@@ -881,12 +877,12 @@ def test_what_could_not_be_loaded_is_not_saved(clf, tmp_path):
 
 
 def test_a_giant_vocabulary(saved, monkeypatch):
-    monkeypatch.setattr(_directory, "LONGEST_JSON", 9_000)
+    monkeypatch.setitem(_directory.JSON_FILES, "tokenizer.json", 9_000)
     AttentionFineTuneClassifier.load(saved)
     (saved / "tokenizer.json").write_bytes(b" " * 10_000)
     rewrite(saved)
-    refused(saved, r"tokenizer\.json has 10000 bytes; 9000 are the most")
-    monkeypatch.setattr(_directory, "LONGEST_JSON", 90)
+    refused(saved, r"tokenizer\.json must have at most 9000 bytes, got 10000")
+    monkeypatch.setattr(_directory, "MAX_MANIFEST", 90)
     refused(saved, r"estimator\.json was not written by save.* more than 90 bytes")
 
 
@@ -896,9 +892,9 @@ def test_a_deep_manifest(saved):
 
 
 def test_what_is_no_such_directory(saved, tmp_path):
-    refused(tmp_path, r"no directory that save wrote.*estimator\.json")
-    refused(saved / MANIFEST, "no directory that save wrote")
-    refused(tmp_path / "nowhere", "no directory that save wrote")
+    refused(tmp_path, r"not a directory that save has written.*estimator\.json")
+    refused(saved / MANIFEST, "not a directory that save has written")
+    refused(tmp_path / "nowhere", "not a directory that save has written")
     rewrite(saved, format="another")
     refused(saved, r"estimator\.json was not written by save")
 
