@@ -399,5 +399,5 @@ def test_an_adapter_beside_an_encoder_is_refused(kind, lm_epochs, tmp_path, smal
     if kind == "classifier":
         small |= {"encoder": encoder, "lm_epochs": lm_epochs}
         model = AttentionFineTuneClassifier(**small)
-    with pytest.raises(ValueError, match="with an adapter .* Merge the adapter"):
+    with pytest.raises(ValueError, match=r"with an adapter .* Merge the adapter"):
         model.fit(X, Y)
