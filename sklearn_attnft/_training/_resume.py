@@ -9,6 +9,7 @@ runs.
 
 import contextlib
 import dataclasses
+import io
 import json
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import torch
 
 from .._cache import claim
-from .._utils._files import replaced
+from .._utils._files import read_with_digest, replaced_with_digest
 from .._utils._warnings import warn
 from ._fingerprint import Fingerprint, as_text
 
@@ -125,7 +126,8 @@ class ResumeState:
         if not all(weight.isfinite().all() for weight in state["module"].values()):
             return
         state = {**state, "stage": self._stage, "earlier": self.stages}
-        with self._warn_on_failure(), replaced(self.folder / "state.pt") as file:
+        path = self.folder / "state.pt"
+        with self._warn_on_failure(), replaced_with_digest(path) as file:
             torch.save(state, file)
         self._written = time.monotonic()
 
@@ -158,7 +160,8 @@ class ResumeState:
     def record(self, description):
         """Replace fit.json."""
         text = json.dumps(description, indent=1)
-        with self._warn_on_failure(), replaced(self.folder / "fit.json") as file:
+        path = self.folder / "fit.json"
+        with self._warn_on_failure(), replaced_with_digest(path) as file:
             file.write(text.encode())
 
     def describe(self):
@@ -253,7 +256,7 @@ def _is_running(folder):
 def _description(folder):
     """Return the content of fit.json, or None if the folder is not one of a fit."""
     with contextlib.suppress(OSError, ValueError):
-        known = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+        known = json.loads(bytes(read_with_digest(folder / "fit.json")))
         if isinstance(known, dict) and known.keys() >= _KEYS:
             return known
     return None
@@ -264,7 +267,8 @@ def _load(path):
     if not path.exists():
         return None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = io.BytesIO(read_with_digest(path))
+        return torch.load(content, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files raise many types
         raise ValueError(
             f"The resume state {path} cannot be read ({type(error).__name__}: "

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -629,3 +630,26 @@ def test_sigkill_loses_nothing(tiny_encoder, tmp_path):
         assert set(found.files) == expected.keys()
         for name in found.files:
             np.testing.assert_array_equal(found[name], expected[name])
+
+
+@pytest.mark.parametrize("is_finished", [False, True])
+def test_flipped_bits_of_a_state_are_refused(is_finished, small, tmp_path, kill):
+    parameters = {**small, "max_epochs": 2, "checkpoint_dir": tmp_path}
+    clf = AttentionFineTuneClassifier(**parameters, checkpoint_minutes=0)
+    if is_finished:
+        clf.fit(X, Y)
+    else:
+        kill(4)
+        with pytest.raises(Killed):
+            clf.fit(X, Y)
+        kill(math.inf)
+    (path,) = tmp_path.glob("*/state.pt")
+    whole, rng = path.read_bytes(), np.random.RandomState(0)
+    for _ in range(30):
+        damaged = bytearray(whole)
+        damaged[rng.randint(len(whole))] ^= 1 << rng.randint(8)
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=re.escape(str(path))):
+            clf.fit(X, Y)
+    path.write_bytes(whole)
+    clf.fit(X, Y)
