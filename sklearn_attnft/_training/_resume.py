@@ -22,13 +22,15 @@ from ._fingerprint import Fingerprint, as_text
 
 # Keys of fit.json.
 _KEYS = {"parameters", "data", "finished"}
+# Seconds after which the writer of a temporary file must have been killed.
+_ABANDONED = 60
 
 
 class ResumeState:
-    """Reads and writes the resume state of one fit, and locks its folder.
+    """The resume state of one fit. It locks the folder of the fit.
 
-    A fit has one or more stages: each call of ``_training.train`` is a stage. As a
-    context manager it releases the lock at the end.
+    A fit has one or more stages: each call of ``_training.train`` is a stage. Use it as
+    a context manager, which releases the lock.
 
     Parameters
     ----------
@@ -54,9 +56,8 @@ class ResumeState:
         if folder is not None:
             self._saved = _load(folder / "state.pt")
             self._release = _claim(folder)
-        if self._release is not None:  # no other process is writing here
-            for path in folder.glob("*.tmp"):
-                path.unlink(missing_ok=True)
+        if self._release is not None:
+            _sweep(folder)
 
     def __enter__(self):
         return self
@@ -72,7 +73,7 @@ class ResumeState:
 
     @property
     def is_resuming(self):
-        """Whether a state was found at which training has not arrived yet."""
+        """Whether a state was found that training has not reached yet."""
         return self._saved is not None
 
     @property
@@ -90,10 +91,10 @@ class ResumeState:
         Returns
         -------
         dict or None
-            None if the stage has to be trained from its start. If the dict has "rows",
-            the history of the stage, it was trained to its end; the dict has the rest
-            of the state too, unless a later stage was begun. Otherwise a state that
-            was passed to :meth:`write`.
+            If None, the stage must be trained from its start. A dict without "rows" is
+            the last state that was passed to :meth:`write`. With "rows", the history,
+            the stage was trained to its end; the dict has its last state as well, but
+            not if a later stage was begun.
         """
         self._stage += 1
         saved = self._saved
@@ -148,11 +149,16 @@ class ResumeState:
         is_written = self.is_kept and self._is_complete
         known = _description(self.folder) if is_written else None
         if known is not None:
-            with self._warn_on_failure():
-                _describe(self.folder, {**known, "finished": True})
+            self.record({**known, "finished": True})
+
+    def record(self, description):
+        """Replace fit.json."""
+        text = json.dumps(description, indent=1)
+        with self._warn_on_failure(), replaced(self.folder / "fit.json") as file:
+            file.write(text.encode())
 
     def describe(self):
-        """Return a sentence for error messages: where the last state is."""
+        """Return a sentence for error messages that names the folder."""
         if not (self.is_kept and (self.folder / "state.pt").exists()):
             return ""
         return f" The last good state is in {self.folder}."
@@ -181,16 +187,19 @@ def open_resume_state(params, fingerprint):
     folder = Path(params["checkpoint_dir"]).absolute() / fingerprint.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if _description(folder) is None:
-            _warn_of_similar(folder, fingerprint)
-            _describe(folder, {**dataclasses.asdict(fingerprint), "finished": False})
     except OSError as error:
         raise OSError(
             error.errno,
             f"checkpoint_dir={str(params['checkpoint_dir'])!r} cannot be written to "
             f"({error}). Pass a directory with write permission, or None.",
         ) from error
-    return ResumeState(folder, minutes=params["checkpoint_minutes"])
+    is_new = _description(folder) is None
+    if is_new:
+        _warn_of_similar(folder, fingerprint)
+    state = ResumeState(folder, minutes=params["checkpoint_minutes"])
+    if is_new:
+        state.record({**dataclasses.asdict(fingerprint), "finished": False})
+    return state
 
 
 def _warn_of_similar(folder, fingerprint):
@@ -217,14 +226,15 @@ def _warn_of_similar(folder, fingerprint):
 def _claim(folder):
     """Lock the folder of a fit; return a function that releases it, or None.
 
-    None means that the fit is running, maybe on another machine, or that the file
-    system has no locks. A second process may run the same fit without the lock: both
-    write the same states, each of which replaces the last as a whole.
+    None means that another process runs the fit, maybe on another machine, or that the
+    file system has no locks. The fit then runs without the lock: processes that run the
+    same fit write the same states, and each write replaces the whole file.
 
-    The system frees the lock of a killed process. A forked child of that process can
-    hold it for longer; then files are swept and similar fits are reported later.
+    The operating system frees the lock of a killed process. If the process has forked a
+    child, the lock can be held until the child ends.
     """
-    with contextlib.suppress(OSError):
+    # Old versions of filelock raise NotImplementedError on such file systems.
+    with contextlib.suppress(OSError, NotImplementedError):
         return claim(folder, "running.lock", wait=False)
     return None
 
@@ -237,6 +247,15 @@ def _is_running(folder):
     return release is None
 
 
+def _sweep(folder):
+    """Delete the temporary files of killed processes. Requires the lock."""
+    for path in folder.glob("*.tmp"):
+        # A process that runs the same fit without the lock may be writing now.
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
+
+
 def _description(folder):
     """Return the content of fit.json, or None if the folder is not one of a fit."""
     with contextlib.suppress(OSError, ValueError):
@@ -244,11 +263,6 @@ def _description(folder):
         if isinstance(known, dict) and known.keys() >= _KEYS:
             return known
     return None
-
-
-def _describe(folder, description):
-    with replaced(folder / "fit.json") as file:
-        file.write(json.dumps(description, indent=1).encode())
 
 
 def _load(path):
