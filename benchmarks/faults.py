@@ -30,7 +30,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
 import pandas as pd
-import psutil
 import tiny
 from _common import RESULTS, append
 
@@ -160,6 +159,8 @@ def cache(kills, directory):
 
 def threads(kills, directory, n_threads=8, n_calls=500):
     """Compare predict_proba in threads, as in a web service, with serial calls."""
+    import psutil  # no other part needs it
+
     clf = AttentionFineTuneClassifier(
         max_epochs=1, trainable_layers=0, random_state=0
     ).fit(TEXTS[:100], LABELS[:100])
@@ -254,7 +255,102 @@ def load(kills, directory, repeats=7):
     }
 
 
+def flip(path):
+    """Flip a random bit of a file; return its bytes before."""
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[random.randrange(len(whole))] ^= 1 << random.randrange(8)
+    path.write_bytes(damaged)
+    return whole
+
+
+def count_flips(paths, n_flips, attempt):
+    """Flip bits of files one at a time; count what `attempt` does with them.
+
+    `attempt` returns whether the result is the one before the flip. A ValueError that
+    names the file or its directory counts as refused.
+    """
+    refused = same_result = 0
+    for i in range(n_flips):
+        path = paths[i % len(paths)]
+        whole = flip(path)
+        try:
+            same_result += attempt()
+        except ValueError as error:
+            refused += str(path.parent) in str(error)
+        path.write_bytes(whole)
+    silent = n_flips - refused - same_result
+    return {"flips": n_flips, "refused": refused, "no_effect": same_result} | {
+        "different": silent
+    }
+
+
+def flips_saved(kills, directory, n_flips=1500):
+    """Flip bits of a saved directory; half of them in estimator.json."""
+    clf = AttentionFineTuneClassifier(**SMALL, max_epochs=1)
+    clf.fit(TEXTS[:50], LABELS[:50])
+    expected, path = clf.predict_proba(TEXTS[:20]), clf.save(directory / "model")
+
+    def attempt():
+        loaded = AttentionFineTuneClassifier.load(path)
+        is_same = np.array_equal(loaded.predict_proba(TEXTS[:20]), expected)
+        is_same &= loaded.classes_.tolist() == clf.classes_.tolist()
+        return is_same and loaded.history_ == clf.history_
+
+    files = sorted(each for each in path.iterdir() if each.suffix != ".md")
+    manifest = path / "estimator.json"
+    return count_flips([*files, *[manifest] * (len(files) - 2)], n_flips, attempt)
+
+
+def flips_resume(kills, directory, n_flips=400):
+    """Flip bits of resume states, of a fit that was killed and of a finished one."""
+    parameters = {**SMALL, "max_epochs": 2, "checkpoint_minutes": 0}
+
+    def fitted(folder):
+        clf = AttentionFineTuneClassifier(**parameters, checkpoint_dir=folder)
+        return clf.fit(TEXTS[:60], LABELS[:60]).predict_proba(TEXTS[:20])
+
+    expected = fitted(directory / "finished")
+    seconds = duration(lambda: fitted(directory / "timed"))
+    killed = directory / "killed"
+    while not list(killed.glob("*/state.pt")):
+        run_in_child(lambda: fitted(killed), random.uniform(0.3, 0.9) * seconds)
+    counts = {}
+    for folder in (directory / "finished", killed):
+        kept = directory / "kept"
+        shutil.copytree(folder, kept)
+
+        def attempt(folder=folder, kept=kept):
+            result = np.array_equal(fitted(folder), expected)
+            shutil.rmtree(folder)
+            shutil.copytree(kept, folder)
+            return result
+
+        files = [*folder.glob("*/state.pt"), *folder.glob("*/fit.json")]
+        found = count_flips([files[0], *files], n_flips // 2, attempt)
+        counts = {name: counts.get(name, 0) + n for name, n in found.items()}
+        shutil.rmtree(kept)
+    return counts
+
+
+def flips_cache(kills, directory, n_flips=200):
+    """Flip bits of a feature cache, whose damaged entries are computed again."""
+    path = directory / "cache"
+
+    def features():
+        return TransformerFeatureExtractor(**SMALL, cache=path).fit_transform(TEXTS)
+
+    expected = features()
+    files = [each for each in path.rglob("*") if each.is_file() and each.stat().st_size]
+    return count_flips(
+        files, n_flips, lambda: np.allclose(features(), expected, rtol=0, atol=1e-5)
+    )
+
+
 PARTS = {
+    "flips-saved": flips_saved,
+    "flips-resume": flips_resume,
+    "flips-cache": flips_cache,
     "fit": fit,
     "save": save,
     "overwrite": overwrite,

@@ -125,6 +125,8 @@ def with_frozen_states(model, corpora, config, context):
         if cut is None:
             return model
         wanted = {layer for layer in wanted if layer < n_lower} | {n_lower}
+    # A skipped stage may have adapted the frozen blocks: their weights are saved.
+    context.resume.load_weights(model)
     model.eval()
     budget = scoring_budget(corpora[0], config, context.device)
     batches = _batches(corpora, len(wanted), model, budget)

@@ -23,6 +23,8 @@ from ._fingerprint import Fingerprint, as_text
 
 # Keys of fit.json.
 _KEYS = {"parameters", "data", "finished"}
+# Seconds after which the writer of a temporary file must have been killed.
+_ABANDONED = 60
 
 
 class ResumeState:
@@ -55,9 +57,8 @@ class ResumeState:
         if folder is not None:
             self._saved = _load(folder / "state.pt")
             self._release = _claim(folder)
-        if self.is_locked:  # temporary files were left by killed processes
-            for path in folder.glob("*.tmp"):
-                path.unlink(missing_ok=True)
+        if self._release is not None:
+            _sweep(folder)
 
     def __enter__(self):
         return self
@@ -89,6 +90,11 @@ class ResumeState:
             return False
         has_ended = saved["stage"] > next_stage
         return has_ended or (saved["stage"] == next_stage and "rows" in saved)
+
+    def load_weights(self, module):
+        """Load the weights from which the next stage resumes, if it does."""
+        if self.is_resuming and self._saved["stage"] == self._stage + 1:
+            module.load_state_dict(self._saved["module"])
 
     def next_stage(self):
         """Begin a stage and return its saved state.
@@ -204,7 +210,7 @@ def open_resume_state(params, fingerprint):
     if is_new:
         _warn_of_similar(folder, fingerprint)
     state = ResumeState(folder, minutes=params["checkpoint_minutes"])
-    if is_new and state.is_locked:  # otherwise another process records it
+    if is_new:
         state.record({**dataclasses.asdict(fingerprint), "finished": False})
     return state
 
@@ -234,13 +240,14 @@ def _claim(folder):
     """Lock the folder of a fit; return a function that releases it, or None.
 
     None means that another process runs the fit, maybe on another machine, or that the
-    file system has no locks. The fit runs without the lock too: two processes write the
-    same states, and each write replaces the whole file.
+    file system has no locks. The fit then runs without the lock: processes that run the
+    same fit write the same states, and each write replaces the whole file.
 
     The operating system frees the lock of a killed process. If the process has forked a
     child, the lock can be held until the child ends.
     """
-    with contextlib.suppress(OSError):
+    # Old versions of filelock raise NotImplementedError on such file systems.
+    with contextlib.suppress(OSError, NotImplementedError):
         return claim(folder, "running.lock", wait=False)
     return None
 
@@ -251,6 +258,15 @@ def _is_running(folder):
     if release is not None:
         release()
     return release is None
+
+
+def _sweep(folder):
+    """Delete the temporary files of killed processes. Requires the lock."""
+    for path in folder.glob("*.tmp"):
+        # A process that runs the same fit without the lock may be writing now.
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
 
 
 def _description(folder):

@@ -84,6 +84,10 @@ PARAMETERS = [
     {"micro_batch_size": 3, "dropout": 0.3, "class_weight": {"good": 2.0, "bad": 1.0}},
     {"trainable_layers": 0, "pooling": "max"},
     {"contrastive_epochs": 2, "encoder_dropout": 0.2},
+    # The language model also trains the blocks that the classifier freezes.
+    {"lm_epochs": 1, "trainable_layers": 1},
+    {"lm_epochs": 1, "trainable_layers": 0},
+    {"contrastive_epochs": 1, "trainable_layers": 1},
 ]
 
 
@@ -244,14 +248,16 @@ def fit_running_in(folder):
 
 
 def killed_fit(clf, kill, directory):
-    """Kill a fit in its second epoch; return its folder, with half a state in it."""
+    """Kill a fit in its second epoch; return its folder, with half of an old state."""
     clf.set_params(checkpoint_dir=directory, checkpoint_minutes=0)
     kill(4)
     with pytest.raises(Killed):
         clf.fit(X, Y)
     kill(math.inf)
     (folder,) = directory.iterdir()
-    (folder / "state.pt.abc.tmp").write_bytes(b"half")
+    half = folder / "state.pt.abc.tmp"
+    half.write_bytes(b"half")
+    os.utime(half, (1, 1))
     return folder
 
 
@@ -266,10 +272,13 @@ def test_no_warning_of_a_similar_fit_that_is_running(small, kill, tmp_path):
 def test_two_processes_may_run_the_same_fit(small, kill, tmp_path):
     clf = AttentionFineTuneClassifier(**small)
     folder = killed_fit(clf, kill, tmp_path)
+    half = folder / "state.pt.def.tmp"
+    half.write_bytes(b"half")  # by a process without the lock
     with fit_running_in(folder):
-        (folder / "state.pt.abc.tmp").write_bytes(b"half")
+        assert not (folder / "state.pt.abc.tmp").exists()
+        os.utime(half, (1, 1))
         clf.fit(X, Y)
-        assert (folder / "state.pt.abc.tmp").exists()
+        assert half.exists()
     assert_same_fit(clf, AttentionFineTuneClassifier(**small).fit(X, Y))
 
 
