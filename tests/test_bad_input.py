@@ -237,7 +237,7 @@ def test_a_directory_without_a_model(tmp_path):
 
 @pytest.mark.parametrize("kind", [None, "newer-than-transformers"])
 def test_a_configuration_of_no_known_family(kind, tmp_path):
-    # Newer than transformers, or older than the key; it was found all the same.
+    # The type is newer than transformers, or the file older than the key.
     encoder = changed_encoder(tmp_path / "encoder", model_type=kind)
     if kind is None:
         path = Path(encoder, "config.json")
@@ -245,7 +245,7 @@ def test_a_configuration_of_no_known_family(kind, tmp_path):
         del config["model_type"]
         path.write_text(json.dumps(config))
     message = fit_message(encoder)
-    assert "has a config.json of which transformers" in message
+    assert "has a config.json that transformers" in message
     assert "model_type" in message
     assert kind is None or kind in message
 
@@ -258,7 +258,7 @@ def test_a_directory_without_weights(tmp_path):
 
 
 def test_weights_under_other_names(tmp_path):
-    # As DataParallel writes them: transformers draws all of them anew, in silence.
+    # As DataParallel names them. transformers would initialize all without an error.
     encoder = changed_encoder(tmp_path / "encoder")
     path = Path(encoder, "model.safetensors")
     weights = {f"module.{name}": weight for name, weight in load_file(path).items()}
@@ -316,14 +316,14 @@ def test_a_class_that_is_no_tokenizer_is_not_made(name, file, tmp_path, monkeypa
     )
     if file == "config.json":
         (path.parent / "tokenizer_config.json").unlink()
-    assert "has no fast tokenizer" in fit_message(encoder, max_length=32)
+    assert "must have a fast tokenizer" in fit_message(encoder, max_length=32)
     assert not made
 
 
-def test_a_quantised_encoder(tmp_path):
-    quantised = {"quantization_config": {"quant_method": "eetq"}}
-    encoder = changed_encoder(tmp_path / "encoder", **quantised)
-    assert "is quantised" in fit_message(encoder)
+def test_a_quantized_encoder(tmp_path):
+    quantized = {"quantization_config": {"quant_method": "eetq"}}
+    encoder = changed_encoder(tmp_path / "encoder", **quantized)
+    assert "is quantized" in fit_message(encoder)
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ def test_what_is_not_one_encoder_of_text(tmp_path):
 
     encoder = changed_encoder(tmp_path / "encoder")
     CLIPConfig().save_pretrained(encoder)
-    assert "is not one encoder of text" in fit_message(encoder)
+    assert "is not a single text encoder" in fit_message(encoder)
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen3"])
@@ -369,4 +369,4 @@ def test_an_encoder_without_a_fast_tokenizer(tmp_path):
     encoder = changed_encoder(tmp_path / "encoder")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         Path(encoder, name).unlink()
-    assert "has no fast tokenizer" in fit_message(encoder, max_length=32)
+    assert "must have a fast tokenizer" in fit_message(encoder, max_length=32)

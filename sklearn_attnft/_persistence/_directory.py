@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A directory of files that is written whole or not at all, and checked when read.
+"""Write a directory of files completely or not at all, and check it when reading.
 
-It is written beside its place and then renamed. ``estimator.json`` lists size and
-sha256 of the files that make the estimator; README.md is for people, who may edit it.
+The directory is written under another name and then renamed. ``estimator.json`` lists
+size and sha256 of the other files, except README.md, which users may edit.
 """
 
 import contextlib
@@ -26,8 +26,8 @@ FILES = (
     "tokenizer_config.json",
 )
 NO_SYNC = {errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
-LONGEST_JSON = 2**28  # bytes
-# Names of files that some reader of models would execute.
+MAX_JSON = 2**28  # bytes
+# Suffixes of files that some reader of models would execute.
 # fmt: off
 SUFFIXES = (
     ".pkl", ".pickle", ".joblib", ".dill", ".skops", ".npy", ".npz", ".bin", ".pt",
@@ -38,19 +38,19 @@ SUFFIXES = (
 
 
 def write(path, manifest, files, card, *, overwrite):
-    """Write a directory.
+    """Write a directory and return its path.
 
     Parameters
     ----------
     path : str or path-like
     manifest : dict
-        Of what JSON holds; "format" and "files" are added.
+        Content of ``estimator.json``. "format" and "files" are added.
     files : dict
-        From each of `FILES` to bytes.
+        Content in bytes of each of `FILES`.
     card : str
-        For README.md.
+        Content of README.md.
     overwrite : bool
-        Replace a directory that was written by this function.
+        If True, a directory that this function wrote is replaced.
 
     Returns
     -------
@@ -59,9 +59,9 @@ def write(path, manifest, files, card, *, overwrite):
     Raises
     ------
     FileExistsError
-        If there is something that is not to be replaced.
+        If the path exists and must not be replaced.
     """
-    path = Path(os.path.realpath(path))  # a link is followed, not replaced
+    path = Path(os.path.realpath(path))  # replace the target of a link, not the link
     if os.path.lexists(path):
         _check_replaceable(path, overwrite)
     listed = {
@@ -78,15 +78,15 @@ def write(path, manifest, files, card, *, overwrite):
         for name, data in files.items():
             _write_through(new / name, data)
         _sync(new)
-        if os.path.lexists(path):  # again: it may have come meanwhile
+        if os.path.lexists(path):  # another process may have made it since
             _check_replaceable(path, overwrite)
-            path.rename(old)  # for a moment there is neither: no rename swaps the two
+            path.rename(old)  # no portable rename swaps two directories
         try:
             new.rename(path)
         except BaseException as error:
-            if os.path.lexists(path):  # it came in that moment
+            if os.path.lexists(path):  # another process made it between the two
                 raise FileExistsError(
-                    f"{path} was written by another; pass another path."
+                    f"{path} was written by another process; pass another path."
                 ) from error
             if old.exists():
                 old.rename(path)
@@ -104,21 +104,22 @@ def to_json(data):
 
 
 def _check_replaceable(path, overwrite):
-    """Refuse to replace what exists, if it was not asked for or is not ours."""
+    """Raise FileExistsError unless `overwrite`, and :func:`write` wrote the path."""
     if not overwrite:
         raise FileExistsError(
             f"{path} exists already; pass another path, or overwrite=True to replace "
-            "what save wrote there before."
+            "a directory that save wrote."
         )
     try:
         _manifest(path)
         others = {each.name for each in path.iterdir()} - {*FILES, CARD, MANIFEST}
         if others:
-            raise ValueError(f"It holds {', '.join(sorted(others)[:3])} as well.")
+            raise ValueError(f"It also holds {', '.join(sorted(others)[:3])}.")
     except ValueError as error:
         raise FileExistsError(
             f"{path} exists, and overwrite=True replaces only a directory that save "
-            f"wrote, with nothing else in it; pass another path, or remove it. {error}"
+            "wrote, with no other files in it; pass another path, or remove it. "
+            f"{error}"
         ) from error
 
 
@@ -130,7 +131,7 @@ def _write_through(path, data):
 
 
 def _sync(directory):
-    """Make names in a directory last, where a file system does that to directories."""
+    """Write the entries of a directory to disk, if its file system can do so."""
     try:
         descriptor = os.open(directory, os.O_RDONLY)
         try:
@@ -144,7 +145,7 @@ def _sync(directory):
 
 @contextlib.contextmanager
 def opened(path, check):
-    """Open a directory that :func:`write` wrote.
+    """Open a directory that :func:`write` wrote, and compare it with its manifest.
 
     Parameters
     ----------
@@ -156,12 +157,12 @@ def opened(path, check):
     ------
     manifest : dict
     files : dict
-        From each of `FILES` to the open file, whose content is the one listed.
+        Open file for each of `FILES`.
 
     Raises
     ------
     ValueError
-        If it is no such directory, or was changed since.
+        If it is not such a directory, or was changed since.
     """
     path = Path(path)
     manifest = _manifest(path)
@@ -179,17 +180,18 @@ def _manifest(path):
     """Read estimator.json."""
     if not (path / MANIFEST).is_file():
         raise ValueError(
-            f"{path} is no directory that save wrote: it has no {MANIFEST}. Pass the "
-            "directory itself; a pickle is loaded with joblib or pickle."
+            f"{path} is not a directory that save wrote: it does not contain "
+            f"{MANIFEST}. Pass the directory itself; load a pickle with joblib or "
+            "pickle."
         )
     with _regular(path / MANIFEST) as file:
-        data = file.read(LONGEST_JSON + 1)
+        data = file.read(MAX_JSON + 1)
     try:
-        if len(data) > LONGEST_JSON:
-            raise ValueError(f"it has more than {LONGEST_JSON} bytes")
+        if len(data) > MAX_JSON:
+            raise ValueError(f"it must have at most {MAX_JSON} bytes")
         manifest = json.loads(data)
         if manifest["format"] != FORMAT or type(manifest["schema"]) is not int:
-            raise ValueError("it is of another format")
+            raise ValueError("it has another format")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(
             f"{path / MANIFEST} was not written by save, or is damaged "
@@ -199,62 +201,63 @@ def _manifest(path):
 
 
 def _listed(manifest, path):
-    """Return what the manifest says of each file; refuse any but the fixed names."""
+    """Return size and sha256 of each file; raise ValueError if names differ."""
     listed = manifest.get("files")
     names = set(listed) if isinstance(listed, dict) else set()
     if names != set(FILES):
         wrong = sorted(names ^ set(FILES))
         raise ValueError(
-            f"{path / MANIFEST} lists other files than save writes ({wrong!r:.200}); "
-            f"expected {', '.join(FILES)}, and reads no others."
+            f"{path / MANIFEST} must list the files {', '.join(FILES)}, got a list "
+            f"that differs in {wrong!r:.200}. Save the estimator again."
         )
     for name, what in listed.items():
         if not isinstance(what, dict) or set(what) != {"size", "sha256"}:
             raise ValueError(
-                f"{path / MANIFEST} does not say size and sha256 of {name}."
+                f"{path / MANIFEST} must list size and sha256 of {name}, got "
+                f"{what!r:.80}. Save the estimator again."
             )
     return listed
 
 
 def _refuse_strays(path):
-    """Refuse a directory with a file that could be a pickle or code."""
+    """Raise ValueError if a file in the directory could be a pickle or code."""
     for each in path.rglob("*"):
         if each.suffix.lower() in SUFFIXES:
             raise ValueError(
                 f"{each} could be a pickle or code, which save never writes and load "
-                "never reads; remove it, or distrust the directory."
+                "never reads; remove it, or do not trust the directory."
             )
 
 
 def _regular(path):
-    """Open a file, but no pipe or device: they could make the reader wait."""
+    """Open a regular file. Reading a pipe or a device could block."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise ValueError(f"{path} is no regular file; save writes such only.")
+            raise ValueError(f"{path} is not a regular file, as save writes it.")
         return open(path, "rb")
     except OSError as error:
         raise ValueError(
-            f"{path} cannot be opened ({error.strerror}), though {MANIFEST} lists it: "
-            "copy the directory again, whole."
+            f"{path} cannot be opened ({error.strerror}), but {MANIFEST} lists it: "
+            "copy the complete directory again."
         ) from error
 
 
 def _check_content(file, path, size, sha256):
-    """Compare a file with what is listed, its size before anything of it is read."""
+    """Raise ValueError unless a file has the listed size and sha256."""
     found = os.fstat(file.fileno()).st_size
     if found != size:
         raise ValueError(
-            f"{path} has {found} bytes where {MANIFEST} says {size}: it was cut off or "
-            "exchanged. Copy the directory again."
+            f"{path} must have {size} bytes, as {MANIFEST} lists, got {found}: it was "
+            "truncated or replaced. Copy the directory again."
         )
-    if path.suffix == ".json" and size > LONGEST_JSON:
+    if path.suffix == ".json" and size > MAX_JSON:
         raise ValueError(
-            f"{path} has {size} bytes; {LONGEST_JSON} are the most that are read of a "
-            "configuration or a vocabulary."
+            f"{path} must have at most {MAX_JSON} bytes, got {size}: it is too large "
+            "for a configuration or a vocabulary."
         )
     if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
         raise ValueError(
-            f"{path} has another sha256 than {MANIFEST} says: it was changed or "
-            "exchanged. Copy the directory again."
+            f"{path} has another sha256 than {MANIFEST} lists: it was changed or "
+            "replaced. Copy the directory again."
         )
     file.seek(0)

@@ -1,8 +1,8 @@
-"""Write one artefact of the present schema: ``python tests/artefacts/make.py``.
+"""Write stored estimators of the current schema: ``python tests/artefacts/make.py``.
 
-It is written once, by the version that introduces the schema, and then kept: later
-versions have to load it (``test_frozen.py``). The encoder is that of ``tiny.py`` with
-half its width.
+The version that introduces a schema writes them. Later versions must load them, which
+``persistence/test_schema.py`` tests. The encoder is that of ``tiny.py`` with half its
+width.
 """
 
 import json
@@ -18,7 +18,7 @@ TEXTS = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 50]
 
 
 def fitted(encoder):
-    """Fit an estimator of each kind; return them by name."""
+    """Return a fitted estimator of each class by name."""
     from sklearn.base import clone
 
     from sklearn_attnft import (
@@ -48,7 +48,7 @@ def fitted(encoder):
 
 
 def output(estimator):
-    """Return what has to come out again, as lists."""
+    """Return the output that a loaded estimator must reproduce, as lists."""
     if not hasattr(estimator, "predict_proba"):
         return estimator.transform(TEXTS).tolist()
     probabilities = estimator.predict_proba(TEXTS)
@@ -69,9 +69,9 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         estimators = fitted(tiny.save_tiny_encoder(temporary))
     for name, estimator in estimators.items():
-        # Not the directory of the machine that it was made on.
+        # The directory on this machine must not be stored.
         getattr(estimator, "estimator", estimator).encoder = "tiny"
-        estimator._checkpoint["encoder"] = "tiny"
+        estimator._base_model = "tiny"
         (directory / f"{name}.pickle").write_bytes(pickle.dumps(estimator))
         estimator.save(directory / name)
     outputs = {name: output(estimator) for name, estimator in estimators.items()}
