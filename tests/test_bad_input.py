@@ -253,7 +253,7 @@ def test_a_directory_without_a_model(tmp_path):
 
 @pytest.mark.parametrize("kind", [None, "newer-than-transformers"])
 def test_a_configuration_of_no_known_family(kind, tmp_path):
-    # The model is newer than transformers, or older than the key model_type.
+    # The type is newer than transformers, or the file older than the key.
     encoder = changed_encoder(tmp_path / "encoder", model_type=kind)
     if kind is None:
         path = Path(encoder, "config.json")
@@ -261,7 +261,7 @@ def test_a_configuration_of_no_known_family(kind, tmp_path):
         del config["model_type"]
         path.write_text(json.dumps(config))
     message = fit_message(encoder)
-    assert "has a config.json of which transformers" in message
+    assert "has a config.json that transformers" in message
     assert "model_type" in message
     assert kind is None or kind in message
 
@@ -274,7 +274,7 @@ def test_a_directory_without_weights(tmp_path):
 
 
 def test_weights_under_other_names(tmp_path):
-    # DataParallel writes such names. transformers would silently sample all weights.
+    # As DataParallel names them. transformers would initialize all without an error.
     encoder = changed_encoder(tmp_path / "encoder")
     path = Path(encoder, "model.safetensors")
     weights = {f"module.{name}": weight for name, weight in load_file(path).items()}
@@ -334,14 +334,14 @@ def test_other_classes_than_tokenizers_are_not_constructed(
     )
     if file == "config.json":
         (path.parent / "tokenizer_config.json").unlink()
-    assert "has no fast tokenizer" in fit_message(encoder, max_length=32)
+    assert "must have a fast tokenizer" in fit_message(encoder, max_length=32)
     assert not constructed
 
 
 def test_a_quantized_encoder(tmp_path):
     quantized = {"quantization_config": {"quant_method": "eetq"}}
     encoder = changed_encoder(tmp_path / "encoder", **quantized)
-    assert "is quantised" in fit_message(encoder)
+    assert "is quantized" in fit_message(encoder)
 
 
 @pytest.mark.parametrize(
@@ -365,7 +365,7 @@ def test_models_that_are_not_a_text_encoder(tmp_path):
 
     encoder = changed_encoder(tmp_path / "encoder")
     CLIPConfig().save_pretrained(encoder)
-    assert "is not one encoder of text" in fit_message(encoder)
+    assert "is not a single text encoder" in fit_message(encoder)
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen3"])
@@ -387,7 +387,7 @@ def test_an_encoder_without_a_fast_tokenizer(tmp_path):
     encoder = changed_encoder(tmp_path / "encoder")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         Path(encoder, name).unlink()
-    assert "has no fast tokenizer" in fit_message(encoder, max_length=32)
+    assert "must have a fast tokenizer" in fit_message(encoder, max_length=32)
 
 
 @pytest.mark.parametrize("lm_epochs", [0, 1])

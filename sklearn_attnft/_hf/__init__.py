@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The one door to transformers: find, load and rebuild encoders and tokenizers.
+"""Find, load and rebuild encoders and tokenizers. Only this folder uses transformers.
 
-transformers is imported inside the functions, so that importing the package, cloning
-and grid-searching over parameters never pay for it.
+Functions import transformers themselves, so that importing the package, cloning and
+creating parameter grids are fast.
 """
 
 from ._blocks import encoder_blocks, shares_blocks

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The blocks of an encoder, whatever its family calls them."""
+"""Find the transformer blocks of an encoder of any family."""
 
 from torch import nn
 
@@ -7,16 +7,16 @@ from torch import nn
 def encoder_blocks(encoder):
     """Return the encoder's transformer blocks, lowest first.
 
-    They are the ``ModuleList`` with as many members as the configuration has layers.
-    Families that keep the parts of a block in lists of their own (XLM) have several;
-    those that share one block between the layers (ALBERT) have none.
+    The blocks are the ``ModuleList`` with as many members as the configuration has
+    layers. XLM has several such lists, one for each part of a block. ALBERT has none,
+    because its layers share one block.
     """
     lists = list(block_lists(encoder).values())
     if not lists:
         raise ValueError(
             f"The encoder (model type {encoder.config.model_type!r}) has no list of "
             f"{encoder.config.num_hidden_layers} blocks, so its layers cannot be "
-            "frozen or given rates of their own: use trainable_layers='blocks', 'all' "
+            "frozen or trained at separate rates: use trainable_layers='blocks', 'all' "
             "or 0, layer_decay=1 and gradual_unfreezing=False."
         )
     if len(lists) == 1:
@@ -25,12 +25,12 @@ def encoder_blocks(encoder):
 
 
 def shares_blocks(encoder):
-    """Tell whether the layers of an encoder share their weights, as ALBERT's do."""
+    """Check if the layers of an encoder share their weights, as in ALBERT."""
     return not block_lists(encoder)
 
 
 def block_lists(encoder):
-    """Return the lists that the encoder's blocks, or their parts, are in, by name."""
+    """Return by name the ``ModuleList`` of the blocks, or of each part of a block."""
     n_layers = encoder.config.num_hidden_layers
     lists = {
         name: module

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which encoder it is, by content: whatever its name, its files and their format."""
+"""Identify an encoder by its content, independent of name and file format."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ def encoder_digest(encoder, tokenizer):
     Returns
     -------
     str
-        64 hexadecimal digits; the same on any device.
+        64 hexadecimal digits, equal on all devices.
     """
     digest = hashlib.sha256(tokenizer.json.encode())
     for name, weight in sorted(encoder.state_dict().items()):
@@ -30,26 +30,26 @@ def encoder_digest(encoder, tokenizer):
 
 
 def encoder_architecture(encoder):
-    """Return what an encoder's weights do not say of how it computes.
+    """Return the configuration of an encoder that affects its output.
 
     Returns
     -------
     dict
-        Its configuration as JSON has it, without its name, who wrote it, and dropout,
-        which an encoder in evaluation mode has not.
+        Configuration as JSON holds it, without its name, the version that wrote it,
+        and dropout, which has no effect in evaluation mode.
     """
     config = json.loads(encoder.config.to_json_string(use_diff=False))
-    beside = {"_name_or_path", "transformers_version"}
-    beside.update(ATTENTION_DROPOUTS, HIDDEN_DROPOUTS)
-    return {name: value for name, value in config.items() if name not in beside}
+    irrelevant = {"_name_or_path", "transformers_version"}
+    irrelevant.update(ATTENTION_DROPOUTS, HIDDEN_DROPOUTS)
+    return {name: value for name, value in config.items() if name not in irrelevant}
 
 
 def same_bits(weight, other):
-    """Tell whether two tensors are the same to the bit: -0.0 is not 0.0, NaN is NaN."""
-    alike = weight.dtype == other.dtype and weight.shape == other.shape
-    return alike and torch.equal(_as_bytes(weight), _as_bytes(other))
+    """Check if two tensors have equal bits. -0.0 differs from 0.0, NaN equals NaN."""
+    same_type = weight.dtype == other.dtype and weight.shape == other.shape
+    return same_type and torch.equal(_as_bytes(weight), _as_bytes(other))
 
 
 def _as_bytes(weight):
-    """Look at a tensor as bytes (n_bytes,), on the CPU."""
+    """Return the bytes of a tensor, shape (n_bytes,), on the CPU."""
     return weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a checkpoint's files determine is worked out once in a process."""
+"""Compute results that depend on an encoder's files only once per process."""
 
 import functools
 import os
@@ -8,7 +8,9 @@ from ._find import find_encoder
 
 
 def encoder_identity(encoder):
-    """Tell a checkpoint's files from others without reading them.
+    """Return a value that changes when a file of an encoder changes.
+
+    The files are not read.
 
     Parameters
     ----------
@@ -17,9 +19,9 @@ def encoder_identity(encoder):
     Returns
     -------
     tuple or None
-        The directory, and name, size, times and number of each file in it: whoever
-        writes one of them changes it. None if the hub's cache has nothing yet, or the
-        files cannot be looked at, as when one goes in this moment.
+        Directory, and name, size, times and inode number of each file in it. None if
+        the hub's cache does not have the encoder yet, or if listing its files fails,
+        for example because one is deleted at the same time.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -40,25 +42,27 @@ def encoder_identity(encoder):
     )
 
 
-def once_per_process(identity, what, compute):
-    """Return what `compute` does, or did for the same files and the same `what`.
+def once_per_process(identity, name, compute):
+    """Return the result of `compute`, from memory for the same files and `name`.
 
     Parameters
     ----------
     identity : tuple or None
-        Of :func:`encoder_identity`, taken before the files were read.
-    what : hashable
+        Result of :func:`encoder_identity` before the files were read. If None, the
+        result is not remembered.
+    name : hashable
+        Name of the result, including its parameters.
     compute : callable
-        Without arguments. Its result must not be changed.
+        Function without arguments. Its result must not be changed.
     """
     if identity is None:
         return compute()
-    results = _results(identity, what)
+    results = _results(identity, name)
     if not results:
         results.append(compute())
     return results[0]
 
 
 @functools.lru_cache(maxsize=16)
-def _results(identity, what):
+def _results(identity, name):
     return []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Configurations and weights of encoders, and of their masked-LM heads."""
+"""Load configurations and weights of encoders and of their masked-LM heads."""
 
 import copy
 
@@ -17,7 +17,7 @@ from ._find import (
 from ._quiet import quiet
 from ._weights import WeightsError, read_state_dict
 
-# Names that transformers' configurations give to their dropout probabilities.
+# Names of dropout probabilities in the configurations of transformers.
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout")
 HIDDEN_DROPOUTS = (
     "hidden_dropout_prob",
@@ -27,18 +27,18 @@ HIDDEN_DROPOUTS = (
     "embedding_dropout",
     "mlp_dropout",
 )
-SIZES = ("hidden_size", "num_hidden_layers")  # that every encoder of text has
-# Which kernels compute: a config.json can name some of the hub, which are code.
+SIZES = ("hidden_size", "num_hidden_layers")  # every text encoder has them
+# Names of kernels. A config.json could name some on the hub, which are code.
 IMPLEMENTATIONS = ("_attn_implementation", "_experts_implementation")
-# Families of one encoder of text, of which there is no masked language model.
+# Families of text encoders for which transformers has no masked language model.
 WITHOUT_LM = {"clip_text_model", "markuplm", "splinter", "visual_bert"}
 
 
 def load_config(encoder, *, encoder_dropout=0.0):
-    """Read an encoder's configuration and refuse what is not an encoder.
+    """Read an encoder's configuration. Raise ValueError if it is not an encoder.
 
-    Attention probabilities get no dropout (it forces the unfused attention path); the
-    other dropouts inside the encoder become `encoder_dropout`.
+    Dropout of attention probabilities becomes 0, because it prevents fused attention.
+    The other dropouts inside the encoder become `encoder_dropout`.
     """
     from transformers import AutoConfig, PreTrainedConfig, __version__
 
@@ -51,10 +51,10 @@ def load_config(encoder, *, encoder_dropout=0.0):
     def not_understood(error):
         refuse_own_code(encoder, error)
         return ValueError(
-            f"encoder={str(encoder)!r} has a config.json of which transformers "
-            f"{__version__} makes nothing (model_type={kind!r:.80}; "
-            f"{type(error).__name__}: {error!s:.120}). A model may be too new for it; "
-            'an old one may lack "model_type": write it in, in a copy.'
+            f"encoder={str(encoder)!r} has a config.json that transformers "
+            f"{__version__} cannot read (model_type={kind!r:.80}; "
+            f"{type(error).__name__}: {error!s:.120}). A new model may need a newer "
+            'transformers. An old one may lack "model_type": add it in a copy.'
         )
 
     with translate_errors(unreadable), quiet():
@@ -68,9 +68,9 @@ def load_config(encoder, *, encoder_dropout=0.0):
     refuse_decoder(config, encoder)
     if getattr(config, "quantization_config", None) is not None:
         raise ValueError(
-            f"encoder={str(encoder)!r} is quantised (quantization_config in its "
-            "config.json), and weights of a few bits are not trained: take the "
-            "checkpoint that it was made from."
+            f"encoder={str(encoder)!r} is quantized (quantization_config in its "
+            "config.json), and quantized weights cannot be trained: pass the encoder "
+            "that it was made from."
         )
     for name in IMPLEMENTATIONS:
         if hasattr(config, name):
@@ -85,41 +85,43 @@ def load_config(encoder, *, encoder_dropout=0.0):
 
 
 def refuse_family(kind, encoder):
-    """Refuse a model type of which there is no encoder of text.
+    """Raise ValueError for a model type that is not a text encoder.
 
-    By the registry's own lists, and before any configuration is made: those of other
-    families load what a file names, by the network and even with its code.
+    The lists of transformers decide, before any configuration is created: those of
+    other families download what a file names, and may run its code.
     """
     from transformers import CONFIG_MAPPING
     from transformers.models.auto import configuration_auto
     from transformers.models.auto import modeling_auto as registry
 
     if kind not in configuration_auto.CONFIG_MAPPING_NAMES:
-        return  # transformers does not know it either, or its user registered it
+        return  # unknown to transformers, or registered by the user
     masked = kind in {*registry.MODEL_FOR_MASKED_LM_MAPPING_NAMES, *WITHOUT_LM}
     if kind in registry.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
-        raise _no_encoder(encoder, "has a decoder", kind)
+        raise _not_an_encoder(encoder, "has a decoder", kind)
     if kind in registry.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not masked:
-        raise _no_encoder(encoder, "is a decoder-only model", kind)
+        raise _not_an_encoder(encoder, "is a decoder-only model", kind)
     if not masked or "text_config" in CONFIG_MAPPING[kind].sub_configs:
-        raise _no_encoder(encoder, "is not one encoder of text", kind)
+        raise _not_an_encoder(encoder, "is not a single text encoder", kind)
 
 
 def refuse_decoder(config, encoder):
-    """Refuse a configuration, of a family that has encoders, that is of another."""
-    # Of the family, whatever a file says of itself.
+    """Raise ValueError for the configuration of a decoder."""
+    # A file cannot change the attribute of the class.
     is_pair = getattr(type(config), "is_encoder_decoder", False)
     if is_pair or config.is_encoder_decoder or getattr(config, "is_decoder", False):
-        raise _no_encoder(encoder, "has a decoder", config.model_type)
+        raise _not_an_encoder(encoder, "has a decoder", config.model_type)
     if not all(hasattr(config, size) for size in SIZES):
-        raise _no_encoder(encoder, "is not one encoder of text", config.model_type)
+        raise _not_an_encoder(
+            encoder, "is not a single text encoder", config.model_type
+        )
 
 
-def _no_encoder(encoder, what, kind):
+def _not_an_encoder(encoder, reason, kind):
     return ValueError(
-        f"encoder={str(encoder)!r} {what} (model type {kind!r:.80}); this package fine-"
-        f"tunes encoders: pass one such as {DEFAULT_ENCODER!r}, a BERT, RoBERTa, "
-        "DeBERTa or ModernBERT."
+        f"encoder={str(encoder)!r} {reason} (model type {kind!r:.80}), but this "
+        f"package fine-tunes encoders: pass one such as {DEFAULT_ENCODER!r}, a BERT, "
+        "RoBERTa, DeBERTa or ModernBERT."
     )
 
 
@@ -213,10 +215,11 @@ def _model_class(mapping, config):
 
 
 class _PretrainedHead(nn.Module):
-    """A masked language model without its encoder: token states to logits.
+    """A masked language model without its encoder: hidden states to logits.
 
-    Every family has its own head under its own name; what they share is that the model
-    hands the encoder's states to it. So the encoder is replaced by the states.
+    The heads have different names in different families, but each model passes hidden
+    states of its encoder to the head. The encoder is therefore replaced by a module
+    that returns given hidden states.
     """
 
     def __init__(self, model):
@@ -233,7 +236,7 @@ class _PretrainedHead(nn.Module):
 
 
 class _GivenStates(nn.Module):
-    """Stands where an encoder was and returns what it was given."""
+    """Replaces an encoder and returns the hidden states that it was given."""
 
     def forward(self, *args, **kwargs):
         from transformers.modeling_outputs import BaseModelOutput
@@ -242,7 +245,7 @@ class _GivenStates(nn.Module):
 
 
 def without_pooler(model):
-    """Drop the pooler, which is no part of the method and would only be stored."""
+    """Return the model without its pooling layer, which this package never uses."""
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
     return model.eval()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs some of an encoder's blocks: those below given states, or those above."""
+"""Run only the lower or only the upper blocks of an encoder."""
 
 import copy
 import threading
@@ -16,17 +16,17 @@ def cut_encoder(encoder, n_lower):
     Returns
     -------
     CutEncoder or None
-        None: what this family does between its blocks is more than to hand states on.
+        None if this family does more between its blocks than to pass hidden states.
     """
     lists = block_lists(encoder)
     if len(lists) != 1:
         return None
     cut = CutEncoder(encoder, *lists, n_lower)
     modes = {module: module.training for module in encoder.modules()}
-    encoder.eval()  # dropout is not exact
+    encoder.eval()  # the check compares outputs, which dropout would change
     try:
         return cut if cut.is_exact() else None
-    except Exception:  # what a family's own code makes of stand-ins is its own
+    except Exception:  # the code of a family may not work with stand-ins
         return None
     finally:
         for module, mode in modes.items():
@@ -34,33 +34,33 @@ def cut_encoder(encoder, n_lower):
 
 
 class CutEncoder:
-    """An encoder cut in two between its blocks; its weights are those of the whole.
+    """An encoder in two parts, cut between blocks. It shares the encoder's weights.
 
-    Every family has its own way from tokens to the first block and of calling the
-    blocks (masks, positions), so its own code is run, with stand-ins for the blocks:
-    those that are not wanted let the states through.
+    Families differ in how they embed tokens and call blocks (masks, positions).
+    Therefore their own code runs, with a stand-in for each block. Stand-ins of blocks
+    that should not run return their input.
 
     Parameters
     ----------
     encoder : torch.nn.Module
     name : str
-        Of the list of its blocks.
+        Name of the ``ModuleList`` of the blocks.
     n_lower : int
-        Blocks below the cut.
+        Number of blocks below the cut.
     """
 
     def __init__(self, encoder, name, n_lower):
         self.n_blocks = encoder.config.num_hidden_layers
         self.n_lower = n_lower
-        self._now = threading.local()  # what is run: threads may share a model
-        self._rest = None  # of the tuple that blocks return, if it is one
+        self._now = threading.local()  # the current call: threads may share a model
+        self._rest = None  # further outputs of a block that returns a tuple
         self._encoder = _with_another(encoder, name.split("."), self._stand_in)
 
     def _stand_in(self, blocks):
         return nn.ModuleList(_StandIn(self, i, block) for i, block in enumerate(blocks))
 
     def lower(self, input_ids, attention_mask):
-        """Return the hidden states up to the cut: the inputs of ``n_lower + 1`` blocks.
+        """Return the hidden states up to the cut, lowest first.
 
         Parameters
         ----------
@@ -74,14 +74,15 @@ class CutEncoder:
         return [inputs[i] for i in range(self.n_lower + 1)]
 
     def upper(self, input_ids, attention_mask, states, top):
-        """Return the hidden states above the cut up to the `top`, from those at it.
+        """Return the hidden states above the cut, from those at the cut.
 
         Parameters
         ----------
         input_ids, attention_mask : tensor of int64, shape (n_windows, n_tokens)
         states : tensor, shape (n_windows, n_tokens, n_features)
+            Hidden states at the cut.
         top : int
-            Blocks above it are not run.
+            Number of the highest block to run.
 
         Returns
         -------
@@ -102,7 +103,7 @@ class CutEncoder:
             del now.given, now.inputs
 
     def step(self, i, block, states, args, kwargs):
-        """Do what block `i` is to do now."""
+        """Run block `i`, or skip it, as the current call needs it."""
         now = self._now
         now.inputs[i] = states
         if i in now.wanted:
@@ -114,7 +115,7 @@ class CutEncoder:
         return states if self._rest is None else (states, *self._rest)
 
     def is_exact(self):
-        """Tell whether the two parts, one after the other, give what the whole does."""
+        """Check that both parts together give the outputs of the whole encoder."""
         ids = torch.arange(1, 5)[None]
         ids, mask = ids.to(self._encoder.device), torch.ones_like(ids)
         with torch.no_grad():
@@ -130,7 +131,7 @@ class CutEncoder:
 
 
 class _StandIn(nn.Module):
-    """Stands where a block was, and asks its owner what to do."""
+    """Replaces a block; its owner decides if the block runs."""
 
     def __init__(self, owner, index, block):
         super().__init__()
@@ -140,7 +141,7 @@ class _StandIn(nn.Module):
     def __getattr__(self, name):
         try:
             return super().__getattr__(name)
-        except AttributeError:  # what the family's code asks its blocks for
+        except AttributeError:  # attributes of blocks that the family's code reads
             return getattr(super().__getattr__("block"), name)
 
     def forward(self, states, *args, **kwargs):
@@ -148,7 +149,7 @@ class _StandIn(nn.Module):
 
 
 def _with_another(module, path, change):
-    """Return a copy of a module that shares all but the one at `path`, changed."""
+    """Return a copy of a module with the submodule at `path` changed."""
     if not path:
         return change(module)
     twin = copy.copy(module)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Silence transformers and the hub while something is loaded."""
+"""Silence transformers and huggingface_hub during loading."""
 
 import contextlib
 
@@ -10,12 +10,12 @@ _SETTINGS_LOCK = ForkableLock()
 
 @contextlib.contextmanager
 def quiet():
-    """Silence transformers' bars and load reports, then restore the user's settings."""
+    """Turn progress bars and load reports off, then restore the user's settings."""
     from huggingface_hub import constants
     from huggingface_hub import utils as hub
     from transformers.utils import logging
 
-    # Who sets HF_HUB_DISABLE_PROGRESS_BARS is warned of any change.
+    # If HF_HUB_DISABLE_PROGRESS_BARS is set, any change raises a warning.
     may_change = constants.HF_HUB_DISABLE_PROGRESS_BARS is None
     with _SETTINGS_LOCK:
         verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""An encoder as data: its configuration in JSON, and back without any file."""
+"""Write an encoder's configuration as JSON, and rebuild the encoder from it."""
 
 import inspect
 import json
@@ -12,9 +12,9 @@ from torch.overrides import TorchFunctionMode
 from .._utils._process import on_cpu
 from ._model import refuse_decoder, refuse_family, without_pooler
 
-# What a config.json may hold beside the architecture: where it came from, labels of a
-# head that is not here, what would make transformers fetch or run something else, and
-# what would make it compute weights that are stored.
+# Entries of a config.json that are not part of the architecture: its origin, labels of
+# a head, entries that make transformers download or run something, and entries that
+# make it compute weights that are stored.
 NOT_KEPT = (
     "_name_or_path",
     "name_or_path",
@@ -34,15 +34,15 @@ NOT_KEPT = (
     "sinusoidal_embeddings",
     "sinusoidal_pos_embds",
 )
-# No encoder has more; a file that says so is out to exhaust the machine.
-MOST_PARTS = 1_000  # layers, heads, experts
-MOST_ALL_PARTS = 2**14  # their product, heads left out
-MOST = 2**24
-MOST_COMPUTED = 2**21  # numbers in a table that a family computes one by one
+# Limits that no encoder reaches. A file beyond them would exhaust the memory.
+MAX_PARTS = 1_000  # layers, heads, experts
+MAX_ALL_PARTS = 2**14  # product of the counts of layers, groups and experts
+MAX_NUMBER = 2**24
+MAX_COMPUTED = 2**21  # entries of a table that a family computes one by one
 
 
 def encoder_config(encoder):
-    """Return an encoder's configuration as JSON, without a trace of this machine."""
+    """Return an encoder's configuration as JSON, without paths of this machine."""
     config = json.loads(encoder.config.to_json_string(use_diff=False))
     config = {name: value for name, value in config.items() if name not in NOT_KEPT}
     config["architectures"] = [type(encoder).__name__]
@@ -50,29 +50,30 @@ def encoder_config(encoder):
 
 
 def encoder_skeleton(config_json):
-    """Build an encoder whose weights take no memory: they are to be assigned.
+    """Return an encoder with weights on the meta device, to be assigned later.
 
-    Buffers that are computed (positions, frequencies) are there. Nothing is drawn from
-    torch's generator, which is the user's.
+    Buffers that are computed (positions, frequencies) have values. The state of torch's
+    random generator does not change.
 
     Raises
     ------
     ValueError
-        If it is no configuration of an encoder, or of one beyond all measure.
+        If it is not the configuration of an encoder, or exceeds the limits on sizes.
     """
     try:
         with on_cpu(), _WithoutWeights():
             return without_pooler(_build(_read(config_json))).float()
-    except Exception as error:  # whatever transformers makes of a broken one
+    except Exception as error:  # transformers raises any type for a damaged one
         raise ValueError(
-            f"config.json describes no encoder ({type(error).__name__}: {error!s:.200})"
+            "config.json does not describe an encoder ("
+            f"{type(error).__name__}: {error!s:.200})"
         ) from error
 
 
 class _WithoutWeights(TorchFunctionMode):
-    """What modules leave empty, or draw, is made on the meta device; nothing else is.
+    """Create empty and random tensors on the meta device, and no others.
 
-    ``torch.device("meta")`` would take the computed buffers away as well.
+    ``torch.device("meta")`` would also remove the values of computed buffers.
     """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -85,7 +86,7 @@ class _WithoutWeights(TorchFunctionMode):
 
 
 def _read(config_json):
-    """Return the configuration, as one of a family that transformers itself has."""
+    """Return the configuration, of a family that is part of transformers."""
     from transformers import AutoConfig
 
     config = json.loads(config_json)
@@ -100,7 +101,7 @@ def _read(config_json):
 
 
 def _refuse_giant(name, value):
-    """Refuse numbers, and lists of things, that are more than any encoder has."""
+    """Raise ValueError for numbers and lists that are larger than in any encoder."""
     if isinstance(value, dict):
         for key, each in value.items():
             _refuse_giant(key, each)
@@ -109,9 +110,10 @@ def _refuse_giant(name, value):
         for each in value:
             _refuse_giant(name, each)
         value = len(value)
-    most = MOST_PARTS if re.search("layer|head|group|expert|block", name) else MOST
-    if type(value) is int and value > most and "theta" not in name:
-        raise ValueError(f"{name}={value} is more than any encoder has")
+    is_count = re.search("layer|head|group|expert|block", name)
+    largest = MAX_PARTS if is_count else MAX_NUMBER
+    if type(value) is int and value > largest and "theta" not in name:
+        raise ValueError(f"{name} must be at most {largest}, got {value}")
 
 
 def _refuse_many_parts(config):
@@ -122,21 +124,23 @@ def _refuse_many_parts(config):
         if type(value) is int and value > 1 and re.search("^(num|n)_.*|_num$", name)
         if re.search("layer|group|expert|block", name)
     ]
-    if math.prod(counts) > MOST_ALL_PARTS:
+    if math.prod(counts) > MAX_ALL_PARTS:
         raise ValueError(f"{math.prod(counts)} parts are more than any encoder has")
 
 
 def _refuse_computed(config):
-    """Refuse tables that are not stored, and larger than any encoder's."""
+    """Raise ValueError for tables that are computed and larger than in any encoder."""
     names = ("hidden_size", "max_position_embeddings", "tpu_short_seq_length")
     width, positions, short = (config.get(name) or 0 for name in names)
     n = {"roformer": width * positions, "fnet": short**2}.get(config["model_type"], 0)
-    if n > MOST_COMPUTED:
-        raise ValueError(f"a table of {n} numbers is more than any encoder computes")
+    if n > MAX_COMPUTED:
+        raise ValueError(
+            f"a computed table must have at most {MAX_COMPUTED} numbers, got {n}"
+        )
 
 
 def _build(config):
-    """Build the encoder, without its pooling layer if the class can leave it out."""
+    """Return the encoder, without its pooling layer if the class can omit it."""
     from transformers import MODEL_MAPPING
 
     model = MODEL_MAPPING[type(config)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fast tokenizers: texts to token ids."""
+"""Load fast tokenizers and convert texts to token ids."""
 
 import functools
 import itertools
@@ -23,7 +23,7 @@ _UNSPACED = re.compile(
 
 
 class TextTokenizer:
-    """A fast tokenizer: texts to token ids, neither cut nor padded.
+    """A fast tokenizer that converts texts to token ids without truncation or padding.
 
     Parameters
     ----------
@@ -32,13 +32,13 @@ class TextTokenizer:
     pad_id : int
         Id of the padding token.
     mask_id : int or None
-        Id of the token that masks others; None: the vocabulary has none.
+        Id of the mask token. None if the vocabulary does not contain one.
     max_length : int
-        Tokens that the encoder is to read at once, special ones included.
+        Number of tokens that the encoder reads at once, including special tokens.
     long_texts : {"truncate", "window"}
-        How longer texts are to be cut.
+        How longer texts are handled.
     config : dict
-        The ``tokenizer_config.json`` that makes transformers open it.
+        Content of the ``tokenizer_config.json`` with which transformers opens it.
 
     Attributes
     ----------
@@ -70,36 +70,36 @@ class TextTokenizer:
 
     @property
     def settings(self):
-        """The arguments that make such a tokenizer, but for the json."""
+        """All arguments of the constructor except `json`."""
         names = ("pad_id", "mask_id", "max_length", "long_texts", "config")
         return {name: getattr(self, name) for name in names}
 
     @property
     def room(self):
-        """Tokens of text that go into `max_length` beside the special ones."""
+        """Number of tokens in `max_length` that are not special tokens."""
         return self.max_length - len(self.prefix) - len(self.suffix)
 
     def fits(self, n_embeddings):
-        """Tell whether an encoder with so many token embeddings has all tokens."""
+        """Check that all token ids are below the number of token embeddings."""
         ids = {self.pad_id, self.filler_id, *self.prefix, *self.suffix}
         ids |= set(self._tokenizer.get_vocab(with_added_tokens=True).values())
         return min(ids) >= 0 and max(ids) < n_embeddings
 
     @property
     def filler_id(self):
-        """Id of the token that says the least: it masks, or it pads."""
+        """Id of the mask token or, without one, of the padding token."""
         return self.pad_id if self.mask_id is None else self.mask_id
 
     def encode(self, texts):
-        """Tokenise a list of str; return for each an array of its ids, none special."""
+        """Return an array of token ids for each text, without special tokens."""
         return self._each(texts, self._tokenizer.encode_batch_fast, lambda e: e.ids)
 
     def words(self, texts):
-        """Tokenise a list of str; return for each the number, from 1, of each word.
+        """Return an array for each text with the word number of each token, from 1.
 
-        Pieces of one word have one number; what is a word the tokenizer says. Where it
-        does not cut at spaces, they end words, and in a script that has none between
-        words each token is one.
+        The tokenizer decides which tokens form a word. If it does not split at spaces,
+        words end at spaces. In scripts without spaces between words, each token is a
+        word.
         """
         words = self._each(texts, self._tokenizer.encode_batch, lambda e: e.word_ids)
         odd = [
@@ -109,31 +109,32 @@ class TextTokenizer:
         ]
         odd_texts = [texts[i] for i in odd]
         spans = self._each(odd_texts, self._tokenizer.encode_batch, lambda e: e.offsets)
-        for i, of_text in zip(odd, spans, strict=True):
-            words[i] = _cut_words(texts[i], words[i], of_text.tolist())
+        for i, text_spans in zip(odd, spans, strict=True):
+            words[i] = _cut_words(texts[i], words[i], text_spans.tolist())
         return [numbers + 1 for numbers in words]
 
     def spans(self, texts):
-        """Tokenise a list of str; return for each where its tokens are in it.
+        """Return for each text the positions of its tokens.
 
         Returns
         -------
         list of ndarray of int32, each (n_tokens, 2)
-            Characters from and to, in ascending order, none empty. White space at the
-            ends of a token is left out, unless there is nothing else in it. Tokens
-            that share a character, such as its bytes, have the whole of it each; so
-            has the first one with a token that the tokenizer puts before the text.
+            First and last character (exclusive) of each token, in ascending order,
+            never empty. White space at the ends of a token is excluded, unless the
+            token has no other characters. Tokens that share a character, such as its
+            bytes, all have the span of that character. So do the first token of the
+            text and a token that the tokenizer inserts before it.
         """
         spans = self._each(texts, self._tokenizer.encode_batch, lambda e: e.offsets)
         return [
             np.array(
-                [_strip(text, *span) for span in of_text.tolist()], dtype=np.int32
+                [_strip(text, *span) for span in text_spans.tolist()], dtype=np.int32
             ).reshape(-1, 2)
-            for text, of_text in zip(texts, spans, strict=True)
+            for text, text_spans in zip(texts, spans, strict=True)
         ]
 
     def _each(self, texts, encode_batch, field):
-        """Return an array for each text; lists of Python's int take ten times more."""
+        """Return an array for each text, which takes a tenth of a list's memory."""
         arrays = []
         for start in range(0, len(texts), 1000):
             part = [_replace_surrogates(t) for t in texts[start : start + 1000]]
@@ -143,7 +144,7 @@ class TextTokenizer:
 
 
 def _cut_words(text, words, spans):
-    """Return words numbered anew: cut at spaces, or where a script has none."""
+    """Return word numbers, with words that also end at spaces or between tokens."""
     begins = np.zeros(len(words), dtype=bool)
     begins[1:] = np.diff(words) != 0
     for i, ((start, middle), (_, end)) in enumerate(itertools.pairwise(spans), 1):
@@ -157,7 +158,7 @@ def _cut_words(text, words, spans):
 
 
 def _strip(text, start, end):
-    """Return the span without the white space at its ends, if something is left."""
+    """Return the span without white space at its ends, unless it has nothing else."""
     token = text[start:end]
     if not token.strip():
         return start, end
@@ -165,14 +166,14 @@ def _strip(text, start, end):
 
 
 def _replace_surrogates(text):
-    # Half a surrogate pair is no character: it cannot be encoded, only replaced.
+    # A lone surrogate cannot be encoded as UTF-8.
     return _SURROGATE.sub("\ufffd", text) if _SURROGATE.search(text) else text
 
 
 def load_tokenizer(encoder, config, *, max_length, long_texts):
-    """Load the encoder's fast tokenizer; check that it has room for `max_length`.
+    """Load the encoder's fast tokenizer. Raise ValueError if `max_length` is too large.
 
-    Nothing in it is ever changed, so that fits in one process share it.
+    Fits in one process share the tokenizer, which nothing changes.
     """
     return once_per_process(
         encoder_identity(encoder),
@@ -193,8 +194,7 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
     with translate_errors(unreadable), quiet():
         _refuse_other_classes(source, config)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    # From a directory without a vocabulary transformers makes a tokenizer that knows
-    # special tokens only.
+    # Without a vocabulary, transformers returns a tokenizer of special tokens only.
     empty = len(tokenizer) <= len(tokenizer.all_special_ids)
     if empty or not tokenizer.is_fast or tokenizer.pad_token_id is None:
         raise ValueError(_no_fast_tokenizer(encoder))
@@ -203,7 +203,7 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
         raise ValueError(
             f"max_length={max_length} is more than the {n_positions} tokens that "
             f"encoder={str(encoder)!r} has positions for: set max_length to at most "
-            f"{n_positions}, and long_texts='window' to read longer texts whole."
+            f"{n_positions}, and long_texts='window' to read longer texts completely."
         )
     with translate_errors(unreadable):
         made = TextTokenizer(
@@ -224,31 +224,35 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
         )
     if not made.fits(config.vocab_size):
         raise ValueError(
-            f"encoder={str(encoder)!r} has {config.vocab_size} token embeddings, and "
-            "its tokenizer has tokens of higher numbers: it was added to. Save the "
+            f"encoder={str(encoder)!r} has {config.vocab_size} token embeddings, but "
+            "its tokenizer has tokens with higher ids: tokens were added. Save the "
             "model again after model.resize_token_embeddings(len(tokenizer))."
         )
     return made
 
 
 def _refuse_other_classes(source, config):
-    """Refuse a class that is no tokenizer: to make one is to load what a file names."""
+    """Raise ValueError for a class that is not a tokenizer.
+
+    Creating an object of another class could load what a file names.
+    """
     import transformers
     from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
-    of_config = getattr(config, "tokenizer_class", None)
-    for name in (of_config, get_tokenizer_config(source).get("tokenizer_class")):
+    in_config = getattr(config, "tokenizer_class", None)
+    for name in (in_config, get_tokenizer_config(source).get("tokenizer_class")):
         named = getattr(transformers, name, None) if name is not None else None
         is_class = isinstance(named, type)
         if is_class and not issubclass(named, transformers.PreTrainedTokenizerBase):
-            raise ValueError(f"{name} is no class of tokenizers")
+            raise ValueError(f"{name} is not a class of tokenizers")
 
 
 def count_positions(config):
-    """Return how many tokens the encoder has positions for; None: it does not say.
+    """Return the number of tokens that the encoder has positions for.
 
-    The RoBERTa family counts positions from behind the padding token's: its table of
-    them has a row for padding, and none of the rows up to it is a text's.
+    None if the encoder has no limit. In the RoBERTa family, the positions of a text
+    start after the id of the padding token, so that earlier rows of the embedding
+    matrix of positions are not available.
     """
     from transformers import MODEL_MAPPING
 
@@ -266,8 +270,9 @@ def count_positions(config):
 
 def _no_fast_tokenizer(encoder):
     return (
-        f"encoder={str(encoder)!r} has no fast tokenizer with a padding token (a "
-        "tokenizer.json beside its weights). Convert it with transformers "
-        "(AutoTokenizer.from_pretrained(...).save_pretrained(...)) or take another "
+        f"encoder={str(encoder)!r} must have a fast tokenizer with a padding token (a "
+        "tokenizer.json in the directory of its weights), but it could not be loaded. "
+        "Convert it with transformers "
+        "(AutoTokenizer.from_pretrained(...).save_pretrained(...)) or pass another "
         "encoder."
     )

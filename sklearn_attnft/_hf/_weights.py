@@ -56,39 +56,39 @@ def read_state_dict(source, config):
     """
     named = vars(config).get("transformers_weights")
     if named in (None, "adapter_model.bin"):  # as transformers: a name without effect
-        path = _find_first(source, (*SAFE, *PICKLED))
+        name, path = _find_first(source, (*SAFE, *PICKLED))
     else:
-        _check_name(named, ".safetensors", "config.json")
-        path = _find(source, named)
+        _check_name(named.removesuffix(".index.json"), ".safetensors", "config.json")
+        name, path = named, _find(source, named)
     if not path.endswith(".index.json"):
         return _read(path)
     index = json.loads(Path(path).read_text(encoding="utf-8"))
     suffix = ".bin" if path.endswith(".bin.index.json") else ".safetensors"
-    commit = os.path.basename(os.path.dirname(path))  # in the hub's cache
+    commit = Path(path).parents[name.count("/")].name  # if it is in the hub's cache
     weights = {}
     for shard in sorted(set(index["weight_map"].values())):
-        _check_name(shard, suffix, os.path.basename(path))
+        _check_name(shard, suffix, name)
         weights |= _read(_find(source, shard, revision=commit))
     return weights
 
 
 def _check_name(name, suffix, where):
-    """Raise WeightsError unless a name is that of a file in the same directory."""
-    if not re.fullmatch(rf"[\w.-]+{re.escape(suffix)}", name):
+    """Raise WeightsError unless a name is that of a file in the encoder's directory."""
+    if not re.fullmatch(rf"([\w-][\w.-]*/)*[\w-][\w.-]*{re.escape(suffix)}", name):
         raise WeightsError(
             f"has a {where} that names {name!r:.200} as a file of weights; expected a "
-            f"{suffix} file in the same directory. {CONVERT}"
+            f"{suffix} file in the directory of the encoder. {CONVERT}"
         )
 
 
 def _find_first(source, names):
-    """Return the path of the first file that exists."""
+    """Return name and path of the first file that exists."""
     from huggingface_hub.errors import EntryNotFoundError
 
     errors = []
     for name in names:
         try:
-            return _find(source, name)
+            return name, _find(source, name)
         except (FileNotFoundError, EntryNotFoundError) as error:
             errors.append(error)
     raise errors[0]

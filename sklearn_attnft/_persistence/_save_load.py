@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""An estimator as a directory: what is packed, its parameters, its fitted attributes.
+"""Save an estimator to a directory and load it.
 
-``load`` runs nothing that the directory names: classes are looked up among those that
-are there, and values are data.
+``load`` executes nothing that the directory names. Classes are looked up by name among
+the imported estimators, and all values are data.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from .._utils._warnings import warn
 from ._json import TAG, ArrayBudget, decode, encode
 from ._model_card import model_card
 
-# The fitted attributes that a directory holds beside the module and its tokenizer.
+# Fitted attributes in estimator.json. Module and tokenizer have files of their own.
 FITTED = (
     "classes_",
     "history_",
@@ -31,9 +31,8 @@ FITTED = (
     "_sklearn_output_config",
 )
 NEEDED = {"history_", "n_samples_fit_", "truncated_fraction_", "_base_model"}
-# Parameters that say what is read and written on a machine: its user's to choose, not
-# those of who made a directory.
-NOT_KEPT = ("cache", "checkpoint_dir")
+# A directory from somebody else must not decide where this machine writes.
+NOT_SAVED = ("cache", "checkpoint_dir")
 # Checks of fitted attributes, beside those of the labels.
 _VALID = {
     "_base_model": lambda value: type(value) is str,
@@ -43,8 +42,9 @@ _VALID = {
     "truncated_fraction_": lambda value: type(value) is float and 0 <= value <= 1,
 }
 PACKED = ("module_", "_spec", "_tokenizer")
-REQUESTS = "_metadata_request"  # where scikit-learn keeps what set_fit_request set
-CALLBACKS = "_skl_callbacks"  # and what set_callbacks set
+# Attributes that scikit-learn sets in set_fit_request and in set_callbacks.
+REQUESTS = "_metadata_request"
+CALLBACKS = "_skl_callbacks"
 PACKAGES = (
     "sklearn_attnft",
     "numpy",
@@ -68,8 +68,9 @@ def save(estimator, path, classes, *, overwrite):
     estimator : estimator
     path : str or path-like
     classes : dict
-        From name to class: what a parameter may be an instance of.
+        Classes of estimators by name. A parameter may be an instance of one.
     overwrite : bool
+        If True, a directory that this function wrote is replaced.
     """
     packed = _pack.pack(*(getattr(estimator, name) for name in PACKED))
     tokenizer = packed["tokenizer"]
@@ -93,11 +94,11 @@ def save(estimator, path, classes, *, overwrite):
 
 
 def _describe(estimator, classes):
-    """Describe an unfitted estimator: class by name, parameters, metadata requests."""
+    """Return class name, parameters and metadata requests of an estimator."""
     defaults = inspect.signature(type(estimator)).parameters
     parameters = {}
     for name, value in estimator.get_params(deep=False).items():
-        if name in NOT_KEPT:
+        if name in NOT_SAVED:
             continue
         try:
             if type(value) in classes.values():
@@ -109,7 +110,7 @@ def _describe(estimator, classes):
             default = defaults[name].default
             if default is inspect.Parameter.empty:
                 raise ValueError(f"{name} cannot be saved: {error}.") from error
-            _warn_left_out(f"The parameter {name}", error, f"loads as {default!r}")
+            warn(f"The parameter {name} loads as {default!r}: {error}.")
     described = {"class": type(estimator).__name__, "parameters": parameters}
     if REQUESTS in vars(estimator):
         described["requests"] = encode(estimator._get_metadata_request()._serialize())
@@ -117,26 +118,20 @@ def _describe(estimator, classes):
 
 
 def _fitted(estimator):
-    """Encode the fitted attributes."""
+    """Return the fitted attributes as JSON holds them."""
     elsewhere = {*estimator._parameters(), *estimator.get_params(deep=False)}
     elsewhere |= {*PACKED, REQUESTS}
     attributes = set(vars(estimator)) - elsewhere
     for name in sorted(attributes - set(FITTED)):
-        why = "set them again" if name == CALLBACKS else "it is not of fit"
-        _warn_left_out(f"The attribute {name}", why, "is not saved")
+        why = "set them again" if name == CALLBACKS else "fit does not set it"
+        warn(f"The attribute {name} is not saved: {why}.")
     try:
         return {n: encode(vars(estimator)[n]) for n in FITTED if n in attributes}
     except TypeError as error:
         raise ValueError(
-            f"This estimator cannot be saved: {error}. Name label sets and labels by "
-            "str, int or bool, or use joblib.dump."
+            f"This estimator cannot be saved: {error}. Use str, int or bool as names "
+            "of tasks and labels, or use joblib.dump."
         ) from error
-
-
-def _warn_left_out(what, why, consequence):
-    warn(
-        f"{what} {consequence}: {why}.",
-    )
 
 
 def _versions():
@@ -175,7 +170,7 @@ def load(cls, path, classes):
     cls : type
     path : str or path-like
     classes : dict
-        From name to class: what a parameter may be an instance of.
+        Classes of estimators by name. A parameter may be an instance of one.
 
     Returns
     -------
@@ -221,7 +216,7 @@ def _decode_fitted(fitted, budget):
     names = set(fitted)
     if not NEEDED <= names <= set(FITTED):
         wrong = sorted(names - set(FITTED) | NEEDED - names)
-        raise ValueError(f"fit sets no others and all of its own: {wrong!r:.100}")
+        raise ValueError(f"fitted attributes missing or unknown: {wrong!r:.100}")
     fitted = {name: decode(value, budget) for name, value in fitted.items()}
     for name, is_valid in _VALID.items():
         if name in fitted and not is_valid(fitted[name]):
@@ -230,12 +225,12 @@ def _decode_fitted(fitted, budget):
 
 
 def _build(cls, described, classes, budget):
-    """Build an unfitted estimator of a class, which may have another as parameter."""
+    """Return an unfitted estimator. A parameter may be another estimator."""
     values = {}
     for name, value in described["parameters"].items():
         if isinstance(value, dict) and value.get(TAG) == "estimator":
             values[name] = _build(classes[value["class"]], value, classes, budget)
-        elif name not in NOT_KEPT:
+        elif name not in NOT_SAVED:
             values[name] = decode(value, budget)
     estimator = cls(**values)
     if "requests" in described:
@@ -244,11 +239,11 @@ def _build(cls, described, classes, budget):
 
 
 def _request(estimator, requests):
-    """Set which metadata each method requests: None, a bool, or another name of it."""
+    """Set which metadata each method requests, if the estimator knows them."""
     routing = estimator._get_metadata_request()
     own = routing._serialize()
-    for method, of_method in requests.items():
-        for name, alias in of_method.items():
+    for method, by_name in requests.items():
+        for name, alias in by_name.items():
             known = name in own[method] and (
                 alias is None or type(alias) in (bool, str)
             )
@@ -261,7 +256,7 @@ def _request(estimator, requests):
 
 
 def _translate_errors(what):
-    """Say what it is that no estimator can be made of."""
+    """Raise ValueError with the name of the file that an error comes from."""
     return translate_errors(
         lambda error: ValueError(
             f"{what} cannot be loaded ({type(error).__name__}: {error!s:.400})"

@@ -1,7 +1,8 @@
-"""Write an artefact of the current schema: ``python tests/artefacts/make.py``.
+"""Write stored estimators of the current schema: ``python tests/artefacts/make.py``.
 
-The version that introduces a schema writes it once. Later versions must load it (see
-``persistence/test_schema.py``). The encoder is that of ``tiny.py`` with half its width.
+The version that introduces a schema writes them. Later versions must load them, which
+``persistence/test_schema.py`` tests. The encoder is that of ``tiny.py`` with half its
+width.
 """
 
 import json
@@ -17,7 +18,7 @@ TEXTS = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 50]
 
 
 def fitted(encoder):
-    """Fit an estimator of each kind; return them by name."""
+    """Return a fitted estimator of each class by name."""
     from sklearn.base import clone
 
     from sklearn_attnft import (
@@ -47,7 +48,7 @@ def fitted(encoder):
 
 
 def output(estimator):
-    """Return the predictions that a loaded estimator must repeat, as lists."""
+    """Return the output that a loaded estimator must reproduce, as lists."""
     if not hasattr(estimator, "predict_proba"):
         return estimator.transform(TEXTS).tolist()
     probabilities = estimator.predict_proba(TEXTS)
@@ -68,7 +69,7 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         estimators = fitted(tiny.save_tiny_encoder(temporary))
     for name, estimator in estimators.items():
-        # Without the path of the machine that made it.
+        # The directory on this machine must not be stored.
         getattr(estimator, "estimator", estimator).encoder = "tiny"
         estimator._base_model = "tiny"
         (directory / f"{name}.pickle").write_bytes(pickle.dumps(estimator))

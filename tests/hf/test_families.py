@@ -157,7 +157,7 @@ def test_the_parts_of_xlms_blocks_are_in_lists_of_their_own():
     }
 
 
-# RoBERTa's positions begin behind that of the padding token, which is 0 here.
+# RoBERTa's positions begin after the id of the padding token, which is 0 here.
 @pytest.mark.parametrize(("family", "n_positions"), [("roberta", 65), ("bert", 66)])
 def test_every_position_can_be_used_and_no_other(family, n_positions, tmp_path):
     from transformers import AutoModel
@@ -165,7 +165,7 @@ def test_every_position_can_be_used_and_no_other(family, n_positions, tmp_path):
     encoder = save(family, tmp_path, AutoModel)
     path = Path(encoder, "tokenizer_config.json")
     settings = json.loads(path.read_text())
-    for length in (int(1e30), 16):  # what a tokenizer says of it decides nothing
+    for length in (int(1e30), 16):  # the value in the tokenizer has no effect
         path.write_text(json.dumps(settings | {"model_max_length": length}))
         texts = ["good " * 100, "bad " * 100]
         extractor = TransformerFeatureExtractor(
@@ -203,11 +203,11 @@ def test_the_language_models_own_head_is_used(family, tmp_path):
         expected = model(ids, attention_mask=mask).logits[mask.bool()]
         states = encoder(ids, attention_mask=mask).last_hidden_state
         torch.testing.assert_close(head(states[mask.bool()]), expected)
-    # The table stays one: what the head decodes with is what the encoder embeds with.
+    # Encoder and head still share the embedding matrix.
     tables = {id(parameter) for parameter in head.parameters()}
     assert id(encoder.get_input_embeddings().weight) in tables
 
 
-def test_a_checkpoint_without_a_head_has_none(encoder):
+def test_an_encoder_stored_without_a_head_has_none(encoder):
     config = _hf.load_config(encoder)
     assert _hf.load_language_model(encoder, config)[1] is None

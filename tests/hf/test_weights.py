@@ -285,13 +285,25 @@ def test_a_configuration_names_no_pickle(name, pickled_encoder, expected, bomb):
         refused(pickled_encoder, f"config.json that names '{name}'.*save_pretrained")
 
 
-def test_a_configuration_names_safetensors(passing_encoder, expected):
+@pytest.mark.parametrize("place", ["directory", "hub"])
+@pytest.mark.parametrize("sharded", [False, True])
+def test_a_configuration_names_safetensors(
+    sharded, place, passing_encoder, expected, hub
+):
+    name = "own/weights.safetensors" + ".index.json" * sharded
     config = passing_encoder / "config.json"
-    named = {"transformers_weights": "other.safetensors"}
+    named = {"transformers_weights": name}
     config.write_text(json.dumps(json.loads(config.read_text()) | named))
     safe = passing_encoder / "model.safetensors"
-    safe.rename(passing_encoder / "other.safetensors")
-    np.testing.assert_array_equal(features_of(str(passing_encoder)), expected)
+    (passing_encoder / "own").mkdir()
+    if sharded:
+        index = {"weight_map": dict.fromkeys(load_file(safe), "shard.safetensors")}
+        (passing_encoder / name).write_text(json.dumps(index))
+        safe.rename(passing_encoder / "shard.safetensors")
+    else:
+        safe.rename(passing_encoder / name)
+    encoder = hub(passing_encoder) if place == "hub" else str(passing_encoder)
+    np.testing.assert_array_equal(features_of(encoder), expected)
 
 
 @pytest.mark.parametrize(

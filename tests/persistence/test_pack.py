@@ -27,7 +27,7 @@ from sklearn_attnft.datasets import load_support_tickets
 X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 50] * 3
 Y = ["good", "bad", "good", "bad", "bad", "good"] * 3
 
-# Loads a pickle where every connection is refused, and writes the outputs.
+# Load a pickle without network and write the outputs.
 LOAD = """
 import socket, sys, joblib, numpy
 def refuse(*args): raise OSError("refused")
@@ -173,7 +173,7 @@ def test_the_encoder_of_the_fit_counts_from_wherever_it_is_loaded(
 
 
 @pytest.mark.parametrize("changed", ["weights", "words", "shapes"])
-def test_a_checkpoint_that_changed_since_the_fit(changed, delta, passing_encoder):
+def test_an_encoder_that_changed_since_the_fit(changed, delta, passing_encoder):
     delta |= {"trainable_layers": 0}
     clf = AttentionFineTuneClassifier(**delta).fit(X, Y)
     before = pickle.dumps(clf)
@@ -183,13 +183,13 @@ def test_a_checkpoint_that_changed_since_the_fit(changed, delta, passing_encoder
         tiny.save_tiny_encoder(str(passing_encoder), seed=1)
     else:
         tiny.save_tiny_encoder(str(passing_encoder), words=tiny.WORDS[::-1])
-    loaded = pickle.loads(pickle.dumps(clf))  # by the checkpoint as it is now
+    loaded = pickle.loads(pickle.dumps(clf))  # with the encoder as it is now
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
     with pytest.raises(ValueError, match=r"of sha256 \w{64}; found another, .*: copy"):
         pickle.loads(before)
 
 
-def test_a_checkpoint_that_is_gone(delta, passing_encoder):
+def test_an_encoder_that_is_missing(delta, passing_encoder):
     clf = AttentionFineTuneClassifier(**delta).fit(X, Y)
     dumped = pickle.dumps(clf)
     shutil.rmtree(passing_encoder)

@@ -1,4 +1,4 @@
-"""A directory without a pickle: whole, checked, and opened by transformers."""
+"""Saved directories: complete, checked, and readable by transformers."""
 
 import errno
 import json
@@ -231,7 +231,7 @@ def test_labels_that_are_half_a_character(small, tmp_path):
     assert "Labels of `\ufffd`" in (path / CARD).read_text()
 
 
-# What transformers makes of it
+# Reading with transformers
 
 
 def test_transformers_opens_the_directory(clf, saved):
@@ -272,7 +272,7 @@ def test_the_card(clf, saved, small, tmp_path):
     assert tiny.ENCODER not in card
     assert "- Labels: 2 (`bad`, `good`)\n- Training texts: 18\n- Epochs: 1\n" in card
     assert "name no license" in card
-    (saved / CARD).write_text("edited")  # is for people
+    (saved / CARD).write_text("edited")  # users may edit it
     AttentionFineTuneClassifier.load(saved)
     encoder = Path(tiny.save_tiny_encoder(str(tmp_path / "encoder")))
     front = "language: en\nlicense: 'mit'  # quoted\ntags:\n- license: no"
@@ -309,7 +309,7 @@ def test_the_card_of_the_default_encoder_names_it(tmp_path):
     assert "license: apache-2.0\n" in card
 
 
-# Whole or not at all
+# Writing completely or not at all
 
 
 def test_what_exists_is_not_overwritten(clf, saved):
@@ -427,11 +427,11 @@ def test_a_killed_save_leaves_nothing_at_its_path(clf, tmp_path):
     assert_alike(AttentionFineTuneClassifier.load(path), clf)
 
 
-# What is not to be trusted
+# Directories that cannot be trusted
 
 
 def rewrite(directory, **changes):
-    """Change the manifest; the sums of files that a test changed become right."""
+    """Change the manifest, and list the present size and sha256 of each file."""
     path = directory / MANIFEST
     manifest = {**json.loads(path.read_text()), **changes}
     for name in FILES:
@@ -495,7 +495,7 @@ def test_a_name_that_is_none_of_the_fixed_ones(name, saved):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_missing_or_cut_off_or_exchanged(name, saved, tmp_path):
+def test_a_file_that_is_missing_or_truncated_or_replaced(name, saved, tmp_path):
     data = (saved / name).read_bytes()
     (saved / name).write_bytes(data[:-1])
     refused(saved, f"{name} must have .* got {len(data) - 1}")
@@ -528,10 +528,10 @@ def change_tokenizer(saved, **changes):
 
 
 def test_a_tokenizer_that_panics(saved):
-    # Of the library's panics Exception is no base.
+    # Panics of the library are not subclasses of Exception.
     change_tokenizer(saved, pre_tokenizer={"type": "FixedLength", "length": 0})
     refused(saved, "cannot be loaded")
-    with pytest.raises(ValueError, match="has no fast tokenizer"):
+    with pytest.raises(ValueError, match="must have a fast tokenizer"):
         TransformerFeatureExtractor(saved, max_length=32).fit(["good"])
 
 
@@ -547,7 +547,7 @@ def test_a_tokenizer_with_more_tokens_than_embeddings(part, saved):
         tokenizer[part]["special_tokens"]["[CLS]"]["ids"] = [10**6]
     change_tokenizer(saved, **tokenizer)
     refused(saved, "The tokenizer does not belong to the encoder")
-    with pytest.raises(ValueError, match="tokens of higher numbers"):
+    with pytest.raises(ValueError, match="tokens with higher ids"):
         TransformerFeatureExtractor(saved, max_length=32).fit(["good"])
 
 
@@ -612,42 +612,48 @@ def test_a_configuration_of_a_giant_or_of_nothing(changes, saved):
     path = saved / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     rewrite(saved)
-    sentences = "config.json describes no encoder|must hold the weights"
+    sentences = "config.json does not describe an encoder|must hold the weights"
     refused(saved, f"{sentences}|does not describe a module")
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"model_type": "clip"}, "is not one encoder of text"),
+        ({"model_type": "clip"}, "is not a single text encoder"),
         ({"model_type": "gpt2"}, "is a decoder-only model"),
         ({"model_type": "bart"}, "has a decoder"),
         (
             {"text_config": {"num_hidden_layers": 1500}},
-            "num_hidden_layers=1500 is more",
+            "num_hidden_layers must be at most 1000, got 1500",
         ),
-        ({"layer_types": [{"sizes": [0, 2**40]}]}, "sizes=1099511627776 is more"),
-        ({"layer_types": ["attention"] * 1500}, "layer_types=1500 is more"),
+        (
+            {"layer_types": [{"sizes": [0, 2**40]}]},
+            "sizes must be at most 16777216, got 1099511627776",
+        ),
+        (
+            {"layer_types": ["attention"] * 1500},
+            "layer_types must be at most 1000, got 1500",
+        ),
         (
             {"model_type": "roformer", "max_position_embeddings": 2**23},
-            "more than any encoder computes",
+            "a computed table must have at most",
         ),
         (
             {"model_type": "fnet", "tpu_short_seq_length": 10_000},
-            "more than any encoder computes",
+            "a computed table must have at most",
         ),
     ],
 )
-def test_what_is_no_encoder_is_not_built(changes, sentence, saved):
+def test_a_model_that_is_not_an_encoder_is_not_built(changes, sentence, saved):
     path = saved / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     rewrite(saved)
-    refused(saved, f"config.json describes no encoder.*{sentence}")
+    refused(saved, f"config.json does not describe an encoder.*{sentence}")
 
 
 @pytest.mark.parametrize("model_type", ["lightglue", "tvp", "clip", "modernvbert"])
 def test_no_configuration_of_another_family_is_made(model_type, saved, monkeypatch):
-    # To make one of these is to load what it names, even with its code.
+    # Creating one of these loads what it names, and may run its code.
     from transformers import CONFIG_MAPPING
 
     made = []
@@ -657,8 +663,8 @@ def test_no_configuration_of_another_family_is_made(model_type, saved, monkeypat
     changes = {"model_type": model_type, "backbone": "someone/tracker"}
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     rewrite(saved)
-    refused(saved, "is not one encoder of text")
-    with pytest.raises(ValueError, match="is not one encoder of text"):
+    refused(saved, "is not a single text encoder")
+    with pytest.raises(ValueError, match="is not a single text encoder"):
         TransformerFeatureExtractor(saved).fit(["good"])
     assert not made
 

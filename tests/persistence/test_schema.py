@@ -1,4 +1,4 @@
-"""What earlier versions stored still loads; see ``artefacts/make.py``."""
+"""Estimators stored by earlier versions can be loaded, see ``artefacts/make.py``."""
 
 import json
 import pickle
