@@ -8,7 +8,11 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+)
 from sklearn.utils.validation import check_is_fitted
 
 from . import _hf
@@ -60,6 +64,17 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         """Return all parameters by name."""
         # Not get_params: the constructor of a user's subclass may take some of them.
         return {name: getattr(self, name) for name in self._parameter_constraints}
+
+    def _validate_params(self):
+        super()._validate_params()
+        for name, value in self._parameters().items():
+            allowed = self._parameter_constraints[name]
+            is_number = any(isinstance(each, Interval) for each in allowed)
+            if is_number and isinstance(value, bool):  # scikit-learn allows it
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(self).__name__} must not be a "
+                    f"bool, got {value!r}. Use {int(value)} if you mean this number."
+                )
 
     @property
     def _template(self):

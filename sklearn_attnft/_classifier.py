@@ -11,18 +11,17 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ._base import LM_CONSTRAINTS, SHARED_CONSTRAINTS, FineTuningEstimator
 from ._data._labeled import LabeledTexts, weigh
+from ._data._labels import check_labels, check_two_classes, encode_labels
 from ._data._targets import OneOfN, TagMatrix
 from ._data._validation import (
-    check_labels,
     check_texts,
-    check_two_classes,
     check_unlabeled,
     check_validation_pair,
     check_weights,
-    encode_labels,
 )
 from ._explain._mixin import ExplainingMixin
 from ._fit._plan import FitData
@@ -388,7 +387,8 @@ class AttentionFineTuneClassifier(
             Texts: a list, tuple, array, pandas or polars Series, or a data frame with
             one column.
         y : array-like of shape (n_samples,)
-            Labels: str, bool or int.
+            Labels: str, bool or int. Members of a str or int enumeration become their
+            value.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights in the loss, at least 0; their scale does not matter. Texts of
             weight 0 are not learned from, but their classes are in ``classes_``.
@@ -561,6 +561,25 @@ class AttentionFineTuneClassifier(
         """
         logits = self._float64_logits(X)
         return self._target.predict(logits)
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+        y : array-like of shape (n_samples,)
+            Labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+        """
+        check_is_fitted(self, "module_")
+        if not self._target.multilabel:
+            y = check_labels(y, _num_samples(X))  # numpy would use the name of an Enum
+        return super().score(X, y, sample_weight)
 
     def transform(self, X):
         """Return the context vectors, which the head classifies.

@@ -332,8 +332,9 @@ class MultiTaskClassifier(
 
         Returns
         -------
-        labels : ndarray of object, shape (n_samples, n_tasks), data frame, or dict
-            The container has the same type as `y` of ``fit``.
+        labels : ndarray of shape (n_samples, n_tasks), data frame, or dict
+            The container has the same type as `y` of ``fit``. An array has the type
+            that all labels have, if it is bool, int or float; else it has objects.
         """
         columns = {
             target.name: target.cells(logits) for target, logits in self._task_logits(X)
@@ -348,10 +349,7 @@ class MultiTaskClassifier(
             import polars as pl
 
             return pl.DataFrame({name: list(cells) for name, cells in columns.items()})
-        labels = np.empty((_num_samples(X), len(columns)), dtype=object)
-        for i, cells in enumerate(columns.values()):
-            labels[:, i] = cells
-        return labels
+        return _as_array(list(columns.values()))
 
     def predict_proba(self, X):
         """Return the probabilities of the classes of each task.
@@ -395,8 +393,15 @@ class MultiTaskClassifier(
         -------
         scores : list of ndarray of float64, each (n_samples, n_classes)
             Logits. With two classes the shape is (n_samples,), as for the `estimator`.
+            If the classes of every task are 0 and 1, `scores` is one array of shape
+            (n_samples, n_tasks), which the metrics of scikit-learn take.
         """
-        return [target.decision(logits) for target, logits in self._task_logits(X)]
+        scores = [target.decision(logits) for target, logits in self._task_logits(X)]
+        is_binary = all(
+            target.kind == "labels" and target.classes.tolist() == [0, 1]
+            for target in self._restored_targets()
+        )
+        return np.column_stack(scores) if is_binary else scores
 
     def transform(self, X):
         """Return the context vectors of all tasks, side by side.
@@ -503,6 +508,17 @@ class MultiTaskClassifier(
 def _sorted(names):
     """Return names of tasks in the order in which the module has them."""
     return sorted(names, key=str)
+
+
+def _as_array(columns):
+    """Return columns of labels as one array; metrics do not take numbers as objects."""
+    kinds = {column.dtype.kind for column in columns}
+    if len(kinds) == 1 and kinds <= set("biuf"):
+        return np.column_stack(columns)
+    array = np.empty((len(columns[0]), len(columns)), dtype=object)
+    for i, column in enumerate(columns):
+        array[:, i] = column
+    return array
 
 
 def _labeled(texts, columns, targets, weights, name):

@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from ._data._validation import check_labels
+from ._data._labels import find_labels, label_array
+from ._data._validation import check_weights
 from ._data._validation_tasks import check_task, check_tasks
 from ._utils._messages import describe_type
 
@@ -60,12 +61,13 @@ class TaskScorer:
             if _is_binary(wider):
                 truth = truth[:, 0]
         else:
-            truth = check_labels([column[row] for row in rows], len(rows))
+            truth = label_array([column[row] for row in rows], "y", rows.tolist())
         probabilities = np.zeros((len(present), len(wider.classes)))
-        where = np.searchsorted(wider.classes, target.classes)
+        where = find_labels(target.classes, wider.classes)
         probabilities[:, where] = estimator.predict_proba(X)[i]
         weights = {}
         if sample_weight is not None:
+            check_weights(sample_weight, len(present))
             weights["sample_weight"] = np.asarray(sample_weight)[rows]
         return self.scorer(_Predictions(wider, probabilities), rows, truth, **weights)
 
@@ -75,8 +77,8 @@ def _with_unseen(target, column):
     if target.kind != "sets" or isinstance(column, np.ndarray):
         return target
     cells = [cell for cell in column if isinstance(cell, Collection)]
-    members = {member for cell in cells for member in cell}
-    classes = np.unique([*target.classes.tolist(), *members])
+    members = [member for cell in cells for member in cell]
+    classes = np.unique(label_array([*target.classes.tolist(), *members], "y"))
     return dataclasses.replace(target, classes=classes)
 
 

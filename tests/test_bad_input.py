@@ -4,18 +4,23 @@ import json
 import os
 import re
 import shutil
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import tiny
 import torch
 from safetensors.torch import load_file, save_file
+from scipy.sparse import csr_array
+from sklearn import config_context
 from skorch.callbacks import EpochScoring
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
+    MultiTaskClassifier,
     TransformerFeatureExtractor,
 )
 from sklearn_attnft._fit import _classification_stage, _contrastive_stage, _lm_stage
@@ -53,12 +58,45 @@ LABELS = [
     (None, "`y` must have .* got None; fit requires y to be passed"),
     (["a", "b"], "`y` must have .* got 2 entries for 4 texts"),
     (["a"] * 4, "`y` must have at least 2 classes .* got 1 class"),
-    (["a", None, "b", "a"], "got missing labels"),
+    (["a", None, "b", "a"], "got missing labels .* first at position 1"),
     ([0.0, 1.0, float("nan"), 1.0], "got missing labels"),
     (["a", "b", float("nan"), "a"], "got missing labels"),
     (["a", "b", 1, "a"], "labels of different types"),
-    ([0.5, 1.5, 2.5, 0.1], "Unknown label type: continuous"),
-    ([[0, 1], [1, 0], [1, 1], [0, 0]], r"got an array of shape \(4, 2\)"),
+    ([1, 1.5, 2.5, 0.1], r"got a float \(1.5\) at position 1.*: continuous"),
+    (
+        [[0, 1], [1, 0], [1, 1], [0, 0]],
+        r"got an array of shape \(4, 2\).*{'tags': np.asarray\(y\)}",
+    ),
+    (csr_array([[0, 1], [1, 1]] * 2), r"shape \(4, 2\).* pass {'tags': y}"),
+    ([["a", "b"], ["b", "c"]] * 2, r"shape \(4, 2\).*\.fit\(X, y\).*{'tags': y}"),
+    ([["a", "b"], ["b"]] * 2, r"\(a list at position 0\).*{'tags': y}"),
+    (pd.DataFrame({"a": Y, "b": Y}), r"a task, use MultiTaskClassifier.*\.fit\(X, y\)"),
+    (np.zeros((4, 2, 2)), r"shape \(4, 2, 2\). Pass an array of shape \(n_samples,\)"),
+    (pd.get_dummies(pd.Series(Y)), r"one-hot rows. Pass y.idxmax\(axis=1\)"),
+    (
+        pl.Series(Y).to_dummies(),
+        r"one-hot rows. Pass np.argmax\(np.asarray\(y\), axis=1",
+    ),
+    (np.eye(4), r"one-hot rows. Pass np.argmax\(np.asarray\(y\), axis=1\)"),
+    (np.eye(4, dtype=bool).tolist(), "one-hot rows"),
+    (csr_array(np.eye(4)), r"one-hot rows. Pass np.argmax\(y.toarray\(\), axis=1\)"),
+    ({"task": Y}, "got a dict.* a mapping of tasks to MultiTaskClassifier"),
+    ("good", "`y` must have .* got a str. Pass a list"),
+    (set(X), "`y` must have .* got a set. Pass a list"),
+    (iter(Y), "`y` must have .* got a list_iterator. Pass a list"),
+    (["a", {"b": 1}, "a", "b"], r"got a dict \({'b': 1}\) at position 1"),
+    ([b"a", b"b"] * 2, r"got a bytes object \(b'a'\) at position 0"),
+    (np.array([b"a", b"b"] * 2), "got a bytes_ object .* at position 0"),
+    (np.array(["2020", "2021"] * 2, "M8[ns]"), "got a datetime64 .* at position 0"),
+    (pd.to_datetime(["2020", "2021"] * 2), "got a datetime64 .* at position 0"),
+    ([1, 2, Decimal(1), 2], "got a Decimal .* at position 2"),
+    (["a", "b", object(), "a"], "got an object .* at position 2"),
+    (np.array([1j, 2, 1j, 2]), "got a complex .* at position 0"),
+    ([1, 2**70, 1, 2], "got an int .* at position 1"),
+    ([1, float("inf"), 1, 2], r"got a float \(inf\) at position 1"),
+    ([True, 1, 0, False], "bool at position 0, int at position 1"),
+    ([2**63 - 1, 2**63 - 2, 1.0, 1.0], "different types"),
+    ([np.uint64(2**63), -1] * 2, "different types"),
     (np.array(["a", 1, "b", 2], dtype=object), "labels of different types"),
     (
         pd.Series([["a"], ["b"], ["a"], ["b"]]),
@@ -77,7 +115,8 @@ WEIGHTS = [
     ([1.0, 2.0], "`sample_weight` must have .* got 2 entries for 4 texts"),
     ([1, -1, 1, 1], r"`sample_weight` must .* negative values \(smallest: -1\)"),
     ([0, 0, 0, 0], "`sample_weight` must have .* got zero for every text"),
-    ([1, float("nan"), 1, 1], "sample_weight contains NaN"),
+    ([1, float("nan"), 1, 1], "`sample_weight` must have .* got nan at position 1"),
+    ([1, 1, float("inf"), 1], "`sample_weight` must have .* got inf at position 2"),
     ([[1]] * 4, r"`sample_weight` must have .* of shape \(4, 1\)"),
     ([1, 0, 1, 0], "positive weight, got 1 class"),
 ]
@@ -112,6 +151,14 @@ PARAMETERS = [
     ),
     ({"trainable_layers": 3}, "must be at most 2, .* got 3"),
     ({"trainable_layers": -1}, "'trainable_layers' parameter"),
+    ({"trainable_layers": True}, "'trainable_layers' .* a bool, got True. Use 1 if"),
+    ({"max_epochs": True}, "'max_epochs' parameter .* must not be a bool, got True"),
+    ({"lm_epochs": False}, "'lm_epochs' parameter .* must not be a bool"),
+    ({"contrastive_epochs": True}, "'contrastive_epochs' parameter"),
+    ({"max_grad_norm": True}, "'max_grad_norm' parameter"),
+    ({"dropout": False}, "'dropout' parameter"),
+    ({"layers": [True, False]}, r"`layers` must .* got \[True, False\]"),
+    ({"layers": np.array([True])}, "`layers` must name different hidden states"),
     ({"batch_size": 0}, "'batch_size' parameter"),
     (
         {"class_weight": {"zzz": 2, "good": 1}},
@@ -151,7 +198,7 @@ MISTAKES = [
     (
         {"sample_weight": np.ma.array([1.0, 1, 1, 1], mask=[1, 0, 0, 0])},
         ValueError,
-        "sample_weight contains NaN",
+        "got nan at position 0. To ignore a text",
     ),
     *(({"y": labels}, ValueError, message) for labels, message in LABELS),
     *(
@@ -170,6 +217,36 @@ def test_a_mistake_raises_a_message(passed, error, message, small):
     with pytest.raises(error, match=message):
         clf.fit(**passed)
     assert not hasattr(clf, "module_")
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), None])
+def test_weights_are_finite_even_if_scikit_learn_assumes_it(weight, small):
+    weights = [1.0, 1.0, 1.0, weight]
+    clf = AttentionFineTuneClassifier(**small)
+    several, y = MultiTaskClassifier(clf), {"mood": Y}
+    scorer = MultiTaskClassifier.task_scorer("mood", "accuracy")
+    fitted = MultiTaskClassifier(clf).fit(X, y)
+    with config_context(assume_finite=True):
+        for call in (
+            lambda: clf.fit(X, Y, sample_weight=weights),
+            lambda: clf.estimate_fit(
+                X, Y, sample_weight=np.array(weights, dtype=float)
+            ),
+            lambda: several.fit(X, y, sample_weight=pd.Series(weights)),
+            lambda: fitted.score(X, y, sample_weight=weights),
+            lambda: scorer(fitted, X, y, sample_weight=weights),
+        ):
+            with pytest.raises(ValueError, match=r"`sample_weight` .* at position 3"):
+                call()
+
+
+@pytest.mark.parametrize(
+    "params", [{"lm_epochs": True}, {"cache_size": True}, {"layers": [False]}], ids=str
+)
+def test_booleans_are_not_numbers_in_an_extractor(params):
+    params = {"max_length": 32, **params}
+    with pytest.raises(ValueError, match=rf"{next(iter(reversed(params)))}.* got"):
+        TransformerFeatureExtractor(tiny.ENCODER, **params).fit(X)
 
 
 @pytest.mark.parametrize(

@@ -484,6 +484,86 @@ def test_a_deque_string_dtype_labels_and_str_enums_are_accepted(small):
     )
 
 
+class Number(enum.IntEnum):
+    ONE = 1
+    TEN = 10
+
+
+class Odd(str):
+    """A subclass of str that is not equal to anything."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ((Sentence.GOOD, Sentence.BAD), ("good day", "bad dog")),
+        ((Number.ONE, Number.TEN), (1, 10)),
+        ((Odd("no"), Odd("yes")), ("no", "yes")),
+        ((np.str_("a\0"), np.str_("a")), ("a\0", "a")),
+        (("a\0", "a"), ("a\0", "a")),
+        (("a\0\0", "a\0"), ("a\0\0", "a\0")),
+        (("1", "2"), ("1", "2")),
+        (("01", "1"), ("01", "1")),
+        (("-1", "b"), ("-1", "b")),
+        (("", "\0"), ("", "\0")),
+        ((np.int8(-1), np.int8(1)), (-1, 1)),
+        ((True, False), (True, False)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("container", [list, collections.deque, "object", pd.Series])
+def test_labels_keep_their_value(given, plain, container, small, tmp_path):
+    plain = list(plain) * (len(X) // 2)
+    y = list(given) * (len(X) // 2)
+    if container == "object":
+        y = np.empty(len(X), dtype=object)
+        y[:] = list(given) * (len(X) // 2)
+    else:
+        y = container(y)
+    weights = {"max_epochs": 1, "class_weight": {given[0]: 3.0, given[1]: 1.0}}
+    clf = AttentionFineTuneClassifier(**small | weights).fit(X, y, X_val=X, y_val=y)
+    assert clf.classes_.tolist() == sorted(set(plain))
+    assert {type(label) for label in clf.classes_.tolist()} == {type(plain[0])}
+    predicted = clf.predict(X).tolist()
+    assert clf.score(X, y) == np.mean(
+        [a == b for a, b in zip(predicted, plain, strict=True)]
+    )
+    assert clf.history_[-1]["valid_accuracy"] == pytest.approx(clf.score(X, y))
+    codes = [sorted(set(plain)).index(label) for label in plain]
+    weights["class_weight"] = {codes[0]: 3.0, codes[1]: 1.0}
+    coded = AttentionFineTuneClassifier(**small | weights).fit(X, codes)
+    np.testing.assert_array_equal(clf.predict_proba(X), coded.predict_proba(X))
+    clf.class_weight = None  # an Enum in a parameter cannot be saved
+    clf.save(tmp_path / "model")
+    loaded = AttentionFineTuneClassifier.load(tmp_path / "model")
+    for copy in (loaded, pickle.loads(pickle.dumps(clf))):
+        assert copy.classes_.tolist() == clf.classes_.tolist()
+        assert copy.predict(X).tolist() == predicted
+    for label, target in zip(given, plain[:2], strict=True):
+        explained = [
+            each.explain(X[:2], attribution="gradient", target=one)
+            for each, one in ((clf, label), (coded, codes[plain.index(target)]))
+        ]
+        pd.testing.assert_frame_equal(*explained)
+
+
+def test_labels_may_be_arrays_without_dimensions(small):
+    for y in ([torch.tensor(0), np.array(1)] * 12, torch.tensor([0, 1] * 12)):
+        assert fit(small, X, y, max_epochs=1).classes_.tolist() == [0, 1]
+
+
+def test_a_class_weight_of_another_type_or_value_is_unknown(small):
+    for y, key in (("12", 1), (["01", "2"], "1"), ([1, 2], "1"), ("ab", "a\0")):
+        clf = AttentionFineTuneClassifier(**small, class_weight={key: 2.0})
+        with pytest.raises(ValueError, match="must have only classes of y"):
+            clf.fit(X, list(y) * (len(X) // 2))
+
+
 def test_the_scale_of_weights_does_not_matter(small):
     weights = np.linspace(0.5, 1.0, len(X))
     proba = [

@@ -21,7 +21,8 @@ from sklearn_attnft import (
     estimator_checks,
 )
 from sklearn_attnft._data import _validation as package_validation
-from sklearn_attnft._data._validation import check_labels, check_texts
+from sklearn_attnft._data._labels import check_labels
+from sklearn_attnft._data._validation import check_texts
 from sklearn_attnft.estimator_checks import (
     check_text_estimator,
     parametrize_with_text_checks,

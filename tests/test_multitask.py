@@ -1,4 +1,7 @@
+import contextlib
+import enum
 import pickle
+import warnings
 from collections import ChainMap
 from types import MappingProxyType
 
@@ -13,16 +16,27 @@ from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
     f1_score,
+    get_scorer,
+    get_scorer_names,
     log_loss,
     make_scorer,
+    multilabel_confusion_matrix,
     roc_auc_score,
 )
-from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    cross_val_predict,
+    cross_validate,
+)
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -448,6 +462,146 @@ def test_labels_keep_their_type():
     assert [classes.tolist() for classes in numbers.classes_] == [[0, 1], [1, 2]]
 
 
+TOPICS = np.array(
+    [
+        [("good" in text) ^ (i % 7 == 0), ("cat" in text) ^ (i % 5 == 0), i % 2]
+        for i, text in enumerate(TEXTS)
+    ],
+    dtype=int,
+)
+BINARY = {
+    "array": TOPICS,
+    "list": TOPICS.tolist(),
+    "bool": TOPICS.astype(bool),
+    "float": TOPICS.astype(float),
+    "int8": TOPICS.astype(np.int8),
+    "pandas": pd.DataFrame(TOPICS, columns=list("abc")),
+    "polars": pl.DataFrame(TOPICS, schema=list("abc")),
+    "one column": TOPICS[:, :1],
+}
+
+
+def scores(clf, y):
+    """Return the scores of all scikit-learn scorers that score this classifier."""
+    found = {}
+    for name in get_scorer_names():
+        with contextlib.suppress(ValueError, TypeError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            score = get_scorer(name)(clf, TEXTS, y)
+            found |= {name: score} if np.isfinite(score) else {}
+    return found
+
+
+@pytest.mark.parametrize("kind", BINARY)
+def test_scikit_learn_scores_a_0_1_matrix_as_that_of_multi_output(kind):
+    y = BINARY[kind]
+    theirs = make_pipeline(
+        CountVectorizer(), MultiOutputClassifier(LogisticRegression())
+    ).fit(TEXTS, y)
+    clf = model(max_epochs=4).fit(TEXTS, y)
+    expected, found = scores(theirs, y), scores(clf, y)
+    assert len(expected) > 30
+    assert not set(expected) - set(found)
+    truth, proba = np.asarray(y), clf.predict_proba(TEXTS)
+    decision = clf.decision_function(TEXTS)
+    assert decision.shape == truth.shape
+    assert found["roc_auc"] == pytest.approx(
+        roc_auc_score(truth, np.column_stack([each[:, 1] for each in proba]))
+    )
+    predicted = np.asarray(clf.predict(TEXTS))
+    np.testing.assert_array_equal(predicted, decision > 0)
+    assert predicted.dtype == np.asarray(theirs.predict(TEXTS)).dtype
+    assert found["f1_macro"] == f1_score(truth, predicted, average="macro")
+    for i in range(truth.shape[1]):
+        accuracy_score(truth[:, i], predicted[:, i])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+@pytest.mark.parametrize("kind", ["array", "list", "pandas"])
+def test_cross_validation_scores_a_0_1_matrix(kind):
+    y, cv = BINARY[kind], KFold(2)
+    scoring = ["roc_auc", "average_precision", "f1_macro", "jaccard_samples"]
+    scored = cross_validate(
+        model(), TEXTS, y, cv=cv, scoring=scoring, error_score="raise"
+    )
+    assert all(np.isfinite(scored[f"test_{name}"]).all() for name in scoring)
+    decision = cross_val_predict(model(), TEXTS, y, cv=cv, method="decision_function")
+    assert decision.shape == TOPICS.shape
+    assert multilabel_confusion_matrix(TOPICS, decision > 0).shape == (3, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda y: y, "i"),
+        (lambda y: y + 0.0, "f"),
+        (lambda y: np.where(np.arange(len(y))[:, None] % 5 == 0, np.nan, y), "f"),
+        (lambda y: y == 1, "b"),
+        (lambda y: y.astype(object), "i"),
+        (lambda y: np.where(np.eye(*y.shape) > 0, None, y), "i"),
+        (lambda y: csr_array(y), "i"),
+        (lambda y: y.astype(str), "O"),
+        (lambda y: [[bool(a), int(b)] for a, b in y], "O"),
+        (lambda y: [[a, str(b)] for a, b in y.tolist()], "O"),
+    ],
+)
+def test_an_array_of_predictions_has_the_common_type_of_the_labels(make, kind):
+    clf = model(max_epochs=1).fit(TEXTS, make(MATRIX))
+    for each in (clf, pickle.loads(pickle.dumps(clf))):
+        predicted = each.predict(TEXTS)
+        assert predicted.dtype.kind == kind
+        for i, classes in enumerate(clf.classes_):
+            assert set(predicted[:, i].tolist()) <= set(classes.tolist())
+
+
+def test_scores_are_a_list_if_a_task_is_not_0_and_1():
+    for column in (WORD, MOOD, [1, 2] * 16, [0, 2] * 16):
+        clf = model(max_epochs=1).fit(TEXTS, {"a": column, "b": MATRIX[:, 0]})
+        assert type(clf.decision_function(TEXTS)) is list
+
+
+class Animal(str, enum.Enum):  # noqa: UP042 (StrEnum's __str__ is harmless)
+    CAT = "the cat"
+    DOG = "the dog"
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ((Animal.CAT, Animal.DOG), ("the cat", "the dog")),
+        (("a", "a\0"), ("a", "a\0")),
+        (("1", "01"), ("1", "01")),
+        (("-1", "\0"), ("-1", "\0")),
+        ((np.int16(1), np.int16(-7)), (1, -7)),
+    ],
+    ids=str,
+)
+def test_labels_keep_their_value_in_columns_and_sets(given, plain, tmp_path):
+    column = [given[thing == "cat"] for thing in THING]
+    y = {
+        "one": [*column[:-1], None],
+        "set": [{label} for label in column[:-2]] + [set(given), None],
+        "list": [[label] for label in column],
+    }
+    weights = dict(zip(given, (3.0, 1.0), strict=True))
+    clf = model({"task_params": {"one": {"class_weight": weights}}})
+    clf.fit(TEXTS, y, X_val=TEXTS, y_val=y)
+    for classes in clf.classes_:
+        assert classes.tolist() == sorted(plain)
+        assert {type(label) for label in classes.tolist()} == {type(plain[0])}
+    scorer = MultiTaskClassifier.task_scorer("one", "accuracy")
+    known = [plain[thing == "cat"] for thing in THING[:-1]]
+    predicted = clf.predict(TEXTS)["one"].tolist()
+    accuracy = np.mean([a == b for a, b in zip(predicted[:-1], known, strict=True)])
+    assert scorer(clf, TEXTS, y) == pytest.approx(accuracy)
+    assert clf.task("one").score(TEXTS[:-1], column[:-1]) == pytest.approx(accuracy)
+    assert MultiTaskClassifier.task_scorer("set", "f1_macro")(clf, TEXTS, y) >= 0
+    clf.set_params(task_params=None).save(tmp_path / "model")
+    loaded = MultiTaskClassifier.load(tmp_path / "model")
+    assert str(loaded.predict(TEXTS)) == str(clf.predict(TEXTS))
+    assert loaded.score(TEXTS, y) == clf.score(TEXTS, y)
+
+
 def test_scores_and_probabilities_agree(fitted):
     for i, name in enumerate(fitted.task_names_):
         view = fitted.task(name)
@@ -640,8 +794,15 @@ def test_weights_reach_the_scorers_of_a_search(several, routing):
         ({"word": "good"}, r"Task 'word' must have .* got 1 class \('good'\)"),
         ({"word": [{"a"}, "b"] * 16}, "either single labels or collections of labels"),
         ({"word": [1, "b"] * 16}, "labels of different types"),
-        ({"word": [0.5, 1.5] * 16}, "continuous"),
-        ({"word": [b"a", b"b"] * 16}, "bytes"),
+        ({"word": [1, 1.5] * 16}, r"y\['word'\]` .* \(1.5\) at position 1.*continuous"),
+        ({"word": [None, b"b"] * 16}, r"got a bytes object \(b'b'\) at position 1"),
+        ({"word": [True, 1] * 16}, "bool at position 0, int at position 1"),
+        ({"word": [{"a": 1}] * 32}, "got a dict .* at position 0"),
+        ({"word": [MappingProxyType({}), 1] * 16}, "got a mappingproxy .* position 0"),
+        ({"word": [[], ["a", ["b"]]] * 16}, r"got a list \(\['b'\]\) at position 1"),
+        ({"word": [{"a", None}] * 32}, r"got None \(None\) at position 0"),
+        ({"word": [["a", {}]] * 32}, r"got a dict \({}\) at position 0"),
+        ({"word": pd.date_range("2020", periods=32)}, "got a Timestamp .* position 0"),
         ({"word": [[0, 1], [1, 0]] * 16}, "lists of 0 and 1"),
         ({"word": [[]] * 32}, "Task 'word' must have .* got no label"),
     ],
@@ -661,11 +822,20 @@ def test_targets_that_cannot_be_learned_are_refused(change, message):
         ({}, "got 0 tasks"),
         ({"mood": MOOD[:-1]}, r"`y\['mood'\]` must have .* got 31 entries for 32"),
         (Y.to_numpy()[:-1], "got 31 entries for 32 texts"),
-        ([["a", "b"], ["a"]] * 16, "got a list without rows of equal length"),
+        ([["a", "b"], ["a"]] * 16, "without rows of equal length.*{'tags': y}"),
+        ([{word} for word in WORD], "{'tags': y}"),
+        (pd.Series([[word] for word in WORD]), "{'tags': y}"),
+        (pl.Series([[word] for word in WORD]), "{'tags': y}"),
+        (pd.Series([{word} for word in WORD]).to_numpy(), "{'tags': y}"),
+        ([*WORD[:-1], None], "{'labels': y}"),
+        ([{"mood": mood} for mood in MOOD], r"pandas.DataFrame\(y\)"),
+        (WORD, "For a single task, use AttentionFineTuneClassifier"),
+        ({"mood": set(TEXTS)}, "got a set"),
+        ({"mood": dict.fromkeys(TEXTS)}, "got a dict"),
         (Y[["mood", "mood"]], "got tasks of the same name"),
         ({1: MOOD, "1": MOOD}, "got tasks of the same name"),
         ({"mood": None}, r"`y\['mood'\]` must be .* got None"),
-        (np.zeros((32, 2, 2)), r"got an ndarray of shape \(32, 2, 2\)"),
+        (np.zeros((32, 2, 2)), r"shape \(32, 2, 2\). Pass one column for each task"),
         ({"m": np.full((32, 2), 2)}, "0, 1 and missing values, got other values"),
     ],
     ids=lambda value: type(value).__name__,
@@ -710,8 +880,6 @@ def test_invalid_parameters_are_refused(params, message):
 
 
 def test_only_an_attention_classifier_is_accepted_as_template():
-    from sklearn.linear_model import LogisticRegression
-
     others = (LogisticRegression(), make_pipeline(template()), LogisticRegression)
     for other in others:
         with pytest.raises(TypeError, match="instance of AttentionFineTune"):

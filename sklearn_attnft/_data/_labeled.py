@@ -10,8 +10,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_class_weight
 
 from ._datasets import LabeledDataset
+from ._labels import check_class_weight, check_two_classes
 from ._tokens import tokenize
-from ._validation import check_class_weight, check_two_classes
 
 
 @dataclass(frozen=True)
@@ -111,15 +111,16 @@ def _class_weights(target, class_weight, labels, weights):
         if not len(labels):
             check_two_classes(labels, target.name)
         return np.ones(len(labels))
-    check_class_weight(class_weight, classes, target.name)
-    present = np.unique(labels)
+    by_class, present = np.zeros(len(classes)), np.unique(labels)
     check_two_classes(classes[present], target.name)
     if isinstance(class_weight, dict):
-        class_weight = {c: class_weight.get(c, 1.0) for c in classes[present].tolist()}
-    by_class = np.zeros(len(classes))
-    by_class[present] = compute_class_weight(
-        class_weight, classes=classes[present], y=classes[labels], sample_weight=weights
-    )
+        # compute_class_weight would look labels such as "1" up as numbers.
+        weight_of = check_class_weight(class_weight, classes, target.name)
+        by_class[present] = weight_of[present]
+    else:
+        by_class[present] = compute_class_weight(
+            class_weight, classes=present, y=labels, sample_weight=weights
+        )
     check_two_classes(classes[np.flatnonzero(by_class)], target.name)
     return by_class[labels]
 

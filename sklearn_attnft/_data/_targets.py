@@ -11,13 +11,8 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 
-from ._validation import (
-    check_labels,
-    check_two_classes,
-    encode_labels,
-    find_labels,
-    is_missing,
-)
+from ._labels import check_two_classes, encode_labels, find_labels, label_array
+from ._validation import is_missing
 from ._validation_tasks import check_no_matrix, kind_of_column
 
 
@@ -105,10 +100,17 @@ class Target:
         present = self.present(column)
         return self._encode(column, present, name, unknown_is_wrong), present
 
+    @classmethod
+    def _known(cls, column, name):
+        """Return the labels of a column as an array, and the row of each."""
+        rows = [i for i, cell in enumerate(column) if not is_missing(cell)]
+        cells = [column[row] for row in rows]
+        if cls.multilabel:
+            rows = [row for row, cell in zip(rows, cells, strict=True) for _ in cell]
+            cells = [label for cell in cells for label in cell]
+        return label_array(cells, name, rows), rows
+
     def _indices(self, members, name, unknown_is_wrong):
-        if not members:
-            return np.zeros(0, dtype=np.int64)
-        members = check_labels(members, len(members), name)
         if unknown_is_wrong:
             return find_labels(members, self.classes)
         return encode_labels(members, self.classes, name)
@@ -152,19 +154,16 @@ class OneOfN(Target):
     loss = "cross_entropy"
     multilabel = False
 
-    @staticmethod
-    def _classes(column, name):
-        known = [cell for cell in column if not is_missing(cell)]
-        if known:
-            known = check_labels(known, len(known), f"y[{name!r}]")
-        classes = np.unique(known)
+    @classmethod
+    def _classes(cls, column, name):
+        classes = np.unique(cls._known(column, f"y[{name!r}]")[0])
         check_two_classes(classes, name)
         return classes
 
     def _encode(self, column, present, name, unknown_is_wrong):
         labels = np.zeros(len(column), dtype=np.int64)
-        known = [cell for cell in column if not is_missing(cell)]
-        labels[present] = self._indices(known, name, unknown_is_wrong)
+        known, rows = self._known(column, name)
+        labels[rows] = self._indices(known, name, unknown_is_wrong)
         return labels
 
     def _right(self, logits, labels):
@@ -196,26 +195,20 @@ class Tags(Target):
     loss = "binary_cross_entropy"
     multilabel = True
 
-    @staticmethod
-    def _classes(column, name):
-        known = [cell for cell in column if not is_missing(cell)]
-        check_no_matrix(known, name)
-        members = [label for cell in known for label in cell]
-        if members:
-            members = check_labels(members, len(members), f"y[{name!r}]")
-        classes = np.unique(members)
+    @classmethod
+    def _classes(cls, column, name):
+        classes = np.unique(cls._known(column, f"y[{name!r}]")[0])
+        check_no_matrix([cell for cell in column if not is_missing(cell)], name)
         if not len(classes):
             check_two_classes(classes, name)
         return classes
 
     def _encode(self, column, present, name, unknown_is_wrong):
         labels = np.zeros((len(column), len(self.classes)), dtype=np.float32)
-        known = [cell for cell in column if not is_missing(cell)]
-        members = [label for cell in known for label in cell]
+        members, rows = self._known(column, name)
         indices = self._indices(members, name, unknown_is_wrong)
-        rows = np.flatnonzero(present).repeat([len(cell) for cell in known])
         labels[rows, indices.clip(min=0)] = 1
-        labels[rows[indices < 0]] = -1
+        labels[np.array(rows, dtype=int)[indices < 0]] = -1
         return labels
 
     def _right(self, logits, labels):

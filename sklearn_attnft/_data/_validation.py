@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
-from sklearn.utils import check_array, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import check_array
 
 from .._utils._messages import describe_type
 from .._utils._warnings import warn
@@ -19,8 +18,6 @@ TEXTS_FORMAT = (
     "a one-dimensional collection of str (a list, tuple, array, Series or data frame "
     "with one column)"
 )
-LABELS_FORMAT = "one class label for each text"
-LABEL_COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
 
 
 def check_texts(X, name="X"):
@@ -131,82 +128,6 @@ def is_missing(value):
     return isinstance(value, Real) and value != value
 
 
-def check_labels(y, n_texts, name="y"):
-    """Return class labels as a one-dimensional, sortable array.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_texts,)
-        Labels of str, bool or int.
-    n_texts : int
-    name : str
-        Name of the argument, for messages.
-
-    Returns
-    -------
-    ndarray of shape (n_texts,)
-
-    Raises
-    ------
-    ValueError
-        If `y` is None, two-dimensional, continuous, of mixed types or of another length
-        than the texts, or if labels are missing.
-    """
-    if y is None:
-        raise ValueError(
-            f"`{name}` must have {LABELS_FORMAT}, got None; fit requires {name} to be "
-            "passed."
-        )
-    y = fill_masked(y)
-    is_list = isinstance(y, (list, tuple)) and not any(np.ndim(label) for label in y)
-    # In a list with str, np.asarray would turn NaN into "nan".
-    y = _to_object_array(y) if is_list else np.asarray(y)
-    if y.dtype.kind == "T":  # np.unique cannot sort numpy's StringDType
-        y = y.astype(object)
-    if y.ndim == 2 and y.shape[1] > 1:
-        raise ValueError(
-            f"`{name}` must have {LABELS_FORMAT}, got an array of shape {y.shape}. For "
-            "several tasks, or several classes per text, use MultiTaskClassifier."
-        )
-    y = column_or_1d(y, warn=True)
-    check_lengths(n_texts, y, name)
-    if any(is_missing(label) for label in y.tolist()):
-        raise ValueError(
-            f"`{name}` must have {LABELS_FORMAT}, got missing labels (None or NaN). "
-            "Drop the texts without a label."
-        )
-    if y.dtype == object:
-        y = _to_common_type(y, name)
-    if is_list:
-        y = np.asarray(y.tolist())
-    check_classification_targets(y)
-    return y
-
-
-def _to_object_array(values):
-    """Return values as an array of objects, without converting them."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
-def _to_common_type(y, name):
-    """Convert labels in an object array to their common type."""
-    if any(isinstance(label, LABEL_COLLECTIONS) for label in y):
-        raise ValueError(
-            f"`{name}` must have {LABELS_FORMAT}, got collections of labels. For "
-            "several classes per text, use MultiTaskClassifier."
-        )
-    kinds = {str if isinstance(label, str) else type(label) for label in y}
-    if len(kinds) > 1 and str in kinds:
-        raise ValueError(
-            f"`{name}` must have labels of one type, got labels of different types ("
-            f"{', '.join(sorted(kind.__name__ for kind in kinds))}). Convert them with "
-            "str(...)."
-        )
-    return y if kinds == {str} else np.array(y.tolist())
-
-
 def check_lengths(n_texts, other, name):
     """Check that an argument has one entry for each text."""
     if len(other) != n_texts:
@@ -214,38 +135,6 @@ def check_lengths(n_texts, other, name):
             f"`{name}` must have one entry for each text, got {len(other)} entries for "
             f"{n_texts} texts (inconsistent numbers of samples). Select the same rows "
             "of both."
-        )
-
-
-def encode_labels(y, classes, name):
-    """Return labels as indices of `classes`; raise if a label is not among them."""
-    indices = find_labels(y, classes)
-    unknown = y[indices < 0].tolist()
-    if unknown:
-        raise ValueError(
-            f"`{name}` must have only labels that are in y, got {unknown[0]!r}. A "
-            "label that is not trained cannot be validated; drop the texts with it."
-        )
-    return indices
-
-
-def find_labels(y, classes):
-    """Return labels as indices of `classes`, or -1 for other labels."""
-    order = {label: i for i, label in enumerate(classes.tolist())}
-    return np.array([order.get(label, -1) for label in y.tolist()], dtype=np.int64)
-
-
-def check_two_classes(classes, task=None):
-    """Check that there are at least two classes to distinguish."""
-    name = "`y`" if task is None else f"Task {task!r}"
-    rule = f"{name} must have at least 2 classes among the texts with a positive weight"
-    if not len(classes):
-        cure = "Label more texts" if task is None else "Label some, or drop the task"
-        raise ValueError(f"{rule}, got no label. {cure}.")
-    if len(classes) < 2:
-        raise ValueError(
-            f"{rule}, got 1 class ({classes.tolist()[0]!r}). Add texts of another "
-            "class."
         )
 
 
@@ -276,6 +165,7 @@ def check_weights(sample_weight, n_texts):
     weights = check_array(
         fill_masked(sample_weight),
         dtype=np.float64,
+        ensure_all_finite=False,  # assume_finite would skip that check
         ensure_2d=False,
         ensure_min_samples=0,
         input_name="sample_weight",
@@ -288,6 +178,13 @@ def check_weights(sample_weight, n_texts):
             f"{weights.shape}. Pass an array of shape (n_samples,)."
         )
     check_lengths(n_texts, weights, "sample_weight")
+    if not np.isfinite(weights).all():
+        row = np.flatnonzero(~np.isfinite(weights))[0]
+        raise ValueError(
+            "`sample_weight` must have only finite numbers, got "
+            f"{float(weights[row])} at position {row}. To ignore a text, set its "
+            "weight to 0."
+        )
     if (weights < 0).any():
         raise ValueError(
             "`sample_weight` must have only values of at least 0, got negative values "
@@ -299,27 +196,3 @@ def check_weights(sample_weight, n_texts):
             "text. Set a positive weight for the texts to train on."
         )
     return weights / weights.max()  # only ratios matter, and large sums may overflow
-
-
-def check_class_weight(class_weight, classes, task=None):
-    """Check that a dict of class weights has valid weights and known classes."""
-    if isinstance(class_weight, dict):
-        for label, weight in class_weight.items():
-            if not (isinstance(weight, Real) and 0 <= weight < np.inf):
-                raise ValueError(
-                    "`class_weight` must have finite numbers of at least 0, got "
-                    f"{weight!r} for the class {label!r}. To ignore a class, set its "
-                    "weight to 0."
-                )
-        # A cross-validation fold may lack a class, so unknown classes are allowed if
-        # all classes of y have a weight.
-        unknown = [label for label in class_weight if label not in classes.tolist()]
-        if unknown and not set(classes.tolist()) <= set(class_weight):
-            where, cure = "y", "Correct the label."
-            if task is not None:
-                where = f"task {task!r}"
-                cure = f"Set task_params={{{task!r}: {{'class_weight': ...}}}}."
-            raise ValueError(
-                f"`class_weight` must have only classes of {where}, got "
-                f"{unknown[0]!r}; {where} has {classes.tolist()!r:.200}. {cure}"
-            )

@@ -7,13 +7,8 @@ from numbers import Real
 import numpy as np
 
 from .._utils._messages import describe_type
-from ._validation import (
-    LABEL_COLLECTIONS,
-    check_lengths,
-    column_names,
-    fill_masked,
-    is_missing,
-)
+from ._labels import is_collection
+from ._validation import check_lengths, column_names, fill_masked, is_missing
 
 TASKS_FORMAT = (
     "an array of shape (n_samples, n_tasks), a data frame with one column per task, or "
@@ -49,7 +44,7 @@ def check_tasks(y, n_texts, name="y"):
             f"`{name}` must be {TASKS_FORMAT}, got None; fit requires {name} to be "
             "passed."
         )
-    y = fill_masked(y)
+    y = y.toarray() if hasattr(y, "toarray") else fill_masked(y)
     if isinstance(y, Mapping):
         columns = {task: _cells(y[task], f"{name}[{task!r}]") for task in y}
     elif hasattr(y, "columns") and hasattr(y, "shape"):
@@ -62,8 +57,7 @@ def check_tasks(y, n_texts, name="y"):
         widths = {len(row) if _is_sequence(row) else 0 for row in rows}
         if len(widths) != 1 or widths == {0}:
             raise ValueError(
-                f"`{name}` must be {TASKS_FORMAT}, got {_describe(y)}. For a single "
-                "task, use AttentionFineTuneClassifier."
+                f"`{name}` must be {TASKS_FORMAT}, got {_describe(y)}. {_cure(y)}"
             )
         columns = dict(enumerate(map(list, zip(*rows, strict=True))))
     if not columns:
@@ -88,6 +82,21 @@ def _describe(y):
     return f"{describe_type(y)}{rows}"
 
 
+def _cure(y):
+    """Return what to do about a `y` that cannot be split into columns."""
+    if getattr(y, "ndim", 1) > 2:
+        return "Pass one column for each task."
+    is_series = hasattr(y, "to_list") or hasattr(y, "to_pylist")
+    cells = _as_list(y) if is_series or _is_sequence(y) else []
+    if any(isinstance(cell, Mapping) for cell in cells):
+        return "To use the keys of the rows as tasks, pass pandas.DataFrame(y)."
+    if any(is_collection(cell) for cell in cells):
+        return "If a text has several labels, pass {'tags': y}."
+    if any(is_missing(cell) for cell in cells):
+        return "For a single task with missing labels, pass {'labels': y}."
+    return "For a single task, use AttentionFineTuneClassifier."
+
+
 def _cells(values, name):
     """Return a column of a mapping as a list of cells, or a matrix as float32."""
     values = fill_masked(values)
@@ -95,7 +104,8 @@ def _cells(values, name):
         values = values.toarray()
     if len(getattr(values, "shape", ())) == 2:
         return _matrix(np.asarray(values), name)
-    if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+    not_columns = (str, bytes, Mapping, set, frozenset)
+    if isinstance(values, not_columns) or not hasattr(values, "__iter__"):
         raise ValueError(
             f"`{name}` must be a column of labels or a matrix of 0 and 1, got "
             f"{describe_type(values)}. Pass one entry for each text."
@@ -139,9 +149,7 @@ def kind_of_column(column, name, default="labels"):
     if isinstance(column, np.ndarray):
         return "matrix"
     known = [cell for cell in column if not is_missing(cell)]
-    kinds = {
-        "sets" if isinstance(cell, LABEL_COLLECTIONS) else "labels" for cell in known
-    }
+    kinds = {"sets" if is_collection(cell) else "labels" for cell in known}
     if len(kinds) > 1:
         raise ValueError(
             f"Task {name!r} must have either single labels or collections of labels, "

@@ -3,6 +3,8 @@
 
 import numpy as np
 
+from .._data._labels import plain_label
+
 
 def check_attributions(attribution, allowed, *, several=False):
     """Return the names of attribution methods as a tuple; empty if None.
@@ -48,7 +50,7 @@ def check_target(target, classes, attribution):
             "Attention is the same for all classes; pass attribution='gradient' or "
             "'integrated_gradients' to explain one class."
         )
-    labels = classes.tolist()
+    labels, target = classes.tolist(), plain_label(target)
     if not np.isscalar(target) or target not in labels:
         raise ValueError(
             f"`target` must be a label of y, got {target!r:.80}. Use one of "

@@ -82,7 +82,7 @@ def resolve_layers(layers, n_layers):
     if isinstance(layers, str):
         return tuple(range(n_layers + 1)) if layers == "all" else (n_layers,)
     known = range(n_layers + 1)
-    named = [i for i in layers if isinstance(i, Integral)]
+    named = [i for i in layers if isinstance(i, Integral) and not isinstance(i, bool)]
     chosen = tuple(int(i) + (len(known) if i < 0 else 0) for i in named)
     distinct = len(set(chosen)) == len(layers) > 0
     if not distinct or not all(i in known for i in chosen):

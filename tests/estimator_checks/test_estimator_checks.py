@@ -22,13 +22,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_attnft._data._validation import (
+from sklearn_attnft._data._labels import (
     check_labels,
-    check_texts,
     check_two_classes,
-    check_weights,
     encode_labels,
 )
+from sklearn_attnft._data._validation import check_texts, check_weights
 from sklearn_attnft.estimator_checks import (
     _official,
     check_text_estimator,

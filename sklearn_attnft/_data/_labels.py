@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Checks of class labels, which keep the value of each label."""
+
+from collections.abc import Mapping, Sequence
+from numbers import Real
+
+import numpy as np
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from .._utils._messages import describe_type
+from ._validation import check_lengths, fill_masked, is_missing
+
+LABELS_FORMAT = "one class label for each text"
+LABEL_KINDS = {
+    "str": str,
+    "bool": (bool, np.bool_),  # before int, of which bool is a subclass
+    "int": (int, np.integer),
+    "float": (float, np.floating),
+}
+
+
+def check_labels(y, n_texts, name="y"):
+    """Return class labels as a one-dimensional, sortable array.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_texts,)
+        Labels of str, bool or int.
+    n_texts : int
+    name : str
+        Name of the argument, for messages.
+
+    Returns
+    -------
+    ndarray of shape (n_texts,)
+
+    Raises
+    ------
+    ValueError
+        If `y` is None, two-dimensional, continuous, of mixed types or of another length
+        than the texts, or if labels are missing.
+    """
+    if y is None:
+        raise ValueError(
+            f"`{name}` must have {LABELS_FORMAT}, got None; fit requires {name} to be "
+            "passed."
+        )
+    if hasattr(y, "to_list") and np.asarray(y).dtype.kind == "U":  # polars
+        y = y.to_list()
+    is_list = isinstance(y, Sequence) and not isinstance(y, (str, bytes))
+    array = _one_dimensional(y, name, is_list)
+    check_lengths(n_texts, array, name)
+    cells = list(array)
+    for i, cell in enumerate(cells):
+        if is_missing(cell):
+            raise ValueError(
+                f"`{name}` must have {LABELS_FORMAT}, got missing labels (None or "
+                f"NaN), the first at position {i}. Drop the texts without a label."
+            )
+        if is_collection(cell):
+            raise ValueError(
+                f"`{name}` must have {LABELS_FORMAT}, got collections of labels "
+                f"({describe_type(cell)} at position {i}). For several labels per "
+                f"text, use MultiTaskClassifier(...).fit(X, {{'tags': {name}}})."
+            )
+    labels = label_array(cells, name)
+    if array.dtype != object:
+        return array
+    return labels if is_list or labels.dtype.kind != "U" else labels.astype(object)
+
+
+def _one_dimensional(y, name, is_list):
+    """Return `y` as an array of one dimension; its cells are not checked."""
+    array = y.toarray() if hasattr(y, "toarray") else fill_masked(y)
+    # As objects, the labels of a list are not converted to a common type.
+    array = np.asarray(array, dtype=object if is_list else None)
+    if array.ndim == 0 or isinstance(y, Mapping):
+        cure = "Pass a list or an array of the labels, in the order of the texts."
+        if isinstance(y, Mapping):
+            cure = "Pass one column, or pass a mapping of tasks to MultiTaskClassifier."
+        raise ValueError(
+            f"`{name}` must have {LABELS_FORMAT}, got {describe_type(y)}. {cure}"
+        )
+    if array.dtype.kind in "Tc":  # scikit-learn cannot sort StringDType or complex
+        array = array.astype(object)
+    if array.ndim > 1 and array.shape[1:] != (1,):
+        _refuse_columns(y, array, name)
+    return column_or_1d(array, warn=True)
+
+
+def _refuse_columns(y, array, name):
+    """Raise an error for a `y` with several columns."""
+    got = f"`{name}` must have {LABELS_FORMAT}, got an array of shape {array.shape}"
+    cells = array.ravel().tolist()
+    if array.ndim > 2:
+        raise ValueError(f"{got}. Pass an array of shape (n_samples,).")
+    is_binary = all(isinstance(c, (bool, int, float)) and c in (0, 1) for c in cells)
+    dense = f"{name}.toarray()" if hasattr(y, "toarray") else f"np.asarray({name})"
+    if is_binary and (array.sum(axis=1) == 1).all():
+        is_frame = hasattr(y, "idxmax")
+        cure = f"{name}.idxmax(axis=1)" if is_frame else f"np.argmax({dense}, axis=1)"
+        raise ValueError(f"{got} with one-hot rows. Pass {cure}.")
+    cure = f"If each column is a task, use MultiTaskClassifier(...).fit(X, {name})."
+    if is_binary or isinstance(y, Sequence):
+        tags = dense if is_binary and isinstance(y, Sequence) else name
+        cure += f" If a text has several labels, pass {{'tags': {tags}}} to it."
+    raise ValueError(f"{got}. {cure}")
+
+
+def is_collection(cell):
+    """Return whether a cell of y is a collection of labels."""
+    if isinstance(cell, np.ndarray):
+        return cell.ndim > 0
+    return isinstance(cell, (set, frozenset, list, tuple))
+
+
+def label_array(labels, name, rows=None):
+    """Return labels as an array that can be sorted and that keeps their values.
+
+    Parameters
+    ----------
+    labels : list
+        Labels of str, bool or int. Members of a str or int enumeration become plain str
+        or int.
+    name : str
+        Name of the argument, for messages.
+    rows : sequence of int or None
+        Positions of the labels in the argument, for messages. If None, they are 0, 1,
+        and so on.
+
+    Raises
+    ------
+    ValueError
+        If the labels have another type, or several types.
+    """
+    if not labels:
+        return np.array([])
+    plain, first = [plain_label(label) for label in labels], {}
+    for row, label in zip(rows or range(len(labels)), plain, strict=True):
+        first.setdefault(_kind(label, name, row), row)
+    # Objects keep what numpy converts, such as "\0" at the end of str.
+    array = _objects(plain)
+    if len(first) == 1 or set(first) == {"int", "float"}:
+        converted = np.array(plain)
+        is_float = "float" not in first and converted.dtype.kind == "f"  # 2**63 and -1
+        array = array if is_float or converted.tolist() != plain else converted
+    if array.dtype == object and set(first) != {"str"}:
+        found = ", ".join(f"{kind} at position {row}" for kind, row in first.items())
+        raise ValueError(
+            f"`{name}` must have labels of one type, got labels of different types ("
+            f"{found}). Convert them with str(...)."
+        )
+    check_classification_targets(array)
+    return array
+
+
+def _kind(label, name, row):
+    """Return the key of a label in LABEL_KINDS; raise if it is not a class label."""
+    got = f"got {describe_type(label)} ({label!r:.40}) at position {row}"
+    for kind, types in LABEL_KINDS.items():
+        if not isinstance(label, types):
+            continue
+        if kind == "float" and not label.is_integer():
+            raise ValueError(
+                f"`{name}` must have labels of str, bool or int, {got} (Unknown label "
+                "type: continuous). Convert numbers to classes, for example with "
+                "pandas.cut."
+            )
+        if type(label) is int and not -(2**63) <= label < 2**63:
+            break
+        return kind
+    raise ValueError(
+        f"`{name}` must have labels of str, bool or int, {got}. Pass each label as a "
+        "str."
+    )
+
+
+def plain_label(label):
+    """Return a label as plain str or int if it is of a subclass; else unchanged."""
+    # str(...) and hash(...) of an Enum would use its name.
+    if getattr(label, "ndim", None) == 0 and hasattr(label, "item"):
+        label = label if isinstance(label, np.generic) else label.item()
+    if isinstance(label, str):
+        return str.__str__(label)
+    is_int = isinstance(label, int) and not isinstance(label, bool)
+    return int.__int__(label) if is_int else label
+
+
+def _objects(values):
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def encode_labels(y, classes, name):
+    """Return labels as indices of `classes`; raise if a label is not among them."""
+    indices = find_labels(y, classes)
+    unknown = y[indices < 0].tolist()
+    if unknown:
+        raise ValueError(
+            f"`{name}` must have only labels that are in y, got {unknown[0]!r}. A "
+            "label that is not trained cannot be validated; drop the texts with it."
+        )
+    return indices
+
+
+def find_labels(y, classes):
+    """Return labels as indices of `classes`, or -1 for other labels."""
+    order = {label: i for i, label in enumerate(classes.tolist())}
+    return np.array([order.get(label, -1) for label in y.tolist()], dtype=np.int64)
+
+
+def check_two_classes(classes, task=None):
+    """Check that there are at least two classes to distinguish."""
+    name = "`y`" if task is None else f"Task {task!r}"
+    rule = f"{name} must have at least 2 classes among the texts with a positive weight"
+    if not len(classes):
+        cure = "Label more texts" if task is None else "Label some, or drop the task"
+        raise ValueError(f"{rule}, got no label. {cure}.")
+    if len(classes) < 2:
+        raise ValueError(
+            f"{rule}, got 1 class ({classes.tolist()[0]!r}). Add texts of another "
+            "class."
+        )
+
+
+def check_class_weight(class_weight, classes, task=None):
+    """Check a dict of class weights; return the weight of each class.
+
+    The classes that the dict does not have get 1.
+    """
+    for label, weight in class_weight.items():
+        if not (isinstance(weight, Real) and 0 <= weight < np.inf):
+            raise ValueError(
+                "`class_weight` must have finite numbers of at least 0, got "
+                f"{weight!r} for the class {label!r}. To ignore a class, set its "
+                "weight to 0."
+            )
+    given = {plain_label(label): weight for label, weight in class_weight.items()}
+    names = classes.tolist()
+    # A cross-validation fold may lack a class, so unknown classes are allowed if
+    # all classes of y have a weight.
+    unknown = [label for label in given if label not in names]
+    if unknown and not set(names) <= set(given):
+        where, cure = "y", "Correct the label."
+        if task is not None:
+            where = f"task {task!r}"
+            cure = f"Set task_params={{{task!r}: {{'class_weight': ...}}}}."
+        raise ValueError(
+            f"`class_weight` must have only classes of {where}, got "
+            f"{unknown[0]!r}; {where} has {names!r:.200}. {cure}"
+        )
+    return np.array([given.get(label, 1.0) for label in names], dtype=float)
