@@ -29,8 +29,10 @@ from ._fit._tasks import Tasks
 from ._hf import DEFAULT_ENCODER
 from ._model._heads import HEADS
 from ._model._pooling import POOLINGS
+from ._utils._one_fit import reads_one_fit
 
 
+@reads_one_fit
 class AttentionFineTuneClassifier(
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
