@@ -138,8 +138,10 @@ class AttentionFineTuneClassifier(
         batches hold tokens and several targets.
     random_state : int, RandomState instance or None, default=None
         Seed of the head, the order of the texts and dropout. With an int, two fits on
-        the same CPU, versions and number of threads are equal bit for bit. If None,
-        each fit has a new seed. The global generators of numpy and torch do not change.
+        the same CPU, versions and number of threads are equal bit for bit. Dropout
+        differs if another thread draws from the global generator of torch meanwhile. If
+        None, each fit has a new seed. The global generators of numpy and torch do not
+        change.
     lm_epochs : int, default=0
         Number of epochs of language-model fine-tuning on the training texts and
         `X_unlabeled`, before the classifier is trained (the paper's sequential method).

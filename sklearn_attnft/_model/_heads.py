@@ -111,7 +111,7 @@ def _join_windows(tokens, mask, windows_per_text):
     n_features), so that token attention runs over all windows of a text.
     """
     starts = windows_per_text.cumsum(0) - windows_per_text
-    slots = torch.arange(int(windows_per_text.max()))
+    slots = torch.arange(int(windows_per_text.max()), device=starts.device)
     rows = starts[:, None] + slots  # (n_texts, most windows)
     # The row after the last one is padding.
     rows = torch.where(slots < windows_per_text[:, None], rows, len(tokens))

@@ -80,6 +80,8 @@ class RunContext(Machine):
     dtype : torch.dtype
     generator : torch.Generator
         Shuffles the batches and masks words.
+    initial : torch.Generator
+        Draws the initial weights of new layers.
     resume : ResumeState
     progress : FitProgress
     timer : StepTimer or None
@@ -89,6 +91,7 @@ class RunContext(Machine):
     """
 
     generator: torch.Generator
+    initial: torch.Generator = field(default_factory=torch.Generator)
     resume: ResumeState = field(default_factory=ResumeState)
     progress: FitProgress = field(default_factory=FitProgress)
     timer: object = None
