@@ -5,11 +5,11 @@ import contextlib
 import hashlib
 import importlib.metadata
 import json
-import threading
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from .._utils._process import ForkableLock
 from .._version import __version__
 
 # Version of the stored values. Raise it when their format or computation changes.
@@ -42,7 +42,7 @@ class Counts:
 
     hits: int = 0
     misses: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _lock: ForkableLock = field(default_factory=ForkableLock, repr=False)
 
     def add(self, hits, misses):
         """Add to the counts; several threads may do so at once."""

@@ -13,6 +13,7 @@ from .._model._losses import LOSSES
 from .._model._pooling import MIXINGS, POOLINGS
 from .._model._spec import ModuleSpec, TaskSpec
 from .._model._text_model import TextModel
+from .._runtime._device import use_one_thread_after_fork
 from .._utils._warnings import warn
 from ._safetensors import layout_of, read_weights
 
@@ -40,8 +41,8 @@ def pack(module, spec, tokenizer, base_model=None):
         A dict of str, int, dict and bytes. The weights are float32 safetensors,
         whatever the device of the module.
     """
-    weights = module.state_dict()
-    encoder, heads = _split(weights)
+    use_one_thread_after_fork()
+    encoder, heads = _split(module.state_dict())
     packed = {
         "schema": SCHEMA,
         "spec": dataclasses.asdict(spec),
@@ -122,6 +123,7 @@ def unpack(packed):
         If a newer version of this package packed it, if the pretrained encoder that
         it builds on is missing or another, or if its parts do not fit together.
     """
+    use_one_thread_after_fork()
     packed = migrated(packed)
     # The skeleton takes no memory, and building it draws no random number.
     skeleton = _hf.encoder_skeleton(packed["config"])

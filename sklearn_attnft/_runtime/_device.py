@@ -5,7 +5,6 @@ import contextlib
 import ctypes
 import os
 import sys
-import threading
 from dataclasses import dataclass
 
 import torch
@@ -146,7 +145,7 @@ class _WithoutCudnnAttention:
     """
 
     def __init__(self):
-        self._lock = threading.Lock()
+        self._lock = ForkableLock()
         self._n_inside = 0
 
     def __enter__(self):

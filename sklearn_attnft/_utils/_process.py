@@ -4,6 +4,7 @@
 import contextlib
 import os
 import threading
+import weakref
 
 import torch
 
@@ -17,8 +18,7 @@ class ForkableLock:
 
     def __init__(self):
         self._lock = threading.RLock()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew)
+        _LOCKS.add(self)
 
     def _renew(self):
         # Acquiring succeeds if the lock is free, or held by the thread that forked.
@@ -27,11 +27,31 @@ class ForkableLock:
         else:
             self._lock = threading.RLock()
 
+    def acquire(self):
+        """Wait for the lock."""
+        return self._lock.acquire()
+
+    def release(self):
+        """Release the lock."""
+        self._lock.release()
+
     def __enter__(self):
-        self._lock.acquire()
+        self.acquire()
 
     def __exit__(self, *error):
-        self._lock.release()
+        self.release()
+
+
+_LOCKS = weakref.WeakSet()
+
+
+def _renew_locks():
+    for lock in list(_LOCKS):
+        lock._renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 # A fit holds this lock while it uses torch's global generator. To avoid a deadlock, a

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The progress bar."""
 
+import functools
 import importlib.util
 import multiprocessing
 import sys
+
+from ._process import ForkableLock
 
 
 def is_shown(verbose):
@@ -21,10 +24,44 @@ def is_shown(verbose):
 
 
 def open_bar(shown, **options):
-    """Return a tqdm progress bar, which does nothing if not `shown`."""
+    """Return a tqdm progress bar, or an object that does nothing if not `shown`."""
+    if not shown:
+        return _NoBar()
+    return _bar_class()(unit="text", smoothing=0.1, **options)
+
+
+class _NoBar:
+    """A bar that is not shown.
+
+    tqdm takes a lock that all forked processes share, also with ``disable=True``. If
+    one of them is killed while it holds the lock, the others would wait forever.
+    """
+
+    disable, total = True, 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def _do_nothing(self, *args, **kwargs):
+        pass
+
+    update = set_description = set_postfix = refresh = close = _do_nothing
+
+
+@functools.cache
+def _bar_class():
+    """Return the class of our bars, which have a lock of their own."""
     # Without ipywidgets, tqdm.auto would warn in a notebook.
-    if shown and importlib.util.find_spec("ipywidgets") is not None:
+    if importlib.util.find_spec("ipywidgets") is not None:
         from tqdm.auto import tqdm
     else:
         from tqdm import tqdm
-    return tqdm(disable=not shown, unit="text", smoothing=0.1, **options)
+
+    class Bar(tqdm):
+        pass
+
+    Bar.set_lock(ForkableLock())
+    return Bar

@@ -1,6 +1,7 @@
 """Test the progress bar of a fit, and callbacks of scikit-learn."""
 
 import copy
+import functools
 import io
 import pickle
 import sys
@@ -144,9 +145,21 @@ class TestOurBar:
             _progress_bar.importlib.util, "find_spec", lambda name: name
         )
         module = types.ModuleType("tqdm.auto")
-        module.tqdm = lambda **options: options
+        module.tqdm = type("Widget", (tqdm,), {})
         monkeypatch.setitem(sys.modules, "tqdm.auto", module)
-        assert _progress_bar.open_bar(True, total=3)["total"] == 3
+        _progress_bar._bar_class.cache_clear()
+        with _progress_bar.open_bar(True, total=3) as bar:
+            assert isinstance(bar, module.tqdm)
+            assert bar.total == 3
+        _progress_bar._bar_class.cache_clear()
+
+    def test_the_environment_may_disable_the_bar(self, small, monkeypatch, capfd):
+        # tqdm reads the variable when it is imported.
+        monkeypatch.setattr(
+            tqdm, "__init__", functools.partialmethod(tqdm.__init__, disable=True)
+        )
+        classifier(small, verbose=1).fit(X, Y).predict(X)
+        assert capfd.readouterr() == ("", "")
 
 
 class TestCallbacksOfScikitLearn:
