@@ -3,6 +3,7 @@
 
 import os
 
+from .._utils._files import expand
 from ._directory import DirectoryStore
 from ._memory import MemoryStore
 
@@ -26,5 +27,5 @@ def open_store(cache):
     # setdefault is atomic, so that all threads get the same store.
     if cache == "memory":
         return _STORES.setdefault((process, None), MemoryStore())
-    path = os.path.abspath(os.fspath(cache))
+    path = os.path.abspath(expand(cache))
     return _STORES.setdefault((process, path), DirectoryStore(path))

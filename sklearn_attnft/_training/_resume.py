@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from .._cache import claim
-from .._utils._files import read_with_digest, replaced_with_digest
+from .._utils._files import expand, read_with_digest, replaced_with_digest
 from .._utils._warnings import warn
 from ._fingerprint import Fingerprint, as_text
 
@@ -197,7 +197,7 @@ def open_resume_state(params, fingerprint):
     changed = {"micro_batch_size": as_text(params["micro_batch_size"])}
     parameters = {**fingerprint.parameters, **changed}
     fingerprint = dataclasses.replace(fingerprint, parameters=parameters)
-    folder = Path(params["checkpoint_dir"]).absolute() / fingerprint.name
+    folder = Path(expand(params["checkpoint_dir"])).absolute() / fingerprint.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Atomic replacement of files."""
+"""Paths of users, and atomic replacement of files."""
 
 import contextlib
 import ctypes
@@ -18,6 +18,11 @@ except ImportError:  # Windows
 _CURRENT_DIRECTORY = -100  # AT_FDCWD
 _EXCHANGE = 2  # RENAME_EXCHANGE
 _NO_SYNC = {errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
+
+
+def expand(path):
+    """Return a path as str, with ``~`` replaced by the home directory."""
+    return os.path.expanduser(os.fspath(path))
 
 
 @contextlib.contextmanager
