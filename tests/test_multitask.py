@@ -25,6 +25,7 @@ from sklearn.metrics import (
     f1_score,
     get_scorer,
     get_scorer_names,
+    hamming_loss,
     log_loss,
     make_scorer,
     multilabel_confusion_matrix,
@@ -525,9 +526,12 @@ def test_cross_validation_scores_a_0_1_matrix(kind):
         model(), TEXTS, y, cv=cv, scoring=scoring, error_score="raise"
     )
     assert all(np.isfinite(scored[f"test_{name}"]).all() for name in scoring)
-    decision = cross_val_predict(model(), TEXTS, y, cv=cv, method="decision_function")
-    assert decision.shape == TOPICS.shape
-    assert multilabel_confusion_matrix(TOPICS, decision > 0).shape == (3, 2, 2)
+    predicted = cross_val_predict(model(), TEXTS, y, cv=cv)
+    assert multilabel_confusion_matrix(TOPICS, predicted).shape == (3, 2, 2)
+    assert 0 <= hamming_loss(TOPICS, predicted) <= 1
+    proba = cross_val_predict(model(), TEXTS, y, cv=cv, method="predict_proba")
+    positive = np.column_stack([each[:, 1] for each in proba])
+    np.testing.assert_array_equal(positive > 0.5, predicted)
 
 
 @pytest.mark.parametrize(
