@@ -430,9 +430,9 @@ class MultiTaskClassifier(
         score : float
         """
         check_is_fitted(self, "module_")
-        n_texts = _num_samples(X)
-        columns = _columns(y, n_texts, self.task_names_, "y")
-        weights = check_weights(sample_weight, n_texts)
+        X = check_texts(X)
+        columns = _columns(y, len(X), self.task_names_, "y")
+        weights = check_weights(sample_weight, len(X))
         scores = [
             target.score(columns[target.name], logits, weights)
             for target, logits in self._task_logits(X)
