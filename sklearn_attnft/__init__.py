@@ -5,6 +5,8 @@
 - ``MultiTaskClassifier`` fine-tunes one encoder on several tasks.
 - ``TransformerFeatureExtractor`` turns texts into features for other estimators.
 
+``SKOPS_TRUSTED_TYPES`` has the names of the estimators for ``skops.io.load``.
+
 Three public modules are imported by name: ``sklearn_attnft.displays`` (plots),
 ``sklearn_attnft.datasets`` (a small corpus for examples) and
 ``sklearn_attnft.estimator_checks`` (checks for estimators of text). The user guide is
@@ -16,6 +18,7 @@ import importlib
 from ._version import __version__
 
 __all__ = [
+    "SKOPS_TRUSTED_TYPES",
     "AttentionFineTuneClassifier",
     "MultiTaskClassifier",
     "TransformerFeatureExtractor",
@@ -28,6 +31,11 @@ _MODULES = {
     "MultiTaskClassifier": "_multitask",
     "TransformerFeatureExtractor": "_extractor",
 }
+
+# The argument `trusted` of skops.io.load.
+SKOPS_TRUSTED_TYPES = tuple(
+    f"{__name__}.{module}.{name}" for name, module in _MODULES.items()
+)
 
 
 def __getattr__(name):

@@ -13,7 +13,7 @@ from sklearn.base import (
     clone,
 )
 from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ._base import FineTuningEstimator, TextEstimator
 from ._data._labeled import LabeledTexts, weigh
@@ -434,9 +434,9 @@ class MultiTaskClassifier(
         score : float
         """
         check_is_fitted(self, "module_")
-        n_texts = _num_samples(X)
-        columns = _columns(y, n_texts, self.task_names_, "y")
-        weights = check_weights(sample_weight, n_texts)
+        X = check_texts(X)
+        columns = _columns(y, len(X), self.task_names_, "y")
+        weights = check_weights(sample_weight, len(X))
         scores = [
             target.score(columns[target.name], logits, weights)
             for target, logits in self._task_logits(X)

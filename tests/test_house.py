@@ -50,7 +50,8 @@ DOORS = {
     "tokenizers": "_hf",
     "filelock": "_cache",
 }
-PUBLIC = [getattr(sklearn_attnft, n) for n in sklearn_attnft.__all__ if n[0] != "_"]
+PUBLIC = [getattr(sklearn_attnft, name) for name in sklearn_attnft.__all__]
+PUBLIC = [each for each in PUBLIC if inspect.isclass(each)]
 PUBLIC += [getattr(displays, name) for name in displays.__all__]
 FUNCTIONS = [getattr(datasets, name) for name in datasets.__all__] + [
     getattr(estimator_checks, name) for name in estimator_checks.__all__
