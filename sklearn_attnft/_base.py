@@ -26,6 +26,7 @@ from ._runtime._device import Machine, on_device, use_one_thread_after_fork
 from ._runtime._encoder_cache import cache_info, with_cached_states
 from ._runtime._predict import predict
 from ._training._progress import CallbackContexts, FitProgress
+from ._utils._one_fit import reads_one_fit
 
 SHARED_CONSTRAINTS = {
     "encoder": [str, os.PathLike],
@@ -47,6 +48,7 @@ LM_CONSTRAINTS = {
 }
 
 
+@reads_one_fit
 class TextEstimator(CallbackSupportMixin, BaseEstimator):
     """Base of all estimators: texts in, one fitted module, one prediction loop.
 
@@ -88,7 +90,12 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _set_fitted(self, model, progress):
         """Set all fitted attributes at once, at the end of fit."""
-        vars(self).update(self._fitted_attributes(model))
+        attributes = self._fitted_attributes(model)
+        # The old values live on until all are replaced: freeing them can run other
+        # code and other threads, which would see attributes of both fits.
+        old = vars(self).copy()
+        vars(self).update(attributes)
+        old.clear()
         progress.finish()
         return self
 
@@ -244,7 +251,8 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         return _save_load.load(cls, path, _classes())
 
     def __copy__(self):
-        # Without __getstate__, which would pack the weights.
+        # Without __getstate__, which would pack the weights. The dict is copied in one
+        # step, so that all fitted attributes are those of one fit.
         new = type(self).__new__(type(self))
         vars(new).update(vars(self))
         return new
@@ -255,7 +263,7 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
             fitted = [state.pop(name) for name in ("module_", "_spec", "_tokenizer")]
             is_delta = self._template.pickle_weights == "delta"
             state["_packed"] = _pack.pack(
-                *fitted, self._base_model if is_delta else None
+                *fitted, state["_base_model"] if is_delta else None
             )
         return state
 

@@ -29,8 +29,10 @@ from ._fit._tasks import Tasks
 from ._hf import DEFAULT_ENCODER
 from ._model._heads import HEADS
 from ._model._pooling import POOLINGS
+from ._utils._one_fit import reads_one_fit
 
 
+@reads_one_fit
 class AttentionFineTuneClassifier(
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -185,10 +187,12 @@ class AttentionFineTuneClassifier(
         memory runs out, ``fit`` warns and starts again with half of them.
     checkpoint_dir : str, path-like or None, default=None
         Directory for the resume state of ``fit``. The same ``fit`` on the same data
-        continues where the last one was killed and gives the same weights; a finished
-        fit is not run again. Each combination of parameters and data has its own
-        folder, so the clones of a search share the directory. A state is 1.5 to 3 times
-        as large as the encoder. The state of `callbacks` is not stored.
+        continues where the last one was killed and gives the same weights. A finished
+        fit is not run again, except with ``random_state=None``: then it leaves nothing
+        in the directory, and the next fit has a new seed. Each combination of
+        parameters and data has its own folder, so the clones of a search share the
+        directory. A state is 1.5 to 3 times as large as the encoder. The state of
+        `callbacks` is not stored.
     checkpoint_minutes : float, default=10.0
         Minutes between two resume states. One is also written after each epoch.
     pickle_weights : {"full", "delta"}, default="full"

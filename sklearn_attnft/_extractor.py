@@ -12,11 +12,13 @@ from ._fit._plan import FitPlan
 from ._hf import DEFAULT_ENCODER
 from ._model._pooling import POOLINGS
 from ._runtime._encoder_cache import features_cache
+from ._utils._one_fit import reads_one_fit
 
 # Poolings that need no labels.
 _FIXED = {name for name, pooling in POOLINGS.items() if not pooling.is_learned}
 
 
+@reads_one_fit
 class TransformerFeatureExtractor(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, TextEstimator
 ):

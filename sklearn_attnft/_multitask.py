@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The classifier of several tasks on one encoder."""
 
+import copy
 from collections.abc import Mapping
 
 import numpy as np
@@ -33,12 +34,14 @@ from ._data._validation_tasks import (
 from ._fit._plan import FitData
 from ._fit._tasks import TASK_PARAMETERS, Tasks
 from ._task_scorer import TaskScorer
+from ._utils._one_fit import reads_one_fit
 
 FRAMES = ("pandas", "polars")  # y in these gives predictions in these
 # Texts of a task with n labels are sampled in proportion to n ** -x.
 SAMPLING = {"proportional": 0.0, "sqrt": 0.5, "uniform": 1.0}
 
 
+@reads_one_fit
 class MultiTaskClassifier(
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -434,12 +437,13 @@ class MultiTaskClassifier(
         score : float
         """
         check_is_fitted(self, "module_")
+        fitted = copy.copy(self)  # another thread may fit it
         X = check_texts(X)
-        columns = _columns(y, len(X), self.task_names_, "y")
+        columns = _columns(y, len(X), fitted.task_names_, "y")
         weights = check_weights(sample_weight, len(X))
         scores = [
             target.score(columns[target.name], logits, weights)
-            for target, logits in self._task_logits(X)
+            for target, logits in fitted._task_logits(X)
         ]
         scores = [score for score in scores if score is not None]
         if not scores:

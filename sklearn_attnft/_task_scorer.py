@@ -43,6 +43,8 @@ class TaskScorer:
     def __call__(self, estimator, X, y, sample_weight=None):
         columns = check_tasks(y, _num_samples(X))
         model = _multitask(estimator)
+        if model is estimator:  # another thread may fit it
+            model = estimator = copy.copy(model)
         for names in (list(columns), model.task_names_):
             check_task(self.name, names, "task_scorer")
         i, column = model.task_names_.index(self.name), columns[self.name]

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._data._validation import check_texts
 from .._runtime._seeds import draw_seed
+from .._utils._one_fit import reads_one_fit
 from ._attribution import (
     ATTRIBUTIONS,
     TokenTable,
@@ -21,6 +22,7 @@ from ._faithfulness import faithfulness, rank_tokens
 from ._validation import check_attributions, check_target
 
 
+@reads_one_fit
 class ExplainingMixin:
     """Explanations of the predictions of an estimator with attention."""
 

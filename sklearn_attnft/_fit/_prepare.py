@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Everything that a fit needs before weights are loaded and anything is trained."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from .._model._spec import ModuleSpec, TaskSpec
 from .._runtime._encoder_cache import check_cache
 from .._runtime._seeds import draw_seed
 from .._training._fingerprint import Fingerprint
+from .._training._seed_claim import SeedClaim, claim_seed
 from .._utils._warnings import warn
 from ._plan import FitData, FitPlan, FittedModel
 from ._pretrained import PretrainedEncoder
@@ -31,6 +33,8 @@ class PreparedFit:
     seed : int
     fingerprint : Fingerprint or None
         If None, no resume state is written.
+    claim : SeedClaim or None
+        If None, `random_state` decides the seed, or no resume state is written.
     truncated_fraction : float
         Fraction of the training texts that are truncated.
     data : FitData or None
@@ -46,6 +50,7 @@ class PreparedFit:
     texts: list
     seed: int
     fingerprint: Fingerprint | None
+    claim: SeedClaim | None
     truncated_fraction: float
     data: FitData | None = None
     labeled: LabeledDataset | None = None
@@ -92,15 +97,15 @@ def prepare_features(plan, texts, *, warns=True):
     truncated = _check_lengths(
         plan, truncated_fraction(texts, pretrained.tokenizer), warns
     )
-    seed, fingerprint, masked = 0, None, None
+    identity, masked = (0, None, None), None
     if plan.has_language_model:
         # The layers and the pooling do not influence the language model.
         parameters = dict(vars(plan))
         del parameters["layers"], parameters["pooling"]
-        seed, fingerprint = _identify(plan, parameters, pretrained, texts)
-        masked = _masked(pretrained, texts, seed)
+        identity = _identify(plan, parameters, pretrained, texts)
+        masked = _masked(pretrained, texts, identity[0])
     return PreparedFit(
-        plan, pretrained, spec, texts, seed, fingerprint, truncated, masked=masked
+        plan, pretrained, spec, texts, *identity, truncated, masked=masked
     )
 
 
@@ -122,7 +127,8 @@ def prepare_tasks(plan, data, *, warns=True):
     pretrained = PretrainedEncoder.load(plan)
     spec = pretrained.spec(plan.layers, mixing="attention", tasks=tasks.specs(plan))
     everything = (tasks, training, validation, data.unlabeled)
-    seed, fingerprint = _identify(plan, vars(plan), pretrained, everything)
+    identity = _identify(plan, vars(plan), pretrained, everything)
+    seed, *_ = identity
     if validation is None and plan.early_stopping:
         fraction = plan.validation_fraction
         training, validation = split(training, tasks.targets, fraction, seed)
@@ -142,8 +148,7 @@ def prepare_tasks(plan, data, *, warns=True):
         pretrained,
         spec,
         texts,
-        seed,
-        fingerprint,
+        *identity,
         truncated,
         data,
         labeled,
@@ -158,13 +163,16 @@ def _masked(pretrained, texts, seed):
 
 
 def _identify(plan, parameters, pretrained, data):
-    """Return the seed of a fit, and its Fingerprint if a resume state is written."""
+    """Return the seed of a fit, its Fingerprint or None, and its SeedClaim or None."""
     seed = draw_seed(plan.random_state)
     if plan.checkpoint_dir is None:
-        return seed, None
-    given = None if plan.random_state is None else seed
-    fingerprint = pretrained.fingerprint(parameters, given, data)
-    return fingerprint.seed if given is None else seed, fingerprint
+        return seed, None, None
+    if plan.random_state is not None:
+        return seed, pretrained.fingerprint(parameters, seed, data), None
+    fingerprint = pretrained.fingerprint(parameters, None, data)
+    claim = claim_seed(plan.checkpoint_dir, fingerprint, seed)
+    fingerprint = dataclasses.replace(fingerprint, seed=claim.seed)
+    return claim.seed, fingerprint, claim
 
 
 def _check_lengths(plan, fraction, warns):

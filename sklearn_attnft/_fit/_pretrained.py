@@ -72,7 +72,7 @@ class PretrainedEncoder:
         parameters : dict
             Those that the fit depends on.
         seed : int or None
-            If None, each fit draws its own.
+            If None, `random_state` is None.
         data : object
             Everything that the fit learns from.
         """

@@ -38,6 +38,15 @@ def run_with_retries(fit, progress, timer=None):
     state : FitState
     context : RunContext
     """
+    with fit.claim or contextlib.nullcontext():
+        result = _run_until_it_fits(fit, progress, timer)
+        if fit.claim is not None:
+            fit.claim.finish()
+        return result
+
+
+def _run_until_it_fits(fit, progress, timer):
+    """Run the stages with smaller micro-batches until they fit into memory."""
     largest = largest_step(fit.plan)
     size = min(fit.plan.micro_batch_size or largest, largest)
     machine = Machine.of(fit.plan)

@@ -35,10 +35,13 @@ class Fingerprint:
         Values as text, by name.
     data : str
         Hash of the training and validation data.
+    seed : int or None
+        The seed that the fit has drawn. If None, `random_state` decides it.
     """
 
     parameters: dict
     data: str
+    seed: int | None = None
 
     @classmethod
     def of(cls, params, *, seed, encoder, data):
@@ -69,13 +72,11 @@ class Fingerprint:
     @property
     def name(self):
         """Name of the fit's folder."""
-        text = json.dumps([self.parameters, self.data], sort_keys=True)
+        parts = [self.parameters, self.data]
+        if self.seed is not None:
+            parts.append(self.seed)
+        text = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-    @property
-    def seed(self):
-        """Seed for a fit whose `random_state` is None."""
-        return int(self.name[:8], 16)
 
     def differences(self, other):
         """Return the sorted names of the parameters that differ."""

@@ -2,7 +2,8 @@
 """The resume state of a fit on disk, from which a killed fit continues.
 
 `checkpoint_dir` has a folder for each fit, named by its fingerprint, so the candidates
-of a grid search can share it. A folder has ``fit.json``, which describes the fit,
+of a grid search can share it. The seeds of fits without `random_state` are in folders
+of their own: see ``_seed_claim``. A folder has ``fit.json``, which describes the fit,
 ``state.pt``, its last resume state, and ``running.lock``, which is locked while the fit
 runs.
 """
@@ -159,7 +160,7 @@ class ResumeState:
     def finish(self):
         """Record on disk that the fit has finished."""
         is_written = self.is_kept and self._is_complete
-        known = _description(self.folder) if is_written else None
+        known = description(self.folder) if is_written else None
         if known is not None:
             self.record({**known, "finished": True})
 
@@ -197,16 +198,8 @@ def open_resume_state(params, fingerprint):
     changed = {"micro_batch_size": as_text(params["micro_batch_size"])}
     parameters = {**fingerprint.parameters, **changed}
     fingerprint = dataclasses.replace(fingerprint, parameters=parameters)
-    folder = Path(expand(params["checkpoint_dir"])).absolute() / fingerprint.name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"checkpoint_dir={str(params['checkpoint_dir'])!r} cannot be written to "
-            f"({error}). Pass a directory with write permission, or None.",
-        ) from error
-    is_new = _description(folder) is None
+    folder = make_folder(params["checkpoint_dir"], fingerprint.name)
+    is_new = description(folder) is None
     if is_new:
         _warn_of_similar(folder, fingerprint)
     state = ResumeState(folder, minutes=params["checkpoint_minutes"])
@@ -215,10 +208,24 @@ def open_resume_state(params, fingerprint):
     return state
 
 
+def make_folder(checkpoint_dir, name):
+    """Create a folder in `checkpoint_dir` if needed; return its absolute path."""
+    folder = Path(expand(checkpoint_dir)).absolute() / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"checkpoint_dir={str(checkpoint_dir)!r} cannot be written to "
+            f"({error}). Pass a directory with write permission, or None.",
+        ) from error
+    return folder
+
+
 def _warn_of_similar(folder, fingerprint):
     """Warn of a killed fit of the same data that differs in one parameter."""
     for other in sorted(folder.parent.iterdir()):
-        known = _description(other)
+        known = description(other)
         if known is None or known["finished"] or known["data"] != fingerprint.data:
             continue
         similar = Fingerprint(known["parameters"], known["data"])
@@ -269,7 +276,7 @@ def _sweep(folder):
                 path.unlink()
 
 
-def _description(folder):
+def description(folder):
     """Return the content of fit.json, or None if the folder is not one of a fit."""
     with contextlib.suppress(OSError, ValueError):
         known = json.loads(bytes(read_with_digest(folder / "fit.json")))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Weights of the encoder layers in the layer attention of models."""
 
+import copy
+
 from ._style import by_name, line_style, new_axes, tidy
 
 
@@ -53,6 +55,7 @@ class LayerAttentionDisplay:
         shares = {}
         is_one = not hasattr(estimator, "items")
         for name, each in by_name(estimator).items():
+            each = copy.copy(each)  # another thread may fit it
             if not hasattr(each, "task_names_"):
                 shares[name] = _shares(each)
                 continue

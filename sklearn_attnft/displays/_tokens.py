@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Texts with shaded tokens."""
 
+import copy
 import functools
 import html
 import re
@@ -82,6 +83,7 @@ class AttentionDisplay:
         display : AttentionDisplay
             A display with the predictions as headings.
         """
+        estimator = copy.copy(estimator)  # another thread may fit it
         explanation = estimator.explain(
             X, attribution=attribution, target=target, words=words
         )

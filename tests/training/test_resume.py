@@ -177,23 +177,6 @@ def test_the_candidates_of_a_search_share_the_directory(small, kill, tmp_path):
     search(checkpoint_dir=tmp_path).fit(X, Y)
 
 
-def test_without_a_random_state_a_fit_goes_on_too(small, kill, tmp_path):
-    parameters = {**small, "random_state": None, "dropout": 0.3}
-    clf = AttentionFineTuneClassifier(
-        **parameters, checkpoint_dir=tmp_path / "a", checkpoint_minutes=0
-    )
-    kill(4)
-    with pytest.raises(Killed):
-        clf.fit(X, Y)
-    kill(5)  # of nine
-    clf.fit(X, Y)
-    kill(math.inf)
-    other = clf.set_params(checkpoint_dir=tmp_path / "b")
-    first, second = weights(clf), weights(other.fit(X, Y))
-    for name, weight in first.items():
-        np.testing.assert_array_equal(second[name], weight)
-
-
 def test_a_random_state_instance_is_known_by_its_draw(small, kill, tmp_path):
     def fit():
         parameters = {**small, "random_state": np.random.RandomState(3)}
