@@ -61,8 +61,9 @@ HEADS = {"linear": LinearHead, "mlp": MLPHead, "lstm": LSTMHead}
 class TaskHead(nn.Module):
     """The layers of one task.
 
-    They combine the layers of the encoder (`mix`), optionally run an LSTM over the
-    tokens (`recur`), pool the tokens (`pool`) and classify the text (`classify`).
+    The task computes the weighted sum of the encoder's layers (`mix`), runs an LSTM
+    over the tokens if the head has an LSTM (`recur`), pools the tokens (`pool`) and
+    classifies the text (`classify`).
 
     Attributes
     ----------
@@ -99,8 +100,8 @@ class TaskHead(nn.Module):
     def token_shares(self, tokens, mask, windows_per_text=None):
         """Return the weight of each token in the context vector of its text.
 
-        The token vectors have the shape (n_windows, n_tokens, n_features). The weights
-        have one dimension. They contain the tokens of all texts in order, without
+        The token vectors have the shape (n_windows, n_tokens, n_features). The array of
+        weights has one dimension, with the tokens of all texts in order and without
         padding.
         """
         tokens, mask = self._tokens(tokens, mask, windows_per_text)

@@ -128,7 +128,7 @@ class TasksLoss(nn.Module):
         Returns
         -------
         tensor, scalar
-            The losses of the parts of a batch sum to the loss of the batch.
+            The losses of all parts of a batch sum to the loss of the batch.
         """
         n_texts = n_texts or len(logits)
         losses = [
@@ -136,7 +136,7 @@ class TasksLoss(nn.Module):
             for task, part, labels, weights in self._parts(logits, targets)
         ]
         if self.log_variances is not None and self.training:
-            # If a batch has few labels of a task, its s should change less.
+            # If a batch has few labels of a task, the task's s changes less.
             shares = targets[1].sum(dim=0) / n_texts
             losses = torch.stack(losses) * torch.exp(-self.log_variances)
             losses = losses + shares * self.log_variances / 2

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 # Initial weight of the highest layer, divided by the sum of all other weights. The
-# highest layer is the output of the encoder. Its weight is 3.35 / 4.35 = 0.77.
+# highest layer is the output of the encoder. The initial weight is 0.77.
 HIGHEST_TO_OTHERS = 3.35
 
 

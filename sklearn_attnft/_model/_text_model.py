@@ -12,10 +12,10 @@ from ._heads import TaskHead
 class TextModel(nn.Module):
     """An encoder and the layers of one or several tasks on top of the encoder.
 
-    ``forward`` takes tensors and returns a tensor. Instead, the prediction loop calls two
-    methods. :meth:`mix` runs the encoder and returns one vector per token, the weighted
-    sum of the layers. Then :meth:`logits`, :meth:`contexts` or :meth:`token_shares`
-    computes the result from these token vectors (the argument `mixed`).
+    ``forward`` has two steps, which can also be called separately. First, :meth:`mix`
+    runs the encoder and returns one vector per token, the weighted sum of the layers.
+    Then :meth:`logits` computes the result from these token vectors (`mixed`). Instead
+    of logits, :meth:`contexts` and :meth:`token_shares` compute other results.
 
     Attributes
     ----------
