@@ -7,10 +7,13 @@
 
 ``SKOPS_TRUSTED_TYPES`` has the names of the estimators for ``skops.io.load``.
 
-Three public modules are imported by name: ``sklearn_attnft.displays`` (plots),
-``sklearn_attnft.datasets`` (a small corpus for examples) and
-``sklearn_attnft.estimator_checks`` (checks for estimators of text). The user guide is
-in docs/.
+Three public modules must be imported separately:
+
+- ``sklearn_attnft.displays`` has plots of fitted estimators.
+- ``sklearn_attnft.datasets`` has a small text corpus for examples.
+- ``sklearn_attnft.estimator_checks`` has checks for estimators that read texts.
+
+The user guide is in the folder docs.
 """
 
 import importlib
@@ -25,7 +28,7 @@ __all__ = [
     "__version__",
 ]
 
-# Loaded when first used (PEP 562), so that importing the package does not import torch.
+# These modules import torch, so they are imported at the first use (PEP 562).
 _MODULES = {
     "AttentionFineTuneClassifier": "_classifier",
     "MultiTaskClassifier": "_multitask",

@@ -9,9 +9,9 @@ import sys
 def is_shown(verbose):
     """Return whether to show a progress bar in this process.
 
-    Bars of several processes overwrite each other, so worker processes show one only
-    with ``verbose=2``. No bar is shown while a display of rich, such as scikit-learn's
-    ``ProgressBar``, controls the terminal, because both would be garbled.
+    Bars of several processes overwrite each other, so worker processes show a bar only
+    with ``verbose=2``. While a display of rich controls the terminal, bars are hidden,
+    because both would be unreadable. An example is scikit-learn's ``ProgressBar``.
     """
     is_worker = multiprocessing.parent_process() is not None
     if not verbose or (is_worker and verbose < 2):
@@ -21,7 +21,7 @@ def is_shown(verbose):
 
 
 def open_bar(shown, **options):
-    """Return a tqdm progress bar, which does nothing if not `shown`."""
+    """Return a tqdm progress bar. If `shown` is False, the bar is hidden."""
     # Without ipywidgets, tqdm.auto would warn in a notebook.
     if shown and importlib.util.find_spec("ipywidgets") is not None:
         from tqdm.auto import tqdm
