@@ -128,8 +128,8 @@ class AttentionFineTuneClassifier(
     early_stopping : bool, default=False
         Whether to stop when the accuracy on the validation texts has not improved for
         `n_iter_no_change` epochs, and to keep the weights of the best epoch. The
-        validation texts are `X_val` of :meth:`fit`. Without `X_val`, they are a part of
-        `X`.
+        validation texts are `X_val` of :meth:`fit`. If `X_val` is not passed, a part of
+        `X` is used for validation.
     validation_fraction : float, default=0.1
         Fraction of `X` that is set aside for early stopping if `X_val` is not passed.
         The split is stratified. With several tasks, the split is random.
@@ -412,8 +412,8 @@ class AttentionFineTuneClassifier(
         y_val : array-like of shape (n_validation_samples,), default=None
             Labels of `X_val`.
         X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
-            Additional texts for the language model. They are used only if `lm_epochs`
-            or `lm_weight` is above 0.
+            Additional texts for the language model. ``fit`` uses these texts only if
+            `lm_epochs` or `lm_weight` is above 0.
 
         Returns
         -------
@@ -493,7 +493,7 @@ class AttentionFineTuneClassifier(
         return self._estimate_fit(X, y, sample_weight, X_val, y_val, X_unlabeled)
 
     def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
-        """Check the arguments of fit; return the parameters and the FitData."""
+        """Check the arguments of fit and return the parameters and the FitData."""
         texts, parameters = check_texts(X), self._parameters()
         classes, labels = np.unique(check_labels(y, len(texts)), return_inverse=True)
         check_two_classes(classes)
@@ -607,7 +607,7 @@ class AttentionFineTuneClassifier(
 
 
 def _check_validation(X_val, y_val, classes):
-    """Check validation texts and labels; return them as LabeledTexts, or None."""
+    """Return checked validation texts and labels as LabeledTexts, or None."""
     if not check_validation_pair(X_val, y_val):
         return None
     texts = check_texts(X_val, "X_val")

@@ -63,11 +63,11 @@ class MultiTaskClassifier(
         of each task (Kendall et al. 2018). If None, all weights are equal.
     task_sampling : {"proportional", "sqrt", "uniform"}, default="proportional"
         How often texts are sampled if tasks differ in their number of labels.
-        "proportional" reads each text once per epoch. "uniform" samples a text in
-        inverse proportion to the number of labels of its rarest task. With "uniform",
-        an epoch reads texts of small tasks several times and skips some texts of large
-        tasks. "sqrt" is a compromise between "proportional" and "uniform". The number
-        of texts per epoch is always the same.
+        "proportional" reads each text once per epoch. "uniform" samples texts of tasks
+        with few labels more often. With "uniform", an epoch reads these texts several
+        times and skips some texts of tasks with many labels. "sqrt" is a compromise
+        between "proportional" and "uniform". The number of texts per epoch is always
+        the same.
     task_params : dict or None, default=None
         Parameters of single tasks. The dict maps the name of a task to a dict of
         parameters, which replace the parameters of `estimator` for this task. Allowed
@@ -175,7 +175,7 @@ class MultiTaskClassifier(
         y_val : as `y`, default=None
             Labels of `X_val`.
         X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
-            Additional texts for the language model. They are used only if
+            Additional texts for the language model. ``fit`` uses these texts only if
             ``estimator__lm_epochs`` or ``estimator__lm_weight`` is above 0.
 
         Returns
@@ -217,7 +217,7 @@ class MultiTaskClassifier(
         return self._estimate_fit(X, y, sample_weight, X_val, y_val, X_unlabeled)
 
     def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
-        """Check the arguments of fit; return the parameters and the FitData."""
+        """Check the arguments of fit and return the parameters and the FitData."""
         texts = check_texts(X)
         parameters = self._check_estimator()
         check_no_callbacks(self.estimator)
@@ -257,7 +257,7 @@ class MultiTaskClassifier(
         return self.estimator
 
     def _check_estimator(self):
-        """Check the parameter `estimator`; return its parameters."""
+        """Check the parameter `estimator` and return the parameters of `estimator`."""
         is_ours = isinstance(self.estimator, TextEstimator)
         parameters = self.estimator._parameters() if is_ours else {}
         if not {"lm_weight", *TASK_PARAMETERS} <= set(parameters):
@@ -270,7 +270,7 @@ class MultiTaskClassifier(
         return parameters
 
     def _tasks(self, targets):
-        """Check the parameters of each task; return the Tasks."""
+        """Check the parameters of each task and return the Tasks."""
         names = [target.name for target in targets]
         own = self.task_params or {}
         weights = self.task_weights
@@ -532,7 +532,7 @@ def _labeled(texts, columns, targets, weights, name):
 
 
 def _check_validation(X_val, y_val, targets):
-    """Check validation texts and labels; return them as LabeledTexts, or None."""
+    """Return checked validation texts and labels as LabeledTexts, or None."""
     if not check_validation_pair(X_val, y_val):
         return None
     texts = check_texts(X_val, "X_val")
@@ -545,7 +545,7 @@ def _check_validation(X_val, y_val, targets):
 
 
 def _columns(y, n_texts, names, name):
-    """Return the columns of y; check that y has the same tasks as in fit."""
+    """Return the columns of y, after a check that y has the same tasks as in fit."""
     columns = check_tasks(y, n_texts, name)
     if set(columns) != set(names):
         raise ValueError(

@@ -36,7 +36,7 @@ class TaskScorer:
         """Return the metadata routing of the metric."""
         return self.scorer.get_metadata_routing()
 
-    def _accept_sample_weight(self):  # scikit-learn calls it for a dict of scorers
+    def _accept_sample_weight(self):  # scikit-learn needs this for a dict of scorers
         return self.scorer._accept_sample_weight()
 
     def __call__(self, estimator, X, y, sample_weight=None):

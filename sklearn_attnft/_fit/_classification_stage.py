@@ -21,7 +21,7 @@ from ._trainable import freeze
 
 @dataclass(frozen=True)
 class ClassificationStage(Stage):
-    """Train the classifier; with ``lm_weight``, jointly with the language model.
+    """Train the classifier and, with `lm_weight`, jointly the language model.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class ClassificationStage(Stage):
         return n_texts
 
     def run(self, state, context):
-        """Build the classifier on the encoder and train it."""
+        """Build the classifier on the encoder and train the classifier."""
         fit, plan = self.fit, self.fit.plan
         model = TextModel.build(state.encoder, fit.spec)
         freeze(model, plan.trainable_layers)

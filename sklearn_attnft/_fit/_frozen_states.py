@@ -15,7 +15,7 @@ from .._training import scoring_budget
 
 # Bytes of hidden states that a fit stores. The longest texts come first. The hidden
 # states of the other texts are computed in each step. On a GPU, no hidden states are
-# stored. Whether copying them to the GPU would be faster has not been measured.
+# stored, because the speed of copying hidden states to a GPU was not measured.
 LIMIT = 2 * 2**30
 
 
@@ -176,7 +176,7 @@ def _keep(model, cut, wanted, batches):
 
 
 def _states(model, cut, batch):
-    """Return a dict of the hidden states of a batch, without layers above the cut."""
+    """Return a dict of the hidden states of a batch, up to the split encoder layer."""
     ids, mask = batch.input_ids, batch.attention_mask
     if cut is None:
         return dict(zip(model.layers, model.encode(ids, mask), strict=True))

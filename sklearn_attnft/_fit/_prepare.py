@@ -170,7 +170,7 @@ def _identify(plan, parameters, pretrained, data):
 
 
 def _check_lengths(plan, fraction, warns):
-    """Return the fraction of truncated texts, and warn if it is not 0."""
+    """Return the fraction of truncated texts, and warn of truncated texts."""
     if plan.long_texts != "truncate":
         return 0.0
     if fraction > 0 and warns:

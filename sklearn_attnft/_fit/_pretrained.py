@@ -57,7 +57,7 @@ class PretrainedEncoder:
         return _hf.load_encoder(self.encoder, self.config)
 
     def load_language_model(self):
-        """Load the encoder and its LM head, which is None if it was not stored."""
+        """Load the encoder and the LM head, or None if no LM head was stored."""
         return _hf.load_language_model(self.encoder, self.config)
 
     def digest(self, encoder):

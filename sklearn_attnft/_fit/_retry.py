@@ -53,7 +53,7 @@ def run_with_retries(fit, progress, timer=None):
         else:
             trim_memory()
             return state, context
-        # The frames of the error hold tensors. After the handler, they are free.
+        # The frames of the error hold tensors, which are free only after the handler.
         if machine.device.type == "cuda":
             torch.cuda.empty_cache()
         size //= 2

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The list of the stages of a fit.
 
-To add a stage, write a subclass of ``Stage`` and add it to `STAGES` and `make_stages`.
+To add a stage, write a subclass of ``Stage`` and extend `STAGES` and `make_stages`.
 Progress bar, callbacks, resume state, estimates, micro-batches and history then include
 the new stage.
 """

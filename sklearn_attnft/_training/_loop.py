@@ -103,8 +103,8 @@ def train(module, criterion, training, validation, config, context):
     Parameters
     ----------
     module : torch.nn.Module
-        Module with an ``encoder``. Frozen parameters stay frozen. The encoder has
-        `learning_rate`, and the other parameters have `head_learning_rate`.
+        Module with an ``encoder``. Frozen parameters stay frozen.
+        :func:`parameter_groups` describes the learning rates.
     criterion : Criterion
     training : TrainingData
     validation : TrainingData or None

@@ -29,7 +29,7 @@ _KEYS = {"parameters", "data", "finished"}
 class ResumeState:
     """The resume state of one fit.
 
-    A ResumeState locks the folder of the fit. Use it as a context manager, which
+    A ResumeState locks the folder of the fit. As a context manager, a ResumeState
     releases the lock at the end. Each call of ``_training.train`` is a stage of the
     fit.
 
