@@ -351,7 +351,7 @@ def test_y_val_needs_labels_of_the_validation_task():
     assert np.isnan(row["valid_accuracy_word"])
     rest = row["valid_accuracy_mood"], row["valid_accuracy_thing"]
     assert row["valid_accuracy"] == pytest.approx(np.mean(rest))
-    with pytest.raises(ValueError, match="y_val must have labels"):
+    with pytest.raises(ValueError, match="`y_val` must have at least one label"):
         model().fit(
             TEXTS, Y, X_val=TEXTS, y_val=Y.assign(word=None, mood=None, thing=None)
         )
