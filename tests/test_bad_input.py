@@ -279,7 +279,7 @@ def test_attention_pooling_in_the_extractor_refers_to_the_classifier():
 
 def test_cuda_without_a_gpu(small, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(ValueError, match=r"there are 0 devices of type 'cuda'"):
+    with pytest.raises(ValueError, match=r"can use 0 devices of type 'cuda'"):
         AttentionFineTuneClassifier(**small, device="cuda").fit(X, Y)
 
 

@@ -95,9 +95,9 @@ def explain(table, attention, attributions, tokenizer, *, words):
     ----------
     table : TokenTable
     attention : ndarray of float, shape (n_tokens,)
-        As :func:`token_attention` returns it.
+        Return value of :func:`token_attention`.
     attributions : ndarray of float, shape (n_tokens,), or None
-        As :func:`token_attributions` returns them.
+        Return value of :func:`token_attributions`.
     tokenizer : TextTokenizer
     words : bool
         Whether to sum the tokens of a word into one row.
@@ -175,7 +175,7 @@ def token_attributions(model, tokens, targets, *, method, baseline_id, device):
     targets : ndarray of int64, shape (n_texts,)
         For each text, the index of the class whose logit is attributed.
     method : {"gradient", "integrated_gradients"}
-        "gradient" is the gradient times the embedding (Simonyan et al. 2014; Shrikumar
+        "gradient" is the gradient times the embedding (Simonyan et al. 2014, Shrikumar
         et al. 2017). "integrated_gradients" integrates the gradient between a baseline
         and the text (Sundararajan et al. 2017). In the baseline, all tokens of the text
         except special tokens are replaced by `baseline_id`.

@@ -30,7 +30,7 @@ def rank_tokens(table, scores, *, n_random, rng):
     ranking : str
     orders : list of ndarray of int
         Positions of the tokens, starting with the most important token. The ranking
-        "random" has `n_random` orders, and each other ranking has one.
+        "random" has `n_random` orders. Other rankings have one order.
     """
     for sample in np.unique(table.sample):
         rows = table.rows_of(sample)
@@ -51,7 +51,7 @@ def faithfulness(model, table, rankings, probabilities, tokenizer, machine):
     model : TextModel
     table : TokenTable
     rankings : iterable
-        As :func:`rank_tokens` yields them.
+        The values that :func:`rank_tokens` yields.
     probabilities : callable
         Converts logits of shape (n_texts, n_classes) to probabilities.
     tokenizer : TextTokenizer

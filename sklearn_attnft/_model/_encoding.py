@@ -22,7 +22,7 @@ class PlainEncoding:
 
     def __getstate__(self):
         # A CutEncoder holds an encoder and data of one thread. A copy of this object
-        # must create new ones.
+        # must create its own CutEncoder objects.
         return {"_lower": {}}
 
     def __call__(self, encoder, input_ids, attention_mask, layers):

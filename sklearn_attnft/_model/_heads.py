@@ -129,7 +129,7 @@ def _join_windows(tokens, mask, windows_per_text):
     starts = windows_per_text.cumsum(0) - windows_per_text
     slots = torch.arange(int(windows_per_text.max()))
     rows = starts[:, None] + slots  # (n_texts, max_windows)
-    # A row of zeros is appended below. Missing windows refer to it.
+    # Missing windows refer to a row of zeros, which is appended below.
     rows = torch.where(slots < windows_per_text[:, None], rows, len(tokens))
     rows = rows.to(tokens.device)
     tokens = torch.cat([tokens, torch.zeros_like(tokens[:1])])[rows]

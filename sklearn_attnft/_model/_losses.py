@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-# A fit can count as collapsed only if it predicted at least this many texts.
+# Minimum number of predicted texts for a task to count as collapsed.
 ENOUGH = 32
 
 

@@ -144,7 +144,8 @@ class _WithoutCudnnAttention:
     In bfloat16, torch chooses cuDNN attention on some GPUs. cuDNN attention is slow for
     texts, because each new batch shape needs a new plan (pytorch/pytorch#155958). The
     setting is global to the process, so the last thread that leaves the context turns
-    cuDNN attention on again. If the user has enabled only cuDNN attention, it stays on.
+    cuDNN attention on again. If the user has enabled only cuDNN attention, the context
+    does nothing.
     """
 
     def __init__(self):

@@ -36,8 +36,8 @@ class ForkableLock:
 
 
 # A fit holds this lock while the fit uses torch's global generator. Some threads also
-# need the lock of transformers' settings (`_hf._quiet`). To avoid a deadlock, they must
-# acquire GENERATOR_LOCK first.
+# need the lock of transformers' settings (`_hf._quiet`). To avoid a deadlock, these
+# threads must acquire GENERATOR_LOCK first.
 GENERATOR_LOCK = ForkableLock()
 
 

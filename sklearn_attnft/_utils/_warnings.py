@@ -35,6 +35,6 @@ def warn(message, category=UserWarning):
 
 
 def _is_internal(path):
-    """Return whether a file is part of this package or of a package that calls it."""
+    """Return whether a file is part of this package or of its callers."""
     is_own = path.startswith(_PACKAGE) or path in _WRAPPERS
     return is_own or any(engine in path for engine in _ENGINES)

@@ -58,7 +58,7 @@ class LabelEfficiencyDisplay:
         random_state=None,
         ax=None,
     ):
-        """Fit classifiers on increasing numbers of labels, score them and plot.
+        """Fit classifiers on increasing numbers of labels and plot their scores.
 
         Parameters
         ----------
