@@ -174,9 +174,8 @@ class FitProgress:
         """
         n_texts = round(n_epochs * self.stage.n_texts)
         self._left -= n_texts
-        if not self._bar.disable:
-            self._bar.initial += n_texts  # so that the speed does not count these texts
-            self._bar.n += n_texts
+        self._bar.initial += n_texts  # so that the speed does not count these texts
+        self._bar.n += n_texts
         for epoch in range(int(n_epochs)):
             if self._contexts is not None:
                 self._contexts.skip(self.stage, epoch)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The progress bar."""
 
+import contextlib
 import importlib.util
 import multiprocessing
 import sys
@@ -21,10 +22,30 @@ def is_shown(verbose):
 
 
 def open_bar(shown, **options):
-    """Return a tqdm progress bar. If `shown` is False, the bar is hidden."""
+    """Return a tqdm progress bar, or a HiddenBar if `shown` is False."""
+    if not shown:
+        return HiddenBar()
     # Without ipywidgets, tqdm.auto would warn in a notebook.
-    if shown and importlib.util.find_spec("ipywidgets") is not None:
+    if importlib.util.find_spec("ipywidgets") is not None:
         from tqdm.auto import tqdm
     else:
         from tqdm import tqdm
-    return tqdm(disable=not shown, unit="text", smoothing=0.1, **options)
+    return tqdm(unit="text", smoothing=0.1, **options)
+
+
+class HiddenBar(contextlib.nullcontext):
+    """The methods of a tqdm bar, without output.
+
+    A hidden bar of tqdm takes a lock that all processes share. If a forked worker is
+    killed while it holds the lock, all others would wait forever.
+    """
+
+    initial = n = total = 0
+
+    def __init__(self):
+        super().__init__(self)
+
+    def ignore(self, *args, **kwargs):
+        """Do nothing."""
+
+    close = refresh = set_description = set_postfix = update = ignore
