@@ -144,8 +144,9 @@ class AttentionFineTuneClassifier(
     random_state : int, RandomState instance or None, default=None
         Seed for the weights of the head, the order of the texts and dropout. With an
         int, two fits with the same CPU, package versions and number of threads are
-        equal bit for bit. If None, each fit has a new seed. The global random
-        generators of numpy and torch do not change.
+        equal bit for bit, except that dropout differs if another thread draws from the
+        global generator of torch during ``fit``. If None, each fit has a new seed. The
+        global random generators of numpy and torch do not change.
     lm_epochs : int, default=0
         Number of epochs of language-model (LM) fine-tuning on the training texts and
         `X_unlabeled`, before the classifier is trained (the sequential method of Tao et

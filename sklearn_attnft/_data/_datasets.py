@@ -76,7 +76,8 @@ class LabeledDataset(Dataset):
         if (self.draws != 1).any():
             # Systematic sampling: each text occurs at least floor(draws) times.
             order = torch.randperm(len(self), generator=generator).numpy()
-            points = sampled + torch.rand((), generator=generator).item()
+            start = torch.rand((), generator=generator, dtype=torch.float32).item()
+            points = sampled + start
             where = np.searchsorted(self.draws[order].cumsum(), points, "right")
             sampled = order[where.clip(max=len(self) - 1)]  # rounding, at the last
         batches = shuffled_batches(lengths[sampled], config.batch_size, generator)

@@ -78,10 +78,10 @@ class Masking:
         )
         words = (words - before).clamp(min=0)
         n_words = len(words), int(words.max()) + 1
-        draws = torch.rand(n_words, generator=generator).gather(1, words)
-        draws = draws.masked_fill(words == 0, torch.inf)
+        draws = torch.rand(n_words, generator=generator, dtype=torch.float32)
+        draws = draws.gather(1, words).masked_fill(words == 0, torch.inf)
         chosen = (draws <= max(self.probability, draws.min())) & (words > 0)
-        kind = torch.rand(words.shape, generator=generator)
+        kind = torch.rand(words.shape, generator=generator, dtype=torch.float32)
         others = torch.randint(self.vocab_size, words.shape, generator=generator)
         masked = torch.where(chosen & (kind < MASK_FRACTION), self.mask_id, ids)
         is_random = chosen & (kind >= MASK_FRACTION)

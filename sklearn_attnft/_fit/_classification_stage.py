@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._model._text_model import TextModel
 from .._runtime._encoder_cache import remember_digest, with_cached_states
+from .._runtime._seeds import initial_weights
 from .._training import TrainingConfig, train
 from .._utils._warnings import warn
 from ._frozen_states import with_frozen_states
@@ -56,7 +57,8 @@ class ClassificationStage(Stage):
     def run(self, state, context):
         """Build the classifier on the encoder and train the classifier."""
         fit, plan = self.fit, self.fit.plan
-        model = TextModel.build(state.encoder, fit.spec)
+        with initial_weights(context.initial):
+            model = TextModel.build(state.encoder, fit.spec)
         freeze(model, plan.trainable_layers)
         classification = fit.data.tasks.loss(plan)
         if plan.lm_weight > 0:

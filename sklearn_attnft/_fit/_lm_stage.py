@@ -14,6 +14,7 @@ from .. import _cache
 from .._data._masking import MaskedDataset
 from .._model._masked_lm import MaskedCrossEntropy, MaskedLanguageModel, new_head
 from .._runtime._encoder_cache import open_cache
+from .._runtime._seeds import initial_weights
 from .._training import TrainingConfig, random_state, set_random_state, train
 from ._stage import Stage
 from ._trainable import freeze_embeddings
@@ -108,7 +109,10 @@ def make_lm_stages(fit, encoder, head, context):
     """
     freeze_embeddings(encoder)
     training, held_out = fit.masked.split(context.generator)
-    own_head = new_head(encoder, training) if head is None else head
+    own_head = head
+    if head is None:
+        with initial_weights(context.initial):
+            own_head = new_head(encoder, training)
     model = MaskedLanguageModel(encoder, own_head)
     config = _config(fit.plan)
     stages = []

@@ -81,6 +81,7 @@ def _open_context(fit, machine, progress, timer):
         machine.device,
         machine.dtype,
         torch.Generator().manual_seed(fit.seed),
+        torch.Generator().manual_seed(fit.seed),
         open_resume_state(vars(fit.plan), fit.fingerprint),
         progress,
         timer,

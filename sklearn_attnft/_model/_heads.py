@@ -127,7 +127,7 @@ def _join_windows(tokens, mask, windows_per_text):
     text.
     """
     starts = windows_per_text.cumsum(0) - windows_per_text
-    slots = torch.arange(int(windows_per_text.max()))
+    slots = torch.arange(int(windows_per_text.max()), device=starts.device)
     rows = starts[:, None] + slots  # (n_texts, max_windows)
     # Missing windows refer to a row of zeros, which is appended below.
     rows = torch.where(slots < windows_per_text[:, None], rows, len(tokens))

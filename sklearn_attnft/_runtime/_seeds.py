@@ -6,6 +6,7 @@ import contextlib
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from torch.overrides import TorchFunctionMode
 
 from .._utils._process import GENERATOR_LOCK, on_cpu
 
@@ -31,3 +32,32 @@ def isolated_generator(seed, device):
             with torch.cuda.device(each):
                 torch.cuda.manual_seed(seed)
         yield
+
+
+@contextlib.contextmanager
+def initial_weights(generator):
+    """Draw the weights of new modules from `generator`, in float32.
+
+    The modules of torch draw from the generator of the process, which other threads may
+    use meanwhile, and in the default dtype. On exit, the generator of the process
+    continues as if it had drawn the weights.
+    """
+    with _InitialWeights(generator):
+        yield
+    torch.default_generator.set_state(generator.get_state())
+
+
+class _InitialWeights(TorchFunctionMode):
+    """Passes a generator to the functions that draw weights."""
+
+    def __init__(self, generator):
+        super().__init__()
+        self._generator = generator
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if "generator" in kwargs:  # the functions of torch.nn.init
+            kwargs["generator"] = self._generator
+        if func is torch.empty and kwargs.get("dtype") is None:
+            kwargs["dtype"] = torch.float32
+        return func(*args, **kwargs)

@@ -82,6 +82,8 @@ class RunContext(Machine):
     dtype : torch.dtype
     generator : torch.Generator
         Random generator that shuffles the batches and masks words.
+    initial : torch.Generator
+        Random generator for the initial weights of new layers.
     resume : ResumeState
     progress : FitProgress
     timer : StepTimer or None
@@ -91,6 +93,7 @@ class RunContext(Machine):
     """
 
     generator: torch.Generator
+    initial: torch.Generator = field(default_factory=torch.Generator)
     resume: ResumeState = field(default_factory=ResumeState)
     progress: FitProgress = field(default_factory=FitProgress)
     timer: object = None
