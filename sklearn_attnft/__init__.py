@@ -5,10 +5,15 @@
 - ``MultiTaskClassifier`` fine-tunes one encoder on several tasks.
 - ``TransformerFeatureExtractor`` turns texts into features for other estimators.
 
-Three public modules are imported by name: ``sklearn_attnft.displays`` (plots),
-``sklearn_attnft.datasets`` (a small corpus for examples) and
-``sklearn_attnft.estimator_checks`` (checks for estimators of text). The user guide is
-in docs/.
+``SKOPS_TRUSTED_TYPES`` has the names of the estimators for ``skops.io.load``.
+
+Three public modules must be imported separately:
+
+- ``sklearn_attnft.displays`` has plots of fitted estimators.
+- ``sklearn_attnft.datasets`` has a small text corpus for examples.
+- ``sklearn_attnft.estimator_checks`` has checks for estimators that read texts.
+
+The user guide is in the folder docs.
 """
 
 import importlib
@@ -16,18 +21,24 @@ import importlib
 from ._version import __version__
 
 __all__ = [
+    "SKOPS_TRUSTED_TYPES",
     "AttentionFineTuneClassifier",
     "MultiTaskClassifier",
     "TransformerFeatureExtractor",
     "__version__",
 ]
 
-# Loaded when first used (PEP 562), so that importing the package does not import torch.
+# These modules import torch, so they are imported at the first use (PEP 562).
 _MODULES = {
     "AttentionFineTuneClassifier": "_classifier",
     "MultiTaskClassifier": "_multitask",
     "TransformerFeatureExtractor": "_extractor",
 }
+
+# The argument `trusted` of skops.io.load.
+SKOPS_TRUSTED_TYPES = tuple(
+    f"{__name__}.{module}.{name}" for name, module in _MODULES.items()
+)
 
 
 def __getattr__(name):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Base of the estimators: tags, fitted state, prediction and pickling."""
+"""Base classes of the estimators."""
 
 import inspect
 import os
@@ -50,9 +50,10 @@ LM_CONSTRAINTS = {
 
 @reads_one_fit
 class TextEstimator(CallbackSupportMixin, BaseEstimator):
-    """Base of all estimators: texts in, one fitted module, one prediction loop.
+    """Base class of all estimators.
 
-    A subclass's ``fit`` sets what :meth:`_fitted_attributes` returns at its end.
+    At its end, the ``fit`` method of a subclass sets the attributes that
+    :meth:`_fitted_attributes` returns.
     """
 
     def __sklearn_tags__(self):
@@ -64,7 +65,8 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _parameters(self):
         """Return all parameters by name."""
-        # Not get_params: the constructor of a user's subclass may take some of them.
+        # get_params would return too few parameters for a user's subclass whose
+        # constructor takes only some of the parameters.
         return {name: getattr(self, name) for name in self._parameter_constraints}
 
     def _validate_params(self):
@@ -80,11 +82,18 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
 
     @property
     def _template(self):
-        """The estimator whose parameters say how to train and where to run."""
+        """The estimator with the parameters of training and prediction."""
         return self
 
     def _start_progress(self, plan, *data):
-        """Start to report a fit; the data is that of CallbackContexts."""
+        """Return the FitProgress of a new fit.
+
+        Parameters
+        ----------
+        plan : FitPlan
+        *data : tuple
+            X, y and sample_weight, as :class:`CallbackContexts` takes them.
+        """
         contexts = CallbackContexts(self, count_epochs(plan), *data)
         return FitProgress(self._template.verbose, contexts)
 
@@ -100,7 +109,7 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         return self
 
     def _fitted_attributes(self, model):
-        """Return the fitted attributes of all estimators.
+        """Return the fitted attributes that every estimator has.
 
         Parameters
         ----------
@@ -125,16 +134,16 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         targets = self._targets_of_heads()
         if heads != targets:
             raise ValueError(
-                "The labels must match the heads, which have (number of outputs, loss) "
-                f"{heads!r:.200}, got {targets!r:.200}."
+                "The labels must match the heads. The pairs (number of outputs, loss) "
+                f"must be {heads!r:.200}, got {targets!r:.200}."
             )
 
     def _targets_of_heads(self):
-        """Return for each head the number of classes, and the loss."""
+        """Return a pair for each head: the number of classes and the loss."""
         return []
 
     def _forward(self, X, output="logits"):
-        """Check texts and return the module's output for them."""
+        """Check texts and return the output of the module for these texts."""
         check_is_fitted(self, "module_")
         texts = check_texts(X)
         machine = self._prepare()
@@ -150,14 +159,14 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         )
 
     def _prepare(self):
-        """Move the module to its device; return the Machine that it runs on."""
+        """Move the module to its device and return the Machine."""
         use_one_thread_after_fork()
         machine = Machine.of(self._template)
         on_device(self.module_, machine.device)
         return machine
 
     def _module_and_cache(self, machine):
-        """Return the module to run, and the cache of its outputs or None."""
+        """Return the module to run, and the cache of its outputs (or None)."""
         settings = self._template
         module = with_cached_states(self.module_, self._tokenizer, machine, settings)
         return module, None
@@ -168,11 +177,10 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         info : namedtuple
-            As that of ``functools.lru_cache``. "hits" and "misses" count the look-ups
-            of this estimator in this process, since its last ``fit`` or since it was
-            unpickled; a clone starts at 0. "maxsize" is `cache_size`. "currsize" is
-            the number of bytes that all who share the cache have stored. All are 0
-            with ``cache=None``.
+            Fields as in ``functools.lru_cache``. "hits" and "misses" count the look-ups
+            of this estimator in this process, since the last ``fit`` or since the
+            estimator was unpickled. "maxsize" is `cache_size`. "currsize" is the size
+            of the whole cache in bytes. With ``cache=None``, all fields are 0.
         """
         return cache_info(getattr(self, "module_", None), self._template)
 
@@ -181,43 +189,45 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         return self._spec.n_features
 
     def save(self, path, *, overwrite=False):
-        """Write the fitted estimator to a directory without a pickle.
+        """Write the fitted estimator to a directory, without pickle.
 
-        The directory is also a Hugging Face model directory: ``transformers.AutoModel``
-        opens the encoder in it, ``AutoTokenizer`` its tokenizer, and ``encoder=path``
-        of a new estimator both. It holds all weights, whatever `pickle_weights` is.
-        ``estimator.json`` holds everything else, and README.md is a model card. The
-        parameter `encoder` is stored as it is, so a local directory shows its path.
-        `cache` and `checkpoint_dir` are not stored, since they are paths of this
-        machine.
+        The directory is also a Hugging Face model directory.
+        ``transformers.AutoModel`` loads the encoder, and ``AutoTokenizer`` loads the
+        tokenizer. A new estimator with ``encoder=path`` starts from this encoder. The
+        directory contains all weights, for every value of `pickle_weights`.
+        ``estimator.json`` contains the rest of the estimator, and ``README.md`` is a
+        model card. The parameter `encoder` is stored, so other users can see the path
+        of a local encoder. `cache` and `checkpoint_dir` are not stored, because these
+        paths belong to this machine.
 
         Parameters
         ----------
         path : str or path-like
-            A directory that does not exist. It appears when everything is written.
+            Directory to create. The directory appears when all files are written.
         overwrite : bool, default=False
-            Whether to replace a directory that ``save`` has written.
+            Whether to replace an existing directory that ``save`` has written.
 
         Returns
         -------
         path : pathlib.Path
-            Absolute.
+            Absolute path of the directory.
 
         Raises
         ------
         FileExistsError
-            If `path` exists and may not be replaced, or was not written by ``save``.
+            If `path` exists and `overwrite` is False, or if `path` exists and ``save``
+            did not write the directory.
         ValueError
-            If labels or task names have a type that JSON cannot hold, or a parameter
-            is invalid.
+            If JSON cannot store the type of a label or of a task name, or if a
+            parameter is invalid.
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
 
         Warns
         -----
         UserWarning
-            If a parameter is an object, such as a callback or a ``RandomState``: the
-            loaded estimator has the default instead.
+            If a parameter is an object, such as a callback or a ``RandomState``. The
+            loaded estimator then has the default of this parameter.
         """
         check_is_fitted(self, "module_")
         self._check_consistent()
@@ -225,28 +235,30 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
 
     @classmethod
     def load(cls, path):
-        """Read an estimator that :meth:`save` has written.
+        """Load an estimator that :meth:`save` has written.
 
-        It needs neither a network nor the files of the pretrained encoder. Nothing in
-        the directory is executed; files that do not match are refused before memory is
-        allocated for them. `cache` and `checkpoint_dir` have their defaults, so that a
-        directory does not decide what is written later. A next ``fit`` starts from the
-        pretrained encoder `encoder`.
+        Loading needs neither a network nor the files of the pretrained encoder. No code
+        in the directory is executed. Invalid files raise an error before memory is
+        allocated. `cache` and `checkpoint_dir` have their defaults, so the directory
+        cannot select paths that the estimator writes to. The next ``fit`` starts from
+        the pretrained encoder `encoder`.
 
         Parameters
         ----------
         path : str or path-like
+            Directory that :meth:`save` has written.
 
         Returns
         -------
-        estimator : estimator of this class, fitted
+        estimator : estimator of this class
+            Fitted estimator.
 
         Raises
         ------
         ValueError
             If ``save`` did not write the directory for this class, if a newer version
-            of the package wrote it, or if a file is missing, damaged, exchanged, or of
-            a kind that could be executed.
+            of the package wrote the directory, or if a file is missing, damaged,
+            replaced, or of a type that can contain code.
         """
         return _save_load.load(cls, path, _classes())
 
@@ -268,7 +280,7 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
         return state
 
     def __setstate__(self, state):
-        # Parameters that are newer than the pickle have their defaults.
+        # Pickles of older versions lack new parameters, which get their defaults.
         parameters = inspect.signature(type(self)).parameters.values()
         defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         state = {**defaults, **state}
@@ -280,10 +292,10 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
 
 
 class FineTuningEstimator(TextEstimator):
-    """Base of the estimators that learn from labels.
+    """Base class of the estimators that learn from labels.
 
-    A subclass's ``_check_data`` takes the arguments of ``fit`` and returns the
-    parameters, as a dict, and the FitData.
+    A subclass defines ``_check_data``. This method takes the arguments of ``fit`` and
+    returns the parameters (a dict) and the FitData.
     """
 
     def _fit(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
@@ -293,7 +305,7 @@ class FineTuningEstimator(TextEstimator):
         return self._set_fitted(fit_tasks(plan, data, progress), progress)
 
     def _estimate_fit(self, *data):
-        """Estimate the fit of the same arguments."""
+        """Estimate time and memory of a fit with these arguments of ``fit``."""
         self._validate_params()
         plan, data = self._plan(*data)
         return estimate(fit_tasks, plan, data)
@@ -306,12 +318,12 @@ class FineTuningEstimator(TextEstimator):
         return {**super()._fitted_attributes(model), "n_iter_": model.n_iter}
 
     def _float64_logits(self, X):
-        """Return the logits of all tasks, float64, (n_samples, n_outputs)."""
+        """Return logits of float64 of shape (n_samples, number of all outputs)."""
         return self._forward(X).astype(np.float64)
 
 
 def _classes(base=TextEstimator):
-    """Return the classes of estimators that are imported, by name."""
+    """Return a dict from names to all imported subclasses of `base`."""
     classes = {each.__name__: each for each in base.__subclasses__()}
     for each in base.__subclasses__():
         classes = _classes(each) | classes

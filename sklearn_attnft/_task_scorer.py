@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A scorer of one task among several."""
+"""Scorer of one task of a MultiTaskClassifier."""
 
 import copy
 import dataclasses
@@ -17,12 +17,12 @@ from ._utils._messages import describe_type
 
 
 class TaskScorer:
-    """A scorer of one task; see ``MultiTaskClassifier.task_scorer``."""
+    """Scorer of one task, which ``MultiTaskClassifier.task_scorer`` describes."""
 
     def __init__(self, name, metric):
         self.name = name
         self.metric = metric
-        # A copy with its own metadata requests. An unknown name is an error here.
+        # A copy, so that metadata requests do not change scikit-learn's own scorer.
         self.scorer = copy.deepcopy(get_scorer(metric))
 
     def __repr__(self):
@@ -34,10 +34,10 @@ class TaskScorer:
         return self
 
     def get_metadata_routing(self):
-        """Return what the metric requests."""
+        """Return the metadata routing of the metric."""
         return self.scorer.get_metadata_routing()
 
-    def _accept_sample_weight(self):  # what a dict of scorers is asked for
+    def _accept_sample_weight(self):  # scikit-learn needs this for a dict of scorers
         return self.scorer._accept_sample_weight()
 
     def __call__(self, estimator, X, y, sample_weight=None):
@@ -56,7 +56,8 @@ class TaskScorer:
         rows = np.flatnonzero(present)
         if not len(rows):
             raise ValueError(
-                f"y must have labels of the task {self.name!r} to score with, got none."
+                f"`y` must have labels of the task {self.name!r}, got no labels. "
+                "Pass texts with labels of the task, or use larger folds."
             )
         if target.multilabel:
             truth = labels[rows].astype(np.int64)
@@ -75,7 +76,7 @@ class TaskScorer:
 
 
 def _with_unseen(target, column):
-    """Add classes of tags that were never trained; they are never predicted."""
+    """Add classes that occur only in the column, which are never predicted."""
     if target.kind != "sets" or isinstance(column, np.ndarray):
         return target
     cells = [cell for cell in column if isinstance(cell, Collection)]
@@ -85,7 +86,7 @@ def _with_unseen(target, column):
 
 
 def _multitask(estimator):
-    """Return the MultiTaskClassifier in a search or at the end of a pipeline."""
+    """Return the MultiTaskClassifier inside a search or a pipeline."""
     check_is_fitted(estimator)
     model = estimator
     while not hasattr(model, "task_names_"):
@@ -102,12 +103,12 @@ def _multitask(estimator):
 
 
 def _is_binary(target):
-    """Return whether texts either have the only tag or not."""
+    """Return whether the task has several labels per text but only one class."""
     return target.multilabel and len(target.classes) == 1
 
 
 class _Predictions(ClassifierMixin, BaseEstimator):
-    """A classifier of row numbers whose probabilities are known."""
+    """Classifier that returns stored probabilities for row numbers."""
 
     def __init__(self, target, probabilities):
         self.target = target

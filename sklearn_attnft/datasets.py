@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A small corpus for examples and tests."""
+"""A small text corpus for examples and tests."""
 
 import csv
 from importlib import resources
@@ -16,17 +16,18 @@ _DESCRIPTION = """\
 Synthetic support tickets
 =========================
 
-{n} messages to the customer service of invented companies (an outdoor shop, a software
-firm, a network operator, a marketplace, a travel agency and others), written for this
-package. The messages, persons and products are fictitious. Each message was written
-individually, with typos and emotions as in real messages, and without a template.
+The corpus has {n} messages to the customer service of companies, such as an outdoor
+shop, a software firm and a travel agency. The messages were written for this package.
+Companies, persons and products are fictitious. Each message was written individually,
+without a template, and with typos and emotions as in real messages.
 
 The texts have labels for three tasks: ``topic`` (account, billing, bug, delivery,
 feature, howto, returns), ``urgency`` (low, normal, high) and ``sentiment`` (negative,
 neutral, positive). The split into {n_train} training and {n_test} test texts is fixed.
 
-The corpus is for examples and tests that need no download. Scores on it do not show how
-well a method works on real messages. Do not publish benchmarks on it.
+The corpus is for examples and tests that must not download data. A score on this corpus
+does not show how well a method works on real messages. Do not publish benchmarks with
+this corpus.
 """
 
 
@@ -47,25 +48,29 @@ def load_support_tickets(
     Parameters
     ----------
     label : {"topic", "urgency", "sentiment"} or list of them, default="topic"
-        Task or tasks whose labels are the target. Several tasks become columns.
+        Task whose labels are the target. If a list, the target has one column per task.
     subset : {"train", "test", "all"}, default="all"
-        Part of the fixed split to return. "all" returns the training part followed by
-        the test part.
+        Part of the corpus to return. The split is fixed. "all" returns the training
+        texts, followed by the test texts.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
-        Whether to return pandas objects. This requires pandas.
+        Whether to return pandas objects, which requires pandas.
 
     Returns
     -------
     tickets : Bunch
         An object with these attributes:
 
-        - ``data``: the texts, an ndarray of object of shape (n_samples,) or a Series.
-        - ``target``: the labels, an ndarray of object of shape (n_samples,) or
-          (n_samples, n_labels), or a Series or DataFrame.
-        - ``target_names``: the sorted classes, or a dict of them for several tasks.
-        - ``frame``: a DataFrame of the texts and all labels if `as_frame`, else None.
+        - ``data``: the texts, an ndarray of object of shape (n_samples,). If `as_frame`
+          is True, a Series.
+        - ``target``: the labels, an ndarray of object of shape (n_samples,), or of
+          shape (n_samples, n_tasks) if `label` is a list. If `as_frame` is True, a
+          Series or DataFrame.
+        - ``target_names``: the sorted list of classes. If `label` is a list, a dict of
+          such lists.
+        - ``frame``: a DataFrame of the texts and all labels. If `as_frame` is False,
+          None.
         - ``DESCR``: a description of the corpus.
         - ``filename``: the path of the data file.
 
@@ -74,7 +79,7 @@ def load_support_tickets(
     Raises
     ------
     ValueError
-        If `label` or `subset` is not one of the values above.
+        If `label` or `subset` is not one of the values listed above.
     ImportError
         If `as_frame` is True and pandas is not installed.
 
@@ -89,7 +94,8 @@ def load_support_tickets(
     names = [str(name) for name in label] if several else [label]
     if not names or not set(names) <= set(LABELS):
         raise ValueError(
-            f"`label` must be one or several of {', '.join(LABELS)}, got {label!r}."
+            f"`label` must be one or more of {', '.join(LABELS)}, got {label!r}. "
+            "Pass for example label='topic'."
         )
     path = resources.files(__package__) / "data" / _FILE
     with path.open(encoding="utf-8", newline="") as file:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import shutil
 from decimal import Decimal
@@ -278,7 +279,7 @@ def test_attention_pooling_in_the_extractor_refers_to_the_classifier():
 
 def test_cuda_without_a_gpu(small, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(ValueError, match=r"there are 0 devices of type 'cuda'"):
+    with pytest.raises(ValueError, match=r"can use 0 devices of type 'cuda'"):
         AttentionFineTuneClassifier(**small, device="cuda").fit(X, Y)
 
 
@@ -478,3 +479,57 @@ def test_an_adapter_beside_an_encoder_is_refused(kind, lm_epochs, tmp_path, smal
         model = AttentionFineTuneClassifier(**small)
     with pytest.raises(ValueError, match=r"with an adapter .* Merge the adapter"):
         model.fit(X, Y)
+
+
+@pytest.fixture
+def home(monkeypatch, tmp_path):
+    """Make an empty directory the home, and another the working directory."""
+    for name in ("home", "work"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "work")
+    yield tmp_path / "home"
+    assert not list((tmp_path / "work").iterdir())
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_tilde_is_the_home_directory(kind, home, small, no_stores):
+    shutil.copytree(tiny.ENCODER, home / "encoder")
+    paths = {"encoder": "~/encoder", "cache": "~/cache", "checkpoint_dir": "~/resume"}
+    paths = {name: kind(path) for name, path in paths.items()}
+    small |= {**paths, "max_epochs": 1, "trainable_layers": 0}
+    clf = AttentionFineTuneClassifier(**small).fit(X, Y)
+    assert list((home / "cache").iterdir())
+    assert list((home / "resume").iterdir())
+    assert clf.save(kind("~/model")) == home / "model"
+    for loaded in (
+        AttentionFineTuneClassifier.load(kind("~/model")),
+        AttentionFineTuneClassifier(**small | {"encoder": kind("~/model")}).fit(X, Y),
+    ):
+        assert np.isfinite(loaded.predict_proba(X)).all()
+    np.testing.assert_array_equal(
+        AttentionFineTuneClassifier.load("~/model").predict_proba(X),
+        clf.predict_proba(X),
+    )
+
+
+def test_a_tilde_in_the_other_estimators(home, small, no_stores):
+    shutil.copytree(tiny.ENCODER, home / "encoder")
+    params = {"encoder": "~/encoder", "cache": "~/cache", "pickle_weights": "delta"}
+    extractor = TransformerFeatureExtractor(**params, max_length=32).fit(X)
+    assert extractor.save("~/a") == home / "a"
+    # The pickle refers to the same encoder, wherever it is loaded.
+    packed = pickle.dumps(extractor)
+    assert str(home / "encoder").encode() in packed
+    np.testing.assert_array_equal(
+        pickle.loads(packed).transform(X), extractor.transform(X)
+    )
+    several = MultiTaskClassifier(AttentionFineTuneClassifier(**small | params))
+    several.fit(X, np.transpose([Y, Y])).save("~/b")
+    assert MultiTaskClassifier.load("~/b").predict(X).shape == (4, 2)
+
+
+def test_the_message_shows_the_home_directory(home):
+    message = fit_message("~/no-such-encoder")
+    assert str(home / "no-such-encoder") in message

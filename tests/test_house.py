@@ -30,7 +30,8 @@ FLOORS = [
     ["_utils", "_version"],
 ]
 ORDER = {
-    "_data": """_validation _labels _validation_tasks _targets _batching _tokens
+    "_data": """_text_advice _validation _labels _validation_tasks _targets
+        _batching _tokens
         _datasets _labeled _masking""",
     "_model": "_losses _masked_lm _pooling _spec _heads _encoding _text_model",
     "_runtime": "_gpu_slots _seeds _device _predict _encoder_cache",
@@ -49,7 +50,8 @@ DOORS = {
     "tokenizers": "_hf",
     "filelock": "_cache",
 }
-PUBLIC = [getattr(sklearn_attnft, n) for n in sklearn_attnft.__all__ if n[0] != "_"]
+PUBLIC = [getattr(sklearn_attnft, name) for name in sklearn_attnft.__all__]
+PUBLIC = [each for each in PUBLIC if inspect.isclass(each)]
 PUBLIC += [getattr(displays, name) for name in displays.__all__]
 FUNCTIONS = [getattr(datasets, name) for name in datasets.__all__] + [
     getattr(estimator_checks, name) for name in estimator_checks.__all__

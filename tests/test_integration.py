@@ -1,19 +1,48 @@
 """The estimators in the pipelines, searches and ensembles of scikit-learn."""
 
+import re
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import sklearn
 import tiny
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import StackingClassifier
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_selection import RFE, SelectFromModel, SequentialFeatureSelector
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_validate
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+    cross_validate,
+)
+from sklearn.multiclass import (
+    OneVsOneClassifier,
+    OneVsRestClassifier,
+    OutputCodeClassifier,
+)
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.semi_supervised import SelfTrainingClassifier
 
-from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    MultiTaskClassifier,
+    TransformerFeatureExtractor,
+)
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
 Y = ["good", "bad"] * 12
@@ -114,3 +143,119 @@ def test_grid_search_works_over_the_extractor():
     grid = {"features__pooling": ["mean", "cls"], "clf__C": [1.0, 10.0]}
     scores = cross_validate(GridSearchCV(pipeline, grid, cv=2), X, Y, cv=2)
     assert scores["test_score"].mean() > 0.6
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "guide" / "with_other_tools.md"
+PAGE = PAGE.read_text(encoding="utf-8")
+SHAPES = {"list": list, "Series": pd.Series, "one-column frame": None}
+BINARY = np.array([1, 0] * 12)
+SEVERAL = np.arange(24) % 3
+
+
+def meta_estimators(clf):
+    """Return a meta-estimator and labels for each row of the table in the guide."""
+    two = [("a", clf), ("b", clone(clf).set_params(random_state=1))]
+    extractor = TransformerFeatureExtractor(tiny.ENCODER, max_length=32)
+    features = [("text", extractor)]
+    columns = [("text", extractor, "text")]
+    y = BINARY
+    return {
+        "Pipeline": (Pipeline([("clf", clf)]), y),
+        "FeatureUnion": (FeatureUnion(features), y),
+        "ColumnTransformer": (ColumnTransformer(columns), y),
+        "GridSearchCV": (GridSearchCV(clf, {"dropout": [0.0]}, cv=2), y),
+        "CalibratedClassifierCV": (CalibratedClassifierCV(clf, cv=2), y),
+        "FrozenEstimator": (FrozenEstimator(clone(clf).fit(X, y)), y),
+        "VotingClassifier": (VotingClassifier(two, voting="soft"), y),
+        "StackingClassifier": (StackingClassifier(two, cv=2), y),
+        "BaggingClassifier": (BaggingClassifier(clf, 2, random_state=0), y),
+        "AdaBoostClassifier": (AdaBoostClassifier(clf, n_estimators=2), y),
+        "OneVsRestClassifier": (OneVsRestClassifier(clf), SEVERAL),
+        "OneVsOneClassifier": (OneVsOneClassifier(clf), SEVERAL),
+        "OutputCodeClassifier": (OutputCodeClassifier(clf, random_state=1), SEVERAL),
+        "MultiOutputClassifier": (MultiOutputClassifier(clf), np.c_[y, y[::-1]]),
+        "ClassifierChain": (ClassifierChain(clf), np.c_[y, y[::-1]]),
+        "SelfTrainingClassifier": (
+            SelfTrainingClassifier(clf),
+            np.where(np.arange(24) < 16, y, -1),
+        ),
+        "TunedThresholdClassifierCV": (TunedThresholdClassifierCV(clf, cv=2), y),
+        "FixedThresholdClassifier": (FixedThresholdClassifier(clf), y),
+        "RFE": (RFE(clf), y),
+        "SelectFromModel": (SelectFromModel(clf), y),
+        "SequentialFeatureSelector": (SequentialFeatureSelector(clf, cv=2), y),
+    }
+
+
+def in_shape(shape, texts=X):
+    return SHAPES[shape](texts) if SHAPES[shape] else pd.DataFrame({"text": texts})
+
+
+def takes(model, y, texts):
+    """Return "yes" if a meta-estimator fits and predicts, otherwise "no"."""
+    try:
+        model.fit(texts, y)
+        output = (model.predict if hasattr(model, "predict") else model.transform)(
+            texts
+        )
+    except (IndexError, TypeError, ValueError):
+        return "no"
+    return "yes" if len(output) == len(X) else "no"
+
+
+ROWS = {
+    row[0]: row[1:]
+    for row in re.findall(
+        r"^\| `(\w+)` \| (\w+) \| (\w+) \| (\w+) \|", PAGE, flags=re.MULTILINE
+    )
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_table_of_meta_estimators_is_measured(name, small):
+    table = meta_estimators(AttentionFineTuneClassifier(**small))
+    assert list(table) == list(ROWS)
+    measured = tuple(takes(*table[name], in_shape(shape)) for shape in SHAPES)
+    assert measured == ROWS[name]
+
+
+def test_stacking_cannot_pass_texts_through(small):
+    two = [("attention", AttentionFineTuneClassifier(**small))]
+    model = StackingClassifier(two, cv=2, passthrough=True)
+    assert {takes(model, BINARY, in_shape(shape)) for shape in SHAPES} == {"no"}
+
+
+def test_examples_of_tools_that_are_not_installed_are_valid_code():
+    blocks = re.findall(r"```py\n(.*?)```", PAGE, flags=re.DOTALL)
+    assert len(blocks) == 6
+    for block in blocks:
+        compile(block, "with_other_tools.md", "exec")
+
+
+EMPTY = [
+    [],
+    (),
+    np.array([]),
+    np.empty((0, 1), dtype=object),
+    pd.Series([], dtype="str"),
+    pd.DataFrame({"text": pd.Series([], dtype="str")}),
+    pl.Series([], dtype=pl.String),
+]
+
+
+@pytest.mark.parametrize("empty", EMPTY, ids=lambda empty: type(empty).__name__)
+def test_no_texts_are_a_value_error(empty, small):
+    classifier = AttentionFineTuneClassifier(**small)
+    fitted = [
+        (classifier.fit(X, Y), []),
+        (MultiTaskClassifier(classifier).fit(X, {"a": Y, "b": Y}), {"a": [], "b": []}),
+        (TransformerFeatureExtractor(tiny.ENCODER, max_length=32).fit(X), None),
+    ]
+    methods = "predict predict_proba predict_log_proba decision_function transform"
+    for estimator, y in fitted:
+        calls = dict.fromkeys([*methods.split(), "explain", "faithfulness"], ())
+        calls |= {"fit": ()} if y is None else {"score": (y,), "fit": (y,)}
+        for name, arguments in calls.items():
+            if hasattr(estimator, name):
+                with pytest.raises(ValueError, match=r"`X` must .* \(0 samples\)"):
+                    getattr(estimator, name)(empty, *arguments)

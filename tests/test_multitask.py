@@ -25,6 +25,7 @@ from sklearn.metrics import (
     f1_score,
     get_scorer,
     get_scorer_names,
+    hamming_loss,
     log_loss,
     make_scorer,
     multilabel_confusion_matrix,
@@ -350,7 +351,7 @@ def test_y_val_needs_labels_of_the_validation_task():
     assert np.isnan(row["valid_accuracy_word"])
     rest = row["valid_accuracy_mood"], row["valid_accuracy_thing"]
     assert row["valid_accuracy"] == pytest.approx(np.mean(rest))
-    with pytest.raises(ValueError, match="y_val must have labels"):
+    with pytest.raises(ValueError, match="`y_val` must have at least one label"):
         model().fit(
             TEXTS, Y, X_val=TEXTS, y_val=Y.assign(word=None, mood=None, thing=None)
         )
@@ -525,9 +526,12 @@ def test_cross_validation_scores_a_0_1_matrix(kind):
         model(), TEXTS, y, cv=cv, scoring=scoring, error_score="raise"
     )
     assert all(np.isfinite(scored[f"test_{name}"]).all() for name in scoring)
-    decision = cross_val_predict(model(), TEXTS, y, cv=cv, method="decision_function")
-    assert decision.shape == TOPICS.shape
-    assert multilabel_confusion_matrix(TOPICS, decision > 0).shape == (3, 2, 2)
+    predicted = cross_val_predict(model(), TEXTS, y, cv=cv)
+    assert multilabel_confusion_matrix(TOPICS, predicted).shape == (3, 2, 2)
+    assert 0 <= hamming_loss(TOPICS, predicted) <= 1
+    proba = cross_val_predict(model(), TEXTS, y, cv=cv, method="predict_proba")
+    positive = np.column_stack([each[:, 1] for each in proba])
+    np.testing.assert_array_equal(positive > 0.5, predicted)
 
 
 @pytest.mark.parametrize(
@@ -800,7 +804,7 @@ def test_weights_reach_the_scorers_of_a_search(several, routing):
         ({"word": [{"a": 1}] * 32}, "got a dict .* at position 0"),
         ({"word": [MappingProxyType({}), 1] * 16}, "got a mappingproxy .* position 0"),
         ({"word": [[], ["a", ["b"]]] * 16}, r"got a list \(\['b'\]\) at position 1"),
-        ({"word": [{"a", None}] * 32}, r"got None \(None\) at position 0"),
+        ({"word": [("a", None)] * 32}, r"got None \(None\) at position 0"),
         ({"word": [["a", {}]] * 32}, r"got a dict \({}\) at position 0"),
         ({"word": pd.date_range("2020", periods=32)}, "got a Timestamp .* position 0"),
         ({"word": [[0, 1], [1, 0]] * 16}, "lists of 0 and 1"),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A cache of computed values by content, in memory or on disk.
+"""A cache of computed values in memory or on disk, with keys that are hashes.
 
-Contents and values are bytes: the package knows nothing about texts or encoders. A lock
-on the name of a value lets exactly one process compute it.
+The cache stores bytes and does not depend on texts or encoders. Locks prevent two
+processes from computing the same value.
 """
 
 from ._claims import claim

@@ -5,27 +5,29 @@ import os
 
 
 def claim(directory, name, wait):
-    """Lock a name, so that no other process or thread can lock it.
+    """Lock a name, so that no other process or thread can lock the same name.
 
-    The operating system frees the lock of a process that dies.
+    If a process dies, the operating system releases its lock.
 
     Parameters
     ----------
     directory : str or path-like
-        It is created if needed.
+        Directory of the lock file. If the directory is missing, it is created.
     name : str
     wait : bool
-        Whether to wait for the lock if it is held elsewhere.
+        Whether to wait if another process or thread holds the lock.
 
     Returns
     -------
     callable or None
-        Releases the lock. None if the lock is held elsewhere and `wait` is False.
+        A function that releases the lock. None if another process or thread holds
+        the lock and `wait` is False.
 
     Raises
     ------
     OSError
-        If the directory cannot be written to, or its file system has no locks.
+        If the directory cannot be written to, or its file system does not
+        support locks.
     """
     from filelock import FileLock, Timeout
 

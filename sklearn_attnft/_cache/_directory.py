@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A store with one file per key in a directory that processes and machines can share.
+"""A store with one file per key, in a directory that several processes can share.
 
-Other stores do not fit. Those on SQLite (diskcache) or memory maps (lmdb) are not safe
-on network file systems. joblib.Memory makes a directory per key and is 5 to 10 times
-slower: for 10,000 values of 1.5 kB it takes 414 microseconds to write, 211 to read and
-49 to list a value, this store 89, 21 and 5; it needs 80 MB of disk, this store 41. It
-also deletes by access time, which file systems update once a day, unpickles files that
-other users can replace, and does not detect damaged files.
+Other stores were rejected for these reasons. Stores that use SQLite (diskcache) or
+memory maps (lmdb) are not safe on network file systems. joblib.Memory creates a
+directory per key and is 5 to 10 times as slow. With 10,000 values of 1.5 kB, joblib
+takes 414 microseconds to write, 211 to read and 49 to list a value and uses 80 MB. This
+store takes 89, 21 and 5 microseconds and uses 41 MB. joblib.Memory also deletes files
+by access time, which file systems update only once a day. It unpickles files that other
+users can replace, and it does not detect damaged files.
 
-Each file is written under a temporary name and renamed, so readers see complete files
-only. Files are not synced: after a power failure the checksum of an incomplete file is
-wrong, and its value is computed again.
+Each file is written under a temporary name and then renamed, so readers only see
+complete files. Files are not synced to the disk. After a power failure, the checksum of
+an incomplete file is wrong, and the value is computed again.
 """
 
 import contextlib
@@ -24,26 +25,27 @@ from .._utils._files import replaced
 from ._claims import claim
 
 CHECKSUM_SIZE = 16
-# Seconds after which a read marks a file as used again. Marking at every read would be
-# slower and would hardly change the order of deletion.
+# A read updates the modification time of a file only if this time is older than this
+# number of seconds. An update at every read would be slower.
 TOUCH_AFTER = 60
-# Seconds after which the writer of a temporary file must have been killed.
+# Age in seconds at which a temporary file is deleted. Its writer must have been killed.
 ABANDONED = 3600
-# Fraction of the limit that is written between two listings of the directory.
+# Fraction of the size limit that may be written before the directory is listed again.
 SLACK = 0.1
 
 
 class DirectoryStore:
-    """Bytes by key, in files. The least recently used files are deleted first.
+    """A store of bytes in files. The least recently used files are deleted first.
 
-    A process lists the directory at its first write, and again each time it has written
-    a tenth of the limit. With n processes that write at once, the directory can exceed
-    the limit by n - 1 tenths.
+    A process lists the directory at its first write. It lists the directory again each
+    time it has written a tenth of the size limit. If n processes write at once, the
+    directory can exceed the limit by n - 1 tenths.
 
     Parameters
     ----------
     path : str
-        Absolute path. Only its subdirectory ``sklearn_attnft`` is used.
+        Absolute path of a directory. Files are stored in its subdirectory
+        ``sklearn_attnft``.
     """
 
     def __init__(self, path):
@@ -74,12 +76,12 @@ class DirectoryStore:
         if stored[:CHECKSUM_SIZE] != _checksum(key, value):
             return None
         if age > TOUCH_AFTER:
-            with contextlib.suppress(OSError):  # another process has deleted it
+            with contextlib.suppress(OSError):  # another process has deleted the file
                 os.utime(path)
         return value
 
     def put(self, key, value, limit):
-        """Store a value and delete others, so that all take at most `limit` bytes."""
+        """Store a value, and delete old values until all fit into `limit` bytes."""
         stored = _checksum(key, value) + value
         if len(stored) > limit:
             return
@@ -93,23 +95,23 @@ class DirectoryStore:
                 _write(path, stored)
 
     def size(self):
-        """Return the size of all files in bytes. It lists the directory."""
+        """List the directory and return the size of all files in bytes."""
         return sum(size for _, size, _ in self._entries())
 
     def claim(self, name, wait):
-        """Lock a name: see :func:`claim`."""
+        """Lock a name, as :func:`sklearn_attnft._cache.claim` does."""
         with self._translate_errors():
             return claim(os.path.join(self._root, "locks"), name, wait)
 
     def _file(self, key):
-        # One level of 256 subdirectories. A second level would make 65,536 to list.
+        # One level has 256 subdirectories. With two levels, 65,536 would be listed.
         return os.path.join(self._root, key[:2], key)
 
     def _make_room(self, size, limit):
-        """Delete files until `size` more bytes fit into the limit."""
+        """Delete files until another file of `size` bytes fits into the limit."""
         with self._lock:
             most = max(size, SLACK * limit)
-            self._room = min(self._room, most)  # the last limit may have been larger
+            self._room = min(self._room, most)  # if `limit` has decreased
             if size > self._room:
                 self._drop_oldest(limit - most)
                 self._room = most
@@ -125,16 +127,16 @@ class DirectoryStore:
             try:
                 os.unlink(path)
             except FileNotFoundError:
-                pass  # another process has deleted it
+                pass  # another process has deleted the file
             except OSError:
-                continue  # on Windows, a file that is being read
+                continue  # on Windows, a process may be reading the file
             left -= size
 
     def _entries(self):
-        """Yield (time of last use, bytes, path) of each file.
+        """Yield a tuple (time of last use, size in bytes, path) for each file.
 
-        Old temporary files are deleted. Files that another process deletes meanwhile
-        are left out.
+        Old temporary files are deleted. Files that another process deletes at the same
+        time are left out.
         """
         for path, is_temporary in self._files():
             try:
@@ -156,7 +158,7 @@ class DirectoryStore:
 
     @contextlib.contextmanager
     def _translate_errors(self):
-        """Add the parameter and the remedy to an error."""
+        """Add the value of `cache` and a solution to the message of an error."""
         try:
             yield
         except OSError as error:
@@ -169,7 +171,7 @@ class DirectoryStore:
 
 
 def _checksum(key, value):
-    # The key is included, so that a file under the name of another key is detected.
+    # The checksum includes the key, which detects a file stored under another key.
     digest = hashlib.blake2b(key.encode(), digest_size=CHECKSUM_SIZE)
     digest.update(value)
     return digest.digest()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Look values up by content, and compute each missing one exactly once."""
+"""Lookup of values in the cache, and computation of missing values."""
 
 import contextlib
 import hashlib
@@ -12,23 +12,25 @@ import numpy as np
 from .._utils._process import ForkableLock
 from .._version import __version__
 
-# Version of the stored values. Raise it when their format or computation changes.
+# Version of the stored values. Increase this number when the format or the computation
+# of the values changes.
 FORMAT = 2
-# Number of values that are locked and computed at once. Larger pieces fill batches
-# better; smaller ones leave more to other processes and lose less when killed.
+# Number of values that are locked and computed at once. A larger number fills batches
+# better. With a smaller number, other processes can compute more values, and fewer
+# values are lost when a process is killed.
 PIECE = 1024
-# Packages other than this one whose versions the values depend on.
+# Other packages whose versions change the values.
 ENGINES = ("tokenizers", "torch", "transformers")
 
 
 def namespace(**what):
-    """Return the sha256 of what values depend on in addition to their content.
+    """Return a sha256 hash of everything except the content that changes a value.
 
     Parameters
     ----------
-    **what : str, int, None, or lists and dicts of them
-        The versions of this package and of `ENGINES` are added, so that values of
-        other versions are not found.
+    **what : str, int, None, list or dict
+        Settings that change the values. The versions of this package and of `ENGINES`
+        are added, so that values of other versions are not found.
     """
     versions = {name: importlib.metadata.version(name) for name in ENGINES}
     versions["sklearn_attnft"] = __version__
@@ -38,14 +40,14 @@ def namespace(**what):
 
 @dataclass
 class Counts:
-    """How many values were found, and how many were computed."""
+    """Number of values that were found, and number that were computed."""
 
     hits: int = 0
     misses: int = 0
     _lock: ForkableLock = field(default_factory=ForkableLock, repr=False)
 
     def add(self, hits, misses):
-        """Add to the counts; several threads may do so at once."""
+        """Add to the counts. Several threads can call this method at once."""
         with self._lock:
             self.hits += hits
             self.misses += misses
@@ -53,7 +55,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Cache:
-    """Values of one kind in a store.
+    """A cache for values of one kind.
 
     Attributes
     ----------
@@ -61,6 +63,7 @@ class Cache:
     limit : int
         Maximum size of the store in bytes.
     namespace : bytes
+        The return value of :func:`namespace`.
     counts : Counts
     """
 
@@ -70,7 +73,10 @@ class Cache:
     counts: Counts
 
     def fetch_floats(self, contents, compute):
-        """Return the values of contents as flat arrays of float32; see `fetch`."""
+        """Return the values of contents as one-dimensional float32 arrays.
+
+        The parameters are those of :meth:`fetch`, but `compute` returns arrays.
+        """
 
         def compute_bytes(positions):
             return [np.asarray(value, "<f4").tobytes() for value in compute(positions)]
@@ -84,8 +90,10 @@ class Cache:
         Parameters
         ----------
         contents : list of bytes
+            The input that each value is computed from.
         compute : callable
-            Takes positions in `contents` and returns the list of their values, bytes.
+            Takes a list of indices of `contents` and returns a list of bytes, the
+            values of these contents.
 
         Returns
         -------
@@ -98,7 +106,7 @@ class Cache:
         n_computed = 0
         while missing:
             with self._claimed(missing) as claimed:
-                # Another process may have computed them before we got the lock.
+                # Before the lock was acquired, another process may have stored values.
                 values |= {key: self.store.get(key) for key in claimed}
                 own = [key for key in claimed if values[key] is None]
                 computed = compute([position[key] for key in own]) if own else []
@@ -112,17 +120,17 @@ class Cache:
 
     @contextlib.contextmanager
     def _claimed(self, keys):
-        """Lock some of the keys and yield them.
+        """Lock a part of the keys and yield the locked keys.
 
         Without locks, the workers of a grid search would encode the same texts several
-        times while the cache is empty. Keys are locked in groups: with a lock per key,
-        the directory would get a file per key. Groups that are locked elsewhere are
-        left for later. Only a process that holds no lock waits for one, so there are
-        no deadlocks.
+        times while the cache is empty. A lock per key would create a file per key, so
+        keys are locked in groups. If another process holds the lock of a group, the
+        group is left for the next call. Only a process that does not hold a lock waits
+        for a lock, so deadlocks cannot occur.
         """
         groups = {}
         for key in keys:
-            # 4096 names. Two groups may share a name; then one waits for the other.
+            # There are 4096 names. If two caches share a name, one waits for the other.
             name = self.namespace.hex()[:2] + key[0]
             groups.setdefault(name, []).append(key)
         with contextlib.ExitStack() as releases:

@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A store in memory, shared by the threads of a process."""
+"""A store in memory that the threads of a process share."""
 
 import threading
 from collections import OrderedDict
 
 
 class MemoryStore:
-    """Bytes by key. The least recently used values are deleted first."""
+    """A store of bytes in memory.
+
+    The least recently used values are deleted first.
+    """
 
     def __init__(self):
-        self._values = OrderedDict()  # the least recently used first
+        self._values = OrderedDict()  # starts with the least recently used value
         self._size = 0
         self._lock = threading.Lock()
         self._claims = {}
 
     def prepare(self):
-        """Do nothing: a store in memory can always be written to."""
+        """Do nothing, because a store in memory can always be written to."""
 
     def get(self, key):
         """Return the value of `key`, or None if it is missing."""
@@ -26,7 +29,7 @@ class MemoryStore:
         return value
 
     def put(self, key, value, limit):
-        """Store a value and delete others, so that all take at most `limit` bytes."""
+        """Store a value, and delete old values until all fit into `limit` bytes."""
         if len(value) > limit:
             return
         with self._lock:
@@ -41,6 +44,6 @@ class MemoryStore:
         return self._size
 
     def claim(self, name, wait):
-        """Lock a name for a thread: see :func:`sklearn_attnft._cache.claim`."""
+        """Lock a name for a thread, as :func:`sklearn_attnft._cache.claim` does."""
         lock = self._claims.setdefault(name, threading.Lock())
         return lock.release if lock.acquire(blocking=wait) else None

@@ -3,16 +3,17 @@
 
 import os
 
+from .._utils._files import expand
 from ._directory import DirectoryStore
 from ._memory import MemoryStore
 
-# All estimators of a process share a store. A forked child makes new stores, since a
-# thread of its parent may hold a lock of the old ones.
+# All estimators of a process share a store. A forked process creates new stores. A
+# thread of the parent process may hold a lock of the old stores.
 _STORES = {}
 
 
 def open_store(cache):
-    """Return the store for a value of the parameter `cache`.
+    """Return the store that the parameter `cache` selects.
 
     Parameters
     ----------
@@ -23,8 +24,8 @@ def open_store(cache):
     MemoryStore or DirectoryStore
     """
     process = os.getpid()
-    # setdefault is atomic, so that all threads get the same store.
+    # setdefault is atomic, so all threads get the same store.
     if cache == "memory":
         return _STORES.setdefault((process, None), MemoryStore())
-    path = os.path.abspath(os.fspath(cache))
+    path = os.path.abspath(expand(cache))
     return _STORES.setdefault((process, path), DirectoryStore(path))

@@ -13,6 +13,13 @@ from sklearn.utils import check_array
 
 from .._utils._messages import describe_type
 from .._utils._warnings import warn
+from ._text_advice import (
+    BYTES,
+    advise_on_container,
+    advise_on_value,
+    column_names,
+    one_of,
+)
 
 TEXTS_FORMAT = (
     "a one-dimensional collection of str (a list, tuple, array, Series or data frame "
@@ -63,7 +70,7 @@ def check_texts(X, name="X"):
             )
         raise TypeError(
             f"`{name}` must be {TEXTS_FORMAT}, got {describe_type(text)} "
-            f"({text!r:.40}) at position {i}. Convert it to str if it is text."
+            f"({text!r:.40}) at position {i}. {advise_on_value(text, X, name)}"
         )
     # Subclasses, such as numpy.str_, become str. str(...) would call an Enum's __str__.
     return [str.__str__(text) for text in texts]
@@ -83,20 +90,21 @@ def check_unlabeled(X_unlabeled, params):
 
 def _column(X, name):
     """Return the only column of `X` as a list."""
-    if isinstance(X, Sequence) and not isinstance(X, bytes):
+    if isinstance(X, Sequence) and not isinstance(X, BYTES):
         return list(X)
-    if hasattr(X, "columns") and hasattr(X, "shape"):  # pandas or polars frame
+    if hasattr(X, "shape") and hasattr(X, "columns"):  # pandas or polars frame
         if X.shape[1] != 1:
+            columns = one_of(f"{name}[{{!r}}]", column_names(X) or ["text"])
             raise ValueError(
                 f"`{name}` must be {TEXTS_FORMAT}, got a data frame with {X.shape[1]} "
-                f"columns. Select one column, for example {name}['text'], or use a "
-                "ColumnTransformer."
+                f"columns. Select the column of texts, for example {columns}, or use "
+                "a ColumnTransformer."
             )
         X = X[column_names(X)[0]]
-    if isinstance(X, (dict, set, frozenset, bytes)) or not hasattr(X, "__array__"):
+    if isinstance(X, BYTES) or not hasattr(X, "__array__"):
         raise TypeError(
-            f"`{name}` must be {TEXTS_FORMAT}, got {describe_type(X)}. Pass "
-            f"list({name}) if it yields the texts in order."
+            f"`{name}` must be {TEXTS_FORMAT}, got {describe_type(X)}. "
+            f"{advise_on_container(X, name)}"
         )
     array = np.asarray(fill_masked(X), dtype=object)
     if array.ndim == 2 and array.shape[1] == 1:
@@ -107,11 +115,6 @@ def _column(X, name):
             "Pass an array of shape (n_samples,)."
         )
     return array.tolist()
-
-
-def column_names(frame):
-    """Return the column names of a data frame or pyarrow.Table."""
-    return list(getattr(frame, "column_names", frame.columns))
 
 
 def fill_masked(values):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Token attention, and attributions of scores to tokens."""
+"""Token attention, and attributions of logits to tokens."""
 
 import functools
 from dataclasses import dataclass
@@ -14,14 +14,17 @@ from .._runtime._predict import each_batch, forward_in_parts
 from .._utils._process import in_float32
 
 ATTRIBUTIONS = ("gradient", "integrated_gradients")
-# Points of the Gauss-Legendre rule on the way from the baseline. A test limits the
-# error of the sums.
+# Number of points of the Gauss-Legendre quadrature between baseline and text. A test
+# limits the error of the sums.
 N_POINTS = 64
 
 
 @dataclass(frozen=True)
 class TokenTable:
-    """The tokens of texts that a model reads; each occurs once, in any windows.
+    """Table of the tokens that a model reads, with one row per token.
+
+    A token that occurs in several windows has one row. Special tokens and truncated
+    parts of texts have no rows.
 
     Attributes
     ----------
@@ -29,7 +32,8 @@ class TokenTable:
     bodies : list of ndarray of int32
         Ids of all tokens of each text, without special tokens.
     tokens : TokenizedTexts
-        In windows, as the model reads them; "words" are positions in the text, from 1.
+        The windows of the texts. The attribute `words` holds the position of each token
+        in its text, from 1, and 0 for special tokens.
     sample : ndarray of int64, shape (n_read,)
         Index of the text of each token.
     place : ndarray of int64, shape (n_read,)
@@ -44,7 +48,7 @@ class TokenTable:
 
     @classmethod
     def of(cls, texts, tokenizer):
-        """Tokenize texts, and find which tokens are not truncated."""
+        """Tokenize texts and create the table."""
         bodies = tokenizer.encode(texts)
         places = [np.arange(1, len(body) + 1) for body in bodies]
         tokens = split_into_windows(bodies, tokenizer, words=places)
@@ -53,11 +57,15 @@ class TokenTable:
         return cls(texts, bodies, tokens, sample, place)
 
     def rows_of(self, sample):
-        """Return the rows of a text, as a slice."""
+        """Return the table rows of one text as a slice."""
         return slice(*np.searchsorted(self.sample, [sample, sample + 1]))
 
     def per_token(self, values):
-        """Sum a value of each of the `tokens` over windows, to (n_read,)."""
+        """Sum the values of each token over its windows.
+
+        The values have the shape (n_tokens,), in the order of `tokens`. The sums have
+        the shape (n_read,).
+        """
         is_special = self.tokens.words == 0
         starts = np.cumsum([0, *map(len, self.bodies)])
         where = starts[_text_indices(self.tokens)] + self.tokens.words - 1
@@ -65,14 +73,18 @@ class TokenTable:
         return sums[starts[self.sample] + self.place]
 
     def special_sums(self, values):
-        """Sum a value of each of the `tokens` over special tokens, to (n_texts,)."""
+        """Sum the values of the special tokens of each text.
+
+        The values have the shape (n_tokens,), in the order of `tokens`. The sums have
+        the shape (n_texts,).
+        """
         is_special = self.tokens.words == 0
         text_indices = _text_indices(self.tokens)[is_special]
         return np.bincount(text_indices, values[is_special], len(self.texts))
 
 
 def _text_indices(tokens):
-    """Return the index of the text of each token, shape (n_tokens,)."""
+    """Return for each token the index of its text."""
     return np.repeat(np.arange(len(tokens)), tokens.n_tokens)
 
 
@@ -83,12 +95,12 @@ def explain(table, attention, attributions, tokenizer, *, words):
     ----------
     table : TokenTable
     attention : ndarray of float, shape (n_tokens,)
-        As :func:`token_attention` returns it.
+        Return value of :func:`token_attention`.
     attributions : ndarray of float, shape (n_tokens,), or None
-        As :func:`token_attributions` returns them.
+        Return value of :func:`token_attributions`.
     tokenizer : TextTokenizer
     words : bool
-        Whether the pieces of a word become one row.
+        Whether to sum the tokens of a word into one row.
 
     Returns
     -------
@@ -103,7 +115,7 @@ def explain(table, attention, attributions, tokenizer, *, words):
     sample = table.sample
     if words and len(rows):
         word = np.concatenate(tokenizer.words(table.texts))[rows]
-        # A word whose middle is truncated makes two rows.
+        # If the middle of a word is truncated, the word has two rows.
         steps = np.stack([np.diff(sample), np.diff(word), np.diff(rows) - 1])
         first = np.flatnonzero([True, *steps.any(axis=0)])
         last = np.append(first[1:], len(rows)) - 1
@@ -125,7 +137,7 @@ def explain(table, attention, attributions, tokenizer, *, words):
 
 
 def token_attention(model, tokens, machine):
-    """Return the token attention of each token, special ones included.
+    """Return the attention of each token, including special tokens.
 
     Parameters
     ----------
@@ -153,19 +165,20 @@ def _token_shares(model, indices, batch):
 
 
 def token_attributions(model, tokens, targets, *, method, baseline_id, device):
-    """Attribute scores to the tokens' embeddings, in float32.
+    """Attribute the logit of a class to the tokens, in float32.
 
     Parameters
     ----------
     model : TextModel
     tokens : TokenizedTexts
-        Its "words" are 0 for special tokens.
+        The attribute `words` must be 0 for special tokens.
     targets : ndarray of int64, shape (n_texts,)
-        Index of the class of each text whose logit is attributed.
+        For each text, the index of the class whose logit is attributed.
     method : {"gradient", "integrated_gradients"}
-        The gradient times the embedding (Simonyan et al. 2014; Shrikumar et al. 2017),
-        or integrated gradients (Sundararajan et al. 2017) from a text of as many
-        baseline tokens between the same special ones.
+        "gradient" is the gradient times the embedding (Simonyan et al. 2014, Shrikumar
+        et al. 2017). "integrated_gradients" integrates the gradient between a baseline
+        and the text (Sundararajan et al. 2017). In the baseline, all tokens of the text
+        except special tokens are replaced by `baseline_id`.
     baseline_id : int
     device : torch.device
 
@@ -179,7 +192,7 @@ def token_attributions(model, tokens, targets, *, method, baseline_id, device):
 
 
 def _attribute(model, targets, method, baseline_id, indices, batch):
-    """Return the attribution of each token of a batch, (n_tokens,)."""
+    """Return the attribution of each token of a batch, without padding."""
     device = batch.input_ids.device
     target = torch.from_numpy(targets[indices]).to(device)
     point = model.embed(batch.input_ids).detach()
@@ -197,7 +210,7 @@ def _attribute(model, targets, method, baseline_id, indices, batch):
 
 
 def _gauss_legendre(n_points):
-    """Return points and weights of the quadrature from 0 to 1."""
+    """Return the points and weights of Gauss-Legendre quadrature on [0, 1]."""
     points, weights = np.polynomial.legendre.leggauss(n_points)
     return ((points + 1) / 2).tolist(), (weights / 2).tolist()
 
@@ -206,7 +219,10 @@ _POINTS = _gauss_legendre(N_POINTS)
 
 
 def _gradient(model, embeddings, batch, target):
-    """Return the gradient of logits, (n_windows, n_tokens, n_embedding)."""
+    """Return the gradient of the target logits with respect to embeddings.
+
+    The gradient has the shape (n_windows, n_tokens, n_embedding).
+    """
     embeddings = embeddings.detach().requires_grad_()
     _, mask, windows_per_text = batch.inputs()
     states = run_encoder(model.encoder, mask, model.layers, inputs_embeds=embeddings)
@@ -216,7 +232,7 @@ def _gradient(model, embeddings, batch, target):
 
 
 def _gather(compute, tokens, device):
-    """Compute a value of each token; return them in the order of `tokens`."""
+    """Compute a value for each token. Values have the order of `tokens`."""
     values = np.empty(len(tokens.ids))
     for indices, output in each_batch(compute, tokens, device):
         values[tokens.token_positions(indices)] = output.float().cpu().numpy()

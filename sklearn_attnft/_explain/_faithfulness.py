@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Faithfulness of explanations: the prediction without the tokens ranked first."""
+"""Comprehensiveness and sufficiency of token rankings (DeYoung et al. 2020)."""
 
 import numpy as np
 
 from .._data._tokens import split_into_windows
 from .._runtime._predict import run
 
-# Percentages of a text's tokens, rounded up (DeYoung et al. 2020, section 4.3).
+# Percentages of the tokens to remove or keep (DeYoung et al. 2020, section 4.3). The
+# number of tokens is rounded up.
 PERCENTAGES = (1, 5, 10, 20, 50)
 
 
 def rank_tokens(table, scores, *, n_random, rng):
-    """Rank the tokens of each text by scores, and at random.
+    """Rank the tokens of each text by their scores, and at random.
 
     Parameters
     ----------
     table : TokenTable
     scores : dict of str to ndarray of float, shape (n_read,)
-        Scores of the tokens by the name of the ranking; ties are in random order.
+        Scores of the tokens by the name of the ranking. Tokens with equal scores get a
+        random order.
     n_random : int
     rng : numpy.random.RandomState
 
@@ -27,29 +29,31 @@ def rank_tokens(table, scores, *, n_random, rng):
         Index of the text.
     ranking : str
     orders : list of ndarray of int
-        Orders of the tokens that are read, most important first; "random" has several.
+        Positions of the tokens, starting with the most important token. The ranking
+        "random" has `n_random` orders. Other rankings have one order.
     """
     for sample in np.unique(table.sample):
         rows = table.rows_of(sample)
         n = rows.stop - rows.start
         for name, token_scores in scores.items():
-            keys = rng.permutation(n), -token_scores[rows]  # by the last
+            # lexsort sorts by the last key first.
+            keys = rng.permutation(n), -token_scores[rows]
             yield sample, name, [np.lexsort(keys)]
         if n_random:
             yield sample, "random", [rng.permutation(n) for _ in range(n_random)]
 
 
 def faithfulness(model, table, rankings, probabilities, tokenizer, machine):
-    """Measure comprehensiveness and sufficiency of rankings of tokens.
+    """Compute the comprehensiveness and sufficiency of token rankings.
 
     Parameters
     ----------
     model : TextModel
     table : TokenTable
     rankings : iterable
-        As :func:`rank_tokens` yields them.
+        The values that :func:`rank_tokens` yields.
     probabilities : callable
-        Turns logits into probabilities, both (n_texts, n_classes).
+        Converts logits of shape (n_texts, n_classes) to probabilities.
     tokenizer : TextTokenizer
     machine : Machine
 
@@ -82,20 +86,23 @@ def faithfulness(model, table, rankings, probabilities, tokenizer, machine):
 
 
 class ErasedTexts:
-    """Texts with erased tokens, as arrays of ids; equal ones are stored once."""
+    """Texts with erased tokens, as arrays of ids. Equal texts are stored once."""
 
     def __init__(self):
         self.bodies = []
         self._where = {}
 
     def add(self, body):
-        """Add a text; return its index in the bodies."""
+        """Add a text and return its index in `bodies`."""
         where = self._where.setdefault(body.tobytes(), len(self._where))
         if where == len(self.bodies):
             self.bodies.append(body)
         return where
 
     def erase(self, body, order, count):
-        """Add a text without the first `count` tokens, and with only these."""
+        """Add a text without its first `count` tokens, and a text of only these.
+
+        The tokens have the ranking `order`. The indices of both texts are returned.
+        """
         first, rest = np.sort(order[:count]), np.sort(order[count:])
         return self.add(body[rest]), self.add(body[first])

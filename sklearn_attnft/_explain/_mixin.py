@@ -24,11 +24,14 @@ from ._validation import check_attributions, check_target
 
 @reads_one_fit
 class ExplainingMixin:
-    """Explanations of the predictions of an estimator with attention."""
+    """Mixin class that adds explanations of predictions to an estimator."""
 
     @property
     def layer_attention_(self):
-        """Share of each of `layers` in the mix, float64, (n_attended_layers,)."""
+        """Weight of each of `layers` in the weighted sum of the layers.
+
+        The array has the type float64 and the shape (n_attended_layers,).
+        """
         check_is_fitted(self, "module_")
         scores = self.module_.tasks[0].mix.scores.detach().cpu().double()
         return torch.softmax(scores, dim=0).numpy()
@@ -36,47 +39,50 @@ class ExplainingMixin:
     def explain(self, X, *, attribution=None, target=None, words=False):
         """Return the attention and the attribution of each token of each text.
 
-        Attention says what the context vector is made of, and not what would change
-        the prediction: :meth:`faithfulness` measures how far it does. The hidden state
-        of a token depends on the whole text, so a token also represents its context,
-        and more so with ``head="lstm"``, where attention is over states of the LSTM.
+        Attention is the weight of each token in the context vector. A token with high
+        attention does not always influence the prediction, which :meth:`faithfulness`
+        measures. The hidden state of a token depends on the whole text, so the weight
+        of a token also includes its context. With ``head="lstm"``, attention weights
+        the outputs of the LSTM, which include even more context.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
         attribution : {"gradient", "integrated_gradients"} or None, default=None
-            How to attribute the logit of `target` to the tokens. "gradient" is the
-            gradient times the token's embedding. "integrated_gradients" sums gradients
-            on the way from a text of mask tokens (of padding tokens, if the vocabulary
-            has no mask), so that the attributions of a text sum to the difference of
-            the two logits; it takes 64 times as long. Both are computed in float32. If
-            None, only attention is returned.
+            Method that attributes the logit of `target` to the tokens. "gradient" is
+            the gradient times the embedding of the token. "integrated_gradients" sums
+            gradients between a text of mask tokens and the text. Then the attributions
+            of a text sum to the difference of the two logits, but computing takes 64
+            times as long. If the vocabulary does not have a mask token, padding tokens
+            are used. If None, only attention is returned.
         target : label, default=None
-            The class whose logit is attributed, for all texts. If None, it is the class
-            with the highest score of each text.
+            The class whose logit is attributed, for all texts. If None, the class with
+            the highest logit of each text is used.
         words : bool, default=False
-            Whether to sum the pieces of a word into one row.
+            Whether to sum the tokens of a word into one row.
 
         Returns
         -------
         explanation : pandas.DataFrame
-            Without pandas, a dict of ndarrays. It has a row for each token that was
-            read, in the order of the texts. Special tokens and truncated parts of long
-            texts have no rows.
+            A table with one row per token, in the order of the texts. Special tokens
+            and truncated parts of long texts have no rows. If pandas is not installed,
+            a dict of ndarrays.
 
             - "sample": index of the text in `X`.
-            - "token": the characters of the text from "start" to "end". A token that is
-              a part of a character, or that the tokenizer adds before the text, has the
-              whole character.
+            - "token": the characters of the text from "start" to "end". If a token is
+              only a part of a character, the whole character. If the tokenizer adds a
+              token before the text, the first character.
             - "start", "end": positions in the text, in characters.
-            - "token_attention": share of the token in the context vector, over all
-              windows that contain it. With ``pooling="attention"`` it is the attention.
-              For "mean", "cls", "max" and "concat" it is the fraction of the vector's
-              features that the token decides: equal for all tokens, 1 for the first
-              token, the fraction of maxima, and the mean of these three.
-            - "special_attention": share of the special tokens of the text. Together
-              with "token_attention" over the text it sums to 1.
-            - "attribution": in logits, if `attribution` is given.
+            - "token_attention": weight of the token in the context vector, summed over
+              all windows that contain the token. With ``pooling="attention"``, the
+              learned attention. With "mean", all tokens have equal weights. With "cls",
+              the first token has the weight 1. With "max", the fraction of features
+              that have their maximum in the token. With "concat", the mean of the
+              weights of "mean", "cls" and "max".
+            - "special_attention": total weight of the special tokens of the text. This
+              value and all "token_attention" of the text sum to 1.
+            - "attribution": attribution of the token in logits, computed in float32.
+              This column exists only if `attribution` is given.
 
         Raises
         ------
@@ -109,41 +115,41 @@ class ExplainingMixin:
         return _as_frame(columns)
 
     def faithfulness(self, X, *, attribution=None, n_random=5, random_state=None):
-        """Measure how far explanations name the tokens that decide the prediction.
+        """Measure how much the highest-ranked tokens influence the prediction.
 
         The tokens of a text are ranked by their attention, by attributions to the
-        predicted class, and at random. The first 1, 5, 10, 20 and 50 % of them (at
-        least one) are removed from the text, or are all that is left of it; special
-        tokens stay. The scores are the decrease of the probability of the predicted
-        class, averaged over the five fractions.
+        predicted class, and at random. The first 1, 5, 10, 20 and 50 % of the tokens
+        (at least one token) are removed from the text. In a second test, only these
+        tokens are kept. Special tokens are always kept. Each score is the decrease of
+        the probability of the predicted class, averaged over the five percentages.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
         attribution : str, list of str or None, default=None
-            "gradient", "integrated_gradients", or a list of both, as in
-            :meth:`explain`; they are measured in addition to attention.
+            Rankings to measure in addition to attention: "gradient",
+            "integrated_gradients" or a list of both, as in :meth:`explain`. If None,
+            only attention and random orders are measured.
         n_random : int, default=5
-            Number of random orders of each text; "random" is their mean. If 0, there is
-            no random ranking.
+            Number of random orders of each text. The ranking "random" has the mean of
+            their scores. If 0, random orders are not measured.
         random_state : int, RandomState instance or None, default=None
-            Seed of the random orders, and of the order of tokens with equal rank.
+            Seed of the random orders, and of the order of tokens with equal scores.
 
         Returns
         -------
         scores : pandas.DataFrame
-            Without pandas, a dict of ndarrays. It has a row for each text and ranking;
-            texts without tokens have none.
+            A table with one row per text and ranking. Texts without tokens have no
+            rows. If pandas is not installed, a dict of ndarrays.
 
             - "sample": index of the text in `X`.
             - "ranking": "attention", the name of the attribution, or "random".
             - "comprehensiveness": decrease of the probability without the first tokens.
-              The higher, the more these tokens were needed. A faithful ranking is above
-              random.
-            - "sufficiency": decrease of the probability with only the first tokens. The
-              lower, the more these tokens suffice. A faithful ranking is below random.
+              Higher is better. A faithful ranking has a higher value than "random".
+            - "sufficiency": decrease of the probability with only the first tokens.
+              Lower is better. A faithful ranking has a lower value than "random".
 
-            Both may be negative, if the prediction becomes more certain.
+            A value is negative if the probability of the predicted class increases.
 
         Raises
         ------
@@ -154,8 +160,8 @@ class ExplainingMixin:
 
         Notes
         -----
-        A text with removed tokens differs from the training texts, which alone can
-        lower the probability. So compare rankings with random, not with 0.
+        A text with removed tokens differs from the training texts. This difference
+        alone can lower the probability. So compare values with "random", not with 0.
 
         References
         ----------
@@ -180,7 +186,10 @@ class ExplainingMixin:
         return _as_frame(columns)
 
     def _token_values(self, texts, methods, class_index=None):
-        """Return a TokenTable, and attention and attributions by their names."""
+        """Return a TokenTable and a dict of token values.
+
+        The keys of the dict are "attention" and the names in `methods`.
+        """
         machine = self._prepare()
         table = TokenTable.of(texts, self._tokenizer)
         module, _ = self._module_and_cache(machine)
@@ -202,12 +211,12 @@ class ExplainingMixin:
 
 
 def _as_frame(columns):
-    """Return a data frame of columns, or the columns without pandas."""
+    """Return columns as a DataFrame, or unchanged if pandas is not installed."""
     try:
         import pandas as pd
     except ImportError:
         return columns
-    # A str may hold half a surrogate pair, which the str type of pandas refuses.
+    # The str type of pandas rejects lone surrogates, so the columns keep their dtype.
     return pd.DataFrame(
         {
             name: pd.Series(column, dtype=column.dtype)

@@ -7,11 +7,12 @@ from .._data._labels import plain_label
 
 
 def check_attributions(attribution, allowed, *, several=False):
-    """Return the names of attribution methods as a tuple; empty if None.
+    """Return the names of attribution methods as a tuple.
 
     Parameters
     ----------
     attribution : str, list of str or None
+        If None, the tuple is empty.
     allowed : collection of str
     several : bool, default=False
         Whether a list of names is accepted.
@@ -29,7 +30,7 @@ def check_attributions(attribution, allowed, *, several=False):
         choices = f"{' or '.join(map(repr, allowed))}{' or a list' if several else ''}"
         raise ValueError(
             f"`attribution` must be None or {choices}, got {attribution!r:.80}. Use "
-            "None for attention alone."
+            "None to get only attention."
         )
     return tuple(dict.fromkeys(names))
 
@@ -40,14 +41,14 @@ def check_target(target, classes, attribution):
     Raises
     ------
     ValueError
-        If `target` is not a class, or is passed without `attribution`.
+        If `target` is not one of `classes`, or is passed without `attribution`.
     """
     if target is None:
         return None
     if attribution is None:
         raise ValueError(
             f"`target` must be None without `attribution`, got {target!r:.80}. "
-            "Attention is the same for all classes; pass attribution='gradient' or "
+            "Attention is the same for all classes. Pass attribution='gradient' or "
             "'integrated_gradients' to explain one class."
         )
     labels, target = classes.tolist(), plain_label(target)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Training of attention, head and encoder on labels, alone or with the LM."""
+"""The stage that trains the classifier, alone or jointly with the language model."""
 
 import copy
 import dataclasses
@@ -22,7 +22,7 @@ from ._trainable import freeze
 
 @dataclass(frozen=True)
 class ClassificationStage(Stage):
-    """Train the classifier; with ``lm_weight``, jointly with the language model.
+    """Train the classifier and, with `lm_weight`, jointly the language model.
 
     Attributes
     ----------
@@ -34,18 +34,18 @@ class ClassificationStage(Stage):
 
     @staticmethod
     def epochs(plan):
-        """Return the number of epochs of a plan."""
+        """Return the number of epochs of this stage in a FitPlan."""
         return plan.max_epochs
 
     @staticmethod
     def largest_step(plan):
-        """Return the number of texts in a step."""
-        # In joint training, as many unlabeled texts are in a step.
+        """Return the largest number of texts in a step."""
+        # In joint training, a step has the same number of unlabeled texts in addition.
         return plan.batch_size * (2 if plan.lm_weight > 0 else 1)
 
     @property
     def n_texts(self):
-        """Number of texts of an epoch; in joint training with unlabeled texts."""
+        """Number of texts of an epoch, with the unlabeled texts of joint training."""
         n_texts = len(self.training)
         if self.fit.plan.lm_weight > 0:
             n_in_steps = self.config.batch_size * math.ceil(
@@ -55,7 +55,7 @@ class ClassificationStage(Stage):
         return n_texts
 
     def run(self, state, context):
-        """Build the classifier on the encoder and train it."""
+        """Build the classifier on the encoder and train the classifier."""
         fit, plan = self.fit, self.fit.plan
         with initial_weights(context.initial):
             model = TextModel.build(state.encoder, fit.spec)
@@ -83,7 +83,7 @@ class ClassificationStage(Stage):
         return module, criterion, training
 
     def _with_known_states(self, model, context):
-        """Return a model that looks up the hidden states that training keeps."""
+        """Return a model that looks up stored hidden states of frozen blocks."""
         fit, plan = self.fit, self.fit.plan
         if plan.cache is not None and not plan.changes_encoder:
             remember_digest(model, fit.pretrained.digest(model.encoder))
@@ -98,7 +98,7 @@ class ClassificationStage(Stage):
         return with_frozen_states(model, corpora, self.config, context)
 
     def _warn_collapse(self, collapsed):
-        """Warn of tasks for which one class was predicted for every training text."""
+        """Warn of each task whose training texts all had the same predicted class."""
         for target in self.fit.data.tasks.targets:
             if target.name not in collapsed:
                 continue
@@ -106,25 +106,25 @@ class ClassificationStage(Stage):
             task = "" if target.name is None else f" of the task {target.name!r}"
             warn(
                 "In the last epoch every training text was predicted to be "
-                f"{label!r}{task}: the training has collapsed, or was too short. Set "
+                f"{label!r}{task}. The training has collapsed, or was too short. Set "
                 "learning_rate lower, max_epochs higher, or class_weight='balanced' if "
-                "that class is by far the most frequent.",
+                "this class is by far the most frequent.",
                 ConvergenceWarning,
             )
 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """View of a classifier in training for scikit-learn's callbacks."""
+    """Snapshot of a classifier during training, for scikit-learn's callbacks."""
 
     stage: ClassificationStage
     model: TextModel
     state: object
 
     def fitted_model(self, rows):
-        """Return the FittedModel that fit would return after these rows."""
+        """Return the FittedModel of a fit that ends after the epochs in `rows`."""
         state = self.stage.after(self.state, rows)
-        # A copy, since the original goes on training.
+        # A copy, because training continues with the original.
         module = copy.deepcopy(self.model).eval()
         return self.stage.fit.fitted(module, state.history)
 
@@ -136,10 +136,11 @@ def make_config(plan, monitor):
     ----------
     plan : FitPlan
     monitor : str
+        Column of the history that decides on early stopping.
     """
     names = {field.name for field in dataclasses.fields(TrainingConfig)}
     names -= {"callbacks", "monitor"}
-    # skorch callbacks may come with a name: (name, callback).
+    # skorch accepts callbacks and pairs (name, callback).
     callbacks = [
         (item[0], clone(item[1])) if isinstance(item, tuple) else clone(item)
         for item in plan.callbacks or []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Supervised contrastive training, for few labels."""
+"""The stage of supervised contrastive training, which helps with few labels."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -15,31 +15,31 @@ from .._training import train
 from ._stage import Stage
 from ._trainable import freeze_embeddings
 
-# Texts of a class come in groups of this size, so that a batch has pairs of a class
-# however many classes there are.
+# Texts of one class come in groups of this size, so that a batch has pairs of texts of
+# one class for any number of classes.
 TEXTS_PER_CLASS = 4
-CHUNK_SIZE = 8  # texts that the encoder reads at once
-BATCH_SIZE = 64  # all pairs of a batch are compared
+CHUNK_SIZE = 8  # texts in one forward pass of the encoder
+BATCH_SIZE = 64  # texts whose pairs are all compared
 
 
 @dataclass(frozen=True)
 class ContrastiveStage(Stage):
-    """Train the encoder so that texts of a class become similar.
+    """Train the encoder so that texts of one class become similar.
 
-    A text is represented by the mean of its last hidden states, for which sentence
-    encoders are trained.
+    The representation of a text is the mean of its hidden states in the last layer.
+    Sentence encoders are trained for this mean.
     """
 
     name = "contrastive"
 
     @staticmethod
     def epochs(plan):
-        """Return the number of epochs of a plan."""
+        """Return the number of epochs of this stage in a FitPlan."""
         return plan.contrastive_epochs
 
     @staticmethod
     def largest_step(plan):
-        """Return the number of texts in a step."""
+        """Return the largest number of texts in a step."""
         return BATCH_SIZE
 
     @classmethod
@@ -59,25 +59,26 @@ class ContrastiveStage(Stage):
         """Train the encoder in place."""
         freeze_embeddings(state.encoder)
         model = SentenceModel(state.encoder, self.config.micro_batch_size)
-        # Pairs are made of the whole batch, so it is not split into micro-batches.
+        # The loss compares all pairs of a batch, so micro-batches are not possible.
         config = dataclasses.replace(self.config, micro_batch_size=None)
         rows = train(model, PairLoss(), self.training, None, config, context)
         return self.after(state, rows)
 
 
 class SentenceModel(nn.Module):
-    """The mean of an encoder's last hidden states over the tokens of a text.
+    """Mean of the last hidden states of an encoder over the tokens of a text.
 
-    It differs from a TextModel with mean pooling in how it uses memory: the loss needs
-    all texts of a batch, while activations are kept for a few of them only.
+    A SentenceModel needs less memory than a TextModel with mean pooling. The loss needs
+    the vectors of all texts of a batch, but activations are stored for a few texts
+    only.
 
     Parameters
     ----------
     encoder : torch.nn.Module
     chunk_size : int or None
-        Number of texts, or windows, whose activations fit into memory. If a batch has
-        more, activations are computed again for the gradients, for so many texts at a
-        time. If None, all activations are kept.
+        Number of texts, or windows, whose activations fit into memory. Larger batches
+        are split into chunks of this size, whose activations are computed again for the
+        gradients. If None, all activations are stored.
     """
 
     def __init__(self, encoder, chunk_size=None):
@@ -86,11 +87,9 @@ class SentenceModel(nn.Module):
         self.chunk_size = chunk_size
 
     def forward(self, input_ids, attention_mask, windows_per_text=None):
-        """Return contexts, float32, shape (n_texts, n_features).
-
-        Texts of a class differ in length. They are encoded some at a time, sorted by
-        length, so that there is little padding.
-        """
+        """Return context vectors of float32 of shape (n_texts, n_features)."""
+        # The texts of a batch differ in length. Chunks of texts that are sorted by
+        # length have little padding.
         lengths = attention_mask.sum(dim=1)
         order, sums = lengths.argsort(), []
         recompute = self.chunk_size is not None and self.chunk_size < len(order)
@@ -111,16 +110,28 @@ class SentenceModel(nn.Module):
         return sums / lengths[:, None]
 
     def sum_tokens(self, ids, mask):
-        """Sum over tokens: (n_texts, n_tokens) twice to (n_texts, n_features)."""
+        """Return the sums of hidden states over the tokens of each text.
+
+        Parameters
+        ----------
+        ids, mask : tensor of int64, shape (n_texts, n_tokens)
+
+        Returns
+        -------
+        tensor of float32, shape (n_texts, n_features)
+        """
         states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         return (states.float() * mask[..., None]).sum(dim=1)
 
 
 class ContrastiveDataset(LabeledDataset):
-    """Labeled texts in groups of a class; each text occurs once in an epoch."""
+    """Labeled texts whose batches contain groups of texts of one class."""
 
     def epoch_batches(self, config, generator):
-        """Return the batches of an epoch, as indices; each epoch is for one task."""
+        """Return the batches of an epoch as arrays of indices of texts.
+
+        Each text occurs exactly once. The classes of one random task form the groups.
+        """
         task = int(torch.randint(len(self.labels), (), generator=generator))
         labels = np.nan_to_num(self.labels[task])
         _, classes = np.unique(labels, axis=0, return_inverse=True)
@@ -139,15 +150,18 @@ class ContrastiveDataset(LabeledDataset):
 class PairLoss(nn.Module):
     """Squared difference between the cosine of two texts and its target.
 
-    The target is 1 for texts of one class and 0 for others; for tags it is the fraction
-    of their tags that both have. The loss is the mean over the pairs with a target
-    above 0 plus the mean over the other pairs, weighted by the product of the texts'
-    weights. As in SetFit (Tunstall et al. 2022, section 3), but over all pairs of a
-    batch instead of sampled ones.
+    The target is 1 for two texts of one class, and 0 for two texts of different
+    classes. If texts have several labels, the target is the number of labels that both
+    texts have, divided by the number of labels that at least one text has.
+
+    The loss is the mean over the pairs with a target above 0, plus the mean over the
+    other pairs. The weight of a pair is the product of the weights of its texts. SetFit
+    (Tunstall et al. 2022, section 3) has the same targets, but samples the pairs. This
+    class uses all pairs of a batch.
     """
 
     def forward(self, contexts, targets, counts=None):
-        """Compute a scalar from contexts (n_texts, n_features) and labels."""
+        """Return the loss of a batch of context vectors, a scalar."""
         normal = F.normalize(contexts, dim=1)
         cosines = normal @ normal.T
         labels, weights = targets
@@ -158,7 +172,7 @@ class PairLoss(nn.Module):
         return sum(losses) / len(losses)
 
     def reset_metrics(self):
-        """Do nothing: this loss keeps nothing between epochs."""
+        """Do nothing, because this loss does not compute metrics."""
 
 
 def _mean_of_both(cosines, labels, weights):
@@ -176,7 +190,7 @@ def _mean_of_both(cosines, labels, weights):
 
 
 def _similarity(labels):
-    """Return the target of each pair, from 0 to 1: (n_texts, n_texts)."""
+    """Return the target of each pair (0 to 1), of shape (n_texts, n_texts)."""
     if labels.ndim == 1:
         return (labels[:, None] == labels).float()
     members = labels.nan_to_num()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Estimate of time and memory of a fit, from a few timed steps of each stage."""
+"""Estimation of time and memory of a fit from a few timed steps of each stage."""
 
 import copy
 import dataclasses
@@ -13,14 +13,14 @@ from .._runtime._device import resolve_device
 from .._training._progress import FitProgress
 from ._report import FitEstimate, StageEstimate
 
-# Seconds for the timed steps of a stage, after the first two.
+# Seconds after which no further step of a stage is timed. Two steps are always timed.
 BUDGET = 3.0
-# Places of the timed steps among all, sorted by length; the first ones come first.
+# Quantiles of the length of a step at which steps are timed, in this order.
 QUANTILES = (1.0, 0.0, 0.5, 0.75, 0.25, 0.9)
 
 
 def estimate(fit, plan, data):
-    """Estimate what a fit takes.
+    """Estimate time and memory of a fit.
 
     Parameters
     ----------
@@ -52,13 +52,13 @@ def estimate(fit, plan, data):
 
 
 class StepTimer:
-    """Times some steps of each stage in place of training.
+    """Time a few steps of each stage instead of training the stage.
 
     Attributes
     ----------
     stages : list of StageEstimate
     seconds : float
-        Time that the measurements themselves have taken.
+        Time that the measurements have taken.
     """
 
     def __init__(self):
@@ -67,13 +67,15 @@ class StepTimer:
         self._sample = None
 
     def sample(self, training, corpora, config, context):
-        """Return the windows of the steps that will be timed, for frozen states.
+        """Select the steps to time and return the windows of these steps.
+
+        The fit computes the hidden states of frozen blocks for these windows only.
 
         Parameters
         ----------
         training : LabeledDataset
         corpora : list of TokenizedTexts
-            Everything whose hidden states a fit would compute.
+            All texts whose hidden states a complete fit computes.
         config : TrainingConfig
         context : RunContext
 
@@ -84,7 +86,7 @@ class StepTimer:
         start = time.perf_counter()
         state = context.generator.get_state()
         batches = training.epoch_batches(config, context.generator)
-        context.generator.set_state(state)  # so that the same steps come again
+        context.generator.set_state(state)  # time_stage makes the same steps again
         tokens = training.tokens
         lengths, n_windows = tokens.longest_windows, np.diff(tokens.text_starts)
         sizes = [n_windows[batch].sum() * lengths[batch].max() for batch in batches]
@@ -96,17 +98,17 @@ class StepTimer:
         return [windows]
 
     def time_stage(self, net, training, validation, stage):
-        """Time the stage that `net` would train."""
+        """Time steps of a stage and append a StageEstimate to `stages`."""
         start = time.perf_counter()
         chosen, began, fraction = self._sample or (None, start, 1.0)
-        kept_seconds = start - began  # for the frozen states of the sample
+        kept_seconds = start - began  # time to compute hidden states of frozen blocks
         net.initialize()
         generator = net.context.generator
         state = generator.get_state()
         sizes, n_tokens, largest = _sizes(
             training.training_steps(net.config, generator)
         )
-        seconds = time.perf_counter() - start  # to make the batches of an epoch
+        seconds = time.perf_counter() - start  # time to make the batches of an epoch
         chosen = _choose(sizes) if chosen is None else chosen
         generator.set_state(state)
         steps = {
@@ -133,7 +135,7 @@ class StepTimer:
 
 
 def _sizes(steps):
-    """Return the padded tokens of each step, all tokens, and the largest part."""
+    """Return sizes of steps with padding, number of tokens, and largest micro-batch."""
     sizes, n_tokens, most, largest = [], 0, -1, None
     for step in steps:
         padded = [batch.input_ids.numel() for batch, _ in step.parts]
@@ -146,14 +148,14 @@ def _sizes(steps):
 
 
 def _choose(sizes):
-    """Return the steps to time: the longest, the shortest, and some between them."""
+    """Return the indices of the steps to time, which differ in size."""
     order = np.argsort(sizes, kind="stable")
     places = [round(quantile * (len(order) - 1)) for quantile in QUANTILES]
     return list(dict.fromkeys(order[places].tolist()))
 
 
 def _time_all(net, sizes, steps, chosen):
-    """Return the seconds of all steps, interpolated between those that are timed."""
+    """Return the seconds of all steps, interpolated between timed steps."""
     timed, start = {}, time.perf_counter()
     for n_timed, i in enumerate(chosen):
         if n_timed >= 2 and time.perf_counter() - start > BUDGET:
@@ -164,7 +166,10 @@ def _time_all(net, sizes, steps, chosen):
 
 
 def _time_scoring(net, validation):
-    """Return the seconds for scoring the validation texts, from some batches."""
+    """Return the seconds for scoring all validation texts.
+
+    A few batches are timed. The time of the other batches is extrapolated.
+    """
     n_tokens, n_timed, seconds = 0, 0, 0.0
     for batch in net.get_iterator(validation, training=False):
         size = batch[0].input_ids.numel()
@@ -186,7 +191,7 @@ def _seconds(net, run, batch):
 
 
 def _activations(net, step):
-    """Make a step; return the bytes of activations that it keeps for its gradients."""
+    """Run a step and return the bytes of activations stored for the gradients."""
     own = {p.untyped_storage().data_ptr() for p in net.module_.parameters()}
     kept = {}
 
@@ -200,8 +205,8 @@ def _activations(net, step):
         net.train_step((step, None))
         chunk_size = getattr(net.module_, "chunk_size", None)
         if chunk_size is not None:
-            # The step has computed activations again, where the hooks do not see
-            # them. Those of the longest texts are kept here.
+            # The hooks do not see activations that the step computes again. So this
+            # pass stores the activations of the longest texts.
             batch = step.parts[0][0].to(net.context.device)
             rows = batch.attention_mask.sum(dim=1).argsort()[-chunk_size:]
             net.module_.sum_tokens(batch.input_ids[rows], batch.attention_mask[rows])
@@ -209,7 +214,10 @@ def _activations(net, step):
 
 
 def _state_bytes(net, fraction):
-    """Return the bytes of weights, gradients, optimizer and frozen hidden states."""
+    """Return the bytes of all tensors that stay in memory between two steps.
+
+    These are weights, gradients, optimizer state, and hidden states of frozen blocks.
+    """
     parameters = list(net.module_.parameters())
     weights = _n_bytes([*parameters, *net.module_.buffers()])
     gradients = _n_bytes(p for p in parameters if p.requires_grad)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Hidden states of the frozen blocks for the training texts, computed once per fit.
+"""Hidden states of frozen blocks, which are computed once per fit and stored.
 
-A training step then runs only the blocks above, starting from these states.
+A training step starts from the stored hidden states and runs only the upper blocks.
 """
 
 from dataclasses import dataclass
@@ -13,29 +13,30 @@ from .._data._batching import sorted_batches
 from .._runtime._device import autocast, is_out_of_memory
 from .._training import scoring_budget
 
-# Bytes of hidden states that a fit keeps. Those of further texts, the shortest ones,
-# are computed in each step. On other devices than the CPU all are: nobody has measured
-# whether a copy to a GPU is faster than computing there.
+# Bytes of hidden states that a fit stores. The longest texts come first. The hidden
+# states of the other texts are computed in each step. On a GPU, no hidden states are
+# stored, because the speed of copying hidden states to a GPU was not measured.
 LIMIT = 2 * 2**30
 
 
 @dataclass(frozen=True)
 class FrozenStates:
-    """Hidden states of windows of tokens, found by the tokens.
+    """Hidden states of windows, which are looked up by token ids.
 
     Attributes
     ----------
     layers : dict of tensor, each (n_tokens + 1, n_features)
-        Hidden states by layer, of all windows one after another; the last row is 0.
+        Hidden states of each layer, for the tokens of all windows in sequence. The last
+        row is 0 and is used for padding.
     starts : dict of int
-        From the token ids of a window, as bytes, to the start of its states.
+        Index of the first token of each window. A key is the token ids as bytes.
     """
 
     layers: dict
     starts: dict
 
     def find(self, input_ids, attention_mask):
-        """Return the hidden states of a batch by layer, or None if any are missing.
+        """Return the stored hidden states of a batch, or None if a window is missing.
 
         Parameters
         ----------
@@ -44,6 +45,7 @@ class FrozenStates:
         Returns
         -------
         dict of tensor, each (n_windows, n_tokens, n_features), or None
+            Hidden states by number of the layer.
         """
         n_tokens = attention_mask.sum(dim=1).tolist()
         rows = zip(input_ids.numpy(), n_tokens, strict=True)
@@ -59,7 +61,7 @@ class FrozenStates:
 
     @property
     def n_bytes(self):
-        """Memory of the states."""
+        """Memory of the hidden states in bytes."""
         return sum(states.nbytes for states in self.layers.values())
 
 
@@ -68,15 +70,15 @@ def _key(ids):
 
 
 class UpperEncoding:
-    """Start from known hidden states of the frozen blocks.
+    """Compute hidden states from stored hidden states of the frozen blocks.
 
     Parameters
     ----------
     kept : FrozenStates
     cut : CutEncoder or None
-        The encoder, cut above the frozen blocks. If None, all of it is frozen.
+        Encoder that is split above the frozen blocks. If None, all blocks are frozen.
     plain : callable
-        The encoding for texts whose states are not kept.
+        Encoding for windows whose hidden states are not stored.
     """
 
     def __init__(self, kept, cut, plain):
@@ -96,25 +98,26 @@ class UpperEncoding:
 
 
 def with_frozen_states(model, corpora, config, context):
-    """Compute the hidden states of the model's frozen blocks, if there are any.
+    """Return a model that looks up stored hidden states of its frozen blocks.
 
     Parameters
     ----------
     model : TextModel
     corpora : list of TokenizedTexts
-        The texts of training and validation, the most important first.
+        Training texts, then validation texts. Earlier texts are stored first.
     config : TrainingConfig
     context : RunContext
 
     Returns
     -------
     TextModel
-        It shares all modules with `model`; it is `model` itself if no states are kept.
+        Model that shares all modules with `model`. If no hidden states are stored,
+        `model` itself is returned.
     """
     blocks = model.trainable_blocks
     if blocks is None or context.device.type != "cpu" or config.max_epochs == 1:
         return model
-    if context.resume.has_next_stage:  # it is trained already
+    if context.resume.has_next_stage:  # the stage does not have to be trained
         return model
     n_lower = max(model.layers) - len(blocks)
     if n_lower == 0:
@@ -136,12 +139,12 @@ def with_frozen_states(model, corpora, config, context):
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        return model  # the states are computed in each step
+        return model  # each step computes the hidden states
     return model.with_encoding(UpperEncoding(kept, cut, model.encoding))
 
 
 def _batches(corpora, n_layers, model, budget):
-    """Return the batches whose states fit into the limit, longest texts first."""
+    """Return the batches whose hidden states fit into the limit."""
     room = LIMIT // (4 * n_layers * model.encoder.config.hidden_size)  # tokens
     batches = []
     for corpus in corpora:
@@ -154,7 +157,7 @@ def _batches(corpora, n_layers, model, budget):
 
 
 def _keep(model, cut, wanted, batches):
-    """Compute the wanted layers' hidden states for all windows of the batches."""
+    """Return the FrozenStates of the layers `wanted` for all windows of the batches."""
     n_tokens = sum(int(batch.attention_mask.sum()) for batch in batches)
     layers, starts, stop = {}, {}, 0
     for batch in batches:
@@ -175,7 +178,7 @@ def _keep(model, cut, wanted, batches):
 
 
 def _states(model, cut, batch):
-    """Return the hidden states of a batch by layer, up to the cut."""
+    """Return a dict of the hidden states of a batch, up to the split encoder layer."""
     ids, mask = batch.input_ids, batch.attention_mask
     if cut is None:
         return dict(zip(model.layers, model.encode(ids, mask), strict=True))

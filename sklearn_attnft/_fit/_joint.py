@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Joint training of a classifier and a masked language model on one encoder."""
+"""Data, model and loss of joint training of classifier and language model."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,11 @@ from .._model._masked_lm import MaskedCrossEntropy
 
 @dataclass(frozen=True)
 class JointDataset(LabeledDataset):
-    """Labeled texts, then unlabeled texts; all are masked in training.
+    """Labeled texts, followed by unlabeled texts of weight 0.
 
-    An epoch is a pass over the labeled texts. A batch has up to ``batch_size``
-    unlabeled texts of similar length and of weight 0 in addition, other ones in each
-    epoch.
+    All texts are masked in training. An epoch is a pass over the labeled texts. A batch
+    also has up to ``batch_size`` unlabeled texts of similar length, which are sampled
+    again in each epoch.
 
     Attributes
     ----------
@@ -30,13 +30,13 @@ class JointDataset(LabeledDataset):
 
     @classmethod
     def make(cls, labeled, texts, tokenizer, masking):
-        """Add texts to labeled ones, with the words of all tokens.
+        """Make the data set from labeled and unlabeled texts.
 
         Parameters
         ----------
         labeled : LabeledDataset
         texts : list of str
-            The labeled texts, then unlabeled ones.
+            Labeled texts, followed by unlabeled texts.
         tokenizer : TextTokenizer
         masking : Masking
         """
@@ -47,7 +47,11 @@ class JointDataset(LabeledDataset):
         return cls(tokens, labels, weights, labeled.draws, masking)
 
     def training_steps(self, config, generator):
-        """Yield the Steps of an epoch: (MaskedBatch, (labels, weights, originals))."""
+        """Yield the Steps of an epoch.
+
+        A part of a step is a pair of a MaskedBatch and its targets. The targets are
+        labels, weights and the original token ids of the masked tokens.
+        """
         for indices, unlabeled in self._pairs(config, generator):
             parts, n_chosen = [], 0
             together = np.concatenate([indices, unlabeled])
@@ -59,7 +63,7 @@ class JointDataset(LabeledDataset):
             yield Step(parts, (len(indices), n_chosen))
 
     def _pairs(self, config, generator):
-        """Pair batches of labeled texts with unlabeled texts, in random order."""
+        """Return random pairs of labeled and unlabeled texts, as arrays of indices."""
         lengths = self.tokens.longest_windows
         labeled = self.epoch_batches(config, generator)
         n_rest = len(lengths) - len(self)
@@ -72,18 +76,18 @@ class JointDataset(LabeledDataset):
 
 
 def _pad(array, n_rows):
-    """Append rows of zeros."""
+    """Return the array with `n_rows` rows of zeros at its end."""
     return np.pad(array, [(0, n_rows)] + [(0, 0)] * (array.ndim - 1))
 
 
 class JointModel(nn.Module):
-    """A classifier and a language model that share one pass of the encoder.
+    """Classifier and language model that share one forward pass of the encoder.
 
     Attributes
     ----------
     classifier : TextModel
     head : torch.nn.Module
-        Head of the language model.
+        Head of the masked language model.
     """
 
     def __init__(self, classifier, head):
@@ -93,11 +97,11 @@ class JointModel(nn.Module):
 
     @property
     def encoder(self):
-        """The shared encoder."""
+        """Encoder that classifier and language model share."""
         return self.classifier.encoder
 
     def forward(self, input_ids, attention_mask, windows_per_text=None, chosen=None):
-        """Return logits of classes; for a masked batch, of the chosen tokens too."""
+        """Return logits of classes and, if `chosen` is passed, logits of tokens."""
         classifier = self.classifier
         if chosen is None:
             return classifier(input_ids, attention_mask, windows_per_text)
@@ -111,9 +115,9 @@ class JointModel(nn.Module):
 
 
 class JointLoss(nn.Module):
-    """Classification loss + ``lm_weight`` * masked-LM loss.
+    """Sum of the classification loss and ``lm_weight`` times the masked-LM loss.
 
-    Batches that are not masked, as in validation, have the classification loss only.
+    Validation batches are not masked and have only the classification loss.
     """
 
     def __init__(self, classification, *, lm_weight):
@@ -123,7 +127,7 @@ class JointLoss(nn.Module):
         self.lm_weight = lm_weight
 
     def forward(self, outputs, targets, counts=(None, None)):
-        """Compute a scalar from a JointModel's outputs and JointDataset's targets."""
+        """Return the loss, a scalar, from outputs of JointModel and targets."""
         if not isinstance(outputs, tuple):
             return self.classification(outputs, targets)
         logits, token_logits = outputs
@@ -133,13 +137,13 @@ class JointLoss(nn.Module):
         return loss + self.lm_weight * self.masked(token_logits, originals, n_chosen)
 
     def reset_metrics(self):
-        """Forget the predictions of the epoch before."""
+        """Delete the predictions of the previous epoch."""
         self.classification.reset_metrics()
 
     def batch_metrics(self, logits, targets):
-        """Return the metrics of the classification."""
+        """Return the classification metrics of a batch."""
         return self.classification.batch_metrics(logits, targets)
 
     def epoch_metrics(self, means):
-        """Return the metrics of the classification."""
+        """Return the classification metrics of an epoch."""
         return self.classification.epoch_metrics(means)

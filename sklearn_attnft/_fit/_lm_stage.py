@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Masked-LM fine-tuning of the encoder, before the classifier is trained."""
+"""The stages of masked-LM fine-tuning, before the classifier is trained."""
 
 import dataclasses
 import hashlib
@@ -25,9 +25,9 @@ HEAD_LEARNING_RATE = 1e-3
 
 @dataclass(frozen=True)
 class LMHeadStage(Stage):
-    """Train a new LM head for one epoch, before the encoder is trained.
+    """Train a new LM head for one epoch, while the encoder is frozen.
 
-    Encoders that were stored without an LM head need it.
+    This stage runs if the pretrained encoder was stored without an LM head.
     """
 
     name = "language model head"
@@ -36,7 +36,7 @@ class LMHeadStage(Stage):
 
     @staticmethod
     def epochs(plan):
-        """Return the largest number of epochs that a plan can need."""
+        """Return the largest number of epochs of this stage for a FitPlan."""
         return 1 if plan.has_language_model else 0
 
     @staticmethod
@@ -45,7 +45,7 @@ class LMHeadStage(Stage):
         return BATCH_SIZE
 
     def run(self, state, context):
-        """Train the head in place."""
+        """Train the LM head in place."""
         encoder = self.model.encoder
         trainable = [p for p in encoder.parameters() if p.requires_grad]
         encoder.requires_grad_(False)
@@ -56,13 +56,13 @@ class LMHeadStage(Stage):
         return state
 
     def after(self, state, rows):
-        """Return the state as it is: the history does not show this stage."""
+        """Return `state`, because the history does not contain this stage."""
         return state
 
 
 @dataclass(frozen=True)
 class LMStage(Stage):
-    """Fine-tune the encoder as a masked language model on the task's texts."""
+    """Fine-tune the encoder as a masked language model on the texts of the fit."""
 
     name = "language model"
     model: MaskedLanguageModel
@@ -70,7 +70,7 @@ class LMStage(Stage):
 
     @staticmethod
     def epochs(plan):
-        """Return the number of epochs of a plan."""
+        """Return the number of epochs of this stage in a FitPlan."""
         return plan.lm_epochs
 
     @staticmethod
@@ -79,7 +79,7 @@ class LMStage(Stage):
         return BATCH_SIZE
 
     def run(self, state, context):
-        """Train encoder and head in place."""
+        """Train encoder and LM head in place."""
         rows = train(
             self.model,
             MaskedCrossEntropy(),
@@ -92,14 +92,14 @@ class LMStage(Stage):
 
 
 def make_lm_stages(fit, encoder, head, context):
-    """Return the stages of the language model, and its model.
+    """Return the stages of masked-LM fine-tuning, and the language model.
 
     Parameters
     ----------
     fit : PreparedFit
     encoder : torch.nn.Module
     head : torch.nn.Module or None
-        If None, a new head is made and trained first.
+        LM head. If None, a new LM head is created and trained first.
     context : RunContext
 
     Returns
@@ -137,8 +137,8 @@ def _config(plan):
 
 
 def _is_cached(plan, context):
-    # With a random seed the result is never looked up again; a fit that resumes
-    # continues its own; and a callback may end the stage early.
+    # A result that depends on a random seed cannot be used again. A fit that resumes
+    # must continue from its resume state. A callback may end a stage early.
     is_repeatable = plan.random_state is not None
     is_new = not context.resume.is_resuming
     is_whole = not context.progress.may_stop
@@ -147,16 +147,16 @@ def _is_cached(plan, context):
 
 @dataclass(frozen=True)
 class CachedStages:
-    """Stages that are run once for all candidates of a search, or restored.
+    """Stages whose result is cached, so that a search runs the stages only once.
 
     Attributes
     ----------
     parts : list of Stage
-    model : torch.nn.Module
-        The stages train it in place.
+    model : MaskedLanguageModel
+        Model that the stages train in place.
     cache : Cache
     content : bytes
-        The texts and the seed, which determine the result.
+        Texts and seed, which determine the result.
     """
 
     parts: list
@@ -165,7 +165,7 @@ class CachedStages:
     content: bytes
 
     def run(self, state, context):
-        """Run the stages, or restore what they gave when they were run before."""
+        """Run the stages, or restore the cached result of an earlier run."""
         computation = _Computation(self, state, context)
         (packed,) = self.cache.fetch([self.content], computation)
         if computation.state is not None:
@@ -173,7 +173,7 @@ class CachedStages:
         return self._restore(packed, state, context)
 
     def _restore(self, packed, state, context):
-        """Set the model, the generators and the history to those after the stages."""
+        """Restore model, random generators and history as after the stages."""
         tensors = safetensors.torch.load(packed)
         stored = json.loads(bytes(tensors.pop("stages")))
         for stage, rows in zip(self.parts, stored, strict=True):
@@ -192,14 +192,20 @@ class CachedStages:
 
 
 class _Computation:
-    """Runs stages for the cache; `state` is None if it was never called."""
+    """Function that runs stages if the cache does not have the result.
+
+    Attributes
+    ----------
+    state : FitState or None
+        The state after the stages. None if the function was not called.
+    """
 
     def __init__(self, stages, state, context):
         self._stages, self._start, self._context = stages, state, context
         self.state = None
 
     def __call__(self, positions):
-        """Return what the stages changed, as the bytes of a safetensors file."""
+        """Run the stages and return all changes as bytes of a safetensors file."""
         self.state = self._start
         for stage in self._stages.parts:
             self.state = stage.run(self.state, self._context)
@@ -217,7 +223,7 @@ class _Computation:
 
 
 def _open_cache(fit, encoder, head, context):
-    """Open the cache of adapted encoders."""
+    """Open the cache of fine-tuned encoders."""
     weights = {} if head is None else head.state_dict()
     plan = fit.plan
     return open_cache(
@@ -236,7 +242,7 @@ def _open_cache(fit, encoder, head, context):
 
 
 def _content(texts, seed):
-    """Return the texts in their order, and the seed, as bytes."""
+    """Return the texts, in order, and the seed as bytes."""
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     lengths = np.array([seed, *map(len, encoded)], dtype="<i8")
     return lengths.tobytes() + b"".join(encoded)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One fit from start to end: prepare, run the stages, return the fitted model."""
+"""The functions that run a complete fit and return the fitted model."""
 
 import torch
 
@@ -19,7 +19,7 @@ def fit_tasks(plan, data, progress, timer=None):
     data : FitData
     progress : FitProgress
     timer : StepTimer or None
-        If there is one, stages are timed and not trained.
+        If not None, stages are timed and not trained.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def fit_tasks(plan, data, progress, timer=None):
 
 
 def fit_features(plan, texts, progress, timer=None):
-    """Build an encoder with its pooling, adapted to the texts if the plan says so.
+    """Build an encoder with pooling and, with `lm_epochs`, fine-tune it on the texts.
 
     Parameters
     ----------
@@ -40,6 +40,7 @@ def fit_features(plan, texts, progress, timer=None):
     texts : list of str
     progress : FitProgress
     timer : StepTimer or None
+        If not None, stages are timed and not trained.
 
     Returns
     -------

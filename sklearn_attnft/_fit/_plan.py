@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The plan of a fit: its parameters, resolved; and what a fit takes and returns."""
+"""Dataclasses of a fit for its parameters, data, state and result."""
 
 import dataclasses
 import math
@@ -14,18 +14,19 @@ from .._model._spec import ModuleSpec
 from .._model._text_model import TextModel
 from ._tasks import Tasks
 
-# With max_epochs="auto": passes over many texts, and the fewest steps on few texts.
-# Mosbach et al. (2021), "On the Stability of Fine-tuning BERT", recommend to train for
-# a number of steps where texts are few.
+# With max_epochs="auto", a fit has at least this number of epochs and of steps.
+# Mosbach et al. (2021), "On the Stability of Fine-tuning BERT", recommend a minimum
+# number of steps on few texts.
 EPOCHS, FEWEST_STEPS = 3, 40
 
 
 @dataclass(frozen=True)
 class FitPlan:
-    """How one fit runs. The fields are the estimators' parameters of the same names.
+    """Parameters of one fit.
 
-    "auto" is resolved. Parameters that an extractor does not have keep the defaults
-    here, which switch off what they control.
+    The fields are the parameters of the estimators with the same names. `max_epochs` is
+    never "auto". An extractor does not have all parameters. The defaults of the missing
+    parameters turn the corresponding part of a fit off.
     """
 
     encoder: str
@@ -67,7 +68,7 @@ class FitPlan:
 
     @classmethod
     def of(cls, parameters, data=None):
-        """Make a plan from an estimator's parameters and the data of the fit.
+        """Make a plan from the parameters of an estimator and the data of the fit.
 
         Parameters
         ----------
@@ -89,12 +90,12 @@ class FitPlan:
 
     @property
     def has_language_model(self):
-        """Whether a language model is trained, before the classifier or with it."""
+        """Whether the fit trains a language model, sequentially or jointly."""
         return self.lm_epochs > 0 or self.lm_weight > 0
 
     @property
     def changes_encoder(self):
-        """Whether a stage changes the encoder's weights."""
+        """Whether a stage changes the weights of the encoder."""
         is_trained = self.trainable_layers != 0 or self.contrastive_epochs > 0
         return is_trained or self.has_language_model
 
@@ -107,16 +108,16 @@ class FitData:
     ----------
     tasks : Tasks
     training : LabeledTexts
-        They have class weights; texts of weight 0 are left out.
+        Texts with class weights, without texts of weight 0.
     validation : LabeledTexts or None
     unlabeled : list of str
-        More texts for the language model.
+        Additional texts for the language model.
     n_samples : int
         Number of texts given to ``fit``.
     task_names : list
         Names of the tasks in the order of the columns of y.
     y_container : str or None
-        In what kind of container a MultiTaskClassifier returns predictions.
+        Type of the container in which a MultiTaskClassifier returns predictions.
     """
 
     tasks: Tasks
@@ -130,7 +131,7 @@ class FitData:
 
 @dataclass(frozen=True)
 class FitState:
-    """State that one stage of a fit hands to the next.
+    """State that one stage of a fit passes to the next stage.
 
     Attributes
     ----------
@@ -138,9 +139,9 @@ class FitState:
     lm_head : torch.nn.Module or None
         Head of the language model.
     module : TextModel or None
-        The classifier, after its stage.
+        Classifier. None before the stage that trains the classifier.
     history : tuple of dict
-        Rows of the epochs so far; each has a "stage".
+        Rows of the history, one for each epoch so far.
     """
 
     encoder: nn.Module
@@ -149,14 +150,14 @@ class FitState:
     history: tuple = ()
 
     def with_rows(self, stage, rows):
-        """Return the state with the rows of a stage in its history."""
+        """Return a copy whose history also has the rows of a stage."""
         rows = tuple({"stage": stage, **row} for row in rows)
         return dataclasses.replace(self, history=self.history + rows)
 
 
 @dataclass(frozen=True)
 class FittedModel:
-    """The result of a fit, which the estimators turn into fitted attributes.
+    """Result of a fit, from which estimators make their fitted attributes.
 
     Attributes
     ----------
@@ -168,8 +169,9 @@ class FittedModel:
     history : list of dict
     n_samples : int
     targets : list of Target
-        Ordered as the columns of y; empty for an extractor.
+        Targets in the order of the columns of y. Empty for an extractor.
     y_container : str or None
+        As in :class:`FitData`.
     """
 
     module: TextModel

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Everything that a fit needs before weights are loaded and anything is trained."""
+"""Preparation of a fit, before weights are loaded."""
 
 import dataclasses
 import math
@@ -29,7 +29,7 @@ class PreparedFit:
     pretrained : PretrainedEncoder
     spec : ModuleSpec
     texts : list of str
-        Texts for the language model: those with labels first.
+        Texts for the language model. Labeled texts come first.
     seed : int
     fingerprint : Fingerprint or None
         If None, no resume state is written.
@@ -38,10 +38,11 @@ class PreparedFit:
     truncated_fraction : float
         Fraction of the training texts that are truncated.
     data : FitData or None
-        None for an extractor, as `labeled` and `validation`.
+        None for an extractor.
     labeled, validation : LabeledDataset or None
+        Training and validation texts. None for an extractor.
     masked : MaskedDataset or None
-        None without a language model.
+        Texts for the language model. If None, no language model is trained.
     """
 
     plan: FitPlan
@@ -99,7 +100,8 @@ def prepare_features(plan, texts, *, warns=True):
     )
     identity, masked = (0, None, None), None
     if plan.has_language_model:
-        # The layers and the pooling do not influence the language model.
+        # Layers and pooling do not influence the language model, so fits that differ
+        # only in these parameters have the same resume state.
         parameters = dict(vars(plan))
         del parameters["layers"], parameters["pooling"]
         identity = _identify(plan, parameters, pretrained, texts)
@@ -176,14 +178,15 @@ def _identify(plan, parameters, pretrained, data):
 
 
 def _check_lengths(plan, fraction, warns):
-    """Return the fraction of truncated texts; warn of them before the work starts."""
+    """Return the fraction of truncated texts, and warn of truncated texts."""
     if plan.long_texts != "truncate":
         return 0.0
     if fraction > 0 and warns:
-        # Whole percent, so that the fits of all folds give one warning.
+        # Whole percents, so that all folds give the same warning, which Python shows
+        # only once.
         warn(
             f"Up to {math.ceil(100 * fraction)}% of the texts are longer than "
-            f"max_length={plan.max_length} tokens; they are truncated in the middle. "
-            "Set long_texts='window' to read them whole, or raise max_length."
+            f"max_length={plan.max_length} tokens and are truncated in the middle. "
+            "Set long_texts='window' to read whole texts, or raise max_length."
         )
     return fraction

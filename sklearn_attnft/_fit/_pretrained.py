@@ -13,16 +13,16 @@ from .._training._fingerprint import Fingerprint
 
 @dataclass(frozen=True)
 class PretrainedEncoder:
-    """Configuration and tokenizer of an encoder; weights are loaded when needed.
+    """Configuration and tokenizer of an encoder, whose weights are loaded later.
 
     Attributes
     ----------
     encoder : str
-        Directory or name on the hub.
+        Directory of the encoder, or name on the Hugging Face hub.
     config : transformers.PretrainedConfig
     tokenizer : TextTokenizer
     identity : tuple or None
-        Identity of its files: see ``_hf.encoder_identity``.
+        Identity of the files, as ``_hf.encoder_identity`` returns it.
     """
 
     encoder: str
@@ -32,11 +32,12 @@ class PretrainedEncoder:
 
     @classmethod
     def load(cls, plan):
-        """Read the configuration and the tokenizer that a plan names."""
+        """Read configuration and tokenizer of the encoder of a FitPlan."""
         use_one_thread_after_fork()
         config = _hf.load_config(plan.encoder, encoder_dropout=plan.encoder_dropout)
         identity = _hf.encoder_identity(plan.encoder)
-        if vars(config).get("transformers_weights"):  # not always beside config.json
+        # The weights may be in another directory, whose files have no identity here.
+        if vars(config).get("transformers_weights"):
             identity = None
         tokenizer = _hf.load_tokenizer(
             plan.encoder,
@@ -47,20 +48,20 @@ class PretrainedEncoder:
         return cls(plan.encoder, config, tokenizer, identity)
 
     def spec(self, layers, *, mixing, tasks):
-        """Describe the module to build on this encoder."""
+        """Return the ModuleSpec of a model with this encoder."""
         layers = resolve_layers(layers, self.config.num_hidden_layers)
         return ModuleSpec(self.config.hidden_size, layers, mixing, tasks)
 
     def load_encoder(self):
-        """Load the weights again."""
+        """Load the encoder with its pretrained weights."""
         return _hf.load_encoder(self.encoder, self.config)
 
     def load_language_model(self):
-        """Load the weights with the head of the language model, or None for it."""
+        """Load the encoder and the LM head, or None if no LM head was stored."""
         return _hf.load_language_model(self.encoder, self.config)
 
     def digest(self, encoder):
-        """Return the digest of `encoder`, whose weights are as they were loaded."""
+        """Return the digest of `encoder`, whose weights must be as loaded."""
         compute = functools.partial(_hf.encoder_digest, encoder, self.tokenizer)
         return _hf.once_per_process(self.identity, "digest", compute)
 
@@ -70,11 +71,11 @@ class PretrainedEncoder:
         Parameters
         ----------
         parameters : dict
-            Those that the fit depends on.
+            Parameters that change the result of the fit.
         seed : int or None
             If None, `random_state` is None.
         data : object
-            Everything that the fit learns from.
+            All texts and labels of the fit.
         """
         if parameters["lm_epochs"] or parameters.get("lm_weight"):
             encoder, head = self.load_language_model()
@@ -89,7 +90,7 @@ class PretrainedEncoder:
         return Fingerprint.of(parameters, seed=seed, encoder=encoder, data=data)
 
     def masking(self):
-        """Return how texts are masked for this encoder."""
+        """Return the Masking of texts for this encoder."""
         if self.tokenizer.mask_id is None:
             raise ValueError(
                 "`encoder` must have a mask token to be trained as a masked language "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The report of ``estimate_fit``."""
+"""Classes of the report that ``estimate_fit`` returns."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,13 @@ class StageEstimate:
     name : {"language model head", "language model", "contrastive", "classifier"}
     n_epochs : int
     n_steps : int
-        Optimizer steps in all epochs.
+        Number of optimizer steps in all epochs.
     n_tokens : int
-        Tokens that are trained on in all epochs, with special tokens, without padding.
+        Number of training tokens in all epochs, with special tokens, without padding.
     seconds : float
     peak_bytes : int
-        Memory of weights, gradients, optimizer and activations at the largest step.
+        Memory of weights, gradients, optimizer state and activations in the largest
+        step.
     """
 
     name: str
@@ -39,7 +40,7 @@ class StageEstimate:
 
 @dataclass(frozen=True, repr=False)
 class FitEstimate:
-    """Estimate of a fit on this machine, as ``estimate_fit`` returns it.
+    """Estimate of time and memory of a fit on this machine.
 
     Attributes
     ----------
@@ -50,11 +51,11 @@ class FitEstimate:
     preparation_seconds : float
         Time for tokenizing the texts and loading the encoder.
     n_steps, n_tokens : int
-        Optimizer steps and tokens of all stages.
+        Number of optimizer steps, and of training tokens, in all stages and epochs.
     seconds : float
         Time of the whole fit.
     peak_bytes : int
-        Memory of the stage that takes most.
+        Memory of the stage that needs the most memory.
     """
 
     truncated_fraction: float
@@ -64,12 +65,12 @@ class FitEstimate:
 
     @property
     def n_steps(self):
-        """Optimizer steps of all stages."""
+        """Number of optimizer steps in all stages and epochs."""
         return sum(stage.n_steps for stage in self.stages)
 
     @property
     def n_tokens(self):
-        """Tokens that are trained on, in all stages and epochs."""
+        """Number of training tokens in all stages and epochs."""
         return sum(stage.n_tokens for stage in self.stages)
 
     @property
@@ -80,7 +81,7 @@ class FitEstimate:
 
     @property
     def peak_bytes(self):
-        """Memory of the stage that takes most."""
+        """Memory of the stage that needs the most memory."""
         return max((stage.peak_bytes for stage in self.stages), default=0)
 
     def __repr__(self):

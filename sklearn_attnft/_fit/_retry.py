@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Run a fit with smaller micro-batches when memory runs out."""
+"""Repetition of a fit with smaller micro-batches when memory runs out."""
 
 import contextlib
 import dataclasses
@@ -22,10 +22,10 @@ from ._stages import largest_step, run_stages
 
 
 def run_with_retries(fit, progress, timer=None):
-    """Run the stages of a fit; halve the micro-batches when memory runs out.
+    """Run the stages of a fit and halve the micro-batches when memory runs out.
 
-    Each attempt starts from the pretrained encoder, so the result does not depend on
-    what did not fit into memory before.
+    Each attempt starts from the pretrained encoder, so failed attempts do not change
+    the result.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _run_until_it_fits(fit, progress, timer):
         else:
             trim_memory()
             return state, context
-        # After the handler: the frames of the error hold what filled the memory.
+        # The frames of the error hold tensors, which are free only after the handler.
         if machine.device.type == "cuda":
             torch.cuda.empty_cache()
         size //= 2
@@ -71,8 +71,8 @@ def _run_until_it_fits(fit, progress, timer):
         warn(
             f"The memory of {machine.device} does not hold the texts of a training "
             f"step at once, so the fit starts again with micro_batch_size={size} and "
-            "the same batch_size. Set micro_batch_size to this value to avoid the "
-            "failed attempt."
+            "the same batch_size. Set micro_batch_size to this value to avoid "
+            "failed attempts."
         )
 
 
@@ -97,7 +97,7 @@ def _run_once(fit, context):
         without_cudnn_attention(device),
         isolated_generator(fit.seed, device),
         torch.inference_mode(False),
-        in_float32(device),  # gradients too, within a user's autocast
+        in_float32(device),  # also if the user calls fit within autocast
     ):
         state = run_stages(fit, context)
         context.resume.finish()
@@ -109,5 +109,5 @@ def _no_memory(plan, machine):
     return MemoryError(
         f"The memory of {machine.device} does not hold one text in training. Set "
         f"{truncate}max_length lower than {plan.max_length} or trainable_layers lower, "
-        "or take a smaller encoder."
+        "or use a smaller encoder."
     )

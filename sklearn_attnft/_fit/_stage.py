@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Base of the stages of a fit."""
+"""Base class of the stages of a fit."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,15 +12,16 @@ from .._training._protocols import TrainingData
 class Stage:
     """One run of the training loop.
 
-    A subclass defines ``run(state, context)``, which trains and returns the state for
-    the next stage, and two static methods: ``epochs(plan)`` returns the largest number
-    of epochs for a FitPlan, 0 if the plan does not have the stage, and
-    ``largest_step(plan)`` the largest number of texts or windows in a step.
+    A subclass defines three methods. ``run(state, context)`` trains and returns the
+    FitState for the next stage. The static method ``epochs(plan)`` returns the largest
+    number of epochs for a FitPlan, or 0 if the plan does not include the stage. The
+    static method ``largest_step(plan)`` returns the largest number of texts or windows
+    in a step.
 
     Attributes
     ----------
     name : str
-        As the history and the progress bar show it.
+        Name of the stage in the history and the progress bar.
     config : TrainingConfig
     training : TrainingData
     """
@@ -31,7 +32,7 @@ class Stage:
 
     @property
     def n_epochs(self):
-        """Largest number of epochs."""
+        """Largest number of epochs of this stage."""
         return self.config.max_epochs
 
     @property
@@ -40,5 +41,5 @@ class Stage:
         return len(self.training)
 
     def after(self, state, rows):
-        """Return the state with the rows of this stage in its history."""
+        """Return a copy of `state` whose history also has the rows of this stage."""
         return state.with_rows(self.name, rows)

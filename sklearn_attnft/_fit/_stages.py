@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The stages of a fit, in order. This is the only list of them.
+"""The list of the stages of a fit.
 
-A new stage is a class like these and its place in `STAGES` and `make_stages`. Progress
-bar, callbacks, resume state, estimates, micro-batches and the history read the stages
-that are made here.
+To add a stage, write a subclass of ``Stage`` and extend `STAGES` and `make_stages`.
+Progress bar, callbacks, resume state, estimates, micro-batches and history then include
+the new stage.
 """
 
 from .._training import RunContext
@@ -18,7 +18,7 @@ STAGES = (LMHeadStage, LMStage, ContrastiveStage, ClassificationStage)
 
 
 def count_epochs(plan):
-    """Return the largest number of epochs of a fit, over all stages."""
+    """Return the largest number of epochs of all stages of a fit together."""
     return sum(stage.epochs(plan) for stage in STAGES)
 
 
@@ -42,7 +42,7 @@ def run_stages(fit: PreparedFit, context: RunContext) -> FitState:
 
 
 def make_stages(fit: PreparedFit, context: RunContext):
-    """Load the pretrained encoder; return the first state, and the stages to run."""
+    """Load the pretrained encoder and return the first FitState and the stages."""
     plan, stages = fit.plan, []
     if plan.has_language_model:
         encoder, head = fit.pretrained.load_language_model()

@@ -1,31 +1,31 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The tasks of a classifier, and how they share its training."""
+"""The tasks of a classifier."""
 
 from dataclasses import dataclass
 
 from .._model._losses import LOSSES, TasksLoss
 from .._model._spec import TaskSpec
 
-# The parameters that each task may have of its own.
+# Parameters that can differ between tasks.
 TASK_PARAMETERS = ("pooling", "head", "dropout", "label_smoothing", "class_weight")
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """The tasks of a classifier, and how they share its training.
+    """The tasks of a classifier, with their parameters and weights.
 
     Attributes
     ----------
     targets : tuple of Target
     params : tuple of dict
-        Parameters that override the estimator's, per task.
+        Parameters of each task that replace parameters of the estimator.
     weights : list of float or None
-        As :class:`TasksLoss` takes them.
+        Argument `task_weights` of :class:`TasksLoss`.
     sampling : float
-        As ``LabeledTexts.tokenized`` takes it.
+        Argument `sampling` of ``LabeledTexts.tokenized``.
     validation_task : object
-        Name of the task that decides on early stopping. If None, the mean over all
-        tasks decides.
+        Name of the task whose accuracy decides on early stopping. If None, the mean
+        accuracy over all tasks decides.
     """
 
     targets: tuple
@@ -42,7 +42,7 @@ class Tasks:
         return f"valid_accuracy_{self.validation_task}"
 
     def check_validation(self, validation):
-        """Check that the validation texts have labels of the deciding task."""
+        """Check that validation texts have labels of the task for early stopping."""
         for i, target in enumerate(self.targets):
             is_wanted = self.validation_task in (None, target.name)
             if is_wanted and validation.weights[:, i].any():
@@ -50,12 +50,12 @@ class Tasks:
         named = "" if self.validation_task is None else f" ({self.validation_task!r})"
         raise ValueError(
             "The validation texts must have a label of the task that decides on early "
-            f"stopping{named}, got none. Pass X_val and y_val with some, or raise "
-            "validation_fraction."
+            f"stopping{named}, got no labels. Pass X_val and y_val with such labels, "
+            "or raise validation_fraction."
         )
 
     def merged(self, parameters):
-        """Return for each task its own parameters, or else the estimator's.
+        """Return the parameters of each task, merged with those of the estimator.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class Tasks:
         return [{**shared, **own} for own in self.params]
 
     def specs(self, plan):
-        """Describe the layers of each task."""
+        """Return the TaskSpec of each task."""
         return tuple(
             TaskSpec(
                 own["pooling"],
@@ -80,7 +80,7 @@ class Tasks:
         )
 
     def loss(self, plan):
-        """Build the loss of all tasks."""
+        """Return the TasksLoss of all tasks."""
         losses = {
             target.name: LOSSES[target.loss](
                 n_outputs=target.n_outputs, label_smoothing=own["label_smoothing"]

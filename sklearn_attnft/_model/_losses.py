@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The loss of each kind of target, and of several tasks together.
+"""Losses for each kind of target, and the loss of several tasks.
 
-A new kind of target needs a class like :class:`CrossEntropy` and a line in `LOSSES`.
-Written as a protocol, it is a module with
+To add a kind of target, write a class like :class:`CrossEntropy` and add a line to
+`LOSSES`. The class must be a torch module with these members:
 
-- ``forward(logits, labels)``: the loss of each text, float32, (n_texts,);
-- ``right(logits, labels)``: which texts count as right in the validation score;
-- ``counts_classes``: whether one class predicted for all texts is a collapse.
+- ``forward(logits, labels)`` returns the loss of each text, float32, (n_texts,).
+- ``right(logits, labels)`` returns which texts are correct in the validation score.
+- ``counts_classes`` is True if a model that predicts one class for all texts has
+  collapsed.
 """
 
 import math
@@ -16,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-# A fit counts as collapsed if one class is predicted for at least this many texts.
+# Minimum number of predicted texts for a task to count as collapsed.
 ENOUGH = 32
 
 
@@ -31,21 +32,25 @@ class CrossEntropy(nn.Module):
         self.label_smoothing = label_smoothing
 
     def forward(self, logits, labels):
-        """Compute losses from logits (n_texts, n_outputs) and indices (n_texts,)."""
+        """Compute the loss of each text.
+
+        The logits have the shape (n_texts, n_outputs). The labels are class indices of
+        shape (n_texts,).
+        """
         smoothing = self.label_smoothing if self.training else 0.0
         return F.cross_entropy(
             logits, labels, reduction="none", label_smoothing=smoothing
         )
 
     def right(self, logits, labels):
-        """Return for which texts the most probable class is the label."""
+        """Return a mask of the texts whose most probable class is the label."""
         return logits.argmax(dim=1) == labels
 
 
 class BinaryCrossEntropy(nn.Module):
-    """Mean of the binary cross entropies of the tags; tags that are NaN are left out.
+    """Mean binary cross entropy of the labels of a text.
 
-    Labels are smoothed in training only.
+    Labels that are NaN are left out. Labels are smoothed in training only.
     """
 
     counts_classes = False
@@ -56,7 +61,10 @@ class BinaryCrossEntropy(nn.Module):
         self.label_smoothing = label_smoothing
 
     def forward(self, logits, labels):
-        """Compute losses from logits and labels, both (n_texts, n_outputs)."""
+        """Compute the loss of each text.
+
+        Logits and labels have the shape (n_texts, n_outputs).
+        """
         smoothing = self.label_smoothing if self.training else 0.0
         known = ~labels.isnan()
         labels = labels.nan_to_num() * (1 - smoothing) + smoothing / 2
@@ -64,7 +72,7 @@ class BinaryCrossEntropy(nn.Module):
         return (losses * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
 
     def right(self, logits, labels):
-        """Return for which texts all known tags are predicted correctly."""
+        """Return a mask of the texts whose known labels are all predicted correctly."""
         return (((logits > 0) == labels) | labels.isnan()).all(dim=1)
 
 
@@ -74,17 +82,17 @@ LOSSES = {"cross_entropy": CrossEntropy, "binary_cross_entropy": BinaryCrossEntr
 class TasksLoss(nn.Module):
     """Mean over the batch, and over the tasks, of ``weight * loss``.
 
-    The weights are not divided by their sum in the batch: a batch of low weight, or
-    with few labels, should change the model less.
+    The weights are not divided by their sum in the batch. A batch with low weights or
+    few labels should change the model less than other batches.
 
     Parameters
     ----------
     tasks : dict
-        From the name of each task to its loss.
+        The loss of each task by the name of the task.
     task_weights : list of float or None
-        Weights of the tasks; their scale does not matter. If None, they are learned
-        as the uncertainty of each task (Kendall et al. 2018, section 3.2): ``exp(-s) *
-        loss + s / 2``, where s starts at 0.
+        Weights of the tasks. Only their ratios matter. If None, the weights are learned
+        from the uncertainty s of each task, which starts at 0. The loss of a task is
+        then ``exp(-s) * loss + s / 2`` (Kendall et al. 2018, section 3.2).
     """
 
     def __init__(self, tasks, task_weights):
@@ -106,7 +114,7 @@ class TasksLoss(nn.Module):
         return zip(self.tasks, parts, labels, weights.unbind(1), strict=True)
 
     def forward(self, logits, targets, n_texts=None):
-        """Compute the loss of a batch, or of a part of a batch of `n_texts`.
+        """Compute the loss of a batch, or of a part of a batch.
 
         Parameters
         ----------
@@ -114,12 +122,13 @@ class TasksLoss(nn.Module):
         targets : tuple
             Labels and weights, as ``LabeledDataset`` yields them.
         n_texts : int or None
-            Number of texts of the whole batch. If None, the part is the batch.
+            Number of texts of the whole batch. If None, `logits` contain the whole
+            batch.
 
         Returns
         -------
         tensor, scalar
-            The losses of the parts of a batch add up to that of the batch.
+            The losses of all parts of a batch sum to the loss of the batch.
         """
         n_texts = n_texts or len(logits)
         losses = [
@@ -127,7 +136,7 @@ class TasksLoss(nn.Module):
             for task, part, labels, weights in self._parts(logits, targets)
         ]
         if self.log_variances is not None and self.training:
-            # The fewer labels of a task a batch has, the less its s should move.
+            # If a batch has few labels of a task, the task's s changes less.
             shares = targets[1].sum(dim=0) / n_texts
             losses = torch.stack(losses) * torch.exp(-self.log_variances)
             losses = losses + shares * self.log_variances / 2
@@ -145,7 +154,7 @@ class TasksLoss(nn.Module):
                 getattr(self, f"predicted_{i}").index_add_(0, chosen, known)
 
     def reset_metrics(self):
-        """Forget the predictions of the epoch before."""
+        """Clear the counts of the previous epoch."""
         for buffer in self.buffers():
             buffer.zero_()
 
@@ -155,7 +164,7 @@ class TasksLoss(nn.Module):
         Returns
         -------
         dict
-            From the name of the task to the index of the class.
+            The index of the predicted class by the name of the task.
         """
         found = {}
         for name, counts in zip(self.names, self.buffers(), strict=True):
@@ -164,7 +173,7 @@ class TasksLoss(nn.Module):
         return found
 
     def batch_metrics(self, logits, targets):
-        """Return for each task the weight of the right texts, and of all texts."""
+        """Return a tuple (weight of the correct texts, weight of all) per task."""
         sums = []
         for task, part, labels, weights in self._parts(logits, targets):
             right = weights[task.right(part, labels)]
@@ -172,7 +181,7 @@ class TasksLoss(nn.Module):
         return dict(zip(self.names, sums, strict=True))
 
     def epoch_metrics(self, means):
-        """Name the metrics: "accuracy" is the mean of "accuracy_..." of the tasks."""
+        """Return the accuracy of each task and their mean, "accuracy"."""
         known = [mean for mean in means.values() if not math.isnan(mean)]
         accuracy = sum(known) / len(known) if known else math.nan
         named = {f"accuracy_{name}": mean for name, mean in means.items()}

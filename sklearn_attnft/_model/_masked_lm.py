@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Masked language model: the encoder, a tied head and the loss."""
+"""Masked language model, its head and its loss."""
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from .._utils._process import in_float32
 class TiedHead(nn.Module):
     """A head tied to the token embeddings, for encoders stored without an LM head.
 
-    ``logits = embeddings @ (T h) + bias``. T starts as the identity, since with a
-    random T the loss starts higher than that of a uniform prediction. The bias starts
-    as the logarithm of the tokens' frequencies.
+    The logits are ``embeddings @ (T h) + bias``. T starts as the identity. With
+    a random T, the initial loss is higher than the loss of a uniform prediction. The
+    bias starts as the logarithm of the token frequencies.
     """
 
     def __init__(self, embeddings, hidden_size, token_counts):
@@ -27,12 +27,15 @@ class TiedHead(nn.Module):
         self.bias = nn.Parameter(frequencies.log())
 
     def forward(self, states):
-        """Compute logits (n_tokens, vocab_size) from (n_tokens, hidden_size)."""
+        """Compute logits of shape (n_tokens, vocab_size) from hidden states.
+
+        The hidden states have the shape (n_tokens, hidden_size).
+        """
         return F.linear(self.transform(states), self.embeddings, self.bias)
 
 
 class MaskedLanguageModel(nn.Module):
-    """Encoder and head: logits of the tokens that were chosen to be predicted."""
+    """Encoder and head, which predict the original ids of the chosen tokens."""
 
     def __init__(self, encoder, head):
         super().__init__()
@@ -40,46 +43,50 @@ class MaskedLanguageModel(nn.Module):
         self.head = head
 
     def forward(self, input_ids, attention_mask, windows_per_text, chosen):
-        """Return logits, shape (n_chosen, vocab_size)."""
+        """Return logits of shape (n_chosen, vocab_size)."""
         output = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
         return self.head(output.last_hidden_state[chosen])
 
 
 class MaskedCrossEntropy(nn.Module):
-    """Mean cross entropy of the chosen tokens, in float32; 0 without such tokens."""
+    """Mean cross entropy of the chosen tokens, in float32.
+
+    If no token was chosen, the loss is 0.
+    """
 
     def forward(self, logits, originals, n_chosen=None):
-        """Compute the loss of logits (n_chosen, vocab_size) and ids (n_chosen,).
+        """Compute the loss of a batch, or of a part of a batch.
 
-        `n_chosen` is the number of chosen tokens in the whole batch, of which this may
-        be a part.
+        The logits have the shape (n_chosen, vocab_size). The original token ids have
+        the shape (n_chosen,). The argument `n_chosen` is the number of chosen tokens in
+        the whole batch.
         """
         with in_float32(logits.device):
             total = F.cross_entropy(logits.float(), originals, reduction="sum")
         return total / max(1, n_chosen or len(originals))
 
     def reset_metrics(self):
-        """Do nothing: this loss keeps nothing between epochs."""
+        """Do nothing, because this loss stores no metrics."""
 
     def batch_metrics(self, logits, originals):
-        """Return the sum of the tokens' losses, and their number."""
+        """Return the sum of the token losses and the number of tokens."""
         total = float(self(logits, originals)) * len(originals)
         return {"loss": (total, len(originals))}
 
     def epoch_metrics(self, means):
         """Return the loss and the perplexity."""
-        with np.errstate(over="ignore"):  # to infinity
+        with np.errstate(over="ignore"):  # exp may be infinite
             return {**means, "perplexity": float(np.exp(means["loss"]))}
 
 
 def new_head(encoder, texts):
-    """Make a head for an encoder that was stored without one.
+    """Create a head for an encoder that was stored without an LM head.
 
     Parameters
     ----------
     encoder : torch.nn.Module
     texts : MaskedDataset
-        The texts that it will be trained on.
+        The training texts of the language model.
 
     Returns
     -------

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Layer mixing, token pooling and the LSTM over tokens.
+"""Combination of layers, token pooling and the LSTM over tokens.
 
-A new pooling is a subclass of :class:`TokenPooling` and a line in `POOLINGS`; the
-parameter's allowed values and the documentation read that table.
+To add a pooling, write a subclass of :class:`TokenPooling` and add a line to
+`POOLINGS`. The estimators accept the keys of `POOLINGS` as values of `pooling`.
 """
 
 import copy
@@ -12,21 +12,22 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-# At the start, layer attention gives the highest layer 3.35 times as much as all
-# others together: it holds the encoder's output. With six other layers it has 0.77.
+# Initial weight of the highest layer, divided by the sum of all other weights. The
+# highest layer is the output of the encoder. The initial weight is 0.77.
 HIGHEST_TO_OTHERS = 3.35
 
 
 class LayerAttention(nn.Module):
-    """``gamma * sum_l softmax(scores)[l] * LN(H[l])``; starts at the highest layer.
+    """Weighted sum of the encoder's hidden states, with learned weights.
 
-    As in ELMo (Peters et al. 2018, section 3.2), with layer normalization without
-    learned scale or shift.
+    The sum is ``gamma * sum_l softmax(scores)[l] * LN(H[l])``, as in ELMo (Peters et
+    al. 2018, section 3.2). LN is layer normalization without learned scale or shift. At
+    the start, the highest layer has the largest weight.
 
     Parameters
     ----------
     layers : tuple of int
-        Numbers of the hidden states that are mixed.
+        Indices of the hidden states in the sum.
     """
 
     def __init__(self, *, layers):
@@ -39,7 +40,7 @@ class LayerAttention(nn.Module):
         self.gamma = nn.Parameter(torch.ones(()))
 
     def forward(self, states):
-        """Mix hidden states.
+        """Return the weighted sum of the hidden states.
 
         Parameters
         ----------
@@ -63,7 +64,10 @@ class LayerMean(nn.Module):
         super().__init__()
 
     def forward(self, states):
-        """Average a list of (n_texts, n_tokens, n_features) to one, float32."""
+        """Return the mean of the hidden states in float32.
+
+        Each tensor has the shape (n_texts, n_tokens, n_features).
+        """
         mixed = states[0].float()
         for state in states[1:]:
             mixed = mixed + state.float()
@@ -71,19 +75,20 @@ class LayerMean(nn.Module):
 
 
 class TokenPooling(nn.Module):
-    """Base of the poolings: the tokens of a text become one context vector.
+    """Base class of poolings, which turn the tokens of a text into a context vector.
 
-    A subclass defines two methods that take tokens (n_texts, n_tokens, n_features) and
-    their mask (n_texts, n_tokens). ``forward`` returns the context vectors, (n_texts,
-    n_parts * n_features). ``token_shares`` returns the fraction of the context vector
-    that each token decided, float32, (n_texts, n_tokens).
+    A subclass defines two methods. Both take tokens of shape (n_texts, n_tokens,
+    n_features) and their mask of shape (n_texts, n_tokens). ``forward`` returns context
+    vectors of shape (n_texts, n_parts * n_features). ``token_shares`` returns the
+    weight of each token in the context vector, float32, of shape (n_texts, n_tokens).
+    The weights of a text sum to 1.
 
     Attributes
     ----------
     n_parts : int
-        Length of the context vector, in lengths of a token's vector.
+        Length of the context vector, divided by the length of a token vector.
     is_learned : bool
-        Whether the pooling has parameters, which are learned from labels.
+        Whether the pooling has parameters that are learned from labels.
     """
 
     n_parts = 1
@@ -94,9 +99,10 @@ class TokenPooling(nn.Module):
 
 
 class AttentionPooling(TokenPooling):
-    """``sum_t softmax_t(v . tanh(W h[t])) h[t]``; starts as the mean.
+    """Additive attention with a learned query (Yang et al. 2016, section 2.2).
 
-    Additive attention with a learned query (Yang et al. 2016, section 2.2).
+    The context vector is ``sum_t softmax_t(v . tanh(W h[t])) h[t]``. It starts as the
+    mean of the tokens.
     """
 
     is_learned = True
@@ -111,7 +117,7 @@ class AttentionPooling(TokenPooling):
         return (self.token_shares(tokens, mask).unsqueeze(1) @ tokens).squeeze(1)
 
     def token_shares(self, tokens, mask):
-        """Return the attention: (n_texts, n_tokens, n_features) to its first two."""
+        """Return the attention of each token, of shape (n_texts, n_tokens)."""
         scores = torch.tanh(self.project(tokens)) @ self.query
         return torch.softmax(scores.masked_fill(~mask, -torch.inf), dim=1)
 
@@ -124,20 +130,20 @@ class MeanPooling(TokenPooling):
         return (self.token_shares(tokens, mask).unsqueeze(1) @ tokens).squeeze(1)
 
     def token_shares(self, tokens, mask):
-        """Return equal shares for the tokens of a text, (n_texts, n_tokens)."""
-        # In float32, whatever torch's default dtype is.
+        """Return equal weights for the tokens of a text."""
+        # The result is float32 even if torch has another default dtype.
         return mask.float() / mask.sum(dim=1, keepdim=True)
 
 
 class FirstTokenPooling(TokenPooling):
-    """The first token, which BERT calls [CLS]."""
+    """The first token, such as [CLS] of BERT."""
 
     def forward(self, tokens, mask):
         """Pool (n_texts, n_tokens, n_features) to (n_texts, n_features)."""
         return tokens[:, 0]
 
     def token_shares(self, tokens, mask):
-        """Return 1 for the first token of each text, (n_texts, n_tokens)."""
+        """Return 1 for the first token of each text and 0 for other tokens."""
         is_first = torch.arange(mask.shape[1], device=mask.device) == 0
         return (is_first & mask).float()
 
@@ -150,15 +156,15 @@ class MaxPooling(TokenPooling):
         return tokens.masked_fill(~mask[..., None], -torch.inf).amax(dim=1)
 
     def token_shares(self, tokens, mask):
-        """Return the fraction of maxima in each token, (n_texts, n_tokens)."""
+        """Return the fraction of features that have their maximum in each token."""
         best = tokens.masked_fill(~mask[..., None], -torch.inf).argmax(dim=1)
         return F.one_hot(best, mask.shape[1]).float().mean(dim=1)
 
 
 class ConcatPooling(TokenPooling):
-    """First token, maximum and mean side by side.
+    """Concatenation of the first token, the maximum and the mean.
 
-    As in Howard and Ruder (2018, section 3.3), with the first token for their last.
+    Howard and Ruder (2018, section 3.3) use the last token instead of the first.
     """
 
     n_parts = 3
@@ -173,15 +179,15 @@ class ConcatPooling(TokenPooling):
         return torch.cat([part(tokens, mask) for part in self.parts], dim=1)
 
     def token_shares(self, tokens, mask):
-        """Return the mean share of the three parts, (n_texts, n_tokens)."""
+        """Return the mean of the token weights of the three parts."""
         shares = [part.token_shares(tokens, mask) for part in self.parts]
         return torch.stack(shares).mean(dim=0)
 
 
 class TokenLSTM(nn.Module):
-    """A bidirectional LSTM over the tokens of each text, without its padding.
+    """A bidirectional LSTM over the tokens of each text, without padding.
 
-    The hybrid of pretrained encoder and task-trained LSTM (Tao et al. 2019).
+    Tao et al. (2019) also train an LSTM on the output of a pretrained encoder.
     """
 
     def __init__(self, *, n_features):
@@ -191,10 +197,10 @@ class TokenLSTM(nn.Module):
         )
 
     def forward(self, tokens, mask):
-        """Run over (n_texts, n_tokens, n_features); return such tokens and their mask.
+        """Return the output of the LSTM for each token, and a new mask.
 
-        The tokens of a text are moved to the front, since padded windows leave gaps
-        between them.
+        Input and output have the shape (n_texts, n_tokens, n_features). Padding between
+        the windows of a text is moved to the end, so that the tokens have no gaps.
         """
         lengths = mask.sum(dim=1)
         front = (~mask).long().argsort(dim=1, stable=True)  # (n_texts, n_tokens)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Description of the module that is built on an encoder."""
+"""Description of the layers on top of an encoder."""
 
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -16,13 +16,13 @@ class TaskSpec:
     pooling : str
         A key of ``POOLINGS``.
     head : str or None
-        A key of ``HEADS``. If None, the task has context vectors and no logits.
+        A key of ``HEADS``. If None, the task has only context vectors, not logits.
     n_outputs : int
         Number of logits.
     dropout : float
         Probability of dropping a feature of the context vector in training.
     loss : str
-        A key of ``LOSSES``: what the logits mean.
+        A key of ``LOSSES``. It also identifies the kind of target.
     """
 
     pooling: str
@@ -39,11 +39,11 @@ class ModuleSpec:
     Attributes
     ----------
     hidden_size : int
-        Features of a token in the encoder.
+        Number of features of a token in the encoder.
     layers : tuple of int
-        Hidden states to mix: 0 for the embeddings, i for the i-th block.
+        Hidden states to combine, 0 for the embeddings and i for the i-th block.
     mixing : str
-        A key of ``MIXINGS``: how the hidden states become one.
+        A key of ``MIXINGS``. It decides how the hidden states are combined.
     tasks : tuple of TaskSpec
     """
 
@@ -54,15 +54,15 @@ class ModuleSpec:
 
     @property
     def n_features(self):
-        """Length of the context vectors of all tasks side by side."""
+        """Total length of the context vectors of all tasks."""
         return sum(self.context_size(task) for task in self.tasks)
 
     def only(self, task):
-        """Return the description of a module of one of the tasks."""
+        """Return the description of a module with only one of the tasks."""
         return replace(self, tasks=(self.tasks[task],))
 
     def context_size(self, task):
-        """Return the length of the context vector of a TaskSpec."""
+        """Return the length of the context vector of a task."""
         return self.hidden_size * POOLINGS[task.pooling].n_parts
 
 
@@ -73,7 +73,7 @@ def resolve_layers(layers, n_layers):
     ----------
     layers : {"all", "last"} or list of int
     n_layers : int
-        Number of blocks of the encoder; it has ``n_layers + 1`` hidden states.
+        Number of blocks of the encoder. An encoder has ``n_layers + 1`` hidden states.
 
     Returns
     -------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The module of all estimators: an encoder and the layers of each task."""
+"""The torch module of all estimators."""
 
 import torch
 from torch import nn
@@ -10,11 +10,12 @@ from ._heads import TaskHead
 
 
 class TextModel(nn.Module):
-    """An encoder and what is learned on top of it, for one task or several.
+    """An encoder and the layers of one or several tasks on top of the encoder.
 
-    ``forward`` takes tensors and returns a tensor. It is made of two halves that the
-    prediction loop calls one after another: :meth:`mix` runs the encoder, and
-    :meth:`logits`, :meth:`contexts` or :meth:`token_shares` finish.
+    ``forward`` has two steps, which can also be called separately. First, :meth:`mix`
+    runs the encoder and returns one vector per token, the weighted sum of the layers.
+    Then :meth:`logits` computes the result from these token vectors (`mixed`). Instead
+    of logits, :meth:`contexts` and :meth:`token_shares` compute other results.
 
     Attributes
     ----------
@@ -22,10 +23,10 @@ class TextModel(nn.Module):
     layers : tuple of int
     tasks : torch.nn.ModuleList of TaskHead
     encoding : callable
-        How hidden states are computed: see ``_model._encoding``.
+        Computes the hidden states, as defined in ``_model._encoding``.
     trainable_blocks : tuple of torch.nn.Module or None
-        The blocks of the encoder that are trained. If None, the encoder is trained
-        as a whole, or without its token embeddings.
+        The blocks that :meth:`freeze` left trainable. If None, ``freeze`` was not
+        called.
     """
 
     def __init__(self, encoder, layers, tasks, encoding=None):
@@ -38,16 +39,16 @@ class TextModel(nn.Module):
 
     @classmethod
     def build(cls, encoder, spec):
-        """Put new tasks on an encoder; in float32, whatever torch's default."""
+        """Create a model with new task layers, in float32."""
         heads = [TaskHead(spec, task).float() for task in spec.tasks]
         return cls(encoder, spec.layers, heads)
 
     def only(self, task):
-        """Return a model of one of the tasks that shares all weights."""
+        """Return a model with only one of the tasks. The weights are shared."""
         return TextModel(self.encoder, self.layers, [self.tasks[task]])
 
     def with_encoding(self, encoding):
-        """Return a model that shares all modules and computes states another way."""
+        """Return a model with another encoding. All modules are shared."""
         model = TextModel(self.encoder, self.layers, self.tasks, encoding)
         model.trainable_blocks = self.trainable_blocks
         return model
@@ -59,7 +60,8 @@ class TextModel(nn.Module):
         ----------
         input_ids, attention_mask : tensor of int64, shape (n_windows, n_tokens)
         windows_per_text : tensor of int64 on the CPU, shape (n_texts,), or None
-            Number of consecutive rows of each text. If None, each text has one.
+            Number of consecutive windows of each text. If None, each text has one
+            window.
 
         Returns
         -------
@@ -69,7 +71,9 @@ class TextModel(nn.Module):
         return self.logits(mixed, attention_mask, windows_per_text)
 
     def encode(self, input_ids, attention_mask, layers=None):
-        """Return the hidden states of `layers`, by default those that are mixed.
+        """Return the hidden states of `layers`.
+
+        If `layers` is None, the hidden states of ``self.layers`` are returned.
 
         Returns
         -------
@@ -79,35 +83,42 @@ class TextModel(nn.Module):
         return self.encoding(self.encoder, input_ids, attention_mask, layers)
 
     def mix(self, input_ids, attention_mask):
-        """Run the encoder and mix its layers.
+        """Run the encoder and return one vector per token for each task.
 
         Returns
         -------
         list of tensor of float32, each (n_windows, n_tokens, n_features)
-            The mixed tokens of each task.
+            For each task, the weighted sum of the hidden states of ``self.layers``, or
+            the mean if the layers have equal weights.
         """
         return self.mix_states(self.encode(input_ids, attention_mask))
 
     def mix_states(self, states):
-        """Mix hidden states, as :meth:`encode` returns them, for each task."""
+        """Return the weighted sum of hidden states for each task."""
         with in_float32(states[0].device):
             return [task.mix(states) for task in self.tasks]
 
     def logits(self, mixed, attention_mask, windows_per_text=None):
-        """Return logits of mixed tokens, float32, (n_texts, sum of outputs)."""
+        """Return the logits of all tasks, computed from token vectors.
+
+        Logits have the type float32 and the shape (n_texts, sum of the tasks' outputs).
+        """
         with in_float32(attention_mask.device):
             contexts = self._contexts(mixed, attention_mask, windows_per_text)
             pairs = zip(self.tasks, contexts, strict=True)
             return torch.cat([task.classify(each) for task, each in pairs], dim=1)
 
     def contexts(self, mixed, attention_mask, windows_per_text=None):
-        """Return context vectors of mixed tokens, float32, (n_texts, n_features)."""
+        """Return the context vectors of all tasks, computed from token vectors.
+
+        They have the type float32 and the shape (n_texts, n_features).
+        """
         with in_float32(attention_mask.device):
             contexts = self._contexts(mixed, attention_mask, windows_per_text)
             return torch.cat(contexts, dim=1)
 
     def _contexts(self, mixed, attention_mask, windows_per_text):
-        """Return the context vectors of each task, (n_texts, n_context)."""
+        """Return for each task context vectors of shape (n_texts, n_context)."""
         mask = attention_mask.bool()
         return [
             task.context(tokens, mask, windows_per_text)
@@ -115,23 +126,24 @@ class TextModel(nn.Module):
         ]
 
     def token_shares(self, mixed, attention_mask, windows_per_text=None):
-        """Return the share of each token in the first task's context vector.
+        """Return the weight of each token in the first task's context vector.
 
         Returns
         -------
         tensor of float32, shape (n_tokens of all windows,)
-            Padding is left out, text follows text; the shares of a text sum to 1.
+            The weights of all texts in order, without padding. The weights of a text
+            sum to 1.
         """
         mask = attention_mask.bool()
         with in_float32(mask.device):
             return self.tasks[0].token_shares(mixed[0], mask, windows_per_text)
 
     def embed(self, input_ids):
-        """Return token embeddings, (n_windows, n_tokens, n_embedding)."""
+        """Return token embeddings of shape (n_windows, n_tokens, n_embedding)."""
         return self.encoder.get_input_embeddings()(input_ids)
 
     def freeze(self, trainable_blocks):
-        """Freeze the encoder except `trainable_blocks`, a list of its modules."""
+        """Freeze the encoder except the list `trainable_blocks` of its blocks."""
         self.encoder.requires_grad_(False)
         for block in trainable_blocks:
             block.requires_grad_(True)
@@ -139,7 +151,10 @@ class TextModel(nn.Module):
         self.trainable_blocks = tuple(trainable_blocks)
 
     def train(self, mode=True):
-        """Set the mode. Frozen parts stay in evaluation mode, without dropout."""
+        """Set the training mode. Frozen blocks stay in evaluation mode.
+
+        In evaluation mode, dropout is off.
+        """
         super().train(mode)
         if self.trainable_blocks is not None:
             self.encoder.eval()

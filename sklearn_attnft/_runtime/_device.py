@@ -11,10 +11,10 @@ import torch
 
 from .._utils._process import ForkableLock, in_float32
 
-# Parts of the messages of errors that say that memory has run out.
+# Parts of the error messages that report that memory has run out.
 NO_MEMORY = ("DefaultCPUAllocator:", "out of memory", "ALLOC_FAILED")
 _MOVING = ForkableLock()
-# The process that imported this module: a forked child has another number.
+# Id of the process that imported this module. A forked process has another id.
 _process = os.getpid()
 
 
@@ -26,7 +26,7 @@ class Machine:
     ----------
     device : torch.device
     dtype : torch.dtype
-        Type of the encoder's matrix products.
+        Data type of the encoder's matrix products.
     """
 
     device: torch.device
@@ -34,16 +34,16 @@ class Machine:
 
     @classmethod
     def of(cls, settings):
-        """Resolve the parameters `device` and `precision` of `settings`."""
+        """Create a Machine from the parameters `device` and `precision`."""
         device = resolve_device(settings.device)
         return cls(device, resolve_dtype(settings.precision, device))
 
 
 def use_one_thread_after_fork():
-    """Compute in one thread from now on, if this process was forked.
+    """Limit torch to one thread if this process was forked.
 
-    A forked child lacks the threads of OpenMP's pool and would wait for them forever
-    (a limit of GNU's OpenMP, which torch is built with).
+    A forked process does not have the threads of OpenMP's pool and would wait forever
+    for these threads. This is a limitation of GNU's OpenMP, which torch uses.
     """
     global _process
     if os.getpid() != _process:
@@ -57,7 +57,7 @@ def resolve_device(device):
     Raises
     ------
     ValueError
-        If `device` is not the name of a device, or this machine does not have it.
+        If `device` is not the name of a device, or not a device of this machine.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -75,23 +75,24 @@ def resolve_device(device):
     }.get(chosen.type, 0)
     if (chosen.index or 0) >= n_devices:
         raise ValueError(
-            f"`device` must be a device of this machine, got {device!r}: there are "
-            f"{n_devices} devices of type {chosen.type!r} that torch "
-            f"{torch.__version__} can use. Set device='auto' or 'cpu', or install a "
-            "torch built for the device."
+            f"`device` must be a device of this machine, got {device!r}. Torch "
+            f"{torch.__version__} can use {n_devices} devices of type {chosen.type!r}. "
+            "Set device='auto' or 'cpu', or install a torch build for this device."
         )
     return chosen
 
 
 def on_device(model, device):
-    """Move a TextModel to `device`, unless all of it is there.
+    """Move a TextModel to `device`, unless all weights are already on `device`.
 
-    ``model.to`` splits the weights of a recurrent layer for a moment, while another
-    thread may compute with them. So one thread moves, and the others wait. A view of
-    one task moves the encoder and its own layers, not those of other tasks.
+    During ``model.to``, the weights of a recurrent layer are incomplete, and another
+    thread may compute with these weights. So only one thread moves the model, and other
+    threads wait. A model with one of several tasks moves the encoder and the layers of
+    this task only.
     """
     with _MOVING:
-        # One parameter of each part: checking all takes half a millisecond.
+        # Checking all parameters takes half a millisecond, so one parameter of the
+        # encoder and of each task is checked.
         firsts = [next(p.parameters(), None) for p in (model.encoder, *model.tasks)]
         places = [each.device for each in firsts if each is not None]
         if not all(
@@ -105,8 +106,9 @@ def on_device(model, device):
 def resolve_dtype(precision, device):
     """Return the dtype of the matrix products for the parameter `precision`.
 
-    "auto" is bfloat16 where the hardware multiplies in it: CUDA from Ampere on, x86
-    with AVX512-BF16 or AMX. Elsewhere bfloat16 is emulated, far slower than float32.
+    "auto" is bfloat16 if the hardware supports bfloat16, and otherwise float32. CUDA
+    devices since Ampere and x86 with AVX512-BF16 or AMX support bfloat16. On other
+    hardware, bfloat16 is emulated and much slower than float32.
     """
     if precision != "auto":
         return getattr(torch, precision)
@@ -123,25 +125,26 @@ def resolve_dtype(precision, device):
 
 @contextlib.contextmanager
 def autocast(device, dtype):
-    """Run matrix products in `dtype`, also within a user's own autocast."""
+    """Run matrix products in `dtype`, even inside an autocast of the user."""
     is_lower = dtype != torch.float32
     own = torch.autocast(device.type, dtype=dtype) if is_lower else in_float32(device)
     try:
         with own:
             yield
     finally:
-        # Within a user's autocast, torch would keep cast copies of weights that
-        # training has changed since.
+        # Inside an autocast of the user, torch caches converted copies of the weights.
+        # Training changes the weights, so the copies are outdated.
         torch.clear_autocast_cache()
 
 
 class _WithoutCudnnAttention:
     """A context that turns cuDNN attention off in all threads.
 
-    In bfloat16 on some GPUs torch chooses cuDNN attention, which plans again for each
-    new shape of a batch (pytorch/pytorch#155958); batches of texts have many shapes.
-    The switch belongs to the process: the last thread that leaves restores it. If the
-    user has left only cuDNN attention on, it stays on.
+    In bfloat16, torch chooses cuDNN attention on some GPUs. cuDNN attention is slow for
+    texts, because each new batch shape needs a new plan (pytorch/pytorch#155958). The
+    setting is global to the process, so the last thread that leaves the context turns
+    cuDNN attention on again. If the user has enabled only cuDNN attention, the context
+    does nothing.
     """
 
     def __init__(self):
@@ -173,17 +176,17 @@ _WITHOUT_CUDNN_ATTENTION = _WithoutCudnnAttention()
 
 
 def without_cudnn_attention(device):
-    """Return a context for running an encoder on `device`, forward and backward."""
+    """Return a context that turns cuDNN attention off if `device` is a GPU."""
     return (
         _WITHOUT_CUDNN_ATTENTION if device.type == "cuda" else contextlib.nullcontext()
     )
 
 
 def trim_memory():
-    """Return free memory of the process to the system (Linux with glibc).
+    """Release free memory of the process to the operating system.
 
-    glibc keeps most of the memory that a fit has used, and joblib stops workers whose
-    memory seems to leak.
+    On Linux, glibc keeps most of the memory that a fit has used. joblib would then stop
+    its workers, because their memory seems to leak.
     """
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # not in musl
@@ -192,7 +195,7 @@ def trim_memory():
 
 
 def is_out_of_memory(error):
-    """Return whether an error says that the memory of a device has run out."""
+    """Return whether an error reports that the memory of a device has run out."""
     known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-    # The CPU's allocator, mps and some CUDA libraries raise a plain RuntimeError.
+    # The CPU allocator, mps and some CUDA libraries raise a RuntimeError.
     return known or any(said in str(error) for said in NO_MEMORY)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Cached outputs of an encoder that training does not change.
+"""Cache for the outputs of an encoder whose weights are not trained.
 
-The features of an extractor are cached by text. A classifier on a frozen encoder learns
-from the hidden states of tokens, so these are cached by the tokens of each window.
+The cache of an extractor holds the features of each text. A classifier on a frozen
+encoder learns from hidden states, so its cache holds the hidden states of each window.
 """
 
 import dataclasses
@@ -22,10 +22,11 @@ CacheInfo = namedtuple("CacheInfo", ["hits", "misses", "maxsize", "currsize"])
 
 @dataclasses.dataclass
 class _Use:
-    """Data about a fitted module, which is neither pickled nor cloned.
+    """Data about a fitted module that is neither pickled nor cloned.
 
-    `digest` is that of its encoder. It is computed when it is first needed, and again
-    when `versions` shows that the user has changed the weights.
+    `digest` is a hash of the encoder and the tokenizer. If None, the hash has not been
+    computed. If `versions` shows that the user has changed the weights, `digest` is
+    computed again.
     """
 
     counts: _cache.Counts = dataclasses.field(default_factory=_cache.Counts)
@@ -48,14 +49,17 @@ def check_cache(settings):
     Parameters
     ----------
     settings : estimator or FitPlan
-        Has the attributes `cache` and `cache_size`, here and below.
+        An object with the attributes `cache` and `cache_size`.
     """
     if settings.cache is not None:
         _cache.open_store(settings.cache).prepare()
 
 
 def cache_info(module, settings):
-    """Return how often a module, or None, has used the cache of `settings`."""
+    """Return how often a module has used the cache of `settings`.
+
+    If `module` is None, the hits and misses are 0.
+    """
     if settings.cache is None:
         return CacheInfo(0, 0, 0, 0)
     counts = _Use().counts if module is None else _use_of(module).counts
@@ -64,7 +68,7 @@ def cache_info(module, settings):
 
 
 def features_cache(module, spec, tokenizer, machine, settings):
-    """Return the cache of a module's outputs by text, or None without a cache."""
+    """Return the cache for the features of texts, or None if `cache` is None."""
     return _open(
         module,
         tokenizer,
@@ -77,23 +81,22 @@ def features_cache(module, spec, tokenizer, machine, settings):
 
 
 def remember_digest(module, digest):
-    """Store the digest of a module's encoder, so that it is not computed again."""
+    """Store the digest of a module's encoder, to avoid computing it again."""
     use = _use_of(module)
     use.digest, use.versions = digest, _versions(module.encoder)
 
 
 def _versions(encoder):
-    """Return the identity of each parameter, and how often it was written to."""
+    """Return the id of each parameter and the number of its in-place changes."""
     return [
         (id(p), 0 if p.is_inference() else p._version) for p in encoder.parameters()
     ]
 
 
 def with_cached_states(module, tokenizer, machine, settings):
-    """Return a model that looks hidden states up, or `module` if they change in fit.
+    """Return a model that reads hidden states from the cache, if the encoder is frozen.
 
-    The states are those of the pretrained encoder if it is frozen and no stage before
-    the classifier has trained it.
+    If `cache` is None or the fit trains the encoder, `module` is returned.
     """
     stages = settings.lm_epochs, settings.lm_weight, settings.contrastive_epochs
     if settings.trainable_layers != 0 or any(stages):
@@ -103,7 +106,7 @@ def with_cached_states(module, tokenizer, machine, settings):
 
 
 def _open(module, tokenizer, machine, settings, **options):
-    """Open the cache of the values that a module's encoder and the options decide."""
+    """Open a cache for values that depend on a module's encoder and on `options`."""
     if settings.cache is None:
         return None
     use = _use_of(module)
@@ -115,16 +118,18 @@ def _open(module, tokenizer, machine, settings, **options):
 
 
 def open_cache(encoder, digest, machine, settings, counts, **options):
-    """Open the cache of the values that an encoder and the options decide.
+    """Open a cache for values that depend on an encoder and on `options`.
 
     Parameters
     ----------
     encoder : torch.nn.Module
     digest : str
-        Digest of the weights and the tokenizer.
+        Hash of the weights and the tokenizer.
     machine : Machine
     settings : estimator or FitPlan
+        An object with the attributes `cache` and `cache_size`.
     counts : Counts
+        The number of hits and misses is added to `counts`.
     **options : dict
         Everything else that the values depend on.
 
@@ -143,7 +148,7 @@ def open_cache(encoder, digest, machine, settings, counts, **options):
             architecture=_hf.encoder_architecture(encoder),
             device=device,
             dtype=str(machine.dtype),
-            # TF32 if the user has set it. If nothing is set, float32 is exact.
+            # TF32 if the user has enabled TF32. By default, float32 is exact.
             float32=backend.matmul.fp32_precision.replace("none", "ieee"),
             **options,
         ),
@@ -152,19 +157,22 @@ def open_cache(encoder, digest, machine, settings, counts, **options):
 
 
 def add_counts(module, counts):
-    """Add the look-ups of a fit to those of its module."""
+    """Add the hits and misses of a fit to the counts of the fitted module."""
     _use_of(module).counts.add(counts.hits, counts.misses)
 
 
 class CachedEncoding:
-    """Look hidden states up by tokens; run the encoder for those that are missing."""
+    """An encoding that reads hidden states from a cache.
+
+    The encoder runs only for windows that are missing from the cache.
+    """
 
     def __init__(self, cache):
         self._cache = cache
         self._plain = PlainEncoding()
 
     def __call__(self, encoder, input_ids, attention_mask, layers):
-        """Return the hidden states of `layers`; 0 where there is padding."""
+        """Return the hidden states of `layers`, which are 0 for padding."""
         lengths = attention_mask.sum(dim=1).tolist()
         compute = functools.partial(
             self._compute, encoder, input_ids, attention_mask, layers, lengths
@@ -179,7 +187,7 @@ class CachedEncoding:
         return list(torch.from_numpy(states).to(input_ids.device))
 
     def _compute(self, encoder, input_ids, attention_mask, layers, lengths, rows):
-        """Return for each of the rows an array (n_layers, n_tokens, n_features)."""
+        """Return for each row an array of shape (n_layers, n_tokens, n_features)."""
         longest = max(lengths[row] for row in rows)
         ids, mask = input_ids[rows, :longest], attention_mask[rows, :longest]
         with torch.no_grad():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Slots on a GPU: the workers of a search take turns, since they share its memory."""
+"""Slots, which limit the number of fits that use a GPU at the same time."""
 
 import contextlib
 import os
@@ -13,22 +13,22 @@ import torch
 from .._cache import claim
 
 N_SLOTS = "SKLEARN_ATTNFT_GPU_SLOTS"
-SECONDS = 0.1  # between two attempts to get a slot
+SECONDS = 0.1  # time between two attempts to get a slot
 _own = threading.local()
 
 
 @contextlib.contextmanager
 def gpu_slot(device):
-    """Wait for a slot of a GPU and hold it. Other devices do not have slots.
+    """Wait for a slot of a GPU and hold the slot until the context ends.
 
-    Processes with the same parent share the slots of a GPU. So the workers of a search
-    wait for each other, but two users do not. At the end, the memory that torch has
-    cached on the GPU is freed.
+    Processes with the same parent process share the slots of a GPU. So the workers of a
+    search wait for each other, but the programs of two users do not. At the end,
+    the GPU memory that torch has cached is freed.
 
     Parameters
     ----------
     device : torch.device
-        Only devices of the type "cuda" have slots.
+        If the type of the device is not "cuda", the context does nothing.
 
     Raises
     ------
@@ -48,20 +48,23 @@ def gpu_slot(device):
 
 
 def n_slots():
-    """Return how many fits may use a GPU at the same time."""
+    """Return the number of fits that may use a GPU at the same time."""
     given = os.environ.get(N_SLOTS, "1")
     if not given.isdecimal() or int(given) == 0:
         raise ValueError(
-            f"The environment variable {N_SLOTS} must be a positive integer, the "
-            f"number of fits that may use a GPU at the same time, got {given!r}. Set "
-            "it to 1, or unset it."
+            f"The environment variable {N_SLOTS} must be a positive integer, got "
+            f"{given!r}. Set the variable to the number of fits that may use a GPU at "
+            "the same time, or unset the variable."
         )
     return int(given)
 
 
 @contextlib.contextmanager
 def slot(name, n):
-    """Hold one of the `n` slots of a name, or the one that this thread holds."""
+    """Hold one of the `n` slots of a name.
+
+    If this thread already holds a slot of the name, the context does nothing.
+    """
     held = getattr(_own, "names", ())
     if name in held:
         yield
@@ -86,8 +89,11 @@ def _acquire(name, n):
 
 
 def _own_directory():
-    """Create a directory for the locks that other users cannot write to."""
-    if not hasattr(os, "getuid"):  # on Windows the temporary directory is private
+    """Create a directory for locks and return its path.
+
+    Other users cannot write to the directory.
+    """
+    if not hasattr(os, "getuid"):  # on Windows, the temporary directory is private
         return os.path.join(tempfile.gettempdir(), "sklearn_attnft")
     directory = os.path.join(tempfile.gettempdir(), f"sklearn_attnft-{os.getuid()}")
     with contextlib.suppress(FileExistsError):
@@ -97,7 +103,8 @@ def _own_directory():
     if not is_own or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ValueError(
             f"{directory}, the directory for the locks of GPU slots, must belong to "
-            "you and must not be writable by others, but it is owned or writable by "
-            "other users. Remove it, or set the environment variable TMPDIR."
+            "you and must not be writable by others, got a directory that other users "
+            "own or can write to. Remove the directory, or set the environment "
+            "variable TMPDIR."
         )
     return directory

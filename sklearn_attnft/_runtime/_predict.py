@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The prediction loop."""
+"""The loop that computes predictions in batches."""
 
 import functools
 
@@ -15,7 +15,7 @@ from ._device import autocast, is_out_of_memory, without_cudnn_attention
 def predict(
     model, texts, *, tokenizer, machine, output="logits", verbose=0, cache=None
 ):
-    """Run a model over texts; identical texts are run once.
+    """Run a model on texts. Identical texts are computed only once.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ def predict(
     machine : Machine
     output : {"logits", "contexts"}
     verbose : int
-        Whether a progress bar is shown.
+        Controls the progress bar, as the parameter `verbose` of the estimators.
     cache : Cache or None
-        Only texts are run whose outputs are not in the cache.
+        If given, the model runs only on texts whose output is not in the cache.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def predict(
 
 
 class _Prediction:
-    """The outputs of a model for distinct texts, computed or looked up."""
+    """Outputs of a model for distinct texts, computed or read from a cache."""
 
     def __init__(self, model, tokenizer, machine, output, progress, cache):
         self._model = model
@@ -55,11 +55,11 @@ class _Prediction:
         self._cache = cache
 
     def outputs(self, texts):
-        """Return the outputs of texts, (n_texts, n_outputs)."""
+        """Return the outputs of texts as an array of shape (n_texts, n_outputs)."""
         if self._cache is None:
             return self._compute(texts)
         self._texts, self._n_computed = texts, 0
-        # Half a surrogate pair is a str that has no UTF-8.
+        # A str can contain a lone surrogate, which plain UTF-8 cannot encode.
         contents = [text.encode("utf-8", "surrogatepass") for text in texts]
         rows = self._cache.fetch_floats(contents, self._compute_missing)
         self._progress.update(len(texts) - self._n_computed)
@@ -77,7 +77,9 @@ class _Prediction:
 
 
 def run(model, tokens, machine, output="logits", *, progress=None):
-    """Run a model over tokens, longest texts first, and restore the order.
+    """Run a model on tokenized texts.
+
+    The longest texts run first. The outputs have the order of `tokens`.
 
     Parameters
     ----------
@@ -86,7 +88,7 @@ def run(model, tokens, machine, output="logits", *, progress=None):
     machine : Machine
     output : {"logits", "contexts"}
     progress : tqdm or None
-        It is advanced by the texts that are done.
+        Progress bar, which is advanced by the number of texts in each batch.
 
     Returns
     -------
@@ -115,16 +117,17 @@ def _forward(model, output, indices, batch):
 def forward_in_parts(
     model, input_ids, attention_mask, windows_per_text=None, *, output="logits"
 ):
-    """Run a model, with few windows in the encoder at a time, without gradients.
+    """Run a model without gradients, with few windows in the encoder at a time.
 
-    A long text has many windows, and the hidden states of all layers take several
-    times the memory of what is mixed from them.
+    A long text has many windows. The hidden states of all layers need several times as
+    much memory as the token vectors computed from them. So the windows are encoded in
+    parts, and only the token vectors of all parts are kept.
 
     Parameters
     ----------
     model : TextModel
     input_ids, attention_mask, windows_per_text : tensor
-        As ``TextModel.forward`` takes them.
+        Arguments of ``TextModel.forward``.
     output : {"logits", "contexts", "token_shares"}
 
     Returns
@@ -133,7 +136,7 @@ def forward_in_parts(
     """
     n = max(1, tokens_per_batch(input_ids.device) // input_ids.shape[1])
     if n >= len(input_ids) and output == "logits":
-        return model(input_ids, attention_mask, windows_per_text)  # runs its hooks
+        return model(input_ids, attention_mask, windows_per_text)  # runs hooks
     pairs = zip(input_ids.split(n), attention_mask.split(n), strict=True)
     parts = [model.mix(ids, mask) for ids, mask in pairs]
     mixed = parts[0]
@@ -143,14 +146,15 @@ def forward_in_parts(
 
 
 def each_batch(compute, tokens, device):
-    """Yield the texts of each batch and what is computed from it, longest texts first.
+    """Yield the indices of the texts and the output of each batch.
 
-    A batch that does not fit into memory is split in two.
+    The batches with the longest texts come first. If a batch does not fit into memory,
+    the batch is split into two.
 
     Parameters
     ----------
     compute : callable
-        Takes the indices of texts and their ``TokenBatch``.
+        Takes the indices of the texts of a batch and a ``TokenBatch``.
     tokens : TokenizedTexts
     device : torch.device
 
@@ -163,7 +167,7 @@ def each_batch(compute, tokens, device):
     Raises
     ------
     MemoryError
-        If one text does not fit into memory.
+        If a single text does not fit into memory.
     """
     todo = sorted_batches(tokens, tokens_per_batch(device))[::-1]
     while todo:

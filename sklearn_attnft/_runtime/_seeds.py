@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The seed of a fit and the random generators of torch."""
+"""Seed of a fit, and isolation of torch's random generators."""
 
 import contextlib
 
@@ -12,10 +12,10 @@ from .._utils._process import GENERATOR_LOCK, on_cpu
 
 
 def draw_seed(random_state):
-    """Draw one seed from the parameter `random_state`.
+    """Return a seed sampled from the parameter `random_state`.
 
-    If None, the seed comes from the operating system, and numpy's global generator is
-    not used.
+    If None, the seed comes from the operating system. numpy's global generator is not
+    used.
     """
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
@@ -24,7 +24,7 @@ def draw_seed(random_state):
 
 @contextlib.contextmanager
 def isolated_generator(seed, device):
-    """Seed the generators of torch, and restore their states at the end."""
+    """Seed torch's random generators, and restore the old states at the end."""
     cuda = [device] if device.type == "cuda" else []
     with GENERATOR_LOCK, torch.random.fork_rng(devices=cuda), on_cpu():
         torch.default_generator.manual_seed(seed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The training loop. The only importer of skorch."""
+"""The training loop. No other part of the package imports skorch."""
 
 from ._callbacks import random_state, set_random_state
 from ._loop import RunContext, TrainingConfig, scoring_budget, train

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""skorch callbacks: schedule, clipping, metrics, progress, resume state."""
+"""The skorch callbacks of the training loop."""
 
 import contextlib
 import functools
@@ -20,7 +20,7 @@ from skorch.utils import to_device
 
 from ._optimizer import trained_blocks, warmup_then_decay
 
-# What skorch keeps in the history besides the metrics of an epoch.
+# Entries of skorch's history that are not metrics of an epoch.
 _BOOKKEEPING = {
     f"{part}_{what}"
     for part in ("train", "valid")
@@ -29,7 +29,17 @@ _BOOKKEEPING = {
 
 
 def make_callbacks(config, context, n_steps, *, validated):
-    """Return our callbacks, then the user's."""
+    """Return the callbacks of the package, followed by the callbacks of the user.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    context : RunContext
+    n_steps : int
+        Number of training steps of the stage.
+    validated : bool
+        Whether there are validation texts.
+    """
     n_warmup = math.ceil(config.warmup_fraction * n_steps)
     schedule = LRScheduler(
         "LambdaLR",
@@ -45,7 +55,7 @@ def make_callbacks(config, context, n_steps, *, validated):
         callbacks.append(("unfreezing", _Unfreezing()))
     if validated:
         callbacks.append(("metrics", _Metrics()))
-    callbacks.append(("reports", _Reports()))  # before one may end the stage
+    callbacks.append(("reports", _Reports()))  # before callbacks that can end the stage
     if validated and config.early_stopping:
         stopping = EarlyStopping(
             monitor=config.monitor,
@@ -61,21 +71,22 @@ def make_callbacks(config, context, n_steps, *, validated):
 
 
 def check_callbacks(callbacks):
-    """Raise an error if there is a scoring callback of skorch."""
+    """Raise an error if `callbacks` has a scoring callback of skorch."""
     for item in callbacks:
         if isinstance(item[-1] if isinstance(item, tuple) else item, ScoringBase):
             raise ValueError(
                 "`callbacks` must not have a scoring callback of skorch, got "
-                f"{item!r:.80}: batches hold tokens and several targets. Pass X_val "
-                "and y_val to fit, and read valid_loss and valid_accuracy in history_."
+                f"{item!r:.80}. Scoring callbacks cannot read batches of tokens. Pass "
+                "X_val and y_val to fit, and read valid_loss and valid_accuracy in "
+                "history_."
             )
 
 
 class _Unfreezing(Callback):
-    """Train the head in the first epoch, then also blocks from the top, at last all.
+    """Unfreeze blocks gradually, from the top block down.
 
-    Epoch e = 0, 1, ... of E epochs trains round(n e / (E - 1)) of n blocks. As in
-    Howard and Ruder (2018, section 3.3), spread over all epochs.
+    Epoch e = 0, 1, ... of E epochs trains the top round(n e / (E - 1)) of n blocks.
+    Howard and Ruder (2018, section 3.3) unfreeze one block per epoch.
     """
 
     def on_train_begin(self, net, **kwargs):
@@ -96,7 +107,7 @@ class _Unfreezing(Callback):
 
 
 class _Metrics(Callback):
-    """Record the criterion's metrics on the validation data, as "valid_..."."""
+    """Record metrics on the validation data in the history, as "valid_..."."""
 
     def on_epoch_begin(self, net, **kwargs):
         self.sums_ = {}
@@ -119,7 +130,7 @@ class _Metrics(Callback):
 
 
 class _Reports(Callback):
-    """Record steps and learning rate, and report to the context's progress."""
+    """Record steps and learning rate in the history, and report to FitProgress."""
 
     def on_train_begin(self, net, **kwargs):
         trains_encoder = any(p.requires_grad for p in net.module_.encoder.parameters())
@@ -140,7 +151,7 @@ class _Reports(Callback):
             net.context.progress.step(len(step), float(loss))
 
     def on_epoch_end(self, net, **kwargs):
-        group = net.optimizer_.param_groups[0]  # the schedule is that of all
+        group = net.optimizer_.param_groups[0]  # all groups have the same schedule
         rate = self.peak_ * group["lr"] / group["initial_lr"]
         net.history.record("learning_rate", rate)
         net.history.record("step", len(net.history) * net.n_steps // net.max_epochs)
@@ -150,14 +161,14 @@ class _Reports(Callback):
 
 @contextlib.contextmanager
 def _restored_generators(context):
-    """Restore the generators afterwards, since callbacks may use them."""
+    """Restore the random generators on exit, because callbacks may use them."""
     state = random_state(context)
     yield
     set_random_state(context, state)
 
 
 def rows(history):
-    """Return the metrics of epochs, without batches and skorch's bookkeeping."""
+    """Return the metrics of each epoch as a list of dict."""
     return [
         {
             name: value if name in ("epoch", "step") else float(value)
@@ -169,13 +180,13 @@ def rows(history):
 
 
 class ResumeWriter(Callback):
-    """Write the resume state at the end of each epoch, and after some minutes."""
+    """Write the resume state after each epoch and every `checkpoint_minutes`."""
 
     def on_train_begin(self, net, **kwargs):
-        self.steps_ = []  # of the epoch in which the state was written
+        self.steps_ = []  # finished steps of the epoch that is resumed
 
     def resume(self, net, saved):
-        """Restore what the net itself does not hold."""
+        """Restore callbacks and random generators from a resume state."""
         callbacks = dict(net.callbacks_)
         callbacks["schedule"].lr_scheduler_.load_state_dict(saved["schedule"])
         if "early_stopping" in callbacks:
@@ -196,12 +207,12 @@ class ResumeWriter(Callback):
             self._write(net, net.history[:-1], net.history[-1]["batches"])
 
     def on_epoch_end(self, net, **kwargs):
-        if len(net.history) < net.max_epochs:  # the end of the stage is written anyway
+        if len(net.history) < net.max_epochs:  # train writes the end of the stage
             self.generator_ = net.context.generator.get_state()
             self._write(net, net.history, [])
 
     def _write(self, net, epochs, steps):
-        """Write the state after whole `epochs` and some `steps` of the next epoch."""
+        """Write the state after all `epochs` and the first `steps` of the next."""
         callbacks = dict(net.callbacks_)
         state = {
             "module": net.module_.state_dict(),
@@ -209,7 +220,7 @@ class ResumeWriter(Callback):
             "optimizer": net.optimizer_.state_dict(),
             "schedule": callbacks["schedule"].lr_scheduler_.state_dict(),
             **random_state(net.context),
-            "generator": self.generator_,  # as it was when the epoch began
+            "generator": self.generator_,  # the state at the start of the epoch
             "epochs": _plain(list(epochs)),
             "steps": _plain(steps),
         }
@@ -220,7 +231,7 @@ class ResumeWriter(Callback):
 
 
 def random_state(context):
-    """Return the state of every generator that training uses."""
+    """Return the state of every random generator that training uses."""
     state = {
         "generator": context.generator.get_state(),
         "torch": torch.get_rng_state(),
@@ -231,7 +242,7 @@ def random_state(context):
 
 
 def set_random_state(context, state):
-    """Set every generator to a state that :func:`random_state` returned."""
+    """Set every random generator to a state that :func:`random_state` returned."""
     context.generator.set_state(state["generator"])
     torch.set_rng_state(state["torch"])
     if context.device.type == "cuda" and "cuda" in state:
@@ -239,7 +250,10 @@ def set_random_state(context, state):
 
 
 def _plain(value):
-    """Return the values of a callback as data that torch's safe reader accepts."""
+    """Return a value as plain data that ``torch.load(weights_only=True)`` reads.
+
+    Other objects become None.
+    """
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, dict):

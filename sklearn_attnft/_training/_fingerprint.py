@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The fingerprint of a fit: what tells it from other fits in `checkpoint_dir`."""
+"""The fingerprint of a fit, which identifies the fit in `checkpoint_dir`."""
 
 import dataclasses
 import hashlib
@@ -27,12 +27,12 @@ _IRRELEVANT = {
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Identity of a fit: its parameters and its data.
+    """Identity of the parameters and the data of a fit.
 
     Attributes
     ----------
     parameters : dict of str
-        Values as text, by name.
+        Values of the parameters as text.
     data : str
         Hash of the training and validation data.
     seed : int or None
@@ -50,18 +50,18 @@ class Fingerprint:
         Parameters
         ----------
         params : dict
-            The estimator's parameters.
+            Parameters of the estimator.
         seed : int or None
-            If None, `random_state` is None.
+            Seed of the fit. If None, `random_state` is None.
         encoder, data : object
-            The pretrained encoder and the data: dataclasses, tuples, dicts, arrays and
+            Pretrained encoder and data, as dataclasses, tuples, lists, dicts, arrays or
             plain values.
         """
         names = [name for name in params if name not in _IRRELEVANT]
         parameters = {
             **{name: as_text(params[name]) for name in names},
-            # The path is irrelevant, but cached hidden states were computed in other
-            # batches and differ by rounding.
+            # The path of the cache does not matter. But a cache changes the result by
+            # rounding, because hidden states are computed in different batches.
             "cache": as_text(params.get("cache") is not None),
             "encoder": _hash(encoder),
             "random_state": str(seed),
@@ -86,7 +86,7 @@ class Fingerprint:
 
 
 def as_text(value):
-    """Return a parameter's value as text; equal values of two types give one text."""
+    """Return a value as text, which is the same for equal values of all types."""
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
     if isinstance(value, dict):
@@ -98,7 +98,7 @@ def as_text(value):
         return repr(value)
     if callable(value):
         name = f"{value.__module__}.{getattr(value, '__qualname__', '<')}"
-        if "<" not in name:  # a lambda or a nested function has one
+        if "<" not in name:  # names of lambdas and nested functions contain "<"
             return name
     if hasattr(value, "get_params") and not isinstance(value, type):
         return as_text(type(value)) + as_text(value.get_params(deep=False))
@@ -114,10 +114,10 @@ def _hash(value):
 
 
 def _normalize(value):
-    """Copy data so that joblib.hash depends on nothing but its values.
+    """Copy data so that joblib.hash of the copy depends only on values.
 
-    On its own, joblib.hash also depends on the strides of an array, and on whether two
-    equal tuples, lists or scalars are the same object.
+    Otherwise, joblib.hash also depends on the strides of arrays, and on whether equal
+    tuples, lists or scalars are the same object.
     """
     if dataclasses.is_dataclass(value):
         fields = dataclasses.fields(value)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The training loop.
 
-skorch's net is made inside :func:`train` and dropped after it, so no part of it reaches
-parameters, pickles or clones.
+:func:`train` creates and deletes the net of skorch. So parameters, pickles and clones
+of an estimator contain no part of the net.
 """
 
 import itertools
@@ -32,23 +32,25 @@ from ._optimizer import parameter_groups
 from ._progress import FitProgress
 from ._resume import ResumeState
 
-# Learning rate of the parameters of the loss itself (the uncertainty of tasks), which
-# should change by about 1 in 100 steps.
+# Learning rate of the parameters of the loss (the uncertainty of tasks). With this
+# rate, the parameters can change by about 1 in 100 steps.
 LOSS_RATE = 1e-2
 
 
 class StageStopped(KeyboardInterrupt):
-    """A callback has asked to end the stage.
+    """Request of a callback to end the stage.
 
-    skorch ends its loop at a KeyboardInterrupt; this class tells ours from Ctrl-C.
+    skorch ends its loop at a KeyboardInterrupt. This subclass distinguishes a request
+    of a callback from Ctrl-C.
     """
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a stage is trained. The fields are the parameters of the same names.
+    """Parameters of the training of a stage.
 
-    `monitor` is the column of the history that decides on early stopping.
+    The fields are the parameters of the estimators with the same names. `monitor` is
+    the column of the history that decides on early stopping.
     """
 
     learning_rate: float
@@ -72,20 +74,20 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class RunContext(Machine):
-    """Device, generator and reports of a fit.
+    """Device, random generator, resume state and progress of a fit.
 
     Attributes
     ----------
     device : torch.device
     dtype : torch.dtype
     generator : torch.Generator
-        Shuffles the batches and masks words.
+        Random generator that shuffles the batches and masks words.
     initial : torch.Generator
-        Draws the initial weights of new layers.
+        Random generator for the initial weights of new layers.
     resume : ResumeState
     progress : FitProgress
     timer : StepTimer or None
-        If there is one, stages are timed and not trained (``estimate_fit``).
+        If not None, stages are timed and not trained (``estimate_fit``).
     cache_counts : Counts
         Look-ups of this fit in the cache.
     """
@@ -104,30 +106,32 @@ def train(module, criterion, training, validation, config, context):
     Parameters
     ----------
     module : torch.nn.Module
-        Its frozen parameters stay frozen. Its ``encoder`` learns at the encoder's
-        rates, the rest at the head's.
+        Module with an ``encoder``. Frozen parameters stay frozen.
+        :func:`parameter_groups` describes the learning rates.
     criterion : Criterion
     training : TrainingData
     validation : TrainingData or None
-        It is scored after each epoch; with ``early_stopping`` it decides.
+        Data that is scored after each epoch. With ``early_stopping=True``, the score
+        decides when to stop.
     config : TrainingConfig
     context : RunContext
 
     Returns
     -------
     history : list of dict
-        For each epoch: "epoch", "step" (number of steps at its end), "dur" (seconds),
-        "train_loss", "learning_rate" (at its end, of the highest trained block, or of
-        the head if no block is trained), and with validation data "valid_loss" and
-        the criterion's metrics as "valid_...".
+        One dict per epoch with the keys "epoch", "step" (number of steps since the
+        stage began), "dur" (seconds), "train_loss" and "learning_rate" (at the end of
+        the epoch). The learning rate is the rate of the highest trained block, or of
+        the head if no block is trained. With validation data, the dict also has
+        "valid_loss" and the metrics of the criterion as "valid_...".
     """
     saved = context.resume.next_stage()
-    if saved is not None and "rows" in saved:  # the stage was trained to its end
+    if saved is not None and "rows" in saved:  # the stage is complete
         return _restore(saved, module, criterion, context)
     context.progress.begin_stage()
     n_steps = config.max_epochs * math.ceil(len(training) / config.batch_size)
     net = _Net(
-        lambda: module,  # a factory: clones would keep a module that is passed itself
+        lambda: module,  # clones of the net would keep a module that is passed directly
         criterion=criterion,
         config=config,
         context=context,
@@ -155,7 +159,7 @@ def train(module, criterion, training, validation, config, context):
 
 
 def _restore(saved, module, criterion, context):
-    """Return the history of a stage that was trained before, and its state if kept."""
+    """Restore a complete stage from its saved state, and return its history."""
     if "module" in saved:
         module.load_state_dict(saved["module"])
         criterion.load_state_dict(saved["criterion"])
@@ -166,9 +170,10 @@ def _restore(saved, module, criterion, context):
 
 
 class _Net(NeuralNet):
-    """skorch's loop with our steps, loss, parameter groups and interrupts.
+    """Training loop of skorch, with changes for this package.
 
-    The methods are in the order in which the loop calls them.
+    Steps, loss, parameter groups and interrupts differ from skorch. The loop calls the
+    methods in the order of their definition.
     """
 
     def __init__(
@@ -178,7 +183,7 @@ class _Net(NeuralNet):
         self.context = context
         self.n_steps = n_steps
         self.saved = saved
-        self.n_skipped = 0  # steps of the next epoch that were done before
+        self.n_skipped = 0  # steps of the next epoch that an interrupted fit has run
         super().__init__(
             module,
             criterion=criterion,
@@ -204,7 +209,7 @@ class _Net(NeuralNet):
         super().initialize()
         super()._set_training(True)
         parts = [*self.module_.modules(), *self.criterion_.modules()]
-        self.modes = [(part, part.training) for part in parts]  # while it trains
+        self.modes = [(part, part.training) for part in parts]  # modes during training
         return self
 
     def initialize_optimizer(self, *args, **kwargs):
@@ -216,8 +221,8 @@ class _Net(NeuralNet):
         return self
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
-        # skorch ends training at any KeyboardInterrupt and returns as if all were well.
-        # Only a callback that stops the stage may do that; Ctrl-C goes on to the user.
+        # skorch ends training at any KeyboardInterrupt and raises no error. Here, only
+        # a callback can end the training like this. Ctrl-C is raised again.
         self.notify("on_train_begin", X=X, y=y)
         try:
             done = self._resume() if self.saved is not None else 0
@@ -231,7 +236,7 @@ class _Net(NeuralNet):
         return self
 
     def _resume(self):
-        """Continue from a resume state; return the number of epochs that are done."""
+        """Restore a resume state and return the number of its complete epochs."""
         saved, self.saved = self.saved, None
         self.module_.load_state_dict(saved["module"])
         self.criterion_.load_state_dict(saved["criterion"])
@@ -253,8 +258,8 @@ class _Net(NeuralNet):
         return _Batches(dataset, self.config, self.context, training, self.n_skipped)
 
     def _set_training(self, training=True):
-        # skorch sets the mode for each batch, which takes as long as the forward pass
-        # of a block. To check whether a callback has changed it is cheap.
+        # skorch sets the mode of all modules for each batch, which takes as long as the
+        # forward pass of a block. Checking whether a mode has changed is fast.
         if any(part.training != (training and mode) for part, mode in self.modes):
             super()._set_training(training)
 
@@ -281,20 +286,20 @@ class _Net(NeuralNet):
             return self.module_(*inputs)
 
     def stop(self, what):
-        """Raise an error at non-finite numbers, before the optimizer spreads them."""
+        """Raise the error for a loss or weights that are not finite."""
         done = sum(len(row["batches"]) for row in self.history)
         rate = max(group["lr"] for group in self.optimizer_.param_groups)
         kept = self.context.resume.describe()
         raise FloatingPointError(
             f"{what} step {done} of {self.n_steps} (learning rate {rate:.2g}), so "
-            "training was stopped. Set learning_rate and head_learning_rate lower (to "
-            "a third), set max_grad_norm=1.0 if it has another value, and set "
-            f"precision='float32' if that is not enough.{kept}"
+            "training was stopped. Set learning_rate and head_learning_rate to a third "
+            "of their values, and set max_grad_norm=1.0. If the error occurs again, "
+            f"set precision='float32'.{kept}"
         )
 
     def forward_iter(self, X, *args, **kwargs):
-        # For callbacks that predict: batches are sorted by length, so restore the
-        # order.
+        # The batches are sorted by length. Callbacks that predict need the original
+        # order of the texts.
         outputs = torch.cat(list(super().forward_iter(X, *args, **kwargs)))
         batches = sorted_batches(X.tokens, tokens_per_batch(self.context.device))
         yield outputs[np.argsort(np.concatenate(batches))]
@@ -305,7 +310,7 @@ def _has_stopped(callback):
 
 
 def scoring_budget(tokens, config, device):
-    """Return how many tokens a batch may have for which no gradient is computed."""
+    """Return the largest number of tokens of a batch without gradients."""
     budget = tokens_per_batch(device)
     if config.micro_batch_size is not None:  # the memory may be small
         longest = int(tokens.longest_windows.max())
@@ -314,10 +319,10 @@ def scoring_budget(tokens, config, device):
 
 
 class _Batches:
-    """A loader: every iteration is one epoch of ``(inputs, targets)``.
+    """Data loader of skorch, in which each iteration is one epoch.
 
-    `n_skipped` steps of the first epoch are made and dropped, so that the generator
-    continues as in the fit that was interrupted.
+    The first `n_skipped` steps of the first epoch are made but not returned, so that
+    the random generator continues as in the interrupted fit.
     """
 
     def __init__(self, dataset, config, context, training, n_skipped):

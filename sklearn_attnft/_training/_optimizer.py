@@ -1,26 +1,27 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Parameter groups with their learning rates, and the schedule."""
+"""Parameter groups with learning rates, and the learning-rate schedule."""
 
 from .._hf import encoder_blocks
 from .._model._pooling import LayerAttention
 
-# Peak rate of the scores of layer attention: at the head's rate they hardly move.
+# Peak learning rate of the scores of layer attention. With `head_learning_rate`, the
+# scores would almost not change.
 LAYER_ATTENTION_RATE = 5e-2
 
 
 def parameter_groups(module, config):
     """Group the trainable parameters by learning rate and weight decay.
 
-    A block at depth d below the highest trained one has the rate ``learning_rate *
-    layer_decay ** d``; the embeddings are one step below the lowest block (Howard and
-    Ruder 2018, section 3.2). Vectors (biases, norms) have no weight decay.
-
-    The scores of layer attention have a rate of their own.
+    A block at depth d below the highest trained block has the learning rate
+    ``learning_rate * layer_decay ** d`` (Howard and Ruder 2018, section 3.2). The depth
+    of the embeddings is the number of trained blocks. The scores of layer attention
+    have a separate learning rate. Vectors (biases and weights of norms) have a weight
+    decay of 0.
 
     Returns
     -------
     list of dict
-        For a torch optimizer.
+        Parameter groups for a torch optimizer.
     """
     encoder = module.encoder
     in_encoder = {id(p) for p in encoder.parameters()}
@@ -56,7 +57,7 @@ def trained_blocks(encoder):
 
 
 def _depths(encoder):
-    """Return the depth below the highest trained block, by the id of a parameter."""
+    """Return a dict from the id of each parameter to the depth of its block."""
     blocks = trained_blocks(encoder)
     in_blocks = {
         id(p): depth
@@ -65,15 +66,15 @@ def _depths(encoder):
     }
     depths, depth = {}, len(blocks)
     for p in encoder.parameters():
-        # Outside of the blocks, matrices are embeddings; vectors belong to a norm,
-        # which has the depth of what is before it.
+        # Outside of the blocks, matrices are embeddings and vectors belong to norms. A
+        # norm has the depth of the parameter before the norm.
         depth = in_blocks.get(id(p), len(blocks) if p.ndim > 1 else depth)
         depths[id(p)] = depth
     return depths
 
 
 def warmup_then_decay(step, *, n_warmup, n_steps):
-    """Return the factor of the learning rate: it rises to 1, then falls to 0."""
+    """Return the factor of the learning rate, which rises to 1 and falls to 0."""
     if step < n_warmup:
         return (step + 1) / n_warmup
     return max(0.0, (n_steps - step) / max(1, n_steps - n_warmup))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Progress of a fit, for the progress bar and scikit-learn's callbacks."""
+"""Progress of a fit for the progress bar and scikit-learn's callbacks."""
 
 import functools
 
@@ -7,21 +7,20 @@ from sklearn.callback import ProgressBar, ScoringMonitor
 
 from .._utils._progress_bar import is_shown, open_bar
 
-_NEVER_STOP = ProgressBar, ScoringMonitor  # callbacks that never ask to stop
+_NEVER_STOP = ProgressBar, ScoringMonitor  # callbacks that never end a stage
 
 
 class CallbackContexts:
-    """The contexts of scikit-learn's callbacks: one of the fit, one of each epoch.
+    """The contexts of scikit-learn's callbacks for a fit and for each epoch.
 
     Parameters
     ----------
     estimator : estimator
-        Its ``_fitted_attributes`` turns a FittedModel into a dict.
+        Estimator whose ``_fitted_attributes`` returns the attributes of a FittedModel.
     n_epochs : int
-        Largest possible number of epochs, over all stages.
-    X, y : object
-        As ``fit`` was given them.
-    sample_weight : object
+        Largest possible number of epochs of all stages together.
+    X, y, sample_weight : object
+        Arguments of ``fit``.
     """
 
     def __init__(self, estimator, n_epochs, X, y=None, sample_weight=None):
@@ -29,12 +28,12 @@ class CallbackContexts:
         self._estimator = estimator
         self._data = {"X": X, "y": y, "metadata": weights}
         self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
-        self._epochs = {}  # context of (stage, epoch), or None when it is over
+        self._epochs = {}  # context of (stage, epoch), or None after the epoch
         self._fit.call_on_fit_task_begin(estimator=estimator, **self._data)
 
     @property
     def have_bar(self):
-        """Whether one of the callbacks shows the progress."""
+        """Whether a callback shows a progress bar."""
         callbacks = getattr(self._estimator, "_skl_callbacks", [])
         return any(isinstance(callback, ProgressBar) for callback in callbacks)
 
@@ -45,14 +44,14 @@ class CallbackContexts:
         return not all(isinstance(each, _NEVER_STOP) for each in callbacks)
 
     def begin(self, stage, epoch, model):
-        """Begin an epoch, unless an earlier attempt of the fit has begun it.
+        """Begin an epoch, unless an earlier attempt of the fit has begun this epoch.
 
         Parameters
         ----------
         stage : Stage
         epoch : int
         model : callable or None
-            Returns the FittedModel that fit would return now.
+            Function that returns the FittedModel of a fit that ends now.
         """
         if (stage.name, epoch) not in self._epochs:
             task = self._fit.subcontext(task_name=f"{stage.name} epoch")
@@ -64,7 +63,7 @@ class CallbackContexts:
             )
 
     def end(self, stage, epoch, model):
-        """End an epoch; return whether a callback asks to stop."""
+        """End an epoch and return whether a callback asks to end the stage."""
         task = self._epochs[stage.name, epoch]
         self._epochs[stage.name, epoch] = None
         return task is not None and task.call_on_fit_task_end(
@@ -74,7 +73,7 @@ class CallbackContexts:
         )
 
     def skip(self, stage, epoch):
-        """Begin and end an epoch that an interrupted fit has run before."""
+        """Begin and end an epoch that an interrupted fit has run."""
         if (stage.name, epoch) not in self._epochs:
             task = self._fit.subcontext(task_name=f"{stage.name} epoch")
             task.call_on_fit_task_begin(estimator=self._estimator)
@@ -82,7 +81,7 @@ class CallbackContexts:
             self._epochs[stage.name, epoch] = None
 
     def finish(self):
-        """End the fit, when the estimator is fitted."""
+        """End the context of the fit."""
         self._fit.call_on_fit_task_end(
             estimator=self._estimator, **self._data, reconstruction_attributes={}
         )
@@ -95,7 +94,7 @@ class CallbackContexts:
 
 
 class FitProgress:
-    """The object that the training loop reports to.
+    """Progress of a fit, which the training loop updates.
 
     Parameters
     ----------
@@ -105,7 +104,7 @@ class FitProgress:
     Attributes
     ----------
     stage : Stage
-        The stage that is running.
+        Current stage.
     is_stopped : bool
         Whether a callback has asked to end the stage.
     """
@@ -125,7 +124,7 @@ class FitProgress:
         return self._contexts is not None and self._contexts.may_stop
 
     def plan(self, stages):
-        """Set the stages of the fit; an attempt that starts again plans again."""
+        """Set the stages of the fit, at the start of each attempt."""
         self.close()
         self._stages = list(stages)
         total = sum(stage.n_epochs * stage.n_texts for stage in self._stages)
@@ -133,18 +132,18 @@ class FitProgress:
         self._snapshot = None
 
     def set_snapshot(self, snapshot):
-        """Set what callbacks see of the model that is trained from now on.
+        """Set the snapshot of the current model for scikit-learn's callbacks.
 
         Parameters
         ----------
         snapshot : object
-            Its ``fitted_model(rows)`` takes the rows of the epochs and returns the
-            FittedModel that fit would return now.
+            Object with a method ``fitted_model(rows)``. The method takes the history
+            and returns the FittedModel of a fit that ends now.
         """
         self._snapshot = snapshot
 
     def close(self):
-        """Close the bar, whether the fit is over or has failed."""
+        """Close the progress bar, after a complete or a failed fit."""
         if self._bar is not None:
             self._bar.close()
 
@@ -155,29 +154,43 @@ class FitProgress:
         self.is_stopped = False
 
     def end_stage(self):
-        """End the stage, which may have run fewer epochs than planned."""
+        """End the stage, also if it has run fewer epochs than planned."""
         self._bar.total -= self._left
         self._bar.refresh()
 
     def skip_stage(self, n_epochs):
-        """Count a stage that was run before."""
+        """Count a stage that an interrupted fit has run."""
         self.begin_stage()
         self.skip(n_epochs)
         self.end_stage()
 
     def skip(self, n_epochs):
-        """Count epochs, and a part of one, that an interrupted fit has run."""
+        """Count epochs that an interrupted fit has run.
+
+        Parameters
+        ----------
+        n_epochs : float
+            Number of epochs. The last epoch may be incomplete.
+        """
         n_texts = round(n_epochs * self.stage.n_texts)
         self._left -= n_texts
         if not self._bar.disable:
-            self._bar.initial += n_texts  # they do not count for the rate
+            self._bar.initial += n_texts  # so that the speed does not count these texts
             self._bar.n += n_texts
         for epoch in range(int(n_epochs)):
             if self._contexts is not None:
                 self._contexts.skip(self.stage, epoch)
 
     def begin_epoch(self, epoch, rows):
-        """Begin an epoch, from 0; `rows` are the history of those before it."""
+        """Begin an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch, from 0.
+        rows : list of dict
+            History of the earlier epochs.
+        """
         stage = self.stage
         self._bar.set_description(f"fit: {stage.name} {epoch + 1}/{stage.n_epochs}")
         self._loss, self._n_steps = 0.0, 0
@@ -185,7 +198,7 @@ class FitProgress:
             self._contexts.begin(stage, epoch, self._model(rows))
 
     def step(self, n_texts, loss):
-        """Count a step; `loss` is its training loss, a float."""
+        """Count a training step with `n_texts` texts and a training loss."""
         self._left -= n_texts
         self._loss, self._n_steps = self._loss + loss, self._n_steps + 1
         mean = self._loss / self._n_steps
@@ -193,7 +206,15 @@ class FitProgress:
         self._bar.update(n_texts)
 
     def end_epoch(self, epoch, rows):
-        """End an epoch; the last of `rows` is its own."""
+        """End an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch, from 0.
+        rows : list of dict
+            History, which ends with the row of this epoch.
+        """
         shown = {
             name: f"{value:.3g}"
             for name, value in rows[-1].items()
@@ -210,7 +231,7 @@ class FitProgress:
             self._contexts.finish()
 
     def _model(self, rows):
-        """Return a callable that returns the model so far, or None."""
+        """Return a function that returns the current FittedModel, or None."""
         if self._snapshot is None:
             return None
         return functools.partial(self._snapshot.fitted_model, rows)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Protocols of the data sets and criteria of the training loop."""
+"""Protocols of data sets and criteria for the training loop."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from .._data._tokens import TokenBatch, TokenizedTexts
 
 
 class TrainingData(Protocol):
-    """Texts to train on or to score.
+    """Data set for training or for scoring.
 
     Attributes
     ----------
@@ -21,34 +21,38 @@ class TrainingData(Protocol):
     tokens: TokenizedTexts
 
     def __len__(self) -> int:
-        """Return the number of texts of an epoch."""
+        """Return the number of texts in an epoch."""
 
     def training_steps(self, config: Any, generator: torch.Generator) -> Iterator[Step]:
         """Yield the steps of one epoch.
 
-        ``config.batch_size`` and ``config.micro_batch_size`` say how large they are.
-        All randomness comes from `generator`.
+        ``config.batch_size`` is the number of texts in a step. A step is split into
+        micro-batches of ``config.micro_batch_size`` texts. `generator` is the only
+        source of randomness.
         """
 
     def scoring_batches(self, budget: int) -> Iterator[tuple[TokenBatch, Any]]:
-        """Yield all texts once, with their targets, in batches of `budget` tokens."""
+        """Yield batches of at most `budget` tokens, with targets, for all texts."""
 
 
 class Criterion(Protocol):
-    """A ``torch.nn.Module`` from a module's outputs and targets to the loss."""
+    """Loss function that also computes metrics, as a ``torch.nn.Module``."""
 
     def forward(self, outputs: Any, targets: Any, counts: Any = None) -> torch.Tensor:
-        """Return the loss of a part of a batch.
+        """Return the loss of a micro-batch.
 
-        `counts` are ``Step.counts`` of the whole batch, so that the losses of the parts
-        add up to the loss of the batch.
+        `counts` is ``Step.counts`` of the whole batch. With `counts`, the sum of the
+        losses of all micro-batches is the loss of the batch.
         """
 
     def reset_metrics(self) -> None:
-        """Forget what was counted in the epoch before."""
+        """Delete the metrics of the previous epoch."""
 
     def batch_metrics(self, outputs: Any, targets: Any) -> dict[str, tuple]:
-        """Return sums and counts by name; their quotients are means over the texts."""
+        """Return a dict from names of metrics to pairs (sum, count) of a batch."""
 
     def epoch_metrics(self, means: dict[str, float]) -> dict[str, float]:
-        """Return what is recorded of the means; the history has "valid_" before it."""
+        """Return the metrics to record in the history, given the mean of each metric.
+
+        The history adds the prefix "valid_" to each name.
+        """

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from .._cache import claim
-from .._utils._files import read_with_digest, replaced_with_digest
+from .._utils._files import expand, read_with_digest, replaced_with_digest
 from .._utils._warnings import warn
 from ._fingerprint import Fingerprint, as_text
 
@@ -29,17 +29,18 @@ _ABANDONED = 60
 
 
 class ResumeState:
-    """The resume state of one fit. It locks the folder of the fit.
+    """The resume state of one fit.
 
-    A fit has one or more stages: each call of ``_training.train`` is a stage. Use it as
-    a context manager, which releases the lock.
+    A ResumeState locks the folder of the fit. As a context manager, a ResumeState
+    releases the lock at the end. Each call of ``_training.train`` is a stage of the
+    fit.
 
     Parameters
     ----------
     folder : Path or None
-        If None, nothing is read or written.
+        Folder of the fit. If None, no resume state is read or written.
     minutes : float
-        Minutes between two states that are written during an epoch.
+        Minutes between two resume states that are written during an epoch.
 
     Attributes
     ----------
@@ -53,7 +54,7 @@ class ResumeState:
         self.stages = []
         self._stage = -1
         self._written = time.monotonic()
-        self._is_complete = True  # the last write succeeded
+        self._is_complete = True  # whether the last write succeeded
         self._saved = self._release = None
         if folder is not None:
             self._saved = _load(folder / "state.pt")
@@ -75,17 +76,17 @@ class ResumeState:
 
     @property
     def is_kept(self):
-        """Whether states are written."""
+        """Whether resume states are written."""
         return self.folder is not None
 
     @property
     def is_resuming(self):
-        """Whether a state was found that training has not reached yet."""
+        """Whether a saved resume state was found and is not restored yet."""
         return self._saved is not None
 
     @property
     def has_next_stage(self):
-        """Whether the next stage was trained to its end before."""
+        """Whether the saved resume state contains the complete next stage."""
         saved, next_stage = self._saved, self._stage + 1
         if saved is None:
             return False
@@ -98,15 +99,15 @@ class ResumeState:
             module.load_state_dict(self._saved["module"])
 
     def next_stage(self):
-        """Begin a stage and return its saved state.
+        """Begin the next stage and return its saved state.
 
         Returns
         -------
         dict or None
-            If None, the stage must be trained from its start. A dict without "rows" is
-            the last state that was passed to :meth:`write`. With "rows", the history,
-            the stage was trained to its end; the dict has its last state as well, but
-            not if a later stage was begun.
+            Last state of this stage that was passed to :meth:`write`. If None, the
+            stage must be trained from the start. If the stage is complete, the dict has
+            the history of the stage as "rows". If a later stage was begun too, the dict
+            has only "rows".
         """
         self._stage += 1
         saved = self._saved
@@ -121,14 +122,14 @@ class ResumeState:
         return saved
 
     def is_due(self):
-        """Return whether it is time to write a state during an epoch."""
+        """Return whether a resume state must be written now, during an epoch."""
         return time.monotonic() - self._written >= 60 * self.minutes
 
     def write(self, state):
-        """Replace the state on disk.
+        """Replace the resume state on disk.
 
-        A state with weights that are not finite is not written, so that the last good
-        state stays. If writing fails, a warning is raised and the fit continues.
+        If `state` has weights that are not finite, the state on disk is not replaced.
+        If writing fails, a warning is raised and the fit continues.
         """
         if not all(weight.isfinite().all() for weight in state["module"].values()):
             return
@@ -140,7 +141,7 @@ class ResumeState:
 
     @contextlib.contextmanager
     def _warn_on_failure(self):
-        """Turn errors of the disk into a warning."""
+        """Turn errors while writing a file into a warning."""
         self._is_complete = False
         try:
             yield
@@ -148,46 +149,46 @@ class ResumeState:
         except (OSError, RuntimeError) as error:  # torch raises both
             warn(
                 f"The resume state could not be written to {self.folder} ({error}). "
-                "The fit continues, but if it is killed, it resumes from an older "
-                "state or from scratch. Free some space, or pass another "
+                "The fit continues. A killed fit would resume from an older state or "
+                "start from scratch. Free some disk space, or pass another "
                 "checkpoint_dir.",
             )
 
     def end_stage(self, rows):
-        """Record the history of a stage that has ended."""
+        """Store the history of a complete stage."""
         self.stages.append(rows)
 
     def finish(self):
-        """Record on disk that the fit has finished."""
+        """Write to fit.json that the fit has finished."""
         is_written = self.is_kept and self._is_complete
         known = description(self.folder) if is_written else None
         if known is not None:
             self.record({**known, "finished": True})
 
     def record(self, description):
-        """Replace fit.json."""
+        """Replace fit.json with a description of the fit."""
         text = json.dumps(description, indent=1)
         path = self.folder / "fit.json"
         with self._warn_on_failure(), replaced_with_digest(path) as file:
             file.write(text.encode())
 
     def describe(self):
-        """Return a sentence for error messages that names the folder."""
+        """Return a sentence for error messages with the path of the folder."""
         if not (self.is_kept and (self.folder / "state.pt").exists()):
             return ""
         return f" The last good state is in {self.folder}."
 
 
 def open_resume_state(params, fingerprint):
-    """Open the resume state of a fit; create its folder if needed.
+    """Open the resume state of a fit and create the folder if needed.
 
     Parameters
     ----------
     params : dict
-        The estimator's parameters. `micro_batch_size` may be smaller than in the
+        Parameters of the estimator. `micro_batch_size` may be smaller than in the
         fingerprint.
     fingerprint : Fingerprint or None
-        If None, nothing is read or written.
+        Identity of the fit. If None, no resume state is read or written.
 
     Returns
     -------
@@ -210,7 +211,7 @@ def open_resume_state(params, fingerprint):
 
 def make_folder(checkpoint_dir, name):
     """Create a folder in `checkpoint_dir` if needed; return its absolute path."""
-    folder = Path(checkpoint_dir).absolute() / name
+    folder = Path(expand(checkpoint_dir)).absolute() / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -230,7 +231,7 @@ def _warn_of_similar(folder, fingerprint):
             continue
         similar = Fingerprint(known["parameters"], known["data"])
         differing = fingerprint.differences(similar)
-        # A fit with larger micro-batches ran out of memory: it would do so again.
+        # A fit with larger micro-batches would run out of memory again.
         if len(differing) != 1 or differing == ["micro_batch_size"]:
             continue
         if (other / "state.pt").exists() and not _is_running(other):
@@ -244,14 +245,14 @@ def _warn_of_similar(folder, fingerprint):
 
 
 def _claim(folder):
-    """Lock the folder of a fit; return a function that releases it, or None.
+    """Lock the folder of a fit and return a function that releases the lock.
 
     None means that another process runs the fit, maybe on another machine, or that the
     file system has no locks. The fit then runs without the lock: processes that run the
     same fit write the same states, and each write replaces the whole file.
 
-    The operating system frees the lock of a killed process. If the process has forked a
-    child, the lock can be held until the child ends.
+    The operating system releases the lock of a killed process. If the process has
+    forked a child process, the lock may be held until the child process ends.
     """
     # Old versions of filelock raise NotImplementedError on such file systems.
     with contextlib.suppress(OSError, NotImplementedError):
@@ -286,7 +287,7 @@ def description(folder):
 
 
 def _load(path):
-    """Read a state; return None if the file does not exist."""
+    """Read a resume state, or return None if the file does not exist."""
     if not path.exists():
         return None
     try:
@@ -295,5 +296,5 @@ def _load(path):
     except Exception as error:  # damaged files raise many types
         raise ValueError(
             f"The resume state {path} cannot be read ({type(error).__name__}: "
-            f"{error!s:.200}). Delete it to start the fit from scratch."
+            f"{error!s:.200}). Delete this file to start the fit from scratch."
         ) from error

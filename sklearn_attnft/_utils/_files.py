@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Atomic replacement of files."""
+"""Paths of users, and atomic replacement of files."""
 
 import contextlib
 import ctypes
@@ -20,16 +20,23 @@ _EXCHANGE = 2  # RENAME_EXCHANGE
 _NO_SYNC = {errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 
 
+def expand(path):
+    """Return a path as str, with ``~`` replaced by the home directory."""
+    return os.path.expanduser(os.fspath(path))
+
+
 @contextlib.contextmanager
 def replaced(path, *, sync=True):
-    """Open a file for writing that replaces `path` when it is complete.
+    """Open a temporary file that replaces `path` when the context ends.
+
+    If an error occurs, `path` is not changed and the temporary file is deleted.
 
     Parameters
     ----------
     path : str or path-like
     sync : bool, default=True
         Whether to wait until the content is on the disk before the file is renamed. If
-        True, a power failure leaves the old or the new file. If False, writing is
+        True, `path` is complete even after a power failure. If False, writing is
         faster, but a power failure can leave an incomplete file.
 
     Yields

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Phrases for error messages."""
+"""Parts of error messages."""
 
-# Beginnings of type names that are read with a vowel: int, ndarray. Not "u", as uint8.
+# Type names with these beginnings get the article "an", such as int and ndarray. The
+# letter "u" is missing because "uint8" gets "a".
 _VOWELS = ("a", "e", "i", "o", "nd")
 
 
 def describe_type(value):
-    """Return the type of a value with its article, as "an int" or "a dict"."""
+    """Return the type of a value with an article, such as "an int"."""
     if value is None:
         return "None"
     kind = type(value).__name__

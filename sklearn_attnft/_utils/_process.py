@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Context managers and locks for state that is global to the process or thread."""
+"""Locks and context managers for global settings of a process or thread."""
 
 import contextlib
 import os
@@ -12,8 +12,9 @@ import torch
 class ForkableLock:
     """A re-entrant lock that a forked process can always acquire.
 
-    A fork copies locks but not threads. If another thread holds an ordinary lock at
-    the time of the fork, it stays locked in the child, which then waits forever.
+    A fork copies locks but not threads. If another thread holds an ordinary lock during
+    the fork, the lock is never released in the forked process. That process would then
+    wait forever.
     """
 
     def __init__(self):
@@ -21,7 +22,7 @@ class ForkableLock:
         _LOCKS.add(self)
 
     def _renew(self):
-        # Acquiring succeeds if the lock is free, or held by the thread that forked.
+        # This succeeds if the lock is free or the thread that forked holds the lock.
         if self._lock.acquire(blocking=False):
             self._lock.release()
         else:
@@ -54,9 +55,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_locks)
 
 
-# A fit holds this lock while it uses torch's global generator. To avoid a deadlock, a
-# thread that also needs the lock of transformers' settings (`_hf._quiet`) must acquire
-# this one first.
+# A fit holds this lock while the fit uses torch's global generator. Some threads also
+# need the lock of transformers' settings (`_hf._quiet`). To avoid a deadlock, these
+# threads must acquire GENERATOR_LOCK first.
 GENERATOR_LOCK = ForkableLock()
 
 
@@ -64,8 +65,8 @@ GENERATOR_LOCK = ForkableLock()
 def preserve_generator():
     """Restore torch's global CPU generator on exit.
 
-    Loading a model may sample random weights. Without this context, it would change
-    the random numbers of the user's program.
+    Loading a model may sample random weights. Without this context, loading a model
+    would change the random numbers of the user's program.
     """
     with GENERATOR_LOCK, torch.random.fork_rng(devices=[]), on_cpu():
         yield
@@ -73,10 +74,10 @@ def preserve_generator():
 
 @contextlib.contextmanager
 def translate_errors(explain):
-    """Replace errors of a library by ``explain(error)``, which tells what to do.
+    """Replace errors of a library by the exception that ``explain(error)`` returns.
 
-    Panics of the tokenizers library derive from BaseException, so that is caught too.
-    KeyboardInterrupt and SystemExit are not replaced.
+    Any BaseException is replaced, because panics of the tokenizers library derive from
+    BaseException. Only KeyboardInterrupt and SystemExit are not replaced.
     """
     try:
         yield
@@ -87,11 +88,11 @@ def translate_errors(explain):
 
 
 def on_cpu():
-    """Return a context that creates new tensors on the CPU.
+    """Return a context in which torch creates tensors on the CPU.
 
-    It is needed where a user has changed torch's default device, for example by
-    ``torch.set_default_device``. If the default is the CPU, the context does nothing,
-    because ``torch.device`` as a context slows down each call of torch.
+    The context is needed if the user has changed torch's default device, for example by
+    ``torch.set_default_device``. If the default device is the CPU, the context does
+    nothing, because a ``torch.device`` context slows down each call of torch.
     """
     is_default = torch.get_default_device().type == "cpu"
     return contextlib.nullcontext() if is_default else torch.device("cpu")
@@ -100,7 +101,7 @@ def on_cpu():
 def in_float32(device):
     """Return a context that disables autocast on `device`.
 
-    Attention, heads and losses need the accuracy of float32; only the encoder may
-    compute in bfloat16.
+    Attention, heads and losses need the accuracy of float32. Only the encoder may use
+    bfloat16.
     """
     return torch.autocast(device.type, enabled=False)

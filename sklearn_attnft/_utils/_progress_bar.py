@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The progress bar."""
 
+import contextlib
 import functools
 import importlib.util
 import multiprocessing
@@ -12,9 +13,9 @@ from ._process import ForkableLock
 def is_shown(verbose):
     """Return whether to show a progress bar in this process.
 
-    Bars of several processes overwrite each other, so worker processes show one only
-    with ``verbose=2``. No bar is shown while a display of rich, such as scikit-learn's
-    ``ProgressBar``, controls the terminal, because both would be garbled.
+    Bars of several processes overwrite each other, so worker processes show a bar only
+    with ``verbose=2``. While a display of rich controls the terminal, bars are hidden,
+    because both would be unreadable. An example is scikit-learn's ``ProgressBar``.
     """
     is_worker = multiprocessing.parent_process() is not None
     if not verbose or (is_worker and verbose < 2):
@@ -24,36 +25,19 @@ def is_shown(verbose):
 
 
 def open_bar(shown, **options):
-    """Return a tqdm progress bar, or an object that does nothing if not `shown`."""
+    """Return a tqdm progress bar, or a HiddenBar if `shown` is False."""
     if not shown:
-        return _NoBar()
+        return HiddenBar()
     return _bar_class()(unit="text", smoothing=0.1, **options)
-
-
-class _NoBar:
-    """A bar that is not shown.
-
-    tqdm takes a lock that all forked processes share, also with ``disable=True``. If
-    one of them is killed while it holds the lock, the others would wait forever.
-    """
-
-    disable, total = True, 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-    def _do_nothing(self, *args, **kwargs):
-        pass
-
-    update = set_description = set_postfix = refresh = close = _do_nothing
 
 
 @functools.cache
 def _bar_class():
-    """Return the class of our bars, which have a lock of their own."""
+    """Return a class of tqdm bars with a separate lock.
+
+    All processes share the lock of other tqdm bars. If a forked worker is killed while
+    the worker holds the lock, all others would wait forever.
+    """
     # Without ipywidgets, tqdm.auto would warn in a notebook.
     if importlib.util.find_spec("ipywidgets") is not None:
         from tqdm.auto import tqdm
@@ -65,3 +49,20 @@ def _bar_class():
 
     Bar.set_lock(ForkableLock())
     return Bar
+
+
+class HiddenBar(contextlib.nullcontext):
+    """The methods of a tqdm bar, without output.
+
+    A bar of tqdm with ``disable=True`` takes a lock and can start a thread.
+    """
+
+    disable, total = True, 0
+
+    def __init__(self):
+        super().__init__(self)
+
+    def ignore(self, *args, **kwargs):
+        """Do nothing."""
+
+    close = refresh = set_description = set_postfix = update = ignore

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Warnings that point to the line of the user's code."""
+"""Warnings that show a line of the user's code."""
 
 import contextlib
 import os
@@ -10,8 +10,8 @@ import sklearn.base
 import sklearn.utils._set_output
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
-# Files that wrap or call our methods: scikit-learn wraps fit and transform, skorch
-# calls callbacks.
+# Files and folders of code that calls our methods on behalf of the user. scikit-learn
+# wraps fit and transform, and skorch calls callbacks.
 _WRAPPERS = (
     sklearn.base.__file__,
     sklearn.utils._set_output.__file__,
@@ -21,7 +21,7 @@ _ENGINES = (f"{os.sep}skorch{os.sep}", f"{os.sep}torch{os.sep}")
 
 
 def warn(message, category=UserWarning):
-    """Warn at the innermost line that is outside of this package.
+    """Issue a warning for the user's line that called this package.
 
     Parameters
     ----------
@@ -35,6 +35,6 @@ def warn(message, category=UserWarning):
 
 
 def _is_internal(path):
-    """Return whether a file is of this package or of what calls it on its way."""
+    """Return whether a file is part of this package or of its callers."""
     is_own = path.startswith(_PACKAGE) or path in _WRAPPERS
     return is_own or any(engine in path for engine in _ENGINES)

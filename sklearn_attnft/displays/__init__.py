@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Displays of fitted classifiers, similar to those of scikit-learn.
+"""Displays of fitted classifiers, similar to the displays of scikit-learn.
 
-Plots need matplotlib (the extra ``plot``), which is imported when a plot is drawn. The
-colors are those of Okabe and Ito (2008), which color-blind readers can distinguish.
-Lines also differ in marker and dashes, for print in gray.
+Plots require matplotlib (the extra ``plot``), which is imported when a plot is drawn.
+Color-blind readers can distinguish the colors (Okabe and Ito 2008). Lines also differ
+in markers and dashes, so lines can be distinguished in gray.
 """
 
 from ._efficiency import LabelEfficiencyDisplay

@@ -13,8 +13,8 @@ class LabelEfficiencyDisplay:
     Parameters
     ----------
     scores : dict of str to tuple of ndarray
-        For each classifier, the numbers of labels of shape (n_sizes,) and the scores
-        of shape (n_sizes, n_folds).
+        For each classifier, an array of the numbers of labels and an array of scores.
+        Their shapes are (n_sizes,) and (n_sizes, n_folds).
     score_name : str, default="score"
         Label of the vertical axis.
 
@@ -23,7 +23,7 @@ class LabelEfficiencyDisplay:
     ax_ : matplotlib.axes.Axes
     figure_ : matplotlib.figure.Figure
     lines_ : list of matplotlib.lines.Line2D
-        One line per classifier, with the mean over the folds.
+        One line per classifier. It shows the mean scores over the folds.
 
     See Also
     --------
@@ -58,19 +58,19 @@ class LabelEfficiencyDisplay:
         random_state=None,
         ax=None,
     ):
-        """Fit classifiers on increasing numbers of labels, score them and plot.
+        """Fit classifiers on increasing numbers of labels and plot their scores.
 
         Parameters
         ----------
         estimator : classifier, or dict of str to classifier
-            Classifiers to compare. Each is cloned and fitted ``len(train_sizes)``
-            times per fold.
+            Classifiers to compare. Each classifier is cloned and fitted
+            ``len(train_sizes)`` times per fold.
         X : array-like of str, shape (n_samples,)
         y : array-like of shape (n_samples,)
         train_sizes : array-like of int or float, default=(0.1, 0.33, 1.0)
-            Numbers of labels, or fractions of the training part of a fold. The texts
-            are sampled at random, so the smallest number must be large enough for the
-            sample to contain two classes.
+            Numbers of labels (int), or fractions of the training part of a fold
+            (float). The texts are sampled at random. The smallest sample must contain
+            at least two classes.
         cv : int, splitter or None, default=None
             Cross-validation splitter, as in ``sklearn.model_selection.learning_curve``.
         scoring : str, callable or None, default=None
@@ -78,8 +78,7 @@ class LabelEfficiencyDisplay:
         n_jobs : int or None, default=None
             Number of jobs, as in ``sklearn.model_selection.learning_curve``.
         random_state : int, RandomState instance or None, default=None
-            Seed of the sampling of texts. With an int, all classifiers get the same
-            texts.
+            Seed for sampling texts. With an int, all classifiers get the same texts.
         ax : matplotlib.axes.Axes or None, default=None
             Axes to plot on. If None, a new figure is created.
 
@@ -106,7 +105,7 @@ class LabelEfficiencyDisplay:
         return cls(scores, score_name=score_name.replace("_", " ")).plot(ax=ax)
 
     def plot(self, ax=None):
-        """Plot the mean scores of each classifier with standard deviations.
+        """Plot the mean score of each classifier with its standard deviation.
 
         Parameters
         ----------

@@ -8,12 +8,12 @@ from ._style import line_style, new_axes, tidy
 
 
 class TrainingDisplay:
-    """Losses, validation scores and learning rates of a fit, plotted over its steps.
+    """Losses, validation scores and learning rates of a fit, plotted over the steps.
 
-    There is one panel with the losses of each stage, because losses of different stages
-    are not comparable. Another panel shows the scores on the validation texts, if there
-    were any, and the last one the learning rates. The stages have the order of the fit.
-    Each point is an epoch, plotted at its last step.
+    Each stage has its own panel for losses, because losses of different stages are not
+    comparable. The panels are in the order of the stages. If the fit had validation
+    texts, another panel shows the validation scores. The last panel shows the learning
+    rates. Each point is an epoch, plotted at the last step of the epoch.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ class TrainingDisplay:
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Axes that contain the panels.
+        Axes that contain all panels.
     axes_ : list of matplotlib.axes.Axes
-        The panels. If there is one panel, it is `ax_` itself.
+        One Axes per panel. If there is only one panel, the list contains `ax_`.
     figure_ : matplotlib.figure.Figure
 
     Examples
@@ -71,8 +71,8 @@ class TrainingDisplay:
         panels = self._panels()
         if not panels:
             raise ValueError(
-                "`history` must contain epochs with losses, got none. A feature "
-                "extractor has them if it is fitted with lm_epochs > 0."
+                "`history` must contain epochs with losses, got no such epochs. For a "
+                "feature extractor, fit with lm_epochs > 0."
             )
         ax = new_axes(self, ax, figsize=(3.2 * len(panels) + 1, 3.4))
         self.axes_ = _divide(ax, len(panels))
@@ -85,7 +85,7 @@ class TrainingDisplay:
         return self
 
     def _panels(self):
-        """Return the title of each panel and its curves by name."""
+        """Return a list of (title, curves) with one tuple per panel."""
         stages = list(dict.fromkeys(row["stage"] for row in self.history))
         losses = {"train_loss": "training", "valid_loss": "validation"}
         panels = [
@@ -106,7 +106,10 @@ class TrainingDisplay:
 
 
 def _curves(history, names, stage=None):
-    """Return the steps and values of each curve by label, of one stage or of all."""
+    """Return a dict of the steps and values of each curve by label.
+
+    If `stage` is None, rows of all stages are included.
+    """
     rows = [row for row in history if stage in (None, row["stage"])]
     curves = {}
     for name, label in names.items():
@@ -117,7 +120,7 @@ def _curves(history, names, stage=None):
 
 
 def _divide(ax, n):
-    """Return `n` axes side by side in the area of one."""
+    """Return `n` axes next to each other in the area of `ax`."""
     if n == 1:
         return [ax]
     ax.set_axis_off()

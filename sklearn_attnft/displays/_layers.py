@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Weights of the encoder layers in the layer attention of models."""
+"""Display of the layer attention of models."""
 
 import copy
 
@@ -7,16 +7,16 @@ from ._style import by_name, line_style, new_axes, tidy
 
 
 class LayerAttentionDisplay:
-    """Weights that the layer attention of models gives to the encoder layers.
+    """Weights of the encoder layers in the layer attention of models.
 
-    The weights are the softmax of learned scores over normalized hidden states. The
-    dotted line marks equal weights.
+    A model computes a weighted sum of the normalized hidden states of the encoder. The
+    weights are the softmax of learned scores. A dotted line marks equal weights.
 
     Parameters
     ----------
     shares : dict of str to dict of int to float
-        For each model, the weight of each hidden state: 0 for the embeddings and i for
-        the i-th block. The weights of a model sum to 1.
+        For each model, the weights by the number of the layer. The number is 0 for the
+        embeddings and i for the i-th block. The weights of a model sum to 1.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class LayerAttentionDisplay:
     >>> from sklearn_attnft.displays import LayerAttentionDisplay
     >>> display = LayerAttentionDisplay({"mine": {0: 0.2, 1: 0.3, 2: 0.5}})
     >>> display.plot().ax_.get_ylabel()
-    'share of the mix'
+    'layer weight'
     """
 
     def __init__(self, shares):
@@ -87,7 +87,7 @@ class LayerAttentionDisplay:
             ax.axhline(1 / n_layers, color="gray", linestyle=":", zorder=0)
         layers = sorted({layer for each in self.shares.values() for layer in each})
         ax.set_xticks(layers, ["emb." if n == 0 else str(n) for n in layers])
-        tidy(ax, xlabel="layer of the encoder", ylabel="share of the mix")
+        tidy(ax, xlabel="layer of the encoder", ylabel="layer weight")
         ax.set_ylim(bottom=0)
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
@@ -95,6 +95,6 @@ class LayerAttentionDisplay:
 
 
 def _shares(estimator):
-    """Return the weight of each attended layer of a classifier."""
+    """Return the weight of each layer in the layer attention of a classifier."""
     shares = estimator.layer_attention_.tolist()
     return dict(zip(estimator.module_.layers, shares, strict=True))

@@ -9,9 +9,9 @@ _MARKERS, _DASHES = "osD^vPX", ["-", "--", "-.", ":"]
 
 
 def new_axes(display, ax, **kwargs):
-    """Return `ax`, or the axes of a new figure if it is None.
+    """Return `ax`, or the axes of a new figure if `ax` is None.
 
-    If matplotlib is not installed, the error names the display that needs it.
+    If matplotlib is not installed, the error message names the display.
     """
     check_matplotlib_support(f"{type(display).__name__}.plot")
     import matplotlib.pyplot as plt
@@ -39,7 +39,7 @@ def tidy(ax, **labels):
 
 
 def by_name(estimators):
-    """Return a dict of estimators. A single one is named after its class."""
+    """Return a dict of estimators. A single estimator is named after its class."""
     if hasattr(estimators, "items"):
         return dict(estimators)
     return {type(estimators).__name__: estimators}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Texts with shaded tokens."""
+"""Display of texts with shaded tokens."""
 
 import copy
 import functools
@@ -11,9 +11,10 @@ import numpy as np
 from .._data._validation import check_texts
 from ._style import BLUE, VERMILION, new_axes
 
-OPACITY = 0.6  # of the darkest shade, on which black and white text is legible
+# Opacity of the darkest shade. Black and white text is legible on this shade.
+OPACITY = 0.6
 CAPTIONS = {
-    "token_attention": "shade: share of the token attention",
+    "token_attention": "shade: token attention",
     "attribution": "shade: attribution; framed with dots: against the class",
 }
 # Lone surrogates, which UTF-8 cannot encode, and control characters.
@@ -23,19 +24,20 @@ _UNPRINTABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
 class AttentionDisplay:
     """Texts whose tokens are shaded by attention or attribution.
 
-    The whole text is shown, with or without attention. Shades are relative to the
-    largest absolute value in the text. Positive values are blue, and negative values
-    are orange with a dotted frame. Notebooks show the display as HTML, without
-    matplotlib.
+    The whole text is shown, including tokens without a value. Shades are relative to
+    the largest absolute value in the text. Positive values are blue. Negative values
+    are orange and have a dotted frame. Notebooks show the display as HTML and do not
+    need matplotlib.
 
     Parameters
     ----------
     texts : list of str
         The texts to show.
     explanation : DataFrame or dict of ndarray
-        Explanation of these texts, as returned by ``explain`` of a classifier.
+        Explanation of these texts, as returned by the method ``explain``.
     column : str, default="token_attention"
-        Column of the values to shade by, "token_attention" or "attribution".
+        Column of the explanation that sets the shade, "token_attention" or
+        "attribution".
     headings : list of str or None, default=None
         A heading for each text. If None, headings are left out.
 
@@ -70,11 +72,11 @@ class AttentionDisplay:
             For a fitted ``MultiTaskClassifier``, pass ``task(name)``.
         X : array-like of str, shape (n_samples,)
         attribution : {"gradient", "integrated_gradients"} or None, default=None
-            Method of the attributions to shade by. If None, tokens are shaded by token
-            attention.
+            Method of the attributions that set the shade. If None, token attention sets
+            the shade.
         target : label, default=None
-            Class to which attributions refer. If None, the class with the highest
-            score is used.
+            The class whose logit is attributed. If None, the class with the highest
+            logit of each text is used.
         words : bool, default=False
             Whether to shade whole words instead of tokens.
 
@@ -98,16 +100,16 @@ class AttentionDisplay:
         )
 
     def plot(self, ax=None, *, font_size=10):
-        """Write the texts on axes, with line breaks that fit their width.
+        """Write the texts on axes, with line breaks that fit the width of the axes.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes or None, default=None
-            Axes to write on, from the top. If None, a new figure with the required
-            height is created.
+            Axes to write on, starting at the top. If None, a new figure with the
+            required height is created.
         font_size : float, default=10
             Font size in points. Characters that are missing from the font are drawn as
-            boxes. To avoid them, set ``rcParams["font.family"]`` or show the HTML.
+            boxes. To avoid boxes, set ``rcParams["font.family"]`` or show the HTML.
 
         Returns
         -------
@@ -146,7 +148,7 @@ class AttentionDisplay:
         Returns
         -------
         html : str
-            HTML with the text in the color of the surrounding page.
+            The text has the color of the surrounding page.
         """
         parts = []
         for heading, segments in self._shaded():
@@ -170,7 +172,7 @@ class AttentionDisplay:
         return self.to_html()
 
     def _shaded(self):
-        """Yield the heading of each text and its segments (piece, value, shade)."""
+        """Yield a heading and a list of (piece, value, shade) for each text."""
         names = ["sample", "start", "end", self.column]
         columns = {name: np.asarray(self.explanation[name]) for name in names}
         for i, text in enumerate(self.texts):
@@ -182,7 +184,7 @@ class AttentionDisplay:
             yield heading, [(piece, v, v / largest) for piece, v in segments]
 
     def _lines(self, figure, width, font_size):
-        """Return lines of (offset in points, piece, annotation keywords)."""
+        """Return lines, lists of (offset in points, piece, annotation keywords)."""
         lines = _Lines(figure, width, font_size)
         for heading, segments in self._shaded():
             if heading is not None:
@@ -195,19 +197,21 @@ class AttentionDisplay:
 
 
 def _segments(text, rows):
-    """Split a text at its token boundaries. Text between tokens has the value 0.
+    """Split a text at the token boundaries.
+
+    Text between tokens has the value 0.
 
     Parameters
     ----------
     text : str
     rows : iterable of (start, end, value)
-        Tokens in order. Overlapping tokens, such as the bytes of a character, become
-        one segment with the sum of their values.
+        Tokens in the order of the text. Overlapping tokens, such as the bytes of a
+        character, become one segment, and their values are summed.
 
     Returns
     -------
     segments : list of (str, float)
-        Pieces and their values. The concatenated pieces are the text.
+        Pieces of the text and their values. Together, the pieces are the whole text.
     """
     merged = []
     for start, end, value in rows:
@@ -232,7 +236,7 @@ def _escape(text):
 
 
 def _style(shade):
-    """Return the keyword arguments of an annotation with this shade."""
+    """Return the keyword arguments of an annotation with the given shade."""
     if not shade:
         return {}
     color = [c / 255 for c in (BLUE if shade > 0 else VERMILION)]
@@ -279,6 +283,6 @@ class _Lines:
                 start = stop
 
     def _measure(self, piece):
-        """Return the drawn width in points, including hinting."""
+        """Return the width of a piece as it is drawn, in points."""
         self.ruler.set_text(piece)
         return self.ruler.get_window_extent().width * self.points

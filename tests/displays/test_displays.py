@@ -207,9 +207,8 @@ def test_training_without_epochs_is_refused():
     with pytest.raises(NotFittedError):
         TrainingDisplay.from_estimator(AttentionFineTuneClassifier())
     frozen = TransformerFeatureExtractor(tiny.ENCODER, max_length=32).fit(X)
-    with pytest.raises(
-        ValueError, match="`history` must contain epochs with losses, got none"
-    ):
+    message = "`history` must contain epochs with losses, got no such epochs"
+    with pytest.raises(ValueError, match=message):
         TrainingDisplay.from_estimator(frozen)
 
 

@@ -16,6 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from sklearn_attnft import (
+    SKOPS_TRUSTED_TYPES,
     AttentionFineTuneClassifier,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
@@ -256,13 +257,6 @@ def test_an_older_schema_is_migrated(small, monkeypatch):
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
 
 
-SKOPS_TRUSTED = [
-    "sklearn_attnft._classifier.AttentionFineTuneClassifier",
-    "sklearn_attnft._extractor.TransformerFeatureExtractor",
-    "sklearn_attnft._multitask.MultiTaskClassifier",
-]
-
-
 def test_skops_stores_pipelines(small):
     classifier = AttentionFineTuneClassifier(**small | {"max_length": 60})
     extractor = TransformerFeatureExtractor(tiny.ENCODER, max_length=60)
@@ -273,9 +267,7 @@ def test_skops_stores_pipelines(small):
     ):
         model.fit(X, y)
         dumped = skops.io.dumps(model)
-        untrusted = skops.io.get_untrusted_types(data=dumped)
-        assert set(untrusted) <= set(SKOPS_TRUSTED)
-        loaded = skops.io.loads(dumped, trusted=untrusted)
+        loaded = skops.io.loads(dumped, trusted=SKOPS_TRUSTED_TYPES)
         outputs, expected = loaded.predict_proba(X), model.predict_proba(X)
         np.testing.assert_array_equal(np.stack(outputs), np.stack(expected))
 

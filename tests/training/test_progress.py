@@ -161,6 +161,12 @@ class TestOurBar:
         classifier(small, verbose=1).fit(X, Y).predict(X)
         assert capfd.readouterr() == ("", "")
 
+    def test_no_lock_of_tqdm_is_taken_without_a_bar(self, small, monkeypatch):
+        # A forked worker that is killed can leave the lock held forever.
+        monkeypatch.setattr(tqdm, "get_lock", lambda: pytest.fail("took the lock"))
+        monkeypatch.setattr(tqdm, "_lock", None)
+        classifier(small, verbose=0).fit(X, Y).predict(X)
+
 
 class TestCallbacksOfScikitLearn:
     def test_each_epoch_is_a_task(self, small):

@@ -413,7 +413,9 @@ def test_a_state_that_cannot_be_read_is_named(small, tmp_path):
     clf = AttentionFineTuneClassifier(**small, checkpoint_dir=tmp_path).fit(X, Y)
     (state,) = tmp_path.glob("*/state.pt")
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"state\.pt cannot be read .* Delete it"):
+    with pytest.raises(
+        ValueError, match=r"state\.pt cannot be read .* Delete this file"
+    ):
         clf.fit(X, Y)
 
 
