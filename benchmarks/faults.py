@@ -1,11 +1,13 @@
 """Test killed processes and threads, and measure file sizes and loading times.
 
-python benchmarks/faults.py [fit save overwrite cache threads load ...] [--kills 60]
+python benchmarks/faults.py [fit save overwrite cache forks ...] [--kills 60]
 
 "fit", "save", "overwrite" and "cache" fork a child process, kill it with SIGKILL at a
 random moment, and read the files that it leaves. A fit must resume and end with the
 same weights. A reader must find a complete file or none. These parts use a random
-encoder with two small layers; "threads" and "load" use the default encoder.
+encoder with two small layers. "forks" forks a process while its threads predict, and
+kills every second child; the others must answer. "threads" and "load" use the default
+encoder.
 
 Each part appends one JSON line to results/faults.jsonl. ``--table`` prints the latest
 result of each part.
@@ -28,6 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the forked children
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+import forking
 import numpy as np
 import pandas as pd
 import tiny
@@ -347,6 +350,12 @@ def flips_cache(kills, directory, n_flips=200):
     )
 
 
+def forks(kills, directory):
+    """Fork a process whose threads predict, and kill every second child."""
+    readers = forking.Readers(forking.make_reads(directory), 3)
+    return forking.fork(readers, 2 * kills)
+
+
 PARTS = {
     "flips-saved": flips_saved,
     "flips-resume": flips_resume,
@@ -355,6 +364,7 @@ PARTS = {
     "save": save,
     "overwrite": overwrite,
     "cache": cache,
+    "forks": forks,
     "threads": threads,
     "load": load,
 }

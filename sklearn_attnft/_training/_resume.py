@@ -251,8 +251,7 @@ def _claim(folder):
     file system has no locks. The fit then runs without the lock: processes that run the
     same fit write the same states, and each write replaces the whole file.
 
-    The operating system releases the lock of a killed process. If the process has
-    forked a child process, the lock may be held until the child process ends.
+    The operating system releases the lock of a killed process.
     """
     # Old versions of filelock raise NotImplementedError on such file systems.
     with contextlib.suppress(OSError, NotImplementedError):
