@@ -36,11 +36,11 @@ def isolated_generator(seed, device):
 
 @contextlib.contextmanager
 def initial_weights(generator):
-    """Draw the weights of new modules from `generator`, in float32.
+    """Sample the weights of new modules with `generator`, in float32.
 
-    The modules of torch draw from the generator of the process, which other threads may
-    use meanwhile, and in the default dtype. On exit, the generator of the process
-    continues as if it had drawn the weights.
+    Modules of torch sample their weights in the default dtype, with the generator of
+    the process, which other threads may use at the same time. On exit, the generator of
+    the process continues as if it had sampled the weights.
     """
     with _InitialWeights(generator):
         yield
@@ -48,7 +48,7 @@ def initial_weights(generator):
 
 
 class _InitialWeights(TorchFunctionMode):
-    """Passes a generator to the functions that draw weights."""
+    """Passes a generator to the functions that sample weights."""
 
     def __init__(self, generator):
         super().__init__()

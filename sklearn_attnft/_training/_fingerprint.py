@@ -36,7 +36,7 @@ class Fingerprint:
     data : str
         Hash of the training and validation data.
     seed : int or None
-        The seed that the fit has drawn. If None, `random_state` decides it.
+        Seed of a fit whose `random_state` is None. If None, `random_state` decides.
     """
 
     parameters: dict

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The seeds of unfinished fits whose `random_state` is None.
 
-A killed fit resumes with its own seed, and each other fit draws a new one. So
+A killed fit resumes with its own seed, and each other fit has a new one. So
 `checkpoint_dir` has a folder with the seeds of the unfinished fits of the same
 parameters and data: for each seed an empty file, and a lock that the running fit holds.
 """
