@@ -311,10 +311,15 @@ class MultiTaskClassifier(
         targets, names = self._restored_targets(), list(self.task_names_)
         found = [target.name for target in targets]
         classes = [target.classes.tolist() for target in targets]
-        if (found, classes) != (names, [each.tolist() for each in self.classes_]):
+        if found != names:
             raise ValueError(
-                "task_names_ and classes_ must be those of the tasks, which are "
-                f"{found!r:.200}, got {names!r:.200}, or classes_ differ."
+                f"task_names_ must be the names of the tasks, {found!r:.200}, got "
+                f"{names!r:.200}."
+            )
+        if classes != [each.tolist() for each in self.classes_]:
+            raise ValueError(
+                f"classes_ must be the classes of the tasks, {classes!r:.200}, got "
+                f"{self.classes_!r:.200}."
             )
         in_order = sorted(targets, key=lambda target: str(target.name))
         return [target.as_head() for target in in_order]

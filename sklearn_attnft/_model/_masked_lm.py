@@ -57,8 +57,8 @@ class MaskedCrossEntropy(nn.Module):
     def forward(self, logits, originals, n_chosen=None):
         """Compute the loss of a batch, or of a part of a batch.
 
-        The logits have the shape (n_chosen, vocab_size). The original token ids have
-        the shape (n_chosen,). The argument `n_chosen` is the number of chosen tokens in
+        The logits have the shape (n_tokens, vocab_size). The original token ids have
+        the shape (n_tokens,). The argument `n_chosen` is the number of chosen tokens in
         the whole batch.
         """
         with in_float32(logits.device):

@@ -238,8 +238,8 @@ def _warn_of_similar(folder, fingerprint):
             (name,) = differing
             warn(
                 f"checkpoint_dir has an unfinished fit of the same data with {name}="
-                f"{similar.parameters.get(name)}, but now it is {name}="
-                f"{fingerprint.parameters.get(name)}, so the fit starts from scratch. "
+                f"{similar.parameters.get(name)}, but the fit has {name}="
+                f"{fingerprint.parameters.get(name)}, so it starts from scratch. "
                 f"Set {name} back to resume the unfinished fit, or delete {other}.",
             )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Methods that read the fitted attributes of one fit while another thread fits."""
+"""Methods that never mix the attributes of two fits, even if another thread fits."""
 
 import copy
 import functools

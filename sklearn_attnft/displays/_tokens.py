@@ -184,7 +184,10 @@ class AttentionDisplay:
             yield heading, [(piece, v, v / largest) for piece, v in segments]
 
     def _lines(self, figure, width, font_size):
-        """Return lines, lists of (offset in points, piece, annotation keywords)."""
+        """Return a list of lines.
+
+        Each line is a list of tuples (offset in points, piece, annotation keywords).
+        """
         lines = _Lines(figure, width, font_size)
         for heading, segments in self._shaded():
             if heading is not None:

@@ -153,12 +153,17 @@ class TestOurBar:
             assert bar.total == 3
         _progress_bar._bar_class.cache_clear()
 
-    def test_the_environment_may_disable_the_bar(self, small, monkeypatch, capfd):
+    def test_the_environment_may_disable_the_bar(
+        self, small, monkeypatch, capfd, tmp_path
+    ):
         # tqdm reads the variable when it is imported.
         monkeypatch.setattr(
             tqdm, "__init__", functools.partialmethod(tqdm.__init__, disable=True)
         )
-        classifier(small, verbose=1).fit(X, Y).predict(X)
+        clf = classifier(small, verbose=1, checkpoint_dir=tmp_path)
+        expected = clf.fit(X, Y).predict(X)
+        # The second fit skips the stages of the first one.
+        np.testing.assert_array_equal(clf.fit(X, Y).predict(X), expected)
         assert capfd.readouterr() == ("", "")
 
     def test_no_lock_of_tqdm_is_taken_without_a_bar(self, small, monkeypatch):

@@ -189,7 +189,7 @@ def test_a_killed_fit_of_other_parameters_is_named(kill, tmp_path):
     with pytest.raises(Killed):
         classifier(tmp_path).fit(X, Y)
     kill(math.inf)
-    with pytest.warns(UserWarning, match="with dropout=0.1, but now it is dropout=0.2"):
+    with pytest.warns(UserWarning, match="0.1, but the fit has dropout=0.2"):
         classifier(tmp_path, dropout=0.2).fit(X, Y)
     assert len(list(tmp_path.glob("*/state.pt"))) == 1
 
