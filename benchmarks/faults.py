@@ -82,12 +82,23 @@ def same(one, other):
 
 
 def fit(kills, directory):
-    """Kill fits with a language-model stage, often several times, and resume them."""
+    """Kill fits with all stages, often several times, and resume them.
+
+    Half of the fits train the language model before the classifier, and half jointly.
+    """
+    totals = [_kill_fits(kills // 2, directory, stages) for stages in STAGES]
+    return {name: sum(total[name] for total in totals) for name in totals[0]}
+
+
+STAGES = [{"lm_epochs": 1, "contrastive_epochs": 1}, {"lm_weight": 0.5}]
+
+
+def _kill_fits(kills, directory, stages):
     output = directory / "weights.pickle"
 
     def work(checkpoint=None):
         clf = AttentionFineTuneClassifier(
-            **SMALL, max_epochs=3, dropout=0.3, lm_epochs=1, checkpoint_dir=checkpoint
+            **SMALL, **stages, max_epochs=3, dropout=0.3, checkpoint_dir=checkpoint
         )
         clf.set_params(checkpoint_minutes=0.002).fit(TEXTS[:200], LABELS[:200])
         state = clf.module_.state_dict()
@@ -95,7 +106,9 @@ def fit(kills, directory):
 
     run_in_child(work)
     expected = pickle.loads(output.read_bytes())
-    seconds = duration(lambda: work(directory / "timed"))
+    timed = directory / "timed"
+    seconds = duration(lambda: work(timed))
+    shutil.rmtree(timed)
     killed = resumed = equal = 0
     while killed < kills:
         checkpoint = directory / f"checkpoint-{resumed}"
@@ -106,7 +119,7 @@ def fit(kills, directory):
         run_in_child(lambda c=checkpoint: work(c))
         equal += same(pickle.loads(output.read_bytes()), expected)
         resumed += 1
-        shutil.rmtree(checkpoint)
+        shutil.rmtree(checkpoint, ignore_errors=True)
     return {"kills": killed, "checked": resumed, "whole_or_equal": equal}
 
 
