@@ -1,106 +1,210 @@
-"""Choose the defaults of the classifier on splits of the training data.
+"""Compare the defaults with logistic regression, on many data sets and label counts.
 
-python benchmarks/defaults.py --data DIRECTORY [--dataset NAME ...] [--seeds 0 1]
+python benchmarks/defaults.py --data DIRECTORY [--dataset NAME ...] [--labels N ...]
+    [--seeds 0 1 2] [--method NAME ...] [--change JSON] [--test]
 
-Each variant changes one to three parameters of a base configuration. All variants use
-the same texts and seeds. Each run appends one JSON line to results/defaults.jsonl. Runs
-that are already in the file are skipped. ``--table`` prints the means.
+Without ``--test``, all texts come from splits of the training data. This is the bench
+on which defaults are chosen. ``--change`` gives parameters of the classifier that
+differ from the defaults. All methods use the same texts for a seed.
+
+Methods: "default", the classifier; "frozen", the classifier with trainable_layers=0;
+"features", logistic regression on the features of TransformerFeatureExtractor; "tfidf",
+logistic regression on TF-IDF features. The two logistic regressions choose C by
+cross-validation.
+
+Each run appends one JSON line to a file in results/. Runs that are already in the file
+are skipped. ``--table`` prints the accuracy, compared with the better of the two
+logistic regressions. Use one thread (OMP_NUM_THREADS=1).
 """
 
 import argparse
+import collections
 import json
+import time
+import warnings
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from _common import RESULTS, already, append, development_split, fit_and_score
+from _common import RESULTS, already, append, read_frame
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
 
-from sklearn_attnft import AttentionFineTuneClassifier
+from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+from sklearn_attnft.datasets import load_support_tickets
 
-FILE = RESULTS / "defaults.jsonl"
-# Number of texts to train on and to score on. If None, all texts are used.
-DATA = {"trec": (None, None), "ag_news": (400, 500)}
-BASE = {
-    "learning_rate": 2e-4,
-    "head_learning_rate": 1e-3,
-    "max_epochs": 3,
-    "batch_size": 32,
-    "layers": "all",
-    "pooling": "attention",
-    "head": "linear",
-    "trainable_layers": "blocks",
-    "dropout": 0.1,
-    "encoder_dropout": 0.0,
-    "layer_decay": 1.0,
-    "label_smoothing": 0.0,
+# The directory of each data set, its column of labels and its files for training and
+# test.
+SETS = {
+    "trec": ("trec", "label", "train", "test"),
+    "trec_fine": ("trec", "label_fine", "train", "test"),
+    "clinc150": ("clinc150", "label", "train", "test"),
+    "massive": ("massive_en", "label", "train", "test"),
+    "ag_news": ("ag_news", "label", "train_small", "test_small"),
+    "imdb": ("imdb", "label", "train_small", "test_small"),
+    "dbpedia14": ("dbpedia14", "label", "train_small", "test_small"),
+    "yelp2": ("yelp_polarity_like", "label", "train_small", "test_small"),
+    "yelp5": ("yelp_full_like", "label", "train_small", "test_small"),
+    "tickets": None,  # the package has them
 }
-VARIANTS = [
-    {},
-    {"trainable_layers": 4},
-    {"trainable_layers": 4, "max_epochs": 4},
-    {"trainable_layers": 4, "label_smoothing": 0.1},
-    {"trainable_layers": 4, "learning_rate": 1e-4},
-    {"learning_rate": 1e-4},
-    {"trainable_layers": 4, "layers": "last"},
-    {"trainable_layers": 4, "head_learning_rate": 3e-3},
-    {"layers": "last"},
-    {"learning_rate": 1e-4, "encoder_dropout": 0.1},
-    {"encoder_dropout": 0.1},
-    {"layers": "last", "encoder_dropout": 0.1},
-    {"label_smoothing": 0.1},
-    {"trainable_layers": "all"},
-    {"head_learning_rate": 3e-3},
-    {"pooling": "mean"},
-    {"learning_rate": 1e-4, "trainable_layers": "all"},
-    {"learning_rate": 1e-4, "label_smoothing": 0.1},
-    {"learning_rate": 1e-4, "head_learning_rate": 3e-3},
-    {"learning_rate": 1e-4, "layers": "last", "pooling": "mean"},
-    {"layer_decay": 0.9},
-    {"max_epochs": 4},
-    {"batch_size": 16},
-    {"learning_rate": 4e-4},
-    {"head": "mlp"},
-    {"dropout": 0.3},
-]
-KEYS = ["dataset", "n", "n_dev", "seed", "changed"]
+LABELS = [50, 200, 1000, 2000]
+N_DEV = 1000  # texts of the training data that are scored without --test
+C = [0.01, 0.1, 1.0, 10.0, 100.0, 1000.0]
+KEYS = ["part", "dataset", "n", "seed", "method", "changed"]
 
 
-def run(data, names, seeds, first):
-    done = already(FILE, KEYS)
-    for changed in VARIANTS[:first]:
-        for seed in seeds:
-            for name in names:
-                n, n_dev = DATA[name]
-                row = dict(zip(KEYS, (name, n, n_dev, seed, changed), strict=True))
-                if json.dumps(list(row.values())) in done:
-                    continue
-                clf = AttentionFineTuneClassifier(
-                    **{**BASE, **changed}, random_state=seed
-                )
-                split = development_split(data, name, n, n_dev, seed)
-                append(FILE, {**row, **fit_and_score(clf, *split)})
+def load(data, name, part):
+    """Return texts and labels of a part ("train" or "test") of a data set."""
+    if SETS[name] is None:
+        return load_support_tickets(subset=part, return_X_y=True)
+    directory, column, *files = SETS[name]
+    frame = read_frame(data, directory, files[part == "test"])
+    return frame["text"].tolist(), frame[column].tolist()
 
 
-def table():
-    rows = pd.read_json(FILE, lines=True)
-    rows["n"] = rows["n"].map(lambda n: f"{n:.0f}", na_action="ignore").fillna("all")
-    rows["changed"] = rows["changed"].map(lambda c: json.dumps(c) if c else "(base)")
-    shown = rows.pivot_table(
-        index="changed",
-        columns=["dataset", "n"],
-        values="accuracy",
-        aggfunc=["mean", "count"],
+def draw(data, name, n, seed, test):
+    """Return training and scored texts and labels, or None if the set is too small.
+
+    A data set needs at least two labels for each class on average.
+    """
+    texts, labels = (np.asarray(each) for each in load(data, name, "train"))
+    if n < 2 * len(set(labels)):
+        return None
+    rows = np.arange(len(texts))
+    if test:
+        scored = [np.asarray(each) for each in load(data, name, "test")]
+    else:
+        rows, held_out = train_test_split(
+            rows, test_size=0.2, stratify=_strata(labels), random_state=seed
+        )
+        held_out = held_out[:N_DEV]
+        scored = [texts[held_out], labels[held_out]]
+    if n > len(rows):
+        return None
+    if n < len(rows):
+        strata = _strata(labels[rows])
+        rows, _ = train_test_split(
+            rows, train_size=n, stratify=strata, random_state=seed
+        )
+    return [each.tolist() for each in (texts[rows], labels[rows], *scored)]
+
+
+def _strata(labels):
+    """Return the labels for stratification, with all rare classes as one stratum."""
+    counts = collections.Counter(labels.tolist())
+    return [label if counts[label] >= 5 else "rare" for label in labels.tolist()]
+
+
+def searched(steps, labels):
+    """Return logistic regression whose C is chosen by cross-validation."""
+    n_splits = max(2, min(5, min(collections.Counter(labels).values())))
+    grid = {"logisticregression__C": C}
+    model = make_pipeline(*steps, LogisticRegression(max_iter=1000))
+    return GridSearchCV(model, grid, cv=n_splits)
+
+
+def score(method, changed, seed, texts, labels, scored, y_scored):
+    """Fit a method. Return its accuracy and processor seconds."""
+    start = time.process_time()
+    if method in ("default", "frozen"):
+        frozen = {"trainable_layers": 0} if method == "frozen" else {}
+        parameters = {"random_state": seed, **frozen, **changed}
+        model = AttentionFineTuneClassifier(**parameters).fit(texts, labels)
+    elif method == "features":
+        extractor = TransformerFeatureExtractor().fit(texts)
+        texts, scored_texts = extractor.transform(texts), scored
+        encoded = time.process_time() - start
+        model = searched([], labels).fit(texts, labels)
+        scored = extractor.transform(scored_texts)
+    else:
+        tfidf = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+        model = searched([tfidf], labels).fit(texts, labels)
+    row = {"fit_cpu_seconds": round(time.process_time() - start, 1)}
+    if method == "features":
+        row["encode_cpu_seconds"] = round(encoded, 1)
+    row["accuracy"] = round(float(model.score(scored, y_scored)), 4)
+    if hasattr(model, "best_params_"):
+        row["C"] = model.best_params_["logisticregression__C"]
+    if hasattr(model, "layer_attention_"):
+        row["layers"] = np.round(model.layer_attention_, 3).tolist()
+    return row
+
+
+def run(arguments, file):
+    changed = json.loads(arguments.change)
+    done = already(file, KEYS)
+    part = "test" if arguments.test else "development"
+    for seed in arguments.seeds:
+        for n in arguments.labels:
+            for name in arguments.dataset:
+                texts = None
+                for method in arguments.method:
+                    extra = changed if method in ("default", "frozen") else {}
+                    key = (part, name, n, seed, method, extra)
+                    row = dict(zip(KEYS, key, strict=True))
+                    if json.dumps(list(row.values())) in done:
+                        continue
+                    texts = texts or draw(arguments.data, name, n, seed, arguments.test)
+                    if texts is not None:
+                        append(file, {**row, **score(method, extra, seed, *texts)})
+
+
+def table(file):
+    """Print means over seeds, and the differences to logistic regression."""
+    rows = pd.read_json(file, lines=True)
+    rows["changed"] = rows["changed"].map(json.dumps)
+    keys = ["part", "dataset", "n", "seed"]
+    is_baseline = rows["method"].isin(["features", "tfidf"])
+    baselines = rows[is_baseline].pivot_table(
+        index=keys, columns="method", values="accuracy"
     )
-    print(shown.round(4).to_markdown())
+    ours = rows[~is_baseline].merge(baselines.reset_index(), on=keys)
+    ours["better"] = ours[["features", "tfidf"]].max(axis=1)
+    ours["difference"] = 100 * (ours["accuracy"] - ours["better"])
+    cells = ours.groupby(["part", "method", "changed", "dataset", "n"]).agg(
+        accuracy=("accuracy", "mean"),
+        features=("features", "mean"),
+        tfidf=("tfidf", "mean"),
+        difference=("difference", "mean"),
+        lowest=("difference", "min"),
+        seeds=("seed", "count"),
+        cpu_seconds=("fit_cpu_seconds", "mean"),
+    )
+    print(cells.round(3).to_markdown())
+    large = cells[cells.index.get_level_values("n") >= 200]
+    summary = large.groupby(["part", "method", "changed"]).agg(
+        mean=("difference", "mean"),
+        worst=("difference", "min"),
+        cells=("difference", "size"),
+        cpu_seconds=("cpu_seconds", "mean"),
+    )
+    print("\nCells with at least 200 labels:\n")
+    print(summary.round(2).to_markdown())
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", help="directory with the data sets")
-    parser.add_argument("--dataset", nargs="+", choices=DATA, default=list(DATA))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--first", type=int, help="number of variants; default: all")
+    parser.add_argument("--dataset", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--labels", type=int, nargs="+", default=LABELS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    methods = ["tfidf", "features", "default", "frozen"]
+    parser.add_argument("--method", nargs="+", choices=methods, default=methods)
+    parser.add_argument("--change", default="{}", help="parameters, as JSON")
+    parser.add_argument("--test", action="store_true", help="score the test sets")
+    parser.add_argument("--file", default="defaults.jsonl", help="file in results/")
     parser.add_argument("--table", action="store_true", help="print the results")
     arguments = parser.parse_args()
+    file = RESULTS / Path(arguments.file).name
     if arguments.table:
-        table()
+        table(file)
     else:
-        run(arguments.data, arguments.dataset, arguments.seeds, arguments.first)
+        warnings.filterwarnings("ignore", message=".*longer than max_length")
+        warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
+        warnings.filterwarnings("ignore", category=ConvergenceWarning)
+        run(arguments, file)

@@ -313,12 +313,12 @@ class MultiTaskClassifier(
         classes = [target.classes.tolist() for target in targets]
         if found != names:
             raise ValueError(
-                f"task_names_ must be the names of the tasks, {found!r:.200}, got "
+                f"task_names_ must equal the names of the tasks ({found!r:.200}), got "
                 f"{names!r:.200}."
             )
         if classes != [each.tolist() for each in self.classes_]:
             raise ValueError(
-                f"classes_ must be the classes of the tasks, {classes!r:.200}, got "
+                f"classes_ must equal the classes of the tasks ({classes!r:.200}), got "
                 f"{self.classes_!r:.200}."
             )
         in_order = sorted(targets, key=lambda target: str(target.name))

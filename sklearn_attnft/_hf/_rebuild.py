@@ -135,7 +135,8 @@ def _refuse_computed(config):
     n = {"roformer": width * positions, "fnet": short**2}.get(config["model_type"], 0)
     if n > MAX_COMPUTED:
         raise ValueError(
-            f"a computed table must have at most {MAX_COMPUTED} numbers, got {n}"
+            "the matrix that the encoder computes from its configuration must have at "
+            f"most {MAX_COMPUTED} numbers, got {n}"
         )
 
 

@@ -76,8 +76,8 @@ def _check_name(name, suffix, where):
     """Raise WeightsError unless a name is that of a file in the encoder's directory."""
     if not re.fullmatch(rf"([\w-][\w.-]*/)*[\w-][\w.-]*{re.escape(suffix)}", name):
         raise WeightsError(
-            f"has a {where} that lists {name!r:.200} as a file of weights, but only "
-            f"{suffix} files in the directory of the encoder can be read. {CONVERT}"
+            f"has a {where} that lists the weights file {name!r:.200}. A weights file "
+            f"must be in the encoder's directory and end in {suffix}. {CONVERT}"
         )
 
 

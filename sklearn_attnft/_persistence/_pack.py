@@ -149,7 +149,10 @@ def _check_finite(weights):
     """Raise ValueError if a weight is not finite: no fit returns such weights."""
     for name, weight in weights.items():
         if weight.is_floating_point() and not weight.isfinite().all():
-            raise ValueError(f"The weights must be finite, got {name!r:.200}.")
+            raise ValueError(
+                f"The weights must be finite, but {name!r:.200} has NaN or infinite "
+                "values."
+            )
 
 
 def check_tokenizer(module, tokenizer):

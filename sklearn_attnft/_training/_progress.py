@@ -137,8 +137,8 @@ class FitProgress:
         Parameters
         ----------
         snapshot : object
-            Object with a method ``fitted_model(rows)``. The method takes the history
-            and returns the FittedModel of a fit that ends now.
+            Object with a method ``fitted_model(rows)``. `rows` is the history of the
+            stage. The method returns the FittedModel of a fit that stops now.
         """
         self._snapshot = snapshot
 

@@ -282,7 +282,7 @@ def test_a_configuration_names_no_pickle(name, pickled_encoder, expected, bomb):
     if name == "adapter_model.bin":
         np.testing.assert_array_equal(features_of(str(pickled_encoder)), expected)
     else:
-        refused(pickled_encoder, f"config.json that lists '{name}'.*save_pretrained")
+        refused(pickled_encoder, f"config.json that lists the weights file '{name}'.*save_pretrained")
 
 
 @pytest.mark.parametrize("place", ["directory", "hub"])

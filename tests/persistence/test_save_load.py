@@ -636,11 +636,11 @@ def test_a_configuration_of_a_giant_or_of_nothing(changes, saved):
         ),
         (
             {"model_type": "roformer", "max_position_embeddings": 2**23},
-            "a computed table must have at most",
+            "the matrix that the encoder computes",
         ),
         (
             {"model_type": "fnet", "tpu_short_seq_length": 10_000},
-            "a computed table must have at most",
+            "the matrix that the encoder computes",
         ),
     ],
 )
