@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How to get the texts out of an argument that is not a collection of str.
 
-An error message suggests code, and users run this code as it is. So the code must return
-the texts or raise an error. It must never return strings that are not the texts, such
-as the keys of a dict or the repr of an object.
+An error message suggests code, and users run this code as it is. So the code must
+return the texts or raise an error. It must never return strings that are not the texts,
+such as the keys of a dict or the repr of an object.
 """
 
 import os

@@ -282,7 +282,10 @@ def test_a_configuration_names_no_pickle(name, pickled_encoder, expected, bomb):
     if name == "adapter_model.bin":
         np.testing.assert_array_equal(features_of(str(pickled_encoder)), expected)
     else:
-        refused(pickled_encoder, f"config.json that lists the weights file '{name}'.*save_pretrained")
+        refused(
+            pickled_encoder,
+            f"config.json that lists the weights file '{name}'.*save_pretrained",
+        )
 
 
 @pytest.mark.parametrize("place", ["directory", "hub"])
@@ -319,7 +322,7 @@ def test_an_index_cannot_name_pickles(name, place, passing_encoder, hub, monkeyp
     (passing_encoder / "model.safetensors.index.json").write_text(json.dumps(index))
     monkeypatch.setattr(torch, "load", lambda *args, **kwargs: 1 / 0)
     encoder = hub(passing_encoder) if place == "hub" else passing_encoder
-    refused(encoder, rf"lists '{name}'.*save_pretrained")
+    refused(encoder, rf"lists the weights file '{name}'.*save_pretrained")
 
 
 @pytest.mark.parametrize("name", ["../pytorch_model.bin", "/x/y.bin", "x.safetensors"])
@@ -328,7 +331,7 @@ def test_an_index_of_pickles_names_files_beside_it(name, pickled_encoder, no_loa
     path.rename(pickled_encoder.parent / "pytorch_model.bin")
     index = {"weight_map": {"x": name}}
     path.with_name("pytorch_model.bin.index.json").write_text(json.dumps(index))
-    refused(pickled_encoder, f"lists '{name}'.*save_pretrained")
+    refused(pickled_encoder, f"lists the weights file '{name}'.*save_pretrained")
 
 
 # What comes from the hub
