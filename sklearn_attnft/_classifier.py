@@ -87,10 +87,11 @@ class AttentionFineTuneClassifier(
     trainable_layers : float, int or {"blocks", "all"}, default=0.67
         Which encoder blocks to train, counted down from the highest of the `layers`. A
         float is a fraction of the blocks (0.67 of 6 blocks are 4 blocks), and an int is
-        a number of blocks. If 0, only attention and head are trained. "blocks" trains
-        everything except the token embeddings, and "all" trains everything. Fewer
-        blocks make training faster. On the CPU, the hidden states of the frozen blocks
-        are computed once per fit and stored in up to 2 GiB of memory.
+        a number of blocks. If 0, only attention and head are trained, and a linear head
+        starts at a logistic regression. "blocks" trains everything except the token
+        embeddings, and "all" trains everything. Fewer blocks make training faster. On
+        the CPU, the hidden states of the frozen blocks are computed once per fit and
+        stored in up to 2 GiB of memory.
     gradual_unfreezing : bool, default=False
         Whether to unfreeze the blocks of `trainable_layers` gradually, from the top
         block down (Howard and Ruder 2018, section 3.3). The first epoch trains only
@@ -98,10 +99,10 @@ class AttentionFineTuneClassifier(
         stopping may end the fit before all blocks are unfrozen.
     learning_rate : float, default=2e-4
         Peak learning rate of the highest trained block.
-    head_learning_rate : float, default=5e-3
-        Peak learning rate of token attention and head, which are not pretrained. A
-        lower rate undertrains the head if there are many classes. Use 1e-2 for many
-        classes with few labels each.
+    head_learning_rate : float or "auto", default="auto"
+        Peak learning rate of token attention and head, which are not pretrained. "auto"
+        is 5e-3, or 1e-3 with ``trainable_layers=0``. A lower rate undertrains a head
+        that starts at random weights if there are many classes.
     layer_decay : float, default=1.0
         Factor that multiplies the learning rate from one block to the block below. With
         a smaller factor, lower blocks stay closer to the pretrained encoder.
@@ -119,8 +120,9 @@ class AttentionFineTuneClassifier(
         Dropout probability inside the encoder in training, except on attention
         probabilities. Training is slower if `encoder_dropout` is above 0.
     max_epochs : int or "auto", default="auto"
-        Largest number of passes over the training texts. "auto" trains for 3 epochs. On
-        few texts, "auto" trains for more epochs, so that there are at least 40 steps.
+        Largest number of passes over the training texts. "auto" is 3 epochs, or more
+        on few texts, so that there are at least 40 steps. With ``trainable_layers=0``,
+        whose steps are fast, "auto" is at least 10 epochs and 200 steps.
     batch_size : int, default=32
         Number of texts in a training step.
     class_weight : "balanced", dict or None, default=None
@@ -291,7 +293,10 @@ class AttentionFineTuneClassifier(
         ],
         "gradual_unfreezing": ["boolean"],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "head_learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "head_learning_rate": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
         "layer_decay": [Interval(Real, 0, 1, closed="right")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "warmup_fraction": [Interval(Real, 0, 1, closed="both")],
@@ -326,7 +331,7 @@ class AttentionFineTuneClassifier(
         trainable_layers=0.67,
         gradual_unfreezing=False,
         learning_rate=2e-4,
-        head_learning_rate=5e-3,
+        head_learning_rate="auto",
         layer_decay=1.0,
         weight_decay=0.01,
         warmup_fraction=0.1,

@@ -12,20 +12,16 @@ from .._data._labeled import LabeledTexts
 from .._hf import TextTokenizer
 from .._model._spec import ModuleSpec
 from .._model._text_model import TextModel
+from ._rules import rule_for
 from ._tasks import Tasks
-
-# With max_epochs="auto", a fit has at least this number of epochs and of steps.
-# Mosbach et al. (2021), "On the Stability of Fine-tuning BERT", recommend a minimum
-# number of steps on few texts.
-EPOCHS, FEWEST_STEPS = 3, 40
 
 
 @dataclass(frozen=True)
 class FitPlan:
     """Parameters of one fit.
 
-    The fields are the parameters of the estimators with the same names. `max_epochs` is
-    never "auto". An extractor does not have all parameters. The defaults of the missing
+    The fields are the parameters of the estimators with the same names. None of them is
+    "auto". An extractor does not have all parameters. The defaults of the missing
     parameters turn the corresponding part of a fit off.
     """
 
@@ -52,7 +48,7 @@ class FitPlan:
     trainable_layers: Real | str = 0
     gradual_unfreezing: bool = False
     learning_rate: float = 0.0
-    head_learning_rate: float = 0.0
+    head_learning_rate: float | str = 0.0
     layer_decay: float = 1.0
     weight_decay: float = 0.0
     warmup_fraction: float = 0.0
@@ -77,16 +73,20 @@ class FitPlan:
         """
         names = {each.name for each in dataclasses.fields(cls)} & parameters.keys()
         plan = cls(**{name: parameters[name] for name in names})
+        rule, chosen = plan.rule, {}
         if plan.max_epochs == "auto":
-            plan = dataclasses.replace(plan, max_epochs=plan._auto_epochs(data))
-        return plan
+            n_texts = len(data.training.texts)
+            if plan.early_stopping and data.validation is None:
+                n_texts -= math.ceil(plan.validation_fraction * n_texts)
+            chosen["max_epochs"] = rule.max_epochs(n_texts, plan.batch_size)
+        if plan.head_learning_rate == "auto":
+            chosen["head_learning_rate"] = rule.head_learning_rate
+        return dataclasses.replace(plan, **chosen)
 
-    def _auto_epochs(self, data):
-        n_texts = len(data.training.texts)
-        if self.early_stopping and data.validation is None:
-            n_texts -= math.ceil(self.validation_fraction * n_texts)
-        n_steps = max(1, math.ceil(n_texts / self.batch_size))
-        return max(EPOCHS, math.ceil(FEWEST_STEPS / n_steps))
+    @property
+    def rule(self):
+        """Rule for the parameters that are "auto"."""
+        return rule_for(self.trainable_layers)
 
     @property
     def has_language_model(self):

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The start of linear heads at a logistic regression of the context vectors.
+
+Kumar et al. (2022), "Fine-Tuning can Distort Pretrained Features and Underperform
+Out-of-Distribution", arXiv 2202.10054, call this linear probing then fine-tuning.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .._model._losses import LOSSES
+from .._runtime._predict import run
+
+# Inverse strength of the penalty, as the parameter C of scikit-learn's
+# LogisticRegression for context vectors with a total variance of 1.
+C = 5.0
+MAX_ITER = 100  # as in scikit-learn's LogisticRegression
+
+
+def start_heads(model, fit, context):
+    """Set the linear heads of a model to a regression on the training texts.
+
+    Parameters
+    ----------
+    model : TextModel
+    fit : PreparedFit
+    context : RunContext
+    """
+    labeled, rows = fit.labeled, np.arange(len(fit.labeled))
+    if context.timer is not None:
+        rows = context.timer.rows
+    tokens = labeled.tokens.take(rows)
+    contexts = torch.from_numpy(run(model.eval(), tokens, context, "contexts"))
+    sizes = [fit.spec.context_size(task) for task in fit.spec.tasks]
+    parts = zip(
+        model.tasks,
+        fit.spec.tasks,
+        contexts.split(sizes, dim=1),
+        labeled.labels,
+        labeled.weights.T,
+        strict=True,
+    )
+    for task, spec, features, labels, weights in parts:
+        known = weights[rows] > 0
+        if spec.head == "linear" and known.any():
+            labels, weights = (
+                torch.from_numpy(each[rows][known]) for each in (labels, weights)
+            )
+            loss = LOSSES[spec.loss](n_outputs=spec.n_outputs)
+            weight, bias = _regress(features[known], labels, weights, loss)
+            task.classify[-1].load_state_dict({"weight": weight, "bias": bias})
+
+
+def _regress(contexts, labels, weights, loss):
+    """Return weight and bias of the linear layer with the lowest penalized loss."""
+    total = weights.sum()
+    mean = weights @ contexts / total
+    contexts = contexts - mean  # does not change the minimum
+    variance = weights @ contexts.square().sum(dim=1) / total
+    weight = contexts.new_zeros(loss.n_outputs, contexts.shape[1], requires_grad=True)
+    bias = contexts.new_zeros(loss.n_outputs, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [weight, bias],
+        max_iter=MAX_ITER,
+        tolerance_grad=1e-4,
+        line_search_fn="strong_wolfe",
+    )
+
+    def objective():
+        optimizer.zero_grad()
+        losses = loss(F.linear(contexts, weight, bias), labels)
+        penalty = variance * weight.square().sum() / (2 * C * total)
+        value = (losses * weights).sum() / total + penalty
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        optimizer.step(objective)
+    return weight.detach(), bias.detach() - weight.detach() @ mean
