@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # ruff: noqa: D401 (the docstring of a check states its rule)
-"""Checks of fits that fail or are interrupted."""
+"""Checks of fits that fail or are interrupted.
+
+scikit-learn does not demand that an estimator keeps its earlier state.
+"""
 
 from sklearn.base import BaseEstimator
 
@@ -148,7 +151,9 @@ def _assert_still_fitted(fitted, bad_X, bad_y, X, before, what):
 
 
 def applicable(traits):
-    """Yield the checks that apply."""
+    """Yield the checks that apply, all of them if the tags declare text."""
+    if not traits.text:
+        return
     if traits.tags.requires_fit and not traits.tags.no_validation:
         yield check_interrupt_in_data
         yield check_failed_fit_keeps_the_earlier_one

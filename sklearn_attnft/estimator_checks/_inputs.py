@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # ruff: noqa: D401 (the docstring of a check states its rule)
-"""Checks that ``fit`` and all prediction methods refuse invalid `X`."""
+"""Checks that ``fit`` and all prediction methods refuse invalid `X`.
+
+scikit-learn's vectorizers accept any iterable, so the tags decide whether they apply.
+"""
 
 import numpy as np
 
@@ -162,8 +165,8 @@ def check_nested_lists_refused(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply."""
-    if traits.tags.no_validation:
+    """Yield the checks if the tags, or those of a Pipeline's first step, say text."""
+    if traits.tags.no_validation or not traits.text_input:
         return
     yield check_bare_str_refused
     yield check_numbers_refused

@@ -268,16 +268,20 @@ def check_columns_one_is_the_template(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply."""
+    """Yield the checks that apply, most of them if the tags declare text."""
     if not (traits.classifier and traits.columns):
         return
     yield check_columns_shapes
     if "predict_proba" in traits.methods:
         yield check_columns_predict_is_argmax
+        if not traits.tags.non_deterministic and installed("pandas"):
+            yield check_columns_order
+    if not traits.tags.classifier_tags.poor_score:
+        yield check_columns_learns
+    if not traits.text:
+        return
     yield check_columns_labels_keep_their_type
     if installed("pandas"):
-        if not traits.tags.non_deterministic and "predict_proba" in traits.methods:
-            yield check_columns_order
         yield check_columns_frame
         yield check_columns_missing_labels
         yield check_columns_partly_labeled_rows_teach
@@ -286,8 +290,6 @@ def applicable(traits):
         yield check_columns_row_without_labels
         if "sample_weight" in traits.fit_takes:
             yield check_columns_weight_two_is_row_twice
-    if not traits.tags.classifier_tags.poor_score:
-        yield check_columns_learns
     yield check_columns_score
     if not traits.tags.no_validation:
         yield check_columns_y_refused

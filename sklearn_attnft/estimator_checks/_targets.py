@@ -8,23 +8,30 @@ import numpy as np
 from sklearn.exceptions import DataConversionWarning
 
 from ._data import corpus
+from ._tags import declares_text
 from ._tools import assert_refused, assert_same, fresh, outputs
 
 
 def _assert_refused_y(estimator, wrong, what, naming=("y",)):
-    """Check that ``fit`` refuses the targets that `wrong` returns."""
+    """Check that ``fit`` refuses the targets that `wrong` returns.
+
+    If the tags declare text, the message must have the words of `naming`.
+    """
     X, y = corpus(estimator)
     unfitted = fresh(estimator)
     assert_refused(
         lambda: unfitted.fit(X, wrong(y)),
         f"fit with {what}",
         errors=(ValueError,),
-        naming=naming,
+        naming=naming if declares_text(estimator) else (),
     )
 
 
 def check_y_none_refused(estimator):
-    """A fit without targets is refused."""
+    """A fit without targets is refused.
+
+    Applies to classifiers whose tags say that targets are required.
+    """
     _assert_refused_y(estimator, lambda y: None, "y=None")
 
 
@@ -112,7 +119,9 @@ def check_lengths_refused(estimator):
     cases = {"one label too few": (X, y[:-1]), "one text too few": (X[:-1], y)}
     for what, case in cases.items():
         assert_refused(
-            lambda case=case: unfitted.fit(*case), f"fit with {what}", naming=("y",)
+            lambda case=case: unfitted.fit(*case),
+            f"fit with {what}",
+            naming=("y",) if declares_text(estimator) else (),
         )
     if hasattr(estimator, "score"):
         fitted = fresh(estimator).fit(X, y)
@@ -127,15 +136,18 @@ def check_one_class_refused(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply."""
+    """Yield the checks for classifiers, most of them if the tags declare text."""
     if not traits.classifier or traits.columns or traits.tags.no_validation:
         return
-    yield check_y_none_refused
+    if traits.tags.target_tags.required:
+        yield check_y_none_refused
+    yield check_lengths_refused
+    if not traits.text:
+        return
     yield check_y_missing_label_refused
     yield check_y_nan_refused
     yield check_y_of_two_columns_refused
     yield check_y_continuous_refused
     yield check_y_of_mixed_types_refused
     yield check_y_column_warns
-    yield check_lengths_refused
     yield check_one_class_refused

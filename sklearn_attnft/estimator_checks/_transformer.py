@@ -2,7 +2,10 @@
 # ruff: noqa: D401 (the docstring of a check states its rule)
 """Checks of transformers: features, their names and the output container."""
 
+import unittest
+
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
@@ -10,7 +13,11 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 
 from ._data import corpus
+from ._tags import declares_text, first_declares_text, provides
 from ._tools import assert_refused, dense, fresh, installed
+
+# fit_transform may compute in another order than transform.
+ROUNDING = {"rtol": 1e-6, "atol": 1e-6}
 
 
 def _fit_and_transform(estimator):
@@ -20,7 +27,10 @@ def _fit_and_transform(estimator):
 
 
 def check_transform_shape(estimator):
-    """``transform`` returns a two-dimensional array of floats with one row per text."""
+    """``transform`` returns a two-dimensional array of numbers, one row per text.
+
+    If the tags declare text, the numbers are floats.
+    """
     fitted, X, features = _fit_and_transform(estimator)
     assert features.ndim == 2, (
         f"transform returned the shape {features.shape}, expected two dimensions."
@@ -29,8 +39,10 @@ def check_transform_shape(estimator):
         f"transform returned {len(features)} rows for {len(X)} texts, expected one row "
         "per text."
     )
-    assert features.dtype.kind == "f", (
-        f"transform returned the dtype {features.dtype}, expected floats."
+    kinds = "f" if declares_text(estimator) else "biuf"
+    assert features.dtype.kind in kinds, (
+        f"transform returned the dtype {features.dtype}, expected a kind among "
+        f"{kinds!r}."
     )
     assert np.isfinite(features).all(), (
         "transform returned NaN or infinity, expected finite numbers."
@@ -46,9 +58,10 @@ def check_fit_transform(estimator):
     """``fit_transform`` returns the same features as ``fit`` and ``transform``."""
     X, y = corpus(estimator)
     _, _, expected = _fit_and_transform(estimator)
-    np.testing.assert_array_equal(
+    np.testing.assert_allclose(
         dense(fresh(estimator).fit_transform(X, y)),
         expected,
+        **ROUNDING,
         err_msg="fit_transform must equal fit followed by transform.",
     )
 
@@ -96,9 +109,10 @@ def _assert_frame(frame, frame_type, fitted, expected, index=None):
         f"The output has the columns {list(frame.columns)[:3]}..., expected the "
         f"feature names {list(names)[:3]}..."
     )
-    np.testing.assert_array_equal(
+    np.testing.assert_allclose(
         frame.to_numpy(),
         expected,
+        **ROUNDING,
         err_msg="The data frame must have the same values as the array.",
     )
     if index is not None:
@@ -108,9 +122,17 @@ def _assert_frame(frame, frame_type, fitted, expected, index=None):
         )
 
 
+def _fit_and_transform_dense(estimator):
+    """Skip the check if `transform` returns a sparse matrix."""
+    fitted, X, features = _fit_and_transform(estimator)
+    if issparse(fitted.transform(X)):
+        raise unittest.SkipTest("A data frame cannot hold the sparse matrix.")
+    return fitted, X, features
+
+
 def check_set_output_default(estimator):
     """``set_output(transform="default")`` returns an array with the same values."""
-    fitted, X, expected = _fit_and_transform(estimator)
+    fitted, X, expected = _fit_and_transform_dense(estimator)
     output = fitted.set_output(transform="default").transform(X)
     assert isinstance(output, np.ndarray), (
         f"The output has the type {type(output).__name__}, expected an ndarray."
@@ -122,15 +144,16 @@ def check_set_output_pandas(estimator):
     """``set_output(transform="pandas")`` returns a data frame with the index of X."""
     import pandas as pd
 
-    fitted, X, expected = _fit_and_transform(estimator)
-    fitted.set_output(transform="pandas")
+    _, X, expected = _fit_and_transform_dense(estimator)
+    y = corpus(estimator)[1]
+    fitted = fresh(estimator).set_output(transform="pandas").fit(X, y)
     index = pd.Index([f"row {i}" for i in range(len(X))])
     series = pd.Series(X, index=index, dtype=object)
     _assert_frame(fitted.transform(X), pd.DataFrame, fitted, expected)
     _assert_frame(fitted.transform(series), pd.DataFrame, fitted, expected, index)
-    table = series.to_frame("text")
-    _assert_frame(fitted.transform(table), pd.DataFrame, fitted, expected, index)
-    y = corpus(estimator)[1]
+    if first_declares_text(estimator):
+        table = series.to_frame("text")
+        _assert_frame(fitted.transform(table), pd.DataFrame, fitted, expected, index)
     again = fresh(estimator).set_output(transform="pandas")
     _assert_frame(again.fit_transform(series, y), pd.DataFrame, again, expected, index)
 
@@ -139,9 +162,12 @@ def check_set_output_polars(estimator):
     """``set_output(transform="polars")`` returns a polars data frame."""
     import polars as pl
 
-    fitted, X, expected = _fit_and_transform(estimator)
-    fitted.set_output(transform="polars")
-    for texts in (X, pl.Series("text", X), pl.DataFrame({"text": X})):
+    _, X, expected = _fit_and_transform_dense(estimator)
+    y = corpus(estimator)[1]
+    fitted = fresh(estimator).set_output(transform="polars").fit(X, y)
+    series = pl.Series("text", X)
+    tables = [series.to_frame()] if first_declares_text(estimator) else []
+    for texts in (X, series, *tables):
         _assert_frame(fitted.transform(texts), pl.DataFrame, fitted, expected)
 
 
@@ -149,8 +175,9 @@ def check_global_output_pandas(estimator):
     """``set_config(transform_output="pandas")`` returns data frames."""
     import pandas as pd
 
-    fitted, X, expected = _fit_and_transform(estimator)
+    _, X, expected = _fit_and_transform_dense(estimator)
     with config_context(transform_output="pandas"):
+        fitted = fresh(estimator).fit(X, corpus(estimator)[1])
         frame = fitted.transform(X)
         # The setting does not apply to predictions.
         for method in ("predict", "predict_proba"):
@@ -164,13 +191,16 @@ def check_global_output_pandas(estimator):
 
 
 def check_column_transformer(estimator):
-    """It works in a ColumnTransformer with a column of texts and one of numbers."""
+    """It works in a ColumnTransformer with a column of texts and one of numbers.
+
+    If the tags declare text, it also takes the texts as a table of one column.
+    """
     import pandas as pd
 
     _, X, expected = _fit_and_transform(estimator)
     y = corpus(estimator)[1]
     table = pd.DataFrame({"text": X, "number": np.arange(len(X), dtype=float)})
-    for columns in ("text", ["text"]):
+    for columns in ("text", ["text"]) if first_declares_text(estimator) else ("text",):
         union = ColumnTransformer(
             [
                 ("text", fresh(estimator), columns),
@@ -179,12 +209,15 @@ def check_column_transformer(estimator):
             sparse_threshold=0.0,
         )
         features = union.fit_transform(table, y)
-        np.testing.assert_array_equal(
+        np.testing.assert_allclose(
             features,
             np.column_stack([expected, table["number"]]),
+            **ROUNDING,
             err_msg=f"In a ColumnTransformer with the columns {columns!r}, the "
             "features must be the same as alone.",
         )
+        if not provides(estimator, "get_feature_names_out"):
+            continue
         names = union.get_feature_names_out()
         assert len(names) == features.shape[1], (
             f"The ColumnTransformer returned {len(names)} names, expected "
@@ -201,13 +234,15 @@ def check_feature_union(estimator):
     np.testing.assert_allclose(
         features[:, :width],
         expected,
-        rtol=1e-6,
+        **ROUNDING,
         err_msg="In a FeatureUnion, the features must be the same as alone.",
     )
     assert features.shape[1] > width, (
         f"The FeatureUnion returned {features.shape[1]} features, expected more than "
         f"{width} because it has a second transformer."
     )
+    if not provides(estimator, "get_feature_names_out"):
+        return
     names = [f"ours__{name}" for name in fitted.get_feature_names_out()]
     assert list(union.get_feature_names_out())[:width] == names, (
         "In a FeatureUnion, the feature names must be the same as alone, with a prefix."
@@ -221,14 +256,15 @@ def applicable(traits):
     yield check_transform_shape
     if not traits.tags.non_deterministic and "fit_transform" in traits.methods:
         yield check_fit_transform
-    yield check_feature_names_out
-    if traits.tags.requires_fit:
-        yield check_feature_names_out_before_fit
+    if "get_feature_names_out" in traits.methods:
+        yield check_feature_names_out
+        if traits.tags.requires_fit:
+            yield check_feature_names_out_before_fit
     if not traits.tags.non_deterministic:
         yield check_feature_union
         if installed("pandas"):
             yield check_column_transformer
-    if "set_output" not in traits.methods:
+    if not {"get_feature_names_out", "set_output"} <= traits.methods:
         return
     yield check_set_output_default
     if installed("pandas"):

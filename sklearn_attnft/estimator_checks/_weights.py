@@ -213,8 +213,8 @@ def check_weights_of_one_class_refused(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply if ``fit`` takes `sample_weight`."""
-    if "sample_weight" not in traits.fit_takes:
+    """Yield the checks if the tags declare text and ``fit`` takes `sample_weight`."""
+    if not traits.text or "sample_weight" not in traits.fit_takes:
         return
     if not traits.tags.non_deterministic:
         yield check_weights_none_is_ones
