@@ -10,6 +10,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import SkipTestWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.validation import check_is_fitted
@@ -174,10 +176,22 @@ def test_checks_accept_an_estimator_outside_the_package():
     assert not names & {"check_n_iter", "check_transform_shape"}
 
 
-@pytest.mark.parametrize("estimator", [*CLASSIFIERS, *EXTRACTORS])
-def test_every_parameter_has_a_constraint(estimator):
-    names = set(estimator.get_params(deep=False))
-    assert set(estimator._parameter_constraints) == names
+def to_str(X):
+    return [str(text) for text in X]
+
+
+def test_a_faulty_pipeline_fails_and_the_message_names_the_check():
+    plain = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    assert len(list(text_checks(plain))) > 60
+    check_text_estimator(plain)
+    # It takes a str as a collection of texts, and None as the text "None".
+    faulty = make_pipeline(FunctionTransformer(to_str), *clone(plain))
+    with pytest.raises(AssertionError, match="Pipeline fails check_bare_str_refused"):
+        check_text_estimator(faulty)
+    results = check_text_estimator(faulty, on_fail=None)
+    failed = {each["check_name"] for each in results if each["status"] == "failed"}
+    assert {"check_bare_str_refused", "check_none_refused"} <= failed
+    assert all(name.endswith("_refused") for name in failed)
 
 
 def test_the_tags_declare_one_dimensional_text():

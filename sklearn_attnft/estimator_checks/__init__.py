@@ -6,12 +6,18 @@ declare text input, except for one check of cloning. This package has the corres
 checks for text, and further ones. The tags, methods, parameters and ``fit`` signature
 of an estimator decide which checks apply to it.
 
-Some checks demand more than scikit-learn does: that invalid texts and targets are
-refused with a clear message, that a failed fit keeps the earlier one, and that a row of
-weight 2 acts like two rows. They apply if the tags of the estimator declare
-`input_tags.string` and `input_tags.one_d_array`. The vectorizers, pipelines and
-searches of scikit-learn do not declare both.
+Some checks demand more than scikit-learn's estimators do: for example, that invalid
+texts are refused with an error that names X, and that a failed fit keeps the earlier
+one. They apply if the tags of the estimator declare `input_tags.string` and
+`input_tags.one_d_array`. The vectorizers, pipelines and searches of scikit-learn do not
+declare both.
 """
+
+import functools
+import unittest
+import warnings
+
+from sklearn.exceptions import EstimatorCheckFailedWarning, SkipTestWarning
 
 from . import (
     _api,
@@ -25,7 +31,6 @@ from . import (
     _official,
     _persistence,
     _routing,
-    _running,
     _targets,
     _tools,
     _transformer,
@@ -95,8 +100,8 @@ def text_checks(
     >>> names[0]
     'check_estimator_cloneable'
     """
-    _running.check_is_estimator(estimator)
-    expected = _running.check_reasons(expected_failed_checks)
+    _check_is_estimator(estimator)
+    expected = _check_reasons(expected_failed_checks)
     if mark not in ("xfail", "skip", None):
         raise ValueError(f'`mark` must be "xfail", "skip" or None, got {mark!r}.')
     for module in _MODULES:
@@ -104,10 +109,10 @@ def text_checks(
             if mark is None or check.__name__ not in expected:
                 yield estimator, check
             elif mark == "skip":
-                yield estimator, _running.skipped(check, expected[check.__name__])
+                yield estimator, _skipped(check, expected[check.__name__])
             else:
                 reason = expected[check.__name__]
-                yield _running.xfailed(estimator, check, reason, xfail_strict)
+                yield _xfailed(estimator, check, reason, xfail_strict)
 
 
 def check_text_estimator(
@@ -175,12 +180,12 @@ def check_text_estimator(
         raise ValueError(
             '`callback` must be None if on_fail="raise". Pass on_fail="warn" or None.'
         )
-    expected = _running.check_reasons(expected_failed_checks)
+    expected = _check_reasons(expected_failed_checks)
     results = []
     for _, check in text_checks(estimator):
-        result = _running.run(estimator, check, expected)
+        result = _run(estimator, check, expected)
         results.append(result)
-        _running.report(result, on_skip, on_fail)
+        _report(result, on_skip, on_fail)
         if callback is not None:
             callback(**result)
     return results
@@ -243,3 +248,91 @@ def parametrize_with_text_checks(
 def _name(value):
     """Return the name of a check, or of the class of an estimator, for an id."""
     return getattr(value, "__name__", type(value).__name__)
+
+
+def _check_is_estimator(estimator):
+    """Raise an error if the checks cannot run on an object."""
+    if isinstance(estimator, type):
+        raise TypeError(
+            f"`estimator` must be an instance, got the class {estimator.__name__}. "
+            f"Pass {estimator.__name__}(...) with parameters that make fits fast."
+        )
+    needed = ("fit", "get_params", "__sklearn_tags__")
+    if not all(hasattr(estimator, name) for name in needed):
+        raise TypeError(
+            "`estimator` must be a scikit-learn estimator, got an instance of "
+            f"{type(estimator).__name__}. Derive its class from "
+            "sklearn.base.BaseEstimator and define fit."
+        )
+
+
+def _check_reasons(expected_failed_checks):
+    """Return the expected failures as a dict."""
+    if expected_failed_checks is None:
+        return {}
+    if not isinstance(expected_failed_checks, dict):
+        raise TypeError(
+            "The expected failures of an estimator must be a dict from the name of a "
+            f"check to a reason, got {expected_failed_checks!r}. Write for example "
+            '{"check_pickle": "a lambda cannot be pickled"}.'
+        )
+    return expected_failed_checks
+
+
+def _skipped(check, reason):
+    """Return a check that raises SkipTest instead."""
+
+    @functools.wraps(check)
+    def skip(estimator):
+        raise unittest.SkipTest(
+            f"Skipping {check.__name__} for {type(estimator).__name__}: {reason}"
+        )
+
+    return skip
+
+
+def _xfailed(estimator, check, reason, strict):
+    """Return a pair of pytest with the mark xfail."""
+    import pytest
+
+    options = {} if strict is None else {"strict": strict}
+    mark = pytest.mark.xfail(reason=reason, **options)
+    return pytest.param(estimator, check, marks=mark)
+
+
+def _run(estimator, check, expected):
+    """Run a check and return its result, as scikit-learn's check_estimator has it."""
+    name, exception, status = check.__name__, None, "passed"
+    try:
+        check(estimator)
+    except unittest.SkipTest as error:
+        exception, status = error, "skipped"
+    except Exception as error:
+        exception, status = error, "xfail" if name in expected else "failed"
+    return {
+        "estimator": estimator,
+        "check_name": name,
+        "exception": exception,
+        "status": status,
+        "expected_to_fail": name in expected,
+        "expected_to_fail_reason": expected.get(name, "Check is not expected to fail"),
+    }
+
+
+def _report(result, on_skip, on_fail):
+    """Raise an error or warn if a check failed, and warn if it was skipped."""
+    name, error = result["check_name"], result["exception"]
+    estimator = type(result["estimator"]).__name__
+    if result["status"] == "failed" and on_fail == "raise":
+        raise AssertionError(
+            f"{estimator} fails {name}: {type(error).__name__}: {error}"
+        ) from error
+    if result["status"] in ("failed", "xfail") and on_fail == "warn":
+        warnings.warn(EstimatorCheckFailedWarning(**result), stacklevel=3)
+    if result["status"] == "skipped" and on_skip == "warn":
+        warnings.warn(
+            f"Skipping {name} for {estimator} because it raised "
+            f"{type(error).__name__}: {error}",
+            SkipTestWarning,
+            stacklevel=3,
+        )

@@ -14,8 +14,9 @@ from sklearn.utils._param_validation import generate_invalid_param_val, make_con
 from sklearn.utils.validation import check_is_fitted
 
 from ._data import corpus, uneven_weights
-from ._tags import declares_text
+from ._tags import declares_text, wrapped
 from ._tools import (
+    Traits,
     assert_refused,
     assert_same,
     assert_unfitted,
@@ -28,8 +29,8 @@ from ._tools import (
 def check_tags_say_text(estimator):
     """The tags declare that X holds str and is not a matrix.
 
-    Applies to estimators that do not wrap others. A Pipeline and a search do not
-    forward these tags.
+    A Pipeline and a search do not forward these tags, and a FunctionTransformer takes
+    any X. The check does not apply to them.
     """
     tags = get_tags(clone(estimator)).input_tags
     assert tags.string, (
@@ -66,18 +67,17 @@ def check_fit_score_takes_y(estimator):
 
 
 def check_not_fitted_before_fit(estimator):
-    """Before ``fit``, prediction methods and ``score`` raise NotFittedError.
-
-    Applies to the methods that exist before ``fit``.
-    """
+    """Before ``fit``, every prediction method raises NotFittedError."""
     estimator = fresh(estimator)
     X, y = corpus(estimator)
     assert_unfitted(estimator, X, "Before fit")
-    if hasattr(estimator, "predict") and hasattr(estimator, "score"):
+    if hasattr(estimator, "score"):
+        # A StackingClassifier does not have predict before fit, so score fails earlier.
+        strict = declares_text(estimator) or hasattr(estimator, "predict")
         assert_refused(
             lambda: estimator.score(X, y),
             "score before fit",
-            errors=(NotFittedError,),
+            errors=(NotFittedError,) if strict else (AttributeError,),
         )
 
 
@@ -136,7 +136,8 @@ def check_fit_keeps_parameters(estimator):
 def check_arguments_are_not_changed(estimator):
     """``fit`` and the prediction methods do not change X, y and sample_weight.
 
-    `sample_weight` is passed to estimators whose tags declare text.
+    `sample_weight` is not passed to estimators that wrap others, unless their tags
+    declare text. The wrapped estimators decide whether they can use it.
     """
     estimator = fresh(estimator)
     texts, labels = corpus(estimator)
@@ -146,8 +147,7 @@ def check_arguments_are_not_changed(estimator):
             y = container(labels)
         arguments = {"X": X, "y": y}
         extra = {}
-        takes_weights = "sample_weight" in inspect.signature(estimator.fit).parameters
-        if takes_weights and declares_text(estimator):
+        if Traits.of(estimator).weights:
             extra["sample_weight"] = uneven_weights(len(texts))
         arguments.update(extra)
         before = copy.deepcopy(arguments)
@@ -167,11 +167,19 @@ def _assert_unchanged(arguments, before, culprit):
 
 
 def check_parameters_are_validated(estimator):
-    """``fit`` raises an error that names a parameter which breaks its constraints."""
+    """``fit`` raises an error that names a parameter which breaks its constraints.
+
+    If the tags declare text, each parameter must have a constraint. scikit-learn lets
+    subclasses have parameters without constraints.
+    """
     constraints = estimator._parameter_constraints
+    names = clone(estimator).get_params(deep=False).keys()
+    assert not declares_text(estimator) or set(constraints) == set(names), (
+        "_parameter_constraints and the parameters of the constructor must have the "
+        f"same names, but differ in {sorted(set(constraints) ^ set(names))}."
+    )
     X, y = corpus(estimator)
-    for name in clone(estimator).get_params(deep=False):
-        # scikit-learn lets subclasses have parameters without constraints.
+    for name in names:
         if constraints.get(name, "no_validation") == "no_validation":
             continue
         wrong = [type("NoSuchType", (), {})()]
@@ -190,13 +198,16 @@ def check_parameters_are_validated(estimator):
 
 
 def check_clone_of_fitted_is_unfitted(estimator):
-    """A clone of a fitted estimator has the same parameters and is not fitted."""
+    """A clone of a fitted estimator has the same parameters and is not fitted.
+
+    The same holds for the estimators that it wraps.
+    """
     estimator = fresh(estimator)
     X, y = corpus(estimator, n_classes=3)
-    before = set(vars(clone(estimator)))
+    before = _attributes(clone(estimator))
     fitted = fresh(estimator).fit(X, y)
     copied = clone(fitted)
-    kept = set(vars(copied)) - before
+    kept = _attributes(copied) - before
     assert not kept, (
         f"A clone of a fitted estimator has the attributes {sorted(kept)}, expected "
         "none that were learned. Does __sklearn_clone__ copy them?"
@@ -211,11 +222,16 @@ def check_clone_of_fitted_is_unfitted(estimator):
     )
 
 
-def check_init_does_no_work(estimator):
-    """The constructor stores invalid parameters unchanged.
+def _attributes(estimator):
+    return {
+        f"{type(each).__name__}.{name}"
+        for each in [estimator, *wrapped(estimator)]
+        for name in vars(each)
+    }
 
-    If the tags declare text, ``fit`` refuses the invalid parameters.
-    """
+
+def check_init_does_no_work(estimator):
+    """The constructor stores invalid parameters unchanged, and ``fit`` refuses them."""
     kind = type(estimator)
     nonsense = {name: object() for name in clone(estimator).get_params(deep=False)}
     try:
@@ -230,9 +246,8 @@ def check_init_does_no_work(estimator):
             f"The constructor stored another object as {name} than it was given, "
             "expected the same one. Does it convert, load or copy the parameter?"
         )
-    if declares_text(estimator):
-        X, y = corpus(estimator)
-        assert_refused(lambda: built.fit(X, y), "fit with invalid parameters")
+    X, y = corpus(estimator)
+    assert_refused(lambda: built.fit(X, y), "fit with invalid parameters")
 
 
 def check_n_iter(estimator):
@@ -250,7 +265,7 @@ def check_n_iter(estimator):
 
 def applicable(traits):
     """Yield the checks that apply."""
-    if traits.text or not traits.wraps:
+    if traits.text or not (traits.wraps or traits.tags.no_validation):
         yield check_tags_say_text
     yield check_fit_returns_self
     yield check_fit_score_takes_y
@@ -265,5 +280,5 @@ def applicable(traits):
         yield check_parameters_are_validated
     if traits.parameters:
         yield check_init_does_no_work
-    if traits.text and "max_epochs" in traits.parameters:
+    if "max_epochs" in traits.parameters:
         yield check_n_iter

@@ -10,7 +10,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from ._data import RAGGED, corpus
-from ._tools import assert_same, fresh, outputs, stack, take
+from ._tags import refits
+from ._tools import assert_same, features, fresh, outputs, stack, take
 
 # A matrix product of another shape sums in another order, which float32 rounds.
 ROUNDING = 1e-5
@@ -149,7 +150,7 @@ def check_pipeline_consistency(estimator):
     inside = make_pipeline(fresh(estimator)).fit(X, y)
     rule = "In a Pipeline, the estimator must give the same outputs as alone"
     assert_same(outputs(inside, X), outputs(alone, X), rule)
-    if hasattr(alone, "predict") and hasattr(alone, "score"):
+    if hasattr(alone, "score") and refits(alone):
         assert inside.score(X, y) == alone.score(X, y), f"{rule}. The scores differ."
 
 
@@ -161,7 +162,7 @@ def check_cross_val_score(estimator):
     """
     X, y = corpus(estimator)
     scores = cross_val_score(
-        _with_score(fresh(estimator)), X, y, cv=2, error_score="raise"
+        _with_score(estimator, X, y), X, y, cv=2, error_score="raise"
     )
     assert scores.shape == (2,), (
         f"cross_val_score returned the shape {scores.shape}, expected (2,)."
@@ -178,7 +179,7 @@ def check_grid_search(estimator):
     Applies to the estimators of `check_cross_val_score`.
     """
     X, y = corpus(estimator)
-    model = _with_score(fresh(estimator))
+    model = _with_score(estimator, X, y)
     search = GridSearchCV(model, _grid(model), cv=2, error_score="raise")
     search.fit(X, y)
     assert np.isfinite(search.best_score_), (
@@ -193,10 +194,12 @@ def check_grid_search(estimator):
     )
 
 
-def _with_score(estimator):
+def _with_score(estimator, X, y):
     """Return an estimator with a score: append a classifier to a transformer."""
+    estimator = fresh(estimator)
     if hasattr(estimator, "score"):
         return estimator
+    features(fresh(estimator).fit(X, y), X)  # its error is clear if they are texts
     return make_pipeline(estimator, KNeighborsClassifier(n_neighbors=1))
 
 

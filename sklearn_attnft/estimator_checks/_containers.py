@@ -5,6 +5,7 @@
 import numpy as np
 
 from ._data import corpus
+from ._tags import declares_text
 from ._tools import assert_same, fresh, installed, outputs
 
 
@@ -148,7 +149,8 @@ def _assert_finite(estimator, texts, what):
         )
         if values.dtype.kind != "f":
             continue
-        if method == "predict_log_proba":  # minus infinity is the logarithm of zero
+        # scikit-learn's classifiers return minus infinity for a probability of zero.
+        if method == "predict_log_proba" and not declares_text(estimator):
             values = np.maximum(values, np.finfo(float).min)
         finite = np.isfinite(values).reshape(len(texts), -1).all(axis=1)
         wrong = [text for text, good in zip(texts, finite, strict=True) if not good]

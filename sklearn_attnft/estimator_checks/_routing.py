@@ -114,9 +114,8 @@ def check_routing_requests_survive_clone(estimator):
 
 
 def applicable(traits):
-    """Yield the checks if the tags declare text and ``fit`` takes `sample_weight`."""
-    routed = "sample_weight" in traits.fit_takes and "set_fit_request" in traits.methods
-    if not (routed and traits.text):
+    """Yield the checks that apply if ``fit`` takes `sample_weight`."""
+    if not (traits.weights and "set_fit_request" in traits.methods):
         return
     yield check_routing_requests_survive_clone
     if "score" in traits.methods:

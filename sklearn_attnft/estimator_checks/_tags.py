@@ -26,6 +26,8 @@ def tags_of(estimator):
     inner = [get_tags(each) for each in wrapped(estimator)]
     tags.requires_fit = not _is_stateless(estimator)
     tags.non_deterministic |= any(each.non_deterministic for each in inner)
+    tags.no_validation |= any(t.no_validation and t.classifier_tags for t in inner)
+    tags.target_tags.multi_output |= any(t.target_tags.multi_output for t in inner)
     if any(_requires_columns(each) for each in inner):
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = False
@@ -53,6 +55,11 @@ def _is_stateless(estimator):
         parts = [part for _, part in estimator.transformer_list if hasattr(part, "fit")]
         return all(_is_stateless(part) for part in parts)
     return not get_tags(estimator).requires_fit
+
+
+def refits(estimator):
+    """Return False for a search with ``refit=False``, which cannot predict."""
+    return getattr(estimator, "refit", True) is not False
 
 
 def declares_text(estimator):

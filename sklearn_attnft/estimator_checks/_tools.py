@@ -16,6 +16,7 @@ from ._tags import (
     declares_text,
     first_declares_text,
     provides,
+    refits,
     tags_of,
     wants_columns,
     wrapped,
@@ -56,6 +57,9 @@ class Traits:
         Whether the same holds for the step of a Pipeline that receives X.
     wraps : bool
         Whether a parameter is an estimator.
+    weights : bool
+        Whether ``fit`` takes `sample_weight`. False for an estimator that wraps others,
+        unless its tags declare text, because the others may not take weights.
     scoring : bool
         Whether a parameter `scoring` is set, also of a wrapped estimator.
     refits : bool
@@ -78,6 +82,7 @@ class Traits:
     text: bool
     text_input: bool
     wraps: bool
+    weights: bool
     scoring: bool
     refits: bool
     classifier: bool
@@ -91,22 +96,23 @@ class Traits:
     def of(cls, estimator):
         """Read the traits of an estimator without fitting it."""
         names = {name for name in dir(type(estimator)) if not name.startswith("_")}
-        parameters = estimator.get_params(deep=False)
-        refits = parameters.get("refit", True) is not False
+        text, wraps = declares_text(estimator), bool(wrapped(estimator))
+        fit_takes = frozenset(inspect.signature(estimator.fit).parameters)
         return cls(
             tags=tags_of(estimator),
-            text=declares_text(estimator),
+            text=text,
             text_input=first_declares_text(estimator),
-            wraps=bool(wrapped(estimator)),
+            wraps=wraps,
+            weights="sample_weight" in fit_takes and (text or not wraps),
             scoring=any(
                 name.rpartition("__")[2] == "scoring" and value is not None
                 for name, value in estimator.get_params(deep=True).items()
             ),
-            refits=refits,
-            classifier=is_classifier(estimator) and refits,
+            refits=refits(estimator),
+            classifier=is_classifier(estimator) and refits(estimator),
             columns=wants_columns(estimator),
-            fit_takes=frozenset(inspect.signature(estimator.fit).parameters),
-            parameters=frozenset(parameters),
+            fit_takes=fit_takes,
+            parameters=frozenset(estimator.get_params(deep=False)),
             # The parameters decide whether some methods exist (available_if).
             methods=frozenset(n for n in names if _has_method(estimator, n)),
             constrained=hasattr(estimator, "_parameter_constraints"),
@@ -164,11 +170,29 @@ def dense(output):
     return output.toarray() if issparse(output) else np.asarray(output)
 
 
+def features(estimator, X):
+    """Return the output of ``transform`` as an array and check that it has numbers."""
+    output = estimator.transform(X)
+    try:
+        array = dense(output)
+    except ValueError:  # lists of different lengths
+        array = np.array(None)
+    assert array.dtype.kind in "biuf", (
+        f"transform returned {output!r:.60}, expected numbers. The checks are for "
+        "estimators that return numbers or labels. Check a transformer that returns "
+        "texts in a Pipeline with a vectorizer."
+    )
+    return array
+
+
 def outputs(estimator, X):
     """Return the outputs of all prediction methods, as a dict of arrays."""
-    with np.errstate(divide="ignore"):  # the logarithm of a probability of zero
+    # scikit-learn's classifiers compute the logarithm of a probability of zero.
+    with np.errstate(divide=None if declares_text(estimator) else "ignore"):
         return {
-            method: dense(getattr(estimator, method)(X))
+            method: features(estimator, X)
+            if method == "transform"
+            else dense(getattr(estimator, method)(X))
             for method in METHODS
             if hasattr(estimator, method)
         }

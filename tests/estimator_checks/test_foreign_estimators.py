@@ -1,7 +1,10 @@
 """The checks work for estimators of scikit-learn and find defects in them."""
 
+import copy
+import re
 import unittest
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +12,13 @@ import tiny
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA, LatentDirichletAllocation, TruncatedSVD
+from sklearn.decomposition import NMF, PCA, LatentDirichletAllocation, TruncatedSVD
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.ensemble import (
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.exceptions import EstimatorCheckFailedWarning, SkipTestWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_extraction.text import (
@@ -33,6 +40,7 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer
 from sklearn.utils.validation import check_is_fitted
 from test_estimator_checks import Bayes, DoesNotNameX, NormalizesOverTheBatch, Words
+from test_multioutput_checks import Columns
 
 from sklearn_attnft import TransformerFeatureExtractor
 from sklearn_attnft.estimator_checks import (
@@ -46,12 +54,17 @@ class Lengths(TransformerMixin, BaseEstimator):
     """A transformer without parameters and feature names, which returns int."""
 
     def fit(self, X, y=None):
-        self.n_texts_ = len(X)
+        self.n_features_ = self._counts(X).shape[1]
         return self
+
+    def _counts(self, X):
+        if isinstance(X, str):
+            raise ValueError("X must be a collection of str, got one str.")
+        return np.array([[len(text.lower()), text.count(" ")] for text in X])
 
     def transform(self, X):
         check_is_fitted(self)
-        return np.array([[len(text), text.count(" ")] for text in X])
+        return self._counts(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -79,6 +92,10 @@ class Wrapper(ClassifierMixin, BaseEstimator):
         return self.classifier_.predict(self.vectorizer_.transform(X))
 
 
+def lengths(X):
+    return np.array([[len(text)] for text in X], dtype=float)
+
+
 def to_dense(X):
     return X.toarray()
 
@@ -92,11 +109,13 @@ FOREIGN = {
     "counts": CountVectorizer(),
     "hashing": HashingVectorizer(n_features=64),
     "lengths": Lengths(),
+    "function": FunctionTransformer(lengths),
     "union": make_union(TfidfVectorizer(), HashingVectorizer(n_features=8)),
     "stateless union": make_union(HashingVectorizer(n_features=8)),
     "stateless last step": make_pipeline(
         TfidfVectorizer(), FunctionTransformer(to_dense)
     ),
+    "nmf": make_pipeline(TfidfVectorizer(), NMF(2, tol=1e-8, max_iter=2000)),
     "svd": make_pipeline(TfidfVectorizer(), TruncatedSVD(2)),
     "extractor and pca": make_pipeline(EXTRACTOR, PCA(2)),
     "extractor and words": make_union(EXTRACTOR, TfidfVectorizer()),
@@ -136,20 +155,27 @@ FOREIGN = {
     "regressors": make_pipeline(TfidfVectorizer(), MultiOutputRegressor(Ridge())),
     "clusters": make_pipeline(TfidfVectorizer(), KMeans(2)),
     "voting": VotingClassifier([("a", WORDS), ("b", clone(WORDS))]),
+    "stacking": StackingClassifier([("a", WORDS), ("b", clone(WORDS))], cv=2),
     "threshold": FixedThresholdClassifier(WORDS, threshold=0.4),
     "lambda": make_pipeline(
         TfidfVectorizer(preprocessor=lambda text: text), LogisticRegression()
     ),
 }
-NO_NAMES = "VotingClassifier needs n_features_in_, which fits on texts do not set."
+NO_NAMES = dict.fromkeys(
+    ("check_feature_names_out", "check_feature_union", "check_column_transformer"),
+    "The class needs n_features_in_, which fits on texts do not set.",
+)
 THRESHOLD = "The threshold is not 0.5, so fewer predictions are correct."
 LAMBDA = "A lambda cannot be pickled."
+NOT_EXACT = "NMF computes transform up to a tolerance."
 EXPECTED = {
-    "voting": {
-        "check_feature_names_out": NO_NAMES,
-        "check_feature_union": NO_NAMES,
-        "check_column_transformer": NO_NAMES,
+    "nmf": {
+        "check_fit_transform": NOT_EXACT,
+        "check_feature_union": NOT_EXACT,
+        "check_column_transformer": NOT_EXACT,
     },
+    "voting": NO_NAMES,
+    "stacking": NO_NAMES,
     "threshold": {
         "check_predict_is_argmax": THRESHOLD,
         "check_decision_function": THRESHOLD,
@@ -179,32 +205,177 @@ def test_expected_failures_are_marked(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize(
-    ("broken", "name"),
-    [
-        (
-            make_pipeline(NormalizesOverTheBatch(), LogisticRegression()),
-            "check_subset_invariance",
-        ),
-        (make_pipeline(DoesNotNameX(), LogisticRegression()), "check_none_refused"),
-        (
-            make_pipeline(make_pipeline(DoesNotNameX(), PCA(2)), Ridge()),
-            "check_none_refused",
-        ),
-        (
-            GridSearchCV(
-                make_pipeline(NormalizesOverTheBatch(), LogisticRegression()),
-                GRID,
-                cv=2,
-            ),
-            "check_subset_invariance",
-        ),
+class Step(TransformerMixin, BaseEstimator):
+    """A step that returns its input, without tags."""
+
+    def fit(self, X, y=None):
+        self.n_samples_ = len(X)
+        return self
+
+    def transform(self, X):
+        return X
+
+
+class Centers(Step):
+    """The output of a text depends on the other texts of the batch."""
+
+    def transform(self, X):
+        return X - X.mean(axis=0)
+
+
+class Strips(Step):
+    """Changes the texts of the caller."""
+
+    def fit(self, X, y=None):
+        for i, text in enumerate(X):
+            X[i] = text.upper()
+        return super().fit(X, y)
+
+
+class CloneKeepsWords(TfidfVectorizer):
+    def __sklearn_clone__(self):
+        return copy.deepcopy(self)
+
+
+class PickleLosesIdf(TfidfVectorizer):
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "_tfidf") and hasattr(self._tfidf, "idf_"):
+            self._tfidf.idf_ = np.ones_like(self._tfidf.idf_)
+
+
+class Swallows(CountVectorizer):
+    def fit_transform(self, X, y=None):
+        try:
+            return super().fit_transform(X, y)
+        except KeyboardInterrupt:
+            return super().fit_transform(["a word"] * 16, y)
+
+
+class FitTransformOffByMore(TfidfVectorizer):
+    def fit_transform(self, X, y=None):
+        return super().fit_transform(X, y) * (1 + 1e-12)
+
+
+class IgnoresWeights(Wrapper):
+    def __init__(self):
+        pass
+
+    def fit(self, X, y, sample_weight=None):
+        self.vectorizer, self.classifier = TfidfVectorizer(), LogisticRegression()
+        return super().fit(X, y)
+
+
+def to_list(X):
+    return list(X)
+
+
+def to_str(X):
+    return [str(text) for text in X]
+
+
+def fill_missing(X):
+    return ["" if isinstance(text, float) or text is None else text for text in X]
+
+
+def with_classifier(*steps):
+    return make_pipeline(*steps, LogisticRegression())
+
+
+LISTS = with_classifier(FunctionTransformer(to_list), TfidfVectorizer())
+STRS = with_classifier(FunctionTransformer(to_str), TfidfVectorizer())
+FILLED = with_classifier(FunctionTransformer(fill_missing), TfidfVectorizer())
+DENSE = FunctionTransformer(to_dense)
+CENTERED = with_classifier(TfidfVectorizer(), DENSE, Centers())
+PLANTED = {
+    # Outputs depend on the batch.
+    "check_subset_invariance": [
+        CENTERED,
+        with_classifier(NormalizesOverTheBatch()),
+        make_pipeline(TfidfVectorizer(), DENSE, Centers()),
+        GridSearchCV(CENTERED, GRID, cv=2),
+        OneVsRestClassifier(CENTERED),
     ],
+    # The texts of the caller are changed.
+    "check_arguments_are_not_changed": [
+        with_classifier(Strips(), TfidfVectorizer()),
+        OneVsRestClassifier(with_classifier(Strips(), TfidfVectorizer())),
+    ],
+    # Clones and pickles differ from the original.
+    "check_clone_of_fitted_is_unfitted": [
+        CloneKeepsWords(),
+        with_classifier(CloneKeepsWords()),
+        make_union(CloneKeepsWords(), TfidfVectorizer()),
+    ],
+    "check_pickle": [
+        PickleLosesIdf(),
+        with_classifier(PickleLosesIdf()),
+        GridSearchCV(with_classifier(PickleLosesIdf()), GRID, cv=2),
+    ],
+    "check_deepcopy": [with_classifier(PickleLosesIdf())],
+    # Invalid texts are accepted.
+    "check_bare_str_refused": [LISTS, GridSearchCV(STRS, GRID, cv=2)],
+    "check_none_refused": [
+        STRS,
+        FILLED,
+        with_classifier(TfidfVectorizer(preprocessor=str)),
+        with_classifier(DoesNotNameX()),
+        make_pipeline(make_pipeline(DoesNotNameX(), PCA(2)), Ridge()),
+        GridSearchCV(STRS, GRID, cv=2),
+    ],
+    "check_nan_refused": [FILLED],
+    "check_numbers_refused": [STRS],
+    "check_one_number_refused": [HashingVectorizer(preprocessor=str)],
+    # Others.
+    "check_interrupt_in_data": [Swallows(), with_classifier(Swallows())],
+    "check_fit_transform": [FitTransformOffByMore()],
+    "check_weights_matter": [IgnoresWeights()],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [(name, broken) for name, several in PLANTED.items() for broken in several],
 )
-def test_defects_of_steps_are_found(broken, name):
+def test_planted_bugs_are_found(name, broken):
     check = {check.__name__: check for _, check in text_checks(broken)}[name]
     with pytest.raises(AssertionError):
         check(broken)
+
+
+def lower(X):
+    return [text.lower() for text in X]
+
+
+def split(X):
+    return [text.split() for text in X]
+
+
+@pytest.mark.parametrize("function", [lower, split, to_list])
+@pytest.mark.parametrize("alone", [True, False])
+def test_transformers_of_texts_fail_with_a_clear_message(function, alone):
+    step = FunctionTransformer(function)
+    step = step if alone else make_pipeline(step, "passthrough")
+    failures = {}
+    for result in check_text_estimator(step, on_fail=None):
+        if result["status"] == "failed":
+            failures[result["check_name"]] = result["exception"]
+    assert len(failures) > 20
+    for name, error in failures.items():
+        if not name.endswith("_refused"):
+            assert isinstance(error, AssertionError), name
+            assert "expected numbers" in str(error), name
+
+
+def test_transformers_of_texts_pass_before_a_vectorizer():
+    names = ("check_bare_str_refused", "check_nested_lists_refused")
+    expected = dict.fromkeys(names, "The step takes any iterable.")
+    step = FunctionTransformer(lower)
+    for pipeline in (
+        make_pipeline(step, TfidfVectorizer()),
+        with_classifier(step, TfidfVectorizer()),
+    ):
+        check_text_estimator(pipeline, expected_failed_checks=expected)
 
 
 class FitsItsParameter(Wrapper):
@@ -319,3 +490,46 @@ def test_wrong_arguments_are_refused():
         next(text_checks(WORDS, mark="fail"))
     with pytest.raises(TypeError, match="got an instance of str"):
         check_text_estimator("passthrough")
+
+
+class DoesNotDeclareOneDimension:
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = False
+        return tags
+
+
+class PlainWords(DoesNotDeclareOneDimension, Words):
+    pass
+
+
+class PlainBayes(DoesNotDeclareOneDimension, Bayes):
+    pass
+
+
+class PlainColumns(DoesNotDeclareOneDimension, Columns):
+    pass
+
+
+def names_of(estimator):
+    return {check.__name__ for _, check in text_checks(estimator)}
+
+
+def test_the_guide_names_the_checks_that_are_skipped():
+    skipped = names_of(Words()) - names_of(PlainWords())
+    skipped |= names_of(Bayes()) - names_of(PlainBayes())
+    skipped |= {
+        name
+        for name in names_of(Columns(Bayes())) - names_of(PlainColumns(PlainBayes()))
+        if not name.startswith(("check_weight", "check_routing"))
+    }
+    text = (Path(__file__).parents[2] / "docs/guide/checks.md").read_text()
+    rows = re.findall(r"^\| (`check_.*?) \| skipped(?: \(1\))? \|", text, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"check_\w+", row)}
+    assert skipped - {"check_tags_say_text"} == named
+
+
+def test_an_estimator_that_declares_text_skips_nothing():
+    for good in (Words(), Bayes(), Columns(Bayes())):
+        results = check_text_estimator(good)
+        assert {result["status"] for result in results} == {"passed"}
