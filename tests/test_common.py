@@ -11,6 +11,8 @@ from sklearn.exceptions import SkipTestWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.validation import check_is_fitted
 
@@ -174,11 +176,29 @@ def test_checks_accept_an_estimator_outside_the_package():
     assert not names & {"check_n_iter", "check_transform_shape"}
 
 
-def test_a_plain_pipeline_fails_and_the_message_names_the_check():
-    pipeline = make_pipeline(TfidfVectorizer(), LogisticRegression())
-    assert len(list(text_checks(pipeline))) > 60
-    with pytest.raises(AssertionError, match="Pipeline fails check_"):
-        check_text_estimator(pipeline)
+def to_str(X):
+    return [str(text) for text in X]
+
+
+def test_a_faulty_pipeline_fails_and_the_message_names_the_check():
+    plain = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    assert len(list(text_checks(plain))) > 60
+    check_text_estimator(plain)
+    # It takes a str as a collection of texts, and None as the text "None".
+    faulty = make_pipeline(FunctionTransformer(to_str), *clone(plain))
+    with pytest.raises(AssertionError, match="Pipeline fails check_bare_str_refused"):
+        check_text_estimator(faulty)
+    results = check_text_estimator(faulty, on_fail=None)
+    failed = {each["check_name"] for each in results if each["status"] == "failed"}
+    assert {"check_bare_str_refused", "check_none_refused"} <= failed
+    assert all(name.endswith("_refused") for name in failed)
+
+
+def test_the_tags_declare_one_dimensional_text():
+    for estimator in (CLASSIFIERS[0], EXTRACTORS[0], MULTITASK):
+        tags = get_tags(estimator).input_tags
+        assert tags.string
+        assert tags.one_d_array
 
 
 def test_checks_refuse_a_class():
@@ -193,11 +213,11 @@ def test_checks_import_no_other_module_of_the_package():
     assert not [file.name for file in files if other.search(file.read_text())]
 
 
-def test_every_check_states_its_rule_in_one_line():
+def test_every_check_states_its_rule_in_its_first_line():
     for estimator in (CLASSIFIERS[0], EXTRACTORS[0], MULTITASK):
         for _, check in text_checks(estimator):
             if check.__module__.startswith("sklearn_attnft"):
-                assert check.__doc__.count("\n") == 0, check.__name__
+                assert check.__doc__.partition("\n")[0].endswith("."), check.__name__
 
 
 def test_the_corpus_uses_words_of_the_tiny_vocabulary_only():

@@ -5,7 +5,19 @@ scikit-learn's own checks generate numeric data, so they skip estimators whose t
 declare text input, except for one check of cloning. This package has the corresponding
 checks for text, and further ones. The tags, methods, parameters and ``fit`` signature
 of an estimator decide which checks apply to it.
+
+Some checks demand more than scikit-learn's estimators do: for example, that invalid
+texts are refused with an error that names X, and that a failed fit keeps the earlier
+one. They apply if the tags of the estimator declare `input_tags.string` and
+`input_tags.one_d_array`. The vectorizers, pipelines and searches of scikit-learn do not
+declare both.
 """
+
+import functools
+import unittest
+import warnings
+
+from sklearn.exceptions import EstimatorCheckFailedWarning, SkipTestWarning
 
 from . import (
     _api,
@@ -47,13 +59,25 @@ _MODULES = (
 )
 
 
-def text_checks(estimator):
+def text_checks(
+    estimator, *, expected_failed_checks=None, mark=None, xfail_strict=None
+):
     """Yield the checks that apply to an estimator.
 
     Parameters
     ----------
     estimator : estimator instance
         An unfitted estimator. It is cloned before every use.
+    expected_failed_checks : dict, default=None
+        The names of checks that are expected to fail, with the reasons. Names of checks
+        that do not apply are ignored. If None, no check is expected to fail.
+    mark : {"xfail", "skip"} or None, default=None
+        How the checks that are expected to fail are marked. If "xfail", the pair is a
+        ``pytest.param`` with the mark ``pytest.mark.xfail``. If "skip", the check
+        raises ``unittest.SkipTest``. If None, they are not marked.
+    xfail_strict : bool, default=None
+        Whether a check that is expected to fail but passes is a failure. It is used if
+        `mark` is "xfail". If None, the configuration of pytest decides.
 
     Yields
     ------
@@ -61,7 +85,7 @@ def text_checks(estimator):
         The estimator that was passed.
     check : callable
         ``check(estimator)`` raises an error if the estimator breaks the rule that the
-        docstring of the check states.
+        docstring of the check states. It raises ``unittest.SkipTest`` if it cannot run.
 
     See Also
     --------
@@ -76,29 +100,65 @@ def text_checks(estimator):
     >>> names[0]
     'check_estimator_cloneable'
     """
-    if isinstance(estimator, type):
-        raise TypeError(
-            f"`estimator` must be an instance, got the class {estimator.__name__}. "
-            f"Pass {estimator.__name__}(...) with parameters that make fits fast."
-        )
+    _check_is_estimator(estimator)
+    expected = _check_reasons(expected_failed_checks)
+    if mark not in ("xfail", "skip", None):
+        raise ValueError(f'`mark` must be "xfail", "skip" or None, got {mark!r}.')
     for module in _MODULES:
         for check in module.applicable(_tools.Traits.of(estimator)):
-            yield estimator, check
+            if mark is None or check.__name__ not in expected:
+                yield estimator, check
+            elif mark == "skip":
+                yield estimator, _skipped(check, expected[check.__name__])
+            else:
+                reason = expected[check.__name__]
+                yield _xfailed(estimator, check, reason, xfail_strict)
 
 
-def check_text_estimator(estimator):
+def check_text_estimator(
+    estimator,
+    *,
+    expected_failed_checks=None,
+    on_skip="warn",
+    on_fail="raise",
+    callback=None,
+):
     """Run all checks that apply to an estimator.
+
+    The parameters and the result are those of
+    :func:`sklearn.utils.estimator_checks.check_estimator`.
 
     Parameters
     ----------
     estimator : estimator instance
         An unfitted estimator. The checks fit it some hundreds of times, so choose
         parameters that make fits fast.
+    expected_failed_checks : dict, default=None
+        The names of checks that are expected to fail, with the reasons. These failures
+        are not raised. If None, no check is expected to fail.
+    on_skip : {"warn"} or None, default="warn"
+        What happens if a check cannot run. If "warn", a SkipTestWarning is issued. If
+        None, nothing happens.
+    on_fail : {"raise", "warn"} or None, default="raise"
+        What happens if a check fails. If "raise", the first unexpected failure is
+        raised. If "warn", an EstimatorCheckFailedWarning is issued for each failure. If
+        None, nothing happens.
+    callback : callable or None, default=None
+        A function that is called with each dict of the result as keyword arguments. It
+        cannot be used with ``on_fail="raise"``.
+
+    Returns
+    -------
+    test_results : list of dict
+        One dict for each check with the keys "estimator", "check_name", "exception",
+        "status" ("passed", "failed", "xfail" or "skipped"), "expected_to_fail" and
+        "expected_to_fail_reason".
 
     Raises
     ------
     AssertionError
-        If a check fails. The message names the first check that fails.
+        If a check fails unexpectedly and `on_fail` is "raise". The message names the
+        first check that fails.
 
     See Also
     --------
@@ -108,28 +168,45 @@ def check_text_estimator(estimator):
     --------
     >>> from sklearn.feature_extraction.text import TfidfVectorizer
     >>> from sklearn_attnft.estimator_checks import check_text_estimator
-    >>> check_text_estimator(TfidfVectorizer())
-    Traceback (most recent call last):
-    ...
-    AssertionError: TfidfVectorizer fails check_...
+    >>> results = check_text_estimator(TfidfVectorizer())
+    >>> {result["status"] for result in results}
+    {'passed'}
     """
+    if on_skip not in ("warn", None):
+        raise ValueError(f'`on_skip` must be "warn" or None, got {on_skip!r}.')
+    if on_fail not in ("raise", "warn", None):
+        raise ValueError(f'`on_fail` must be "raise", "warn" or None, got {on_fail!r}.')
+    if on_fail == "raise" and callback is not None:
+        raise ValueError(
+            '`callback` must be None if on_fail="raise". Pass on_fail="warn" or None.'
+        )
+    expected = _check_reasons(expected_failed_checks)
+    results = []
     for _, check in text_checks(estimator):
-        try:
-            check(estimator)
-        except Exception as error:
-            raise AssertionError(
-                f"{type(estimator).__name__} fails {check.__name__}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+        result = _run(estimator, check, expected)
+        results.append(result)
+        _report(result, on_skip, on_fail)
+        if callback is not None:
+            callback(**result)
+    return results
 
 
-def parametrize_with_text_checks(estimators):
+def parametrize_with_text_checks(
+    estimators, *, expected_failed_checks=None, xfail_strict=None
+):
     """Parametrize a pytest test over estimators and their checks.
 
     Parameters
     ----------
     estimators : list of estimator instances
         Unfitted estimators, with parameters that make fits fast.
+    expected_failed_checks : callable, default=None
+        A function that takes an estimator and returns a dict with the names of checks
+        that are expected to fail and the reasons. These tests are marked as xfail. If
+        None, no check is expected to fail.
+    xfail_strict : bool, default=None
+        Whether a check that is expected to fail but passes is a failure. If None, the
+        configuration of pytest decides.
 
     Returns
     -------
@@ -150,6 +227,112 @@ def parametrize_with_text_checks(estimators):
     """
     import pytest
 
-    pairs = [pair for estimator in estimators for pair in text_checks(estimator)]
-    ids = [f"{type(estimator).__name__}-{check.__name__}" for estimator, check in pairs]
-    return pytest.mark.parametrize(("estimator", "check"), pairs, ids=ids)
+    if expected_failed_checks is not None and not callable(expected_failed_checks):
+        raise TypeError(
+            "`expected_failed_checks` must be a function of an estimator that returns "
+            f"a dict, got {expected_failed_checks!r}. Write for example `lambda "
+            "estimator: {...}`."
+        )
+    pairs = []
+    for estimator in estimators:
+        reasons = expected_failed_checks and expected_failed_checks(estimator)
+        pairs += text_checks(
+            estimator,
+            expected_failed_checks=reasons,
+            mark="xfail",
+            xfail_strict=xfail_strict,
+        )
+    return pytest.mark.parametrize(("estimator", "check"), pairs, ids=_name)
+
+
+def _name(value):
+    """Return the name of a check, or of the class of an estimator, for an id."""
+    return getattr(value, "__name__", type(value).__name__)
+
+
+def _check_is_estimator(estimator):
+    """Raise an error if the checks cannot run on an object."""
+    if isinstance(estimator, type):
+        raise TypeError(
+            f"`estimator` must be an instance, got the class {estimator.__name__}. "
+            f"Pass {estimator.__name__}(...) with parameters that make fits fast."
+        )
+    needed = ("fit", "get_params", "__sklearn_tags__")
+    if not all(hasattr(estimator, name) for name in needed):
+        raise TypeError(
+            "`estimator` must be a scikit-learn estimator, got an instance of "
+            f"{type(estimator).__name__}. Derive its class from "
+            "sklearn.base.BaseEstimator and define fit."
+        )
+
+
+def _check_reasons(expected_failed_checks):
+    """Return the expected failures as a dict."""
+    if expected_failed_checks is None:
+        return {}
+    if not isinstance(expected_failed_checks, dict):
+        raise TypeError(
+            "The expected failures of an estimator must be a dict from the name of a "
+            f"check to a reason, got {expected_failed_checks!r}. Write for example "
+            '{"check_pickle": "a lambda cannot be pickled"}.'
+        )
+    return expected_failed_checks
+
+
+def _skipped(check, reason):
+    """Return a check that raises SkipTest instead."""
+
+    @functools.wraps(check)
+    def skip(estimator):
+        raise unittest.SkipTest(
+            f"Skipping {check.__name__} for {type(estimator).__name__}: {reason}"
+        )
+
+    return skip
+
+
+def _xfailed(estimator, check, reason, strict):
+    """Return a pair of pytest with the mark xfail."""
+    import pytest
+
+    options = {} if strict is None else {"strict": strict}
+    mark = pytest.mark.xfail(reason=reason, **options)
+    return pytest.param(estimator, check, marks=mark)
+
+
+def _run(estimator, check, expected):
+    """Run a check and return its result, as scikit-learn's check_estimator has it."""
+    name, exception, status = check.__name__, None, "passed"
+    try:
+        check(estimator)
+    except unittest.SkipTest as error:
+        exception, status = error, "skipped"
+    except Exception as error:
+        exception, status = error, "xfail" if name in expected else "failed"
+    return {
+        "estimator": estimator,
+        "check_name": name,
+        "exception": exception,
+        "status": status,
+        "expected_to_fail": name in expected,
+        "expected_to_fail_reason": expected.get(name, "Check is not expected to fail"),
+    }
+
+
+def _report(result, on_skip, on_fail):
+    """Raise an error or warn if a check failed, and warn if it was skipped."""
+    name, error = result["check_name"], result["exception"]
+    estimator = type(result["estimator"]).__name__
+    if result["status"] == "failed" and on_fail == "raise":
+        raise AssertionError(
+            f"{estimator} fails {name}: {type(error).__name__}: {error}"
+        ) from error
+    if result["status"] in ("failed", "xfail") and on_fail == "warn":
+        warnings.warn(EstimatorCheckFailedWarning(**result), stacklevel=3)
+    if result["status"] == "skipped" and on_skip == "warn":
+        warnings.warn(
+            f"Skipping {name} for {estimator} because it raised "
+            f"{type(error).__name__}: {error}",
+            SkipTestWarning,
+            stacklevel=3,
+        )

@@ -5,6 +5,7 @@
 import numpy as np
 
 from ._data import corpus
+from ._tags import declares_text
 from ._tools import assert_same, fresh, installed, outputs
 
 
@@ -148,6 +149,9 @@ def _assert_finite(estimator, texts, what):
         )
         if values.dtype.kind != "f":
             continue
+        # scikit-learn's classifiers return minus infinity for a probability of zero.
+        if method == "predict_log_proba" and not declares_text(estimator):
+            values = np.maximum(values, np.finfo(float).min)
         finite = np.isfinite(values).reshape(len(texts), -1).all(axis=1)
         wrong = [text for text, good in zip(texts, finite, strict=True) if not good]
         assert not wrong, (
@@ -182,22 +186,25 @@ def check_special_token_texts(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply."""
+    """Yield the checks. Those of one column apply if the tags declare text."""
     yield check_tuple
     yield check_object_array
     yield check_fixed_width_array
     if hasattr(np.dtypes, "StringDType"):  # numpy 2
         yield check_string_dtype_array
-    yield check_column_array
+    if traits.text_input:
+        yield check_column_array
     yield check_read_only_array
     yield check_strided_array
     if installed("pandas"):
         yield check_pandas_object_series
         yield check_pandas_string_series
-        yield check_pandas_frame
+        if traits.text_input:
+            yield check_pandas_frame
     if installed("polars"):
         yield check_polars_series
-        yield check_polars_frame
+        if traits.text_input:
+            yield check_polars_frame
     yield check_empty_texts
     yield check_unicode_texts
     yield check_special_token_texts

@@ -2,8 +2,10 @@
 """A small corpus of common words that is easy to learn."""
 
 import numpy as np
-from sklearn.base import is_regressor
+from sklearn.base import is_classifier, is_regressor
 from sklearn.utils import get_tags
+
+from ._tags import wants_columns
 
 _BAD = (
     "i hate this awful day",
@@ -57,7 +59,7 @@ def corpus(estimator, n_classes=2):
     estimator : estimator
         The targets are numbers for a regressor and labels (str) for others.
     n_classes : {2, 3}
-        Number of classes.
+        Number of classes. It is 2 for a classifier whose tags exclude more classes.
 
     Returns
     -------
@@ -66,22 +68,27 @@ def corpus(estimator, n_classes=2):
     y : ndarray of shape (n_samples,) or (n_samples, 2)
         Targets. An estimator that requires several outputs gets two columns of dtype
         object. The second column is "low" for the first class and "high" for the
-        others.
+        others. A regressor gets numbers in both columns.
     """
+    if not takes_three_classes(estimator):
+        n_classes = 2
     groups = (_BAD, _GOOD, _SKY)[:n_classes]
     X = [text for row in zip(*groups, strict=True) for text in row]
     names = np.array(["bad", "good", "sky"][:n_classes])
     y = np.tile(np.arange(n_classes), len(_BAD))
     y = y.astype(np.float64) if is_regressor(estimator) else names[y]
-    if wants_columns(estimator):
+    if wants_columns(estimator) and is_regressor(estimator):
+        y = np.array([y, -y]).T
+    elif wants_columns(estimator):
         y = np.array([y, np.where(y == "bad", "low", "high")], dtype=object).T
     return X, y
 
 
-def wants_columns(estimator):
-    """Return whether an estimator requires targets with several columns."""
-    tags = get_tags(estimator).target_tags
-    return tags.multi_output and not tags.single_output
+def takes_three_classes(estimator):
+    """Return False for a classifier whose tags say that it takes two classes only."""
+    if not is_classifier(estimator):
+        return True
+    return get_tags(estimator).classifier_tags.multi_class
 
 
 def first_column(y):

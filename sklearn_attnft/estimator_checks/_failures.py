@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # ruff: noqa: D401 (the docstring of a check states its rule)
-"""Checks of fits that fail or are interrupted."""
+"""Checks of fits that fail or are interrupted.
+
+scikit-learn's estimators do not keep their earlier state.
+"""
+
+import contextlib
 
 from sklearn.base import BaseEstimator
 
 from ._data import corpus
+from ._tags import declares_text
 from ._tools import assert_refused, assert_same, assert_unfitted, fresh, outputs
 
 
@@ -14,8 +20,10 @@ class _Broken(list):
     def __init__(self, texts, error):
         super().__init__(texts)
         self.error = error
+        self.was_read = False
 
     def _raise(self, *args, **kwargs):
+        self.was_read = True
         raise self.error("raised by the check")
 
     __iter__ = __getitem__ = __array__ = _raise
@@ -45,9 +53,13 @@ def _assert_propagates(action, error, when):
         action()
     except error:
         return
-    raise AssertionError(
-        f"fit did not raise the {error.__name__} that was raised {when}, expected it "
-        "to propagate. The estimator looks fitted. Does fit catch the exception?"
+    raise AssertionError(_swallowed(error.__name__, when))
+
+
+def _swallowed(name, when):
+    return (
+        f"fit did not raise the {name} that was raised {when}, expected it to "
+        "propagate. The estimator looks fitted. Does fit catch the exception?"
     )
 
 
@@ -79,7 +91,17 @@ def _assert_no_half_fit(estimator, break_fit, error, when):
 
 
 def check_interrupt_in_data(estimator):
-    """After Ctrl-C while ``fit`` reads data, the estimator keeps its earlier state."""
+    """After Ctrl-C while ``fit`` reads data, the estimator keeps its earlier state.
+
+    If the tags do not declare text, ``fit`` must only let the interrupt propagate.
+    """
+    if not declares_text(estimator):
+        X, y = corpus(estimator)
+        texts = _Broken(X, KeyboardInterrupt)
+        with contextlib.suppress(KeyboardInterrupt):
+            fresh(estimator).fit(texts, y)
+            assert not texts.was_read, _swallowed("KeyboardInterrupt", "in the texts")
+        return
 
     def break_fit(estimator, X, y):
         estimator.fit(_Broken(X, KeyboardInterrupt), y)
@@ -148,9 +170,13 @@ def _assert_still_fitted(fitted, bad_X, bad_y, X, before, what):
 
 
 def applicable(traits):
-    """Yield the checks that apply."""
-    if traits.tags.requires_fit and not traits.tags.no_validation:
+    """Yield the checks that apply, all of them if the tags declare text."""
+    validates = traits.tags.requires_fit and not traits.tags.no_validation
+    if validates:
         yield check_interrupt_in_data
+    if not traits.text:
+        return
+    if validates:
         yield check_failed_fit_keeps_the_earlier_one
         if traits.classifier:
             yield check_failed_target_keeps_the_earlier_fit

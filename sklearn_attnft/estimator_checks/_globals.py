@@ -67,7 +67,10 @@ def _assert_untouched(estimator, look, cure):
     assert not changed, (
         f"A prediction changed {', '.join(changed)}, expected no change. {cure}"
     )
-    copy.deepcopy(pickle.loads(pickle.dumps(fitted)))
+    try:
+        copy.deepcopy(pickle.loads(pickle.dumps(fitted)))
+    except Exception:
+        return  # check_pickle reports it
     copied = look()
     changed = [n for n in after if after[n] != copied[n]]
     assert not changed, (

@@ -115,8 +115,7 @@ def check_routing_requests_survive_clone(estimator):
 
 def applicable(traits):
     """Yield the checks that apply if ``fit`` takes `sample_weight`."""
-    routed = "sample_weight" in traits.fit_takes and "set_fit_request" in traits.methods
-    if not routed:
+    if not (traits.weights and "set_fit_request" in traits.methods):
         return
     yield check_routing_requests_survive_clone
     if "score" in traits.methods:

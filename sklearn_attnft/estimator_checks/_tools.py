@@ -6,13 +6,21 @@ import inspect
 import re
 from dataclasses import dataclass
 
+import joblib
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import get_tags
 
-from ._data import wants_columns
+from ._tags import (
+    declares_text,
+    first_declares_text,
+    provides,
+    refits,
+    tags_of,
+    wants_columns,
+    wrapped,
+)
 
 METHODS = (
     "predict",
@@ -41,7 +49,23 @@ class Traits:
     Attributes
     ----------
     tags : sklearn.utils.Tags
+        The tags, completed by those of the wrapped estimators.
+    text : bool
+        Whether the tags declare `input_tags.string` and `input_tags.one_d_array`. Some
+        checks demand more than scikit-learn does, and apply only to these estimators.
+    text_input : bool
+        Whether the same holds for the step of a Pipeline that receives X.
+    wraps : bool
+        Whether a parameter is an estimator.
+    weights : bool
+        Whether ``fit`` takes `sample_weight`. False for an estimator that wraps others,
+        unless its tags declare text, because the others may not take weights.
+    scoring : bool
+        Whether a parameter `scoring` is set, also of a wrapped estimator.
+    refits : bool
+        False for a search with ``refit=False``, which cannot predict.
     classifier : bool
+        Whether the estimator is a classifier that can predict.
     columns : bool
         Whether the estimator requires targets with several columns.
     fit_takes : frozenset of str
@@ -55,6 +79,12 @@ class Traits:
     """
 
     tags: object
+    text: bool
+    text_input: bool
+    wraps: bool
+    weights: bool
+    scoring: bool
+    refits: bool
     classifier: bool
     columns: bool
     fit_takes: frozenset
@@ -66,16 +96,36 @@ class Traits:
     def of(cls, estimator):
         """Read the traits of an estimator without fitting it."""
         names = {name for name in dir(type(estimator)) if not name.startswith("_")}
+        text, wraps = declares_text(estimator), bool(wrapped(estimator))
+        fit_takes = frozenset(inspect.signature(estimator.fit).parameters)
         return cls(
-            tags=get_tags(estimator),
-            classifier=is_classifier(estimator),
+            tags=tags_of(estimator),
+            text=text,
+            text_input=first_declares_text(estimator),
+            wraps=wraps,
+            weights="sample_weight" in fit_takes and (text or not wraps),
+            scoring=any(
+                name.rpartition("__")[2] == "scoring" and value is not None
+                for name, value in estimator.get_params(deep=True).items()
+            ),
+            refits=refits(estimator),
+            classifier=is_classifier(estimator) and refits(estimator),
             columns=wants_columns(estimator),
-            fit_takes=frozenset(inspect.signature(estimator.fit).parameters),
+            fit_takes=fit_takes,
             parameters=frozenset(estimator.get_params(deep=False)),
             # The parameters decide whether some methods exist (available_if).
-            methods=frozenset(name for name in names if hasattr(estimator, name)),
+            methods=frozenset(n for n in names if _has_method(estimator, n)),
             constrained=hasattr(estimator, "_parameter_constraints"),
         )
+
+
+def _has_method(estimator, name):
+    if name in ("get_feature_names_out", "set_output"):
+        return provides(estimator, name)
+    if name == "load":
+        method = inspect.getattr_static(type(estimator), name)
+        return isinstance(method, (classmethod, staticmethod))
+    return hasattr(estimator, name)
 
 
 def installed(module):
@@ -99,20 +149,53 @@ def fresh(estimator, **settings):
     return new.set_params(**chosen)
 
 
+def changed_parameters(before, after):
+    """Return the names of the parameters whose values are not equal."""
+    return [name for name in before if not _equal(before[name], after[name])]
+
+
+def _equal(left, right):
+    if left is right:
+        return True
+    try:
+        return joblib.hash(left) == joblib.hash(right)
+    except Exception:  # for example, a list that contains a lambda cannot be hashed
+        return type(left) is type(right)
+
+
 def dense(output):
     """Return an output (array, sparse matrix, data frame or list) as an array."""
-    if isinstance(output, list):
+    if isinstance(output, list) and all(hasattr(part, "shape") for part in output):
         return np.column_stack(output)
     return output.toarray() if issparse(output) else np.asarray(output)
 
 
+def features(estimator, X):
+    """Return the output of ``transform`` as an array and check that it has numbers."""
+    output = estimator.transform(X)
+    try:
+        array = dense(output)
+    except ValueError:  # lists of different lengths
+        array = np.array(None)
+    assert array.dtype.kind in "biuf", (
+        f"transform returned {output!r:.60}, expected numbers. The checks are for "
+        "estimators that return numbers or labels. Check a transformer that returns "
+        "texts in a Pipeline with a vectorizer."
+    )
+    return array
+
+
 def outputs(estimator, X):
     """Return the outputs of all prediction methods, as a dict of arrays."""
-    return {
-        method: dense(getattr(estimator, method)(X))
-        for method in METHODS
-        if hasattr(estimator, method)
-    }
+    # scikit-learn's classifiers compute the logarithm of a probability of zero.
+    with np.errstate(divide=None if declares_text(estimator) else "ignore"):
+        return {
+            method: features(estimator, X)
+            if method == "transform"
+            else dense(getattr(estimator, method)(X))
+            for method in METHODS
+            if hasattr(estimator, method)
+        }
 
 
 def take(arrays, indices):

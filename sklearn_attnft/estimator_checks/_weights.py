@@ -7,6 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._testing import ignore_warnings
 
 from ._data import contradiction, corpus, first_column, uneven_weights
+from ._tags import declares_text
 from ._tools import (
     FULL_BATCH,
     LONGER,
@@ -163,7 +164,7 @@ def _assert_weights_refused(estimator, wrong, what):
     assert_refused(
         lambda: _fit(estimator, X, y, weights),
         f"fit with {what}",
-        naming=("sample_weight",),
+        naming=("sample_weight",) if declares_text(estimator) else (),
     )
 
 
@@ -213,12 +214,17 @@ def check_weights_of_one_class_refused(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply if ``fit`` takes `sample_weight`."""
-    if "sample_weight" not in traits.fit_takes:
+    """Yield the checks that apply if ``fit`` takes `sample_weight`.
+
+    scikit-learn's classifiers depend on the scale of the weights, and some take
+    negative weights and weights of one class.
+    """
+    if not traits.weights:
         return
     if not traits.tags.non_deterministic:
         yield check_weights_none_is_ones
-        yield check_weights_scale_invariance
+        if traits.text:
+            yield check_weights_scale_invariance
         yield check_weight_two_is_row_twice
         yield check_weight_zero_is_row_absent
         yield check_weights_list
@@ -229,9 +235,11 @@ def applicable(traits):
     yield check_weights_not_overwritten
     yield check_weights_wrong_length_refused
     yield check_weights_two_dimensional_refused
-    yield check_weights_negative_refused
+    if traits.text:
+        yield check_weights_negative_refused
     yield check_weights_all_zero_refused
     yield check_weights_not_finite_refused
     if traits.classifier:
         yield check_weights_decide
-        yield check_weights_of_one_class_refused
+        if traits.text:
+            yield check_weights_of_one_class_refused
