@@ -96,8 +96,8 @@ class TokenizedTexts:
 
     def take(self, indices):
         """Return the texts at `indices`."""
-        bounds = zip(self.text_starts[indices], self.text_starts[np.add(indices, 1)])
-        windows = np.concatenate([np.arange(*each) for each in bounds])
+        first = self.text_starts
+        windows = np.concatenate([np.arange(first[i], first[i + 1]) for i in indices])
         starts = self.window_starts[windows]
         lengths = self.window_starts[windows + 1] - starts
         before = np.cumsum(lengths) - lengths
@@ -105,7 +105,7 @@ class TokenizedTexts:
         return TokenizedTexts(
             ids=self.ids[positions],
             window_starts=np.cumsum([0, *lengths]),
-            text_starts=np.cumsum([0, *np.diff(self.text_starts)[indices]]),
+            text_starts=np.cumsum([0, *np.diff(first)[indices]]),
             pad_id=self.pad_id,
             words=None if self.words is None else self.words[positions],
         )

@@ -67,7 +67,7 @@ class ClassificationStage(Stage):
         else:
             module = self._with_known_states(model, context)
             criterion, training = classification, self.training
-        if plan.rule.starts_at_regression and not context.resume.has_progress:
+        if not context.resume.has_progress:
             start_heads(model if plan.lm_weight > 0 else module, fit, context)
         context.progress.set_snapshot(_Snapshot(self, model, state))
         rows = train(module, criterion, training, fit.validation, self.config, context)

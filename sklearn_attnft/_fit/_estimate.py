@@ -59,13 +59,14 @@ class StepTimer:
     stages : list of StageEstimate
     seconds : float
         Time that the measurements have taken.
-    rows : ndarray of int
-        Indices of the texts of the timed steps of the classifier.
+    rows : ndarray of int or None
+        Indices of the texts of the timed steps, if :meth:`sample` has selected them.
     """
 
     def __init__(self):
         self.stages = []
         self.seconds = 0.0
+        self.rows = None
         self._sample = None
 
     def sample(self, training, corpora, config, context):

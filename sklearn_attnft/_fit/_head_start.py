@@ -30,6 +30,8 @@ def start_heads(model, fit, context):
     labeled, rows = fit.labeled, np.arange(len(fit.labeled))
     if context.timer is not None:
         rows = context.timer.rows
+        if rows is None:
+            return
     tokens = labeled.tokens.take(rows)
     contexts = torch.from_numpy(run(model.eval(), tokens, context, "contexts"))
     sizes = [fit.spec.context_size(task) for task in fit.spec.tasks]

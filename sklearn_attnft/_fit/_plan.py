@@ -73,7 +73,7 @@ class FitPlan:
         """
         names = {each.name for each in dataclasses.fields(cls)} & parameters.keys()
         plan = cls(**{name: parameters[name] for name in names})
-        rule, chosen = plan.rule, {}
+        rule, chosen = rule_for(plan.trainable_layers), {}
         if plan.max_epochs == "auto":
             n_texts = len(data.training.texts)
             if plan.early_stopping and data.validation is None:
@@ -82,11 +82,6 @@ class FitPlan:
         if plan.head_learning_rate == "auto":
             chosen["head_learning_rate"] = rule.head_learning_rate
         return dataclasses.replace(plan, **chosen)
-
-    @property
-    def rule(self):
-        """Rule for the parameters that are "auto"."""
-        return rule_for(self.trainable_layers)
 
     @property
     def has_language_model(self):

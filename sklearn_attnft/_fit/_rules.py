@@ -19,14 +19,11 @@ class Rule:
         A fit has at least this number of epochs and of steps. Mosbach et al. (2021),
         "On the Stability of Fine-tuning BERT", recommend a minimum number of steps on
         few texts.
-    starts_at_regression : bool
-        Whether linear heads start at a logistic regression of the context vectors.
     """
 
     head_learning_rate: float
     min_epochs: int
     min_steps: int
-    starts_at_regression: bool
 
     def max_epochs(self, n_texts, batch_size):
         """Return the number of epochs on `n_texts` texts."""
@@ -34,14 +31,9 @@ class Rule:
         return max(self.min_epochs, math.ceil(self.min_steps / steps_per_epoch))
 
 
-FINE_TUNED = Rule(
-    head_learning_rate=5e-3, min_epochs=3, min_steps=40, starts_at_regression=False
-)
-# Steps are fast, because the hidden states are computed once. The head starts at a
-# logistic regression, and attention leaves this start slowly (LP-FT, Kumar et al. 2022).
-FROZEN = Rule(
-    head_learning_rate=1e-3, min_epochs=10, min_steps=200, starts_at_regression=True
-)
+FINE_TUNED = Rule(head_learning_rate=2e-3, min_epochs=3, min_steps=40)
+# Steps are fast, because the hidden states are computed once.
+FROZEN = Rule(head_learning_rate=1e-3, min_epochs=10, min_steps=200)
 
 
 def rule_for(trainable_layers):
