@@ -23,7 +23,7 @@ model = {name}.load(directory)
 ```
 
 The directory contains no pickle, and loading it runs no code from it.
-`transformers.AutoModel` and `AutoTokenizer` open the encoder alone.
+`transformers.AutoModel` and `AutoTokenizer` load only the encoder.
 
 ## Versions
 
@@ -85,9 +85,9 @@ def model_card(*, name, encoder, license, label_sets, n_samples, history, versio
         facts="\n".join(f"- {fact}" for fact in facts),
         table=_table(history),
         versions=", ".join(f"{package} {v}" for package, v in versions.items()),
-        license=f"The license of the encoder, as its files name it: {_line(license)}."
+        license=f"License of the encoder, according to its files: {_line(license)}."
         if license
-        else "The files of the encoder name no license: look it up.",
+        else "The files of the encoder do not name a license: look it up.",
     )
 
 

@@ -273,7 +273,7 @@ def test_the_card(clf, saved, small, tmp_path):
     assert card.startswith("---\nlibrary_name: sklearn_attnft\n")
     assert tiny.ENCODER not in card
     assert "- Labels: 2 (`bad`, `good`)\n- Training texts: 18\n- Epochs: 1\n" in card
-    assert "name no license" in card
+    assert "do not name a license" in card
     (saved / CARD).write_text("edited")  # users may edit it
     AttentionFineTuneClassifier.load(saved)
     encoder = Path(tiny.save_tiny_encoder(str(tmp_path / "encoder")))
@@ -283,7 +283,7 @@ def test_the_card(clf, saved, small, tmp_path):
     clf = AttentionFineTuneClassifier(**small).fit(X, Y, X_val=X, y_val=Y)
     card = (clf.save(tmp_path / "another") / CARD).read_text()
     assert "\nlicense: mit\n" in card
-    assert "as its files name it: mit." in card
+    assert "according to its files: mit." in card
     assert "valid_accuracy" in card
 
 
