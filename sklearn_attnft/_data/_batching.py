@@ -25,7 +25,7 @@ def tokens_per_batch(device):
 def sorted_batches(tokens, budget):
     """Return batches of at most `budget` padded tokens, longest texts first.
 
-    The longest texts come first, so that too large batches run out of memory
+    The longest texts come first, so that a too large batch runs out of memory
     immediately. A text that exceeds the budget is a separate batch.
 
     Parameters

@@ -91,10 +91,10 @@ class Target:
         Returns
         -------
         labels : ndarray of int64, shape (n_texts,), or float32, (n_texts, n_classes)
-            If each text has one class, the index of this class. If a text can have
-            several classes, a matrix with 1 for each class of a text, 0 for the other
-            classes and NaN for missing values of a matrix. Texts without a label have
-            only 0.
+            If each text has one class, this is an array of class indices. If a text can
+            have several classes, this is a matrix with 1 for each class of a text, 0
+            for its other classes, and NaN for missing values of a matrix. A text
+            without a label has only zeros.
         present : ndarray of bool, shape (n_texts,)
             Whether each text has a label.
         """
@@ -178,7 +178,7 @@ class OneOfN(Target):
         return self.classes[logits.argmax(axis=1)]
 
     def decision(self, logits):
-        """Return the logits of all classes, or the difference of two logits."""
+        """Return the logits of each class; with two classes, their difference."""
         if len(self.classes) == 2:
             return logits[:, 1] - logits[:, 0]
         return logits
