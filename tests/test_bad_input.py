@@ -163,14 +163,15 @@ PARAMETERS = [
     ({"batch_size": 0}, "'batch_size' parameter"),
     (
         {"class_weight": {"zzz": 2, "good": 1}},
-        "`class_weight` must have only classes of y, got 'zzz'; y has .*'bad', 'good'",
+        "`class_weight` must have only classes of y, got 'zzz'. The classes .*'bad', "
+        "'good'",
     ),
     (
         {"class_weight": {"good": -1}},
         "`class_weight` .* got -1 for the class 'good'",
     ),
     ({"class_weight": {"good": 0}}, "positive weight, got 1 class"),
-    ({"early_stopping": True}, "validation_fraction=0.1 of 4 texts cannot hold"),
+    ({"early_stopping": True}, "validation_fraction=0.1 of 4 texts does not leave"),
     (
         {"callbacks": [EpochScoring("accuracy")]},
         "must not have a scoring callback of skorch",
@@ -358,9 +359,7 @@ def test_weights_under_other_names(tmp_path):
     weights = {f"module.{name}": weight for name, weight in load_file(path).items()}
     save_file(weights, path)
     message = fit_message(encoder, max_length=32)
-    assert re.search(
-        r"lacks \d+ of the weights that its config.json calls for", message
-    )
+    assert re.search(r"lacks \d+ of the weights that its config.json requires", message)
 
 
 def test_a_git_lfs_pointer_instead_of_weights(tmp_path):

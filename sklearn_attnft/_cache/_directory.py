@@ -25,8 +25,8 @@ from .._utils._files import replaced
 from ._claims import claim
 
 CHECKSUM_SIZE = 16
-# A read updates the modification time of a file only if this time is older than this
-# number of seconds. An update at every read would be slower.
+# A read updates the modification time of a file only if the last update was more than
+# this number of seconds ago. An update at every read would be slower.
 TOUCH_AFTER = 60
 # Age in seconds at which a temporary file is deleted. Its writer must have been killed.
 ABANDONED = 3600
@@ -37,9 +37,9 @@ SLACK = 0.1
 class DirectoryStore:
     """A store of bytes in files. The least recently used files are deleted first.
 
-    A process lists the directory at its first write. It lists the directory again each
-    time it has written a tenth of the size limit. If n processes write at once, the
-    directory can exceed the limit by n - 1 tenths.
+    A process lists the directory at its first write, and again each time that the
+    process has written a tenth of the size limit. If n processes write at once, the
+    directory can exceed the limit by n - 1 tenths of the limit.
 
     Parameters
     ----------
@@ -81,7 +81,10 @@ class DirectoryStore:
         return value
 
     def put(self, key, value, limit):
-        """Store a value, and delete old values until all fit into `limit` bytes."""
+        """Store a value; delete old values if the size exceeds `limit` bytes.
+
+        A value that is larger than the limit is not stored.
+        """
         stored = _checksum(key, value) + value
         if len(stored) > limit:
             return
@@ -99,7 +102,7 @@ class DirectoryStore:
         return sum(size for _, size, _ in self._entries())
 
     def claim(self, name, wait):
-        """Lock a name, as :func:`sklearn_attnft._cache.claim` does."""
+        """Lock a name, see :func:`sklearn_attnft._cache.claim`."""
         with self._translate_errors():
             return claim(os.path.join(self._root, "locks"), name, wait)
 
@@ -111,7 +114,7 @@ class DirectoryStore:
         """Delete files until another file of `size` bytes fits into the limit."""
         with self._lock:
             most = max(size, SLACK * limit)
-            self._room = min(self._room, most)  # if `limit` has decreased
+            self._room = min(self._room, most)  # `limit` may have decreased
             if size > self._room:
                 self._drop_oldest(limit - most)
                 self._room = most

@@ -15,22 +15,24 @@ from .._version import __version__
 # Version of the stored values. Increase this number when the format or the computation
 # of the values changes.
 FORMAT = 2
-# Number of values that are locked and computed at once. A larger number fills batches
-# better. With a smaller number, other processes can compute more values, and fewer
-# values are lost when a process is killed.
+# Number of values that a process locks and computes at once. With a larger number,
+# batches are fuller. With a smaller number, other processes can compute more of the
+# values, and fewer values are lost when a process is killed.
 PIECE = 1024
 # Other packages whose versions change the values.
 ENGINES = ("tokenizers", "torch", "transformers")
 
 
 def namespace(**what):
-    """Return a sha256 hash of everything except the content that changes a value.
+    """Return a sha256 hash of all settings that affect the values.
+
+    A value depends on these settings and on one content. The hash includes the versions
+    of this package and of `ENGINES`, so that values of other versions are not found.
 
     Parameters
     ----------
     **what : str, int, None, list or dict
-        Settings that change the values. The versions of this package and of `ENGINES`
-        are added, so that values of other versions are not found.
+        Settings that affect the values.
     """
     versions = {name: importlib.metadata.version(name) for name in ENGINES}
     versions["sklearn_attnft"] = __version__
@@ -40,14 +42,14 @@ def namespace(**what):
 
 @dataclass
 class Counts:
-    """Number of values that were found, and number that were computed."""
+    """Number of values that were found, and of values that were computed."""
 
     hits: int = 0
     misses: int = 0
     _lock: ForkableLock = field(default_factory=ForkableLock, repr=False)
 
     def add(self, hits, misses):
-        """Add to the counts. Several threads can call this method at once."""
+        """Increase the counts. Several threads can call this method at once."""
         with self._lock:
             self.hits += hits
             self.misses += misses
@@ -73,9 +75,10 @@ class Cache:
     counts: Counts
 
     def fetch_floats(self, contents, compute):
-        """Return the values of contents as one-dimensional float32 arrays.
+        """Return a one-dimensional float32 array for each content.
 
-        The parameters are those of :meth:`fetch`, but `compute` returns arrays.
+        The parameters are those of :meth:`fetch`, except that `compute` returns arrays
+        instead of bytes.
         """
 
         def compute_bytes(positions):
@@ -85,19 +88,20 @@ class Cache:
         return [np.frombuffer(value, "<f4") for value in values]
 
     def fetch(self, contents, compute):
-        """Return the values of contents, in the same order.
+        """Return the value of each content, from the store or computed.
 
         Parameters
         ----------
         contents : list of bytes
-            The input that each value is computed from.
+            One content for each value. The value is computed from the content.
         compute : callable
-            Takes a list of indices of `contents` and returns a list of bytes, the
-            values of these contents.
+            Function that takes a list of indices of `contents` and returns a list with
+            the values of these contents, in bytes.
 
         Returns
         -------
         list of bytes
+            The values, in the order of `contents`.
         """
         keys = [hashlib.sha256(self.namespace + each).hexdigest() for each in contents]
         position = {key: i for i, key in enumerate(keys)}
@@ -125,8 +129,8 @@ class Cache:
         Without locks, the workers of a grid search would encode the same texts several
         times while the cache is empty. A lock per key would create a file per key, so
         keys are locked in groups. If another process holds the lock of a group, the
-        group is left for the next call. Only a process that does not hold a lock waits
-        for a lock, so deadlocks cannot occur.
+        next call tries again. A process waits for a lock only while it does not
+        hold another lock, so deadlocks cannot occur.
         """
         groups = {}
         for key in keys:

@@ -29,7 +29,10 @@ class MemoryStore:
         return value
 
     def put(self, key, value, limit):
-        """Store a value, and delete old values until all fit into `limit` bytes."""
+        """Store a value; delete old values if the size exceeds `limit` bytes.
+
+        A value that is larger than the limit is not stored.
+        """
         if len(value) > limit:
             return
         with self._lock:
@@ -44,6 +47,6 @@ class MemoryStore:
         return self._size
 
     def claim(self, name, wait):
-        """Lock a name for a thread, as :func:`sklearn_attnft._cache.claim` does."""
+        """Lock a name for a thread, see :func:`sklearn_attnft._cache.claim`."""
         lock = self._claims.setdefault(name, threading.Lock())
         return lock.release if lock.acquire(blocking=wait) else None

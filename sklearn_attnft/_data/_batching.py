@@ -8,12 +8,12 @@ import torch
 # sorted by length. There is almost no padding, and batches remain random.
 BATCHES_PER_POOL = 50
 # Fixed cost of a batch, as a fraction of the cost of a full batch. Padding up to this
-# cost is accepted to save a batch. (On the CPU, a token takes a seventh longer in
-# batches of 256 tokens than in batches of 2048.)
+# cost is accepted to save a batch. (On the CPU, a token takes 14 % longer in batches
+# of 256 tokens than in batches of 2048.)
 BATCH_OVERHEAD = 1 / 32
-# Padded tokens per prediction batch. Larger batches are not faster on the CPU: their
-# activations do not fit its caches, and are allocated and freed for each batch. A GPU
-# needs larger batches to be used fully.
+# Padded tokens per prediction batch. Larger batches are not faster on the CPU, because
+# their activations do not fit into the CPU caches and are allocated and freed for each
+# batch. A GPU needs larger batches to be used fully.
 TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}
 
 
@@ -25,7 +25,7 @@ def tokens_per_batch(device):
 def sorted_batches(tokens, budget):
     """Return batches of at most `budget` padded tokens, longest texts first.
 
-    The longest texts come first, so that a batch that does not fit into memory fails
+    The longest texts come first, so that a too large batch runs out of memory
     immediately. A text that exceeds the budget is a separate batch.
 
     Parameters
@@ -53,10 +53,11 @@ def sorted_batches(tokens, budget):
 
 
 def _group_lengths(lengths, rows, budget):
-    """Group lengths that are padded to a common length, at the lowest cost.
+    """Group window lengths so that padding and batches have the lowest cost.
 
-    The cost is the number of padded tokens plus a constant for each batch. Dynamic
-    programming finds the optimal groups of consecutive lengths.
+    The windows of a group are padded to the longest length of the group. The cost is
+    the number of padded tokens plus a constant for each batch. Dynamic programming
+    finds the optimal groups of consecutive lengths.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def _group_lengths(lengths, rows, budget):
     """
     n, overhead = len(lengths), budget * BATCH_OVERHEAD
     least, stops = np.zeros(n + 1), np.zeros(n, dtype=int)
-    for first in range(n - 1, -1, -1):  # least[first + 1 :] is known
+    for first in range(n - 1, -1, -1):  # least[first + 1 :] is final
         n_tokens = lengths[first] * np.cumsum(rows[first:])
         costs = n_tokens + overhead * np.ceil(n_tokens / budget) + least[first + 1 :]
         stops[first] = first + 1 + costs.argmin()
@@ -86,7 +87,10 @@ def _group_lengths(lengths, rows, budget):
 
 
 def _split(texts, n_windows, n_rows):
-    """Return batches of at most `n_rows` windows, or of a single text."""
+    """Split texts into batches of at most `n_rows` windows.
+
+    A text with more windows is a separate batch.
+    """
     batches, start, rows = [], 0, 0
     for stop, index in enumerate(texts):
         rows += n_windows[index]

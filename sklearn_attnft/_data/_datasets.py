@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Labeled texts as training steps and scoring batches."""
+"""The data set of labeled texts, for training and scoring."""
 
 from dataclasses import dataclass
 
@@ -18,9 +18,11 @@ class Step:
     Attributes
     ----------
     parts : list of (TokenBatch, targets)
-        They are run one after the other: memory is needed for the largest.
+        Micro-batches, which run one after the other. Only the largest micro-batch must
+        fit into memory.
     counts : object
-        The divisor of the criterion, counted over all parts.
+        Number of texts or of masked tokens in all micro-batches. The criterion divides
+        the loss by this number.
     """
 
     parts: list
@@ -31,9 +33,9 @@ class Step:
 
 
 def micro_batches(indices, size):
-    """Split the indices of a batch into parts of at most `size`.
+    """Split the indices of a batch into micro-batches of at most `size` texts.
 
-    If `size` is None, there is one part.
+    If `size` is None, return a single micro-batch.
     """
     size = size or len(indices)
     return [indices[i : i + size] for i in range(0, len(indices), size)]
@@ -41,7 +43,7 @@ def micro_batches(indices, size):
 
 @dataclass(frozen=True)
 class LabeledDataset(Dataset):
-    """Tokenized texts with their labels, in one task or several.
+    """Tokenized texts with their labels, for one or several tasks.
 
     Attributes
     ----------
@@ -49,10 +51,11 @@ class LabeledDataset(Dataset):
     labels : tuple of ndarray
         The labels of each task, as ``Target.encode`` returns them.
     weights : ndarray of float32, shape (n_texts, n_tasks)
-        0 where the label is missing. Their mean is at most 1, so that the weighted
-        loss keeps its scale.
+        Weight of each label in the loss, or 0 if the label is missing. The mean weight
+        of a task is at most 1, so that weights do not change the scale of the loss.
     draws : ndarray of float, shape (n_texts,)
-        How often a text is sampled in an epoch, on average. Their mean is 1.
+        Average number of times that each text is sampled in an epoch. The mean of
+        these numbers is 1.
     """
 
     tokens: TokenizedTexts
@@ -70,7 +73,7 @@ class LabeledDataset(Dataset):
             yield Step([self._batch(part) for part in parts], len(indices))
 
     def epoch_batches(self, config, generator):
-        """Sample the batches of an epoch, of ``len(self)`` texts, as indices."""
+        """Sample ``len(self)`` texts for an epoch; return batches of indices."""
         lengths = self.tokens.longest_windows[: len(self)]
         sampled = np.arange(len(self))
         if (self.draws != 1).any():
@@ -79,7 +82,7 @@ class LabeledDataset(Dataset):
             start = torch.rand((), generator=generator, dtype=torch.float32).item()
             points = sampled + start
             where = np.searchsorted(self.draws[order].cumsum(), points, "right")
-            sampled = order[where.clip(max=len(self) - 1)]  # rounding, at the last
+            sampled = order[where.clip(max=len(self) - 1)]  # rounding errors
         batches = shuffled_batches(lengths[sampled], config.batch_size, generator)
         return [sampled[batch] for batch in batches]
 

@@ -16,7 +16,7 @@ from ._tokens import tokenize
 
 @dataclass(frozen=True)
 class LabeledTexts:
-    """Checked texts with their labels as numbers, in one task or several.
+    """Checked texts with labels that are encoded as numbers.
 
     Attributes
     ----------
@@ -24,9 +24,9 @@ class LabeledTexts:
     labels : tuple of ndarray
         The labels of each task, as ``Target.encode`` returns them.
     weights : ndarray of float, shape (n_texts, n_tasks)
-        Weights for scoring; 0 where the label is missing.
+        Weight of each label in scores, or 0 if the label is missing.
     class_weights : ndarray of float, shape (n_texts, n_tasks), or None
-        Factors of the weights in training.
+        Class weight of each label. In training, `weights` is multiplied by it.
     """
 
     texts: list
@@ -35,7 +35,7 @@ class LabeledTexts:
     class_weights: np.ndarray | None = None
 
     def take(self, indices):
-        """Return some of the texts, in the order of `indices`."""
+        """Return the texts at `indices`, with their labels and weights."""
         return LabeledTexts(
             [self.texts[i] for i in indices],
             tuple(labels[indices] for labels in self.labels),
@@ -44,18 +44,22 @@ class LabeledTexts:
         )
 
     def tokenized(self, tokenizer, *, sampling=0.0):
-        """Return the texts as a data set, and which of them are truncated.
+        """Tokenize the texts and create a data set for training and scoring.
 
-        The mean weight of a task is the fraction of the texts, by weight, that have a
-        label of it. So the scale of the weights does not matter, and without sampling
-        a weight of 2 equals repeating the text. A text is sampled in proportion to ``n
-        ** -sampling``, where n is the number of labels, by weight, of its rarest task.
+        The weights of each task are scaled. Their mean becomes the weighted fraction of
+        texts that have a label of the task. So multiplying all weights by a constant
+        changes nothing. If `sampling` is 0, a text of weight 2 counts like two texts.
+
+        If `sampling` is above 0, texts with labels of rare tasks are sampled more
+        often. The probability of a text is proportional to ``n ** -sampling``. Here, n
+        is the weighted number of labels of a task. If the text has labels of several
+        tasks, the rarest task counts.
 
         Returns
         -------
         dataset : LabeledDataset
         is_truncated : ndarray of bool, shape (n_texts,)
-            Whether a text is longer than one window.
+            Whether each text is longer than one window.
         """
         tokens, is_truncated = tokenize(self.texts, tokenizer)
         weights = self.weights
@@ -66,7 +70,7 @@ class LabeledTexts:
         draws = (rarest / rarest.min()) ** -sampling
         fractions = n_labels / self.weights.max(axis=1).sum()
         means = weights.mean(axis=0)
-        means[means == 0] = 1.0  # a task without validation labels
+        means[means == 0] = 1.0  # the task has no validation label
         weights = (weights * (fractions / means)).astype(np.float32)
         dataset = LabeledDataset(tokens, self.labels, weights, draws / draws.mean())
         return dataset, is_truncated
@@ -114,7 +118,7 @@ def _class_weights(target, class_weight, labels, weights):
     by_class, present = np.zeros(len(classes)), np.unique(labels)
     check_two_classes(classes[present], target.name)
     if isinstance(class_weight, dict):
-        # compute_class_weight would look labels such as "1" up as numbers.
+        # compute_class_weight would convert labels such as "1" to numbers.
         weight_of = check_class_weight(class_weight, classes, target.name)
         by_class[present] = weight_of[present]
     else:
@@ -126,11 +130,11 @@ def _class_weights(target, class_weight, labels, weights):
 
 
 def split(data, targets, fraction, seed):
-    """Set a part of the texts aside for validation.
+    """Split the texts into training and validation texts.
 
-    The split is stratified if there is one task. With several tasks it is random, but
-    leaves a text of every class for training. The held-out texts are scored with their
-    sample weights, without class weights.
+    With a single task, the split is stratified. With several tasks, the split is
+    random, but the training texts contain every class. The held-out texts are scored
+    with their sample weights, without class weights.
 
     Returns
     -------
@@ -146,16 +150,17 @@ def split(data, targets, fraction, seed):
             rows = _split_several(data, targets, fraction, seed)
     except ValueError as error:
         raise ValueError(
-            f"validation_fraction={fraction} of {len(data.texts)} texts cannot hold "
-            "every class in both parts. Raise it, pass X_val and y_val, or set "
-            f"early_stopping=False ({error})"
+            f"validation_fraction={fraction} of {len(data.texts)} texts does not leave "
+            "every class in both the training and the validation texts. Raise "
+            "validation_fraction, pass X_val and y_val, or set early_stopping=False "
+            f"({error})"
         ) from error
     held_out = dataclasses.replace(data.take(rows[1]), class_weights=None)
     return data.take(rows[0]), held_out
 
 
 def _split_several(data, targets, fraction, seed):
-    """Sample rows for validation that are not the last of any class in training."""
+    """Sample validation texts, but leave a text of every class for training."""
     members = []
     for task, (target, labels) in enumerate(zip(targets, data.labels, strict=True)):
         if not target.multilabel:
@@ -170,5 +175,5 @@ def _split_several(data, targets, fraction, seed):
             valid_part.append(row)
             left = left - members[row]
     if not valid_part:
-        raise ValueError("every text is the only one of a class")
+        raise ValueError("each text is the only text of one of its classes")
     return np.setdiff1d(np.arange(len(members)), valid_part), np.array(valid_part)

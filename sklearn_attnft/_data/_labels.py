@@ -14,7 +14,7 @@ from ._validation import check_lengths, fill_masked, is_missing
 LABELS_FORMAT = "one class label for each text"
 LABEL_KINDS = {
     "str": str,
-    "bool": (bool, np.bool_),  # before int, of which bool is a subclass
+    "bool": (bool, np.bool_),  # before int, because bool is a subclass of int
     "int": (int, np.integer),
     "float": (float, np.floating),
 }
@@ -38,8 +38,8 @@ def check_labels(y, n_texts, name="y"):
     Raises
     ------
     ValueError
-        If `y` is None, two-dimensional, continuous, of mixed types or of another length
-        than the texts, or if labels are missing.
+        If `y` is None, two-dimensional or continuous, if its labels have several types,
+        if labels are missing, or if the number of labels is not `n_texts`.
     """
     if y is None:
         raise ValueError(
@@ -71,7 +71,7 @@ def check_labels(y, n_texts, name="y"):
 
 
 def _one_dimensional(y, name, is_list):
-    """Return `y` as an array of one dimension; its cells are not checked."""
+    """Return `y` as a one-dimensional array; the labels are not checked."""
     array = y.toarray() if hasattr(y, "toarray") else fill_masked(y)
     # As objects, the labels of a list are not converted to a common type.
     array = np.asarray(array, dtype=object if is_list else None)
@@ -104,24 +104,27 @@ def _refuse_columns(y, array, name):
     cure = f"If each column is a task, use MultiTaskClassifier(...).fit(X, {name})."
     if is_binary or isinstance(y, Sequence):
         tags = dense if is_binary and isinstance(y, Sequence) else name
-        cure += f" If a text has several labels, pass {{'tags': {tags}}} to it."
+        cure += (
+            f" If a text has several labels, pass {{'tags': {tags}}} to "
+            "MultiTaskClassifier."
+        )
     raise ValueError(f"{got}. {cure}")
 
 
 def is_collection(cell):
-    """Return whether a cell of y is a collection of labels."""
+    """Return whether an entry of `y` is a collection of labels."""
     if isinstance(cell, np.ndarray):
         return cell.ndim > 0
     return isinstance(cell, (set, frozenset, list, tuple))
 
 
 def label_array(labels, name, rows=None):
-    """Return labels as an array that can be sorted and that keeps their values.
+    """Return labels as a sortable array, without changing their values.
 
     Parameters
     ----------
     labels : list
-        Labels of str, bool or int. Members of a str or int enumeration become plain str
+        Labels of str, bool or int. The values of an Enum of str or int become plain str
         or int.
     name : str
         Name of the argument, for messages.
@@ -139,7 +142,7 @@ def label_array(labels, name, rows=None):
     plain, first = [plain_label(label) for label in labels], {}
     for row, label in zip(rows or range(len(labels)), plain, strict=True):
         first.setdefault(_kind(label, name, row), row)
-    # Objects keep what numpy converts, such as "\0" at the end of str.
+    # An object array keeps what numpy would change, such as "\0" at the end of a str.
     array = _objects(plain)
     if len(first) == 1 or set(first) == {"int", "float"}:
         converted = np.array(plain)
@@ -156,7 +159,7 @@ def label_array(labels, name, rows=None):
 
 
 def _kind(label, name, row):
-    """Return the key of a label in LABEL_KINDS; raise if it is not a class label."""
+    """Return the kind of a label, a key of LABEL_KINDS; raise for other types."""
     got = f"got {describe_type(label)} ({label!r:.40}) at position {row}"
     for kind, types in LABEL_KINDS.items():
         if not isinstance(label, types):
@@ -177,8 +180,11 @@ def _kind(label, name, row):
 
 
 def plain_label(label):
-    """Return a label as plain str or int if it is of a subclass; else unchanged."""
-    # str(...) and hash(...) of an Enum would use its name.
+    """Convert a label of a subclass of str or int to plain str or int.
+
+    Other labels are returned unchanged.
+    """
+    # str(...) and hash(...) of an Enum would use its name instead of its value.
     if getattr(label, "ndim", None) == 0 and hasattr(label, "item"):
         label = label if isinstance(label, np.generic) else label.item()
     if isinstance(label, str):
@@ -194,19 +200,19 @@ def _objects(values):
 
 
 def encode_labels(y, classes, name):
-    """Return labels as indices of `classes`; raise if a label is not among them."""
+    """Return the index of each label in `classes`; raise for unknown labels."""
     indices = find_labels(y, classes)
     unknown = y[indices < 0].tolist()
     if unknown:
         raise ValueError(
-            f"`{name}` must have only labels that are in y, got {unknown[0]!r}. A "
-            "label that is not trained cannot be validated; drop the texts with it."
+            f"`{name}` must have only labels that are in y, got {unknown[0]!r}. Drop "
+            "the texts with this label, because the model cannot learn it from y."
         )
     return indices
 
 
 def find_labels(y, classes):
-    """Return labels as indices of `classes`, or -1 for other labels."""
+    """Return the index of each label in `classes`, or -1 for unknown labels."""
     order = {label: i for i, label in enumerate(classes.tolist())}
     return np.array([order.get(label, -1) for label in y.tolist()], dtype=np.int64)
 
@@ -216,7 +222,7 @@ def check_two_classes(classes, task=None):
     name = "`y`" if task is None else f"Task {task!r}"
     rule = f"{name} must have at least 2 classes among the texts with a positive weight"
     if not len(classes):
-        cure = "Label more texts" if task is None else "Label some, or drop the task"
+        cure = "Label more texts" if task is None else "Label texts or drop the task"
         raise ValueError(f"{rule}, got no label. {cure}.")
     if len(classes) < 2:
         raise ValueError(
@@ -228,7 +234,7 @@ def check_two_classes(classes, task=None):
 def check_class_weight(class_weight, classes, task=None):
     """Check a dict of class weights; return the weight of each class.
 
-    The classes that the dict does not have get 1.
+    A class that is not in the dict has the weight 1.
     """
     for label, weight in class_weight.items():
         if not (isinstance(weight, Real) and 0 <= weight < np.inf):
@@ -249,6 +255,6 @@ def check_class_weight(class_weight, classes, task=None):
             cure = f"Set task_params={{{task!r}: {{'class_weight': ...}}}}."
         raise ValueError(
             f"`class_weight` must have only classes of {where}, got "
-            f"{unknown[0]!r}; {where} has {names!r:.200}. {cure}"
+            f"{unknown[0]!r}. The classes of {where} are {names!r:.200}. {cure}"
         )
     return np.array([given.get(label, 1.0) for label in names], dtype=float)

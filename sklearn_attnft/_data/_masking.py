@@ -15,8 +15,8 @@ from ._tokens import TokenBatch, TokenizedTexts, cut_without_overlap, tokenize
 # 80 % of the chosen tokens are replaced by the mask token and 10 % by a random token;
 # 10 % are unchanged (Devlin et al. 2019, section 3.1).
 MASK_FRACTION, RANDOM_FRACTION = 0.8, 0.1
-WORD_PROBABILITY = 0.15  # of choosing a word
-HELD_OUT_FRACTION = 0.05  # of the windows, to measure perplexity
+WORD_PROBABILITY = 0.15  # probability of choosing a word
+HELD_OUT_FRACTION = 0.05  # fraction of windows that is used to measure perplexity
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class MaskedBatch(TokenBatch):
     Attributes
     ----------
     chosen : tensor of bool, shape (n_windows, n_tokens)
-        Whether each token is to be predicted.
+        Whether the model must predict each token.
     """
 
     chosen: torch.Tensor | None = None
@@ -47,7 +47,10 @@ class Masking:
 
     Attributes
     ----------
-    mask_id, vocab_size : int
+    mask_id : int
+        Id of the mask token.
+    vocab_size : int
+        Number of token ids. Random tokens are sampled from all of them.
     probability : float
         Probability of choosing a word. At least one word per batch is chosen.
     """
@@ -57,11 +60,12 @@ class Masking:
     probability: float = WORD_PROBABILITY
 
     def __call__(self, batch, generator):
-        """Mask words of a batch that was tokenized with words.
+        """Mask random words of a batch.
 
         Parameters
         ----------
         batch : TokenBatch
+            A batch with word numbers.
         generator : torch.Generator
 
         Returns
@@ -71,8 +75,8 @@ class Masking:
             The ids of the chosen tokens before masking.
         """
         ids, words = batch.input_ids, batch.words
-        # Number the words of each row from 1, because the numbers of later windows of
-        # a long text continue those of earlier ones.
+        # Number the words of each row from 1. In the later windows of a long text, the
+        # numbers start higher, because they count the words of the whole text.
         before = (
             words.masked_fill(words == 0, words.max() + 1).amin(1, keepdim=True) - 1
         )
@@ -98,10 +102,10 @@ class MaskedDataset(Dataset):
     Attributes
     ----------
     tokens : TokenizedTexts
-        Texts of one window each, with words.
+        Texts of one window each, with word numbers.
     masking : Masking
     seed : int
-        Seed of the masks for scoring, which are the same in each epoch.
+        Seed of the masks for scoring. These masks are the same in each epoch.
     """
 
     tokens: TokenizedTexts
@@ -131,7 +135,7 @@ class MaskedDataset(Dataset):
     def training_steps(self, config, generator):
         """Yield the Steps of one epoch in random order.
 
-        The parts of a Step are pairs of MaskedBatch and original ids.
+        Each micro-batch of a Step is a pair (MaskedBatch, original token ids).
         """
         lengths = self.tokens.longest_windows
         for indices in shuffled_batches(lengths, config.batch_size, generator):
@@ -142,7 +146,7 @@ class MaskedDataset(Dataset):
             yield Step(parts, sum(len(originals) for _, originals in parts))
 
     def scoring_batches(self, budget):
-        """Yield batches of at most `budget` tokens: (MaskedBatch, original ids)."""
+        """Yield (MaskedBatch, original token ids) of at most `budget` tokens."""
         generator = torch.Generator().manual_seed(self.seed)
         for indices in sorted_batches(self.tokens, budget):
             yield self.masking(self.tokens.batch(indices), generator)

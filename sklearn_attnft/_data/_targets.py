@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Targets: from the labels of a task to numbers, and from logits back to labels.
+"""Convert the labels of a task to numbers, and logits to labels.
 
-A new kind of target is a subclass of :class:`Target` and a line in `TARGETS`; its
-`loss` names a class in ``_model._losses.LOSSES``.
+To add a kind of target, write a subclass of :class:`Target` and add the subclass to
+`TARGETS`. Its attribute `loss` is a key of ``_model._losses.LOSSES``.
 """
 
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ from ._validation_tasks import check_no_matrix, kind_of_column
 
 @dataclass(frozen=True)
 class Target:
-    """Base of the targets: what one task predicts.
+    """Base class of targets. A target describes what one task predicts.
 
     Attributes
     ----------
     name : object
-        Name of the task; None in a classifier of one task.
+        Name of the task, or None in a classifier with a single task.
     classes : ndarray of shape (n_classes,)
-        Sorted.
+        The class labels in ascending order.
     kind : str
-        Its key in `TARGETS`.
+        Key of this class in `TARGETS`.
     loss : str
-        Its key in ``LOSSES``.
+        Key of the loss in ``LOSSES``.
     multilabel : bool
         Whether a text may have several classes.
     """
@@ -42,26 +42,26 @@ class Target:
 
     @classmethod
     def fit(cls, column, name):
-        """Return the target of a column of y, as ``check_tasks`` gives it."""
+        """Return the target of a column that ``check_tasks`` returned."""
         return cls(name, cls._classes(column, name))
 
     def as_dict(self):
-        """Return the target in plain values, which :func:`restore_target` reads."""
+        """Return a dict, from which :func:`restore_target` rebuilds the target."""
         return {"kind": self.kind, "name": self.name, "classes": self.classes}
 
     def as_head(self):
-        """Return the number of outputs and the loss of its head.
+        """Return the number of outputs and the loss of the head of this task.
 
         Raises
         ------
         ValueError
-            If the classes are not a sorted array of different labels.
+            If the classes are not sorted, or if two of them are equal.
         """
         if self.classes.ndim != 1 or not np.array_equal(
             np.unique(self.classes), self.classes
         ):
             raise ValueError(
-                "The classes of a task must be sorted and different labels, got "
+                "The classes of a task must be sorted and without duplicates, got "
                 f"{self.classes!r:.200}."
             )
         return len(self.classes), self.loss
@@ -72,7 +72,7 @@ class Target:
         return len(self.classes)
 
     def present(self, column):
-        """Return which rows of a column have a label."""
+        """Return whether each text has a label, as a bool array."""
         return ~np.array([is_missing(cell) for cell in column])
 
     def encode(self, column, name, *, unknown_is_wrong=False):
@@ -80,20 +80,23 @@ class Target:
 
         Parameters
         ----------
-        column : as ``check_tasks`` gives it
+        column : list or ndarray
+            A column that ``check_tasks`` returned.
         name : str
-            Name of the argument.
+            Name of the argument, for messages.
         unknown_is_wrong : bool
-            Whether a label that is not among the classes becomes -1 instead of an
-            error.
+            If True, a label that is not in `classes` becomes -1. If False, such a label
+            raises ValueError.
 
         Returns
         -------
-        labels : ndarray
-            Indices of the classes, int64, shape (n_texts,); for tags, float32, shape
-            (n_texts, n_classes), 1 where a text has the class and NaN where a cell of
-            a matrix is missing. Rows without a label are 0.
+        labels : ndarray of int64, shape (n_texts,), or float32, (n_texts, n_classes)
+            If each text has one class, this is an array of class indices. If a text can
+            have several classes, this is a matrix with 1 for each class of a text, 0
+            for its other classes, and NaN for missing values of a matrix. A text
+            without a label has only zeros.
         present : ndarray of bool, shape (n_texts,)
+            Whether each text has a label.
         """
         name = f"{name}[{self.name!r}]"
         column = self._check_kind(column, name)
@@ -102,7 +105,7 @@ class Target:
 
     @classmethod
     def _known(cls, column, name):
-        """Return the labels of a column as an array, and the row of each."""
+        """Return all labels in a column as an array, and the row of each label."""
         rows = [i for i, cell in enumerate(column) if not is_missing(cell)]
         cells = [column[row] for row in rows]
         if cls.multilabel:
@@ -116,15 +119,15 @@ class Target:
         return encode_labels(members, self.classes, name)
 
     def _check_kind(self, column, name):
-        """Check that a column has the kind of labels that was fitted; return it."""
+        """Check that a column has the kind of labels of fit; return the column."""
         kind = kind_of_column(column, name, "missing")
         if kind == "missing":
             return self._missing(column)
         is_wide = kind == "matrix" and column.shape[1] != len(self.classes)
         if kind != self.kind or is_wide:
             raise ValueError(
-                f"{name} must have {self.kind} of {len(self.classes)} classes, as the "
-                f"y of fit, got {kind}."
+                f"{name} must have the kind of labels and the number of classes of the "
+                f"y of fit ({self.kind}, {len(self.classes)} classes), got {kind}."
             )
         return column
 
@@ -132,9 +135,10 @@ class Target:
         return column
 
     def score(self, column, logits, weights):
-        """Return the weighted fraction of the labeled texts that is right.
+        """Return the weighted fraction of labeled texts with a correct prediction.
 
-        It is None if no text has a label. With tags, a text is right if all are.
+        If no text has a label, return None. If a text can have several classes, the
+        prediction is correct only if it is correct for every class.
         """
         labels, present = self.encode(column, "y", unknown_is_wrong=True)
         rows = np.flatnonzero(present & (weights > 0))
@@ -143,7 +147,7 @@ class Target:
         return np.average(self._right(logits, labels)[rows], weights=weights[rows])
 
     def cells(self, logits):
-        """Return predicted labels in the form that a column of y has."""
+        """Return predicted labels in the format of a column of `y`."""
         return self.predict(logits)
 
 
@@ -174,7 +178,7 @@ class OneOfN(Target):
         return self.classes[logits.argmax(axis=1)]
 
     def decision(self, logits):
-        """Return logits (n_texts, n_classes), or the difference of two classes."""
+        """Return the logits of each class; with two classes, their difference."""
         if len(self.classes) == 2:
             return logits[:, 1] - logits[:, 0]
         return logits
@@ -215,11 +219,11 @@ class Tags(Target):
         return (((logits > 0) == labels) | np.isnan(labels)).all(axis=1)
 
     def predict(self, logits):
-        """Return 1 for each predicted class, int64, shape (n_texts, n_classes)."""
+        """Return an int64 matrix (n_texts, n_classes), 1 for predicted classes."""
         return (logits > 0).astype(np.int64)
 
     def cells(self, logits):
-        """Return predicted labels as sets, an object array of shape (n_texts,)."""
+        """Return an object array with the set of predicted labels of each text."""
         cells = np.empty(len(logits), dtype=object)
         for i, row in enumerate(self.predict(logits)):
             cells[i] = set(self.classes[row == 1].tolist())
@@ -230,7 +234,7 @@ class Tags(Target):
         return logits
 
     def probabilities(self, logits):
-        """Return the probability of each class by itself, (n_texts, n_classes)."""
+        """Return the probability of each class; rows need not sum to 1."""
         return expit(logits)
 
     def log_probabilities(self, logits):
@@ -248,7 +252,7 @@ class TagMatrix(Tags):
         return np.arange(column.shape[1])
 
     def present(self, column):
-        """Return which rows of a matrix have a cell that is not missing."""
+        """Return whether each row of a matrix has at least one known value."""
         return ~np.isnan(column).all(axis=1)
 
     def _encode(self, column, present, name, unknown_is_wrong):
@@ -268,10 +272,10 @@ TARGETS = {target.kind: target for target in (OneOfN, Tags, TagMatrix)}
 
 
 def fit_target(column, name):
-    """Return the target of a column of y, as ``check_tasks`` gives it."""
+    """Return the target of a column that ``check_tasks`` returned."""
     return TARGETS[kind_of_column(column, name)].fit(column, name)
 
 
 def restore_target(stored):
-    """Return the target that ``Target.as_dict`` has described."""
+    """Rebuild a target from the dict that ``Target.as_dict`` returned."""
     return TARGETS[stored["kind"]](stored["name"], stored["classes"])

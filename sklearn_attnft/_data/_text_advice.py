@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How to get the texts out of an argument that is not a collection of str.
+"""Advice for an argument that is not a collection of str.
 
-An error message suggests code, and users run this code as it is. So the code must
+The advice contains code, and users run this code without changing it. So the code must
 return the texts or raise an error. It must never return strings that are not the texts,
 such as the keys of a dict or the repr of an object.
 """
@@ -30,7 +30,7 @@ def column_names(frame):
 
 
 def advise_on_container(X, name):
-    """Return advice for an argument that is not a collection of values in order.
+    """Return advice for an argument that is not an ordered collection.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def advise_on_container(X, name):
     """
     if isinstance(X, BYTES):
         return (
-            "Decode it with its encoding, and pass a list of texts: "
-            f"[{_decoded(X, name)}] if it is one text."
+            "Decode the bytes with their encoding, and pass a list of texts. If they "
+            f"are a single text, pass [{_decoded(X, name)}]."
         )
     if isinstance(X, Mapping):
         return _advise_on_mapping(X, name)
@@ -55,11 +55,11 @@ def advise_on_container(X, name):
     if hasattr(X, "read"):  # iterating over a file keeps the ends of the lines
         end = r"'\n'"
         return (
-            f"Open it as text, and pass [line.rstrip({end}) for line in {name}] if "
-            "each line is one text."
+            "Open the file in text mode, and pass "
+            f"[line.rstrip({end}) for line in {name}] if each line is one text."
         )
     if isinstance(X, (Iterator, KeysView, ValuesView)):
-        return f"Pass list({name}) if it yields the texts in order."
+        return f"Pass list({name}) if {name} yields the texts in order."
     if isinstance(X, Set) and not isinstance(X, ItemsView):
         return "A set has no order. Pass the texts as a list, in the order of y."
     return PASS_TEXTS
@@ -106,21 +106,21 @@ def advise_on_value(value, X, name):
         return "Read the texts from the files, and pass them as a list of str."
     elif isinstance(value, Number):
         return (
-            "Check that it is the column of texts. Convert the values with str(...) "
+            "Check that this is the column of texts. Convert the values with str(...) "
             "only if the numbers are the texts."
         )
     elif isinstance(value, (list, tuple, np.ndarray)) and _are_str(value):
         if len(value) == 1:
             return f"Pass [row[0] for row in {values}]."
         return (
-            f"Pass [' '.join(row) for row in {values}] if each has the words of a "
-            f"text, or [row[0] for row in {values}] if its first entry is the text."
+            f"Pass [' '.join(row) for row in {values}] if each row has the words of a "
+            f"text, or [row[0] for row in {values}] if the first entry is the text."
         )
     return PASS_TEXTS
 
 
 def _are_str(values):
-    """Return whether a value is a collection of str in order, such as a list."""
+    """Return whether a value is an ordered collection of str, such as a list."""
     if isinstance(values, (str, Mapping, Set)) or getattr(values, "ndim", 1) != 1:
         return False
     is_filled = isinstance(values, Collection) and len(values) > 0
@@ -133,7 +133,7 @@ def _decoded(value, code):
 
 
 def one_of(code, keys):
-    """Return code for each key, because only the user knows which has the texts."""
+    """Return code for each key. Only the user knows which key has the texts."""
     return " or ".join(code.format(key) for key in keys[:4])
 
 

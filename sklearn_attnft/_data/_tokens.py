@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tokenized texts, and how long texts are split into windows."""
+"""Tokenize texts, and split long texts into windows."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-# Texts tokenized at a time if their tokens are not kept, to limit memory use.
+# Number of texts that are tokenized at a time if their tokens are not stored. It limits
+# the memory that the tokens take.
 CHUNK_SIZE = 16384
 
 
@@ -21,11 +22,11 @@ class TokenBatch:
     attention_mask : tensor of int64, shape (n_windows, n_tokens)
         1 for tokens, 0 for padding.
     windows_per_text : tensor of int64, shape (n_texts,), or None
-        Number of consecutive rows of each text. If None, each text has one row. It
-        stays on the CPU.
+        Number of consecutive rows of each text. If None, each text has one row. This
+        tensor stays on the CPU.
     words : tensor of int64, shape (n_windows, n_tokens), or None
-        Word numbers as in :class:`TokenizedTexts`, and 0 for padding. They stay on the
-        CPU.
+        Word numbers (see :class:`TokenizedTexts`), and 0 for padding. This tensor stays
+        on the CPU.
     """
 
     input_ids: torch.Tensor
@@ -60,13 +61,15 @@ class TokenizedTexts:
     ----------
     ids : ndarray of int32, shape (n_tokens,)
     window_starts : ndarray of int64, shape (n_windows + 1,)
-        Position in `ids` of the first token of each window; last, ``n_tokens``.
+        Position in `ids` of the first token of each window. The last entry is
+        ``n_tokens``.
     text_starts : ndarray of int64, shape (n_texts + 1,)
-        Index of the first window of each text; last, ``n_windows``.
+        Index of the first window of each text. The last entry is ``n_windows``.
     pad_id : int
+        Id of the padding token.
     words : ndarray of int32, shape (n_tokens,), or None
-        For each token, the number of its word in the text, from 1. Special tokens have
-        0.
+        Word number of each token: 1 for the tokens of the first word of a text, 2 for
+        those of the second word, and so on. Special tokens have the number 0.
     """
 
     ids: np.ndarray
@@ -90,7 +93,7 @@ class TokenizedTexts:
         return np.diff(self.window_starts[self.text_starts])
 
     def token_positions(self, indices):
-        """Return the positions in `ids` of the tokens of texts, concatenated."""
+        """Return the positions in `ids` of all tokens of the texts at `indices`."""
         starts = self.window_starts[self.text_starts]
         return np.concatenate([np.arange(starts[i], starts[i + 1]) for i in indices])
 
@@ -136,7 +139,7 @@ class TokenizedTexts:
 
 
 def _pad(values, spans, shape, filler):
-    """Return spans of a flat array as rows of an int64 tensor, padded by `filler`."""
+    """Return spans of an array as rows of an int64 tensor, padded by `filler`."""
     padded = np.full(shape, filler, dtype=np.int64)
     for row, span in zip(padded, spans, strict=True):
         row[: span.stop - span.start] = values[span]
@@ -144,17 +147,18 @@ def _pad(values, spans, shape, filler):
 
 
 def tokenize(texts, tokenizer, *, cut=None, with_words=False):
-    """Tokenize texts, and find those that are longer than one window.
+    """Tokenize texts, and find texts that are longer than one window.
 
     Parameters
     ----------
     texts : list of str
     tokenizer : TextTokenizer
     cut : callable or None, default=None
-        Function of the tokens of a text and the number of tokens per window; it
-        returns a list of windows. If None, ``tokenizer.long_texts`` determines it.
+        Function that splits the tokens of a text into windows. It takes the tokens and
+        the number of tokens per window, and returns a list of windows. If None,
+        ``tokenizer.long_texts`` determines the function.
     with_words : bool, default=False
-        Whether to store the number of the word of each token.
+        Whether to store word numbers.
 
     Returns
     -------
@@ -177,9 +181,10 @@ def split_into_windows(bodies, tokenizer, *, cut=None, words=None):
         Token ids of each text, without special tokens.
     tokenizer : TextTokenizer
     cut : callable or None, default=None
-        As in :func:`tokenize`.
+        See :func:`tokenize`.
     words : list of ndarray of int, each (n_tokens,), or None, default=None
-        A number, from 1, for each token. It is split like the tokens.
+        A number above 0 for each token, such as its word number. The numbers are split
+        into windows like the tokens.
 
     Returns
     -------
@@ -206,8 +211,8 @@ def split_into_windows(bodies, tokenizer, *, cut=None, words=None):
 def _flatten(windows, prefix, suffix, filler):
     """Return all windows of all texts in one array, and their lengths.
 
-    `prefix` and `suffix` are added to each window. A window that would still be empty
-    consists of `filler`, because the encoder needs at least one token.
+    `prefix` and `suffix` are added to each window. If a window is still empty, `filler`
+    is added, because the encoder needs at least one token.
     """
     start, end = np.array(prefix, dtype=np.int32), np.array(suffix, dtype=np.int32)
     flat = [np.concatenate([start, part, end]) for parts in windows for part in parts]
@@ -216,7 +221,7 @@ def _flatten(windows, prefix, suffix, filler):
 
 
 def chunks(texts):
-    """Yield consecutive parts of a list of at most ``CHUNK_SIZE`` texts."""
+    """Split a list into consecutive parts of at most ``CHUNK_SIZE`` texts."""
     for start in range(0, len(texts), CHUNK_SIZE):
         yield texts[start : start + CHUNK_SIZE]
 
@@ -232,8 +237,9 @@ def truncated_fraction(texts, tokenizer):
 def truncate_middle(body, room):
     """Return one window with the first and last ``room / 2`` tokens.
 
-    Head and tail classify long documents better than the head alone (Sun et al. 2019,
-    "How to Fine-Tune BERT for Text Classification", section 5.3.1).
+    Classifiers of long documents are more accurate if they read the first and last
+    tokens instead of only the first tokens (Sun et al. 2019, "How to Fine-Tune BERT for
+    Text Classification", section 5.3.1).
     """
     if len(body) <= room:
         return [body]
@@ -242,7 +248,7 @@ def truncate_middle(body, room):
 
 
 def cut_with_overlap(body, room):
-    """Return windows of `room` tokens, each overlapping the previous by a quarter."""
+    """Return windows of `room` tokens that overlap by a quarter."""
     overlap = room // 4
     last = max(len(body) - overlap, 1)
     return [body[i : i + room] for i in range(0, last, room - overlap)]

@@ -72,7 +72,7 @@ def check_texts(X, name="X"):
             f"`{name}` must be {TEXTS_FORMAT}, got {describe_type(text)} "
             f"({text!r:.40}) at position {i}. {advise_on_value(text, X, name)}"
         )
-    # Subclasses, such as numpy.str_, become str. str(...) would call an Enum's __str__.
+    # Convert subclasses such as numpy.str_ to str. str(...) would use an Enum's name.
     return [str.__str__(text) for text in texts]
 
 
@@ -125,7 +125,7 @@ def fill_masked(values):
 
 
 def is_missing(value):
-    """Return whether a cell is None, NaN, NaT or pandas.NA."""
+    """Return whether a value is None, NaN, NaT or pandas.NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, Real) and value != value
@@ -137,12 +137,12 @@ def check_lengths(n_texts, other, name):
         raise ValueError(
             f"`{name}` must have one entry for each text, got {len(other)} entries for "
             f"{n_texts} texts (inconsistent numbers of samples). Select the same rows "
-            "of both."
+            f"of the texts and of `{name}`."
         )
 
 
 def check_validation_pair(X_val, y_val):
-    """Return whether validation data was passed; raise if one part is missing."""
+    """Return whether X_val and y_val were passed; raise if only one was."""
     if (X_val is None) != (y_val is None):
         given, absent = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
         raise ValueError(
@@ -153,22 +153,22 @@ def check_validation_pair(X_val, y_val):
 
 
 def check_weights(sample_weight, n_texts):
-    """Return sample weights as float64, shape (n_texts,), scaled to a maximum of 1.
+    """Return sample weights, float64 (n_texts,), scaled to a maximum of 1.
 
     If None, all weights are 1.
 
     Raises
     ------
     ValueError
-        If the weights are negative, not finite, all zero, two-dimensional, or of
-        another length than the texts.
+        If a weight is negative or not finite, if all weights are zero, or if
+        `sample_weight` is two-dimensional or does not have `n_texts` weights.
     """
     if sample_weight is None:
         return np.ones(n_texts)
     weights = check_array(
         fill_masked(sample_weight),
         dtype=np.float64,
-        ensure_all_finite=False,  # assume_finite would skip that check
+        ensure_all_finite=False,  # checked below, even if assume_finite is set
         ensure_2d=False,
         ensure_min_samples=0,
         input_name="sample_weight",
@@ -198,4 +198,4 @@ def check_weights(sample_weight, n_texts):
             "`sample_weight` must have at least one positive value, got zero for every "
             "text. Set a positive weight for the texts to train on."
         )
-    return weights / weights.max()  # only ratios matter, and large sums may overflow
+    return weights / weights.max()  # only ratios matter; large sums may overflow

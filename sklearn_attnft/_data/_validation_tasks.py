@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Checks of the targets of several tasks; ``_validation`` has the other checks."""
+"""Checks of `y` with several tasks."""
 
 from collections.abc import Mapping, Sequence
 from numbers import Real
@@ -22,7 +22,7 @@ def check_tasks(y, n_texts, name="y"):
     Parameters
     ----------
     y : array-like of shape (n_texts, n_tasks), data frame or mapping
-        The values of a mapping are columns, or matrices of 0 and 1.
+        Each value of a mapping is a column of labels or a matrix of 0 and 1.
     n_texts : int
     name : str
         Name of the argument, for messages.
@@ -30,14 +30,14 @@ def check_tasks(y, n_texts, name="y"):
     Returns
     -------
     columns : dict
-        Maps task names (0, 1, ... if `y` has no names) to columns. A column is a list
-        of cells, or a float32 matrix of 0, 1 and NaN. A cell is a label, a collection
-        of labels, or a missing value.
+        Maps task names (0, 1, ... if `y` does not have names) to columns. A column is a
+        list with one entry for each text, or a float32 matrix of 0, 1 and NaN. An entry
+        of a list is a label, a collection of labels, or a missing value.
 
     Raises
     ------
     ValueError
-        If there are no columns, or not one entry for each text.
+        If `y` has no columns, or if a column does not have `n_texts` rows.
     """
     if y is None:
         raise ValueError(
@@ -98,7 +98,7 @@ def _cure(y):
 
 
 def _cells(values, name):
-    """Return a column of a mapping as a list of cells, or a matrix as float32."""
+    """Return a column of a mapping as a list, or a matrix as a float32 array."""
     values = fill_masked(values)
     if hasattr(values, "toarray"):  # sparse
         values = values.toarray()
@@ -114,7 +114,7 @@ def _cells(values, name):
 
 
 def _as_list(values):
-    # list(...) would return a Series for each polars cell, a scalar for pyarrow's.
+    # list(...) would keep the types of the library: polars.Series, pyarrow.Scalar.
     for method in ("to_list", "to_pylist"):
         if hasattr(values, method):
             return getattr(values, method)()
@@ -130,21 +130,23 @@ def _matrix(values, name):
     values = values.astype(np.float32) if is_number else values
     if not is_number or not (np.isin(values, (0, 1)) | np.isnan(values)).all():
         raise ValueError(
-            f"`{name}` must be a matrix of 0, 1 and missing values, got other values. "
-            "Pass one column of 0 and 1 for each class."
+            f"`{name}` must be a matrix of 0, 1 and missing values, got values other "
+            "than these. Pass one column of 0 and 1 for each class."
         )
     return values
 
 
 def kind_of_column(column, name, default="labels"):
-    """Return the kind of a column of y: "labels", "sets" (of labels) or "matrix".
+    """Return the kind of a column of `y`: "labels", "sets" or "matrix".
+
+    Each entry is a label in "labels", and a collection of labels in "sets".
 
     If all labels are missing, return `default`.
 
     Raises
     ------
     ValueError
-        If the column has both labels and sets.
+        If the column has both single labels and collections of labels.
     """
     if isinstance(column, np.ndarray):
         return "matrix"
@@ -159,14 +161,15 @@ def kind_of_column(column, name, default="labels"):
 
 
 def check_no_matrix(cells, name):
-    """Check that sets of labels are not the rows of a matrix of 0 and 1."""
+    """Raise ValueError if collections of labels look like rows of a matrix."""
     if any(isinstance(cell, (set, frozenset)) for cell in cells):
         return
     widths, members = {len(cell) for cell in cells}, {m for c in cells for m in c}
     if len(widths) == 1 and members and members <= {0, 1}:
         raise ValueError(
             f"Task {name!r} must have sets of labels or be a matrix of 0 and 1, got "
-            "lists of 0 and 1. Pass an array in a mapping, or sets of labels."
+            "lists of 0 and 1. Pass the matrix as an array in a mapping, or pass sets "
+            "of labels."
         )
 
 
@@ -185,7 +188,7 @@ def _is_sequence(values):
 
 
 def check_task_weights(weights, names):
-    """Return the weight of each task, with 1 as the default."""
+    """Return the weight of each task, or 1 for tasks without a weight."""
     for task, weight in weights.items():
         check_task(task, names, "task_weights")
         if not (isinstance(weight, Real) and 0 < weight < np.inf):
@@ -197,10 +200,10 @@ def check_task_weights(weights, names):
 
 
 def check_no_callbacks(estimator):
-    """Check that a template has no scikit-learn callbacks: they would not be called."""
+    """Raise TypeError if a template has callbacks. They would not be called."""
     if getattr(estimator, "_skl_callbacks", []):
         raise TypeError(
-            "`estimator` must not have callbacks of set_callbacks, got "
-            f"{len(estimator._skl_callbacks)} of them. The estimator is only a "
-            "template and is not fitted: set them on the MultiTaskClassifier."
+            "`estimator` must not have callbacks (set with set_callbacks), got "
+            f"{len(estimator._skl_callbacks)} callbacks. The estimator is only a "
+            "template and is not fitted: call set_callbacks of MultiTaskClassifier."
         )

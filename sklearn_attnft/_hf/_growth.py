@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Refuse tokenizers that make short texts very long.
 
-A normalizer may replace each character by several. A few dozen of them in a row exhaust
-the memory on a text of ten characters, so their factors are multiplied first.
+A normalizer can replace each character by several characters. With a few dozen such
+normalizers in a row, even a text of ten characters can exhaust the memory. So the
+growth factors of all steps are multiplied before the tokenizer is used.
 """
 
 import json
 import math
 
-# Largest factor by which a tokenizer may lengthen a text, in bytes. Those of the
-# families that transformers has stay below 1,000.
+# Largest factor by which a tokenizer may lengthen a text, in bytes. The tokenizers of
+# all families in transformers have factors below 1,000.
 MAX_GROWTH = 2**14
-# Factors of single steps; steps that are not listed have OTHER.
+# Growth factor of each type of step. Types that are not listed have the factor OTHER.
 GROWTH = {
     "BertNormalizer": 3.0,
     "BertPreTokenizer": 1.0,
@@ -54,9 +55,9 @@ def check_growth(tokenizer_json):
     growth = math.prod(_growth(step) for step in [*once.values(), *others])
     if growth > MAX_GROWTH:
         raise ValueError(
-            "The tokenizer must not make texts more than "
-            f"{MAX_GROWTH} times as long, got normalizers that can make them "
-            f"{growth:.3g} times as long. Use another tokenizer."
+            f"The tokenizer must make texts at most {MAX_GROWTH} times as long, got "
+            f"normalizers that can make texts {growth:.3g} times as long. Use another "
+            "tokenizer."
         )
 
 
@@ -77,4 +78,4 @@ def _growth(step):
     pattern, n_bytes = step["pattern"], len(step["content"].encode())
     if "String" in pattern:
         return max(1.0, n_bytes / max(1, len(pattern["String"].encode())))
-    return 1.0 + n_bytes  # a regular expression may match the empty string
+    return 1.0 + n_bytes  # a regular expression can match everywhere

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Compute results that depend on an encoder's files only once per process."""
+"""Compute results that depend on an encoder once per process."""
 
 import functools
 import os
@@ -10,7 +10,7 @@ from ._find import find_encoder
 def encoder_identity(encoder):
     """Return a value that changes when a file of an encoder changes.
 
-    The files are not read.
+    The content of the files is not read.
 
     Parameters
     ----------
@@ -19,9 +19,9 @@ def encoder_identity(encoder):
     Returns
     -------
     tuple or None
-        Directory, and name, size, times and inode number of each file in it. None if
-        the hub's cache does not have the encoder yet, or if listing its files fails,
-        for example because one is deleted at the same time.
+        Path of the directory, and the name, size, times and inode number of each file
+        in the directory. None if the hub's cache does not have the encoder yet, or if
+        its files cannot be listed, for example because a file is being deleted.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -43,17 +43,19 @@ def encoder_identity(encoder):
 
 
 def once_per_process(identity, name, compute):
-    """Return the result of `compute`, from memory for the same files and `name`.
+    """Return the result of `compute`, or its stored result.
+
+    A result is stored for each pair of `identity` and `name`.
 
     Parameters
     ----------
     identity : tuple or None
-        Result of :func:`encoder_identity` before the files were read. If None, the
-        result is not remembered.
+        Result of :func:`encoder_identity` before the files are read. If None, the
+        result of `compute` is not stored.
     name : hashable
-        Name of the result, including its parameters.
+        Name of the result, and the parameters that it depends on.
     compute : callable
-        Function without arguments. Its result must not be changed.
+        Function without arguments. Callers must not change its result.
     """
     if identity is None:
         return compute()

@@ -28,17 +28,18 @@ HIDDEN_DROPOUTS = (
     "mlp_dropout",
 )
 SIZES = ("hidden_size", "num_hidden_layers")  # every text encoder has them
-# Names of kernels. A config.json could name some on the hub, which are code.
+# Settings that name kernels. A config.json could name a kernel on the hub, and such a
+# kernel is code.
 IMPLEMENTATIONS = ("_attn_implementation", "_experts_implementation")
 # Families of text encoders for which transformers has no masked language model.
 WITHOUT_LM = {"clip_text_model", "markuplm", "splinter", "visual_bert"}
 
 
 def load_config(encoder, *, encoder_dropout=0.0):
-    """Read an encoder's configuration. Raise ValueError if it is not an encoder.
+    """Read the configuration of an encoder; raise ValueError for other models.
 
-    Dropout of attention probabilities becomes 0, because it prevents fused attention.
-    The other dropouts inside the encoder become `encoder_dropout`.
+    The dropout of attention probabilities is set to 0, because other values prevent
+    fused attention. All other dropouts of the encoder are set to `encoder_dropout`.
     """
     from transformers import AutoConfig, PreTrainedConfig, __version__
 
@@ -54,7 +55,7 @@ def load_config(encoder, *, encoder_dropout=0.0):
             f"encoder={str(encoder)!r} has a config.json that transformers "
             f"{__version__} cannot read (model_type={kind!r:.80}; "
             f"{type(error).__name__}: {error!s:.120}). A new model may need a newer "
-            'transformers. An old one may lack "model_type": add it in a copy.'
+            'transformers. An old config.json may lack "model_type": add it in a copy.'
         )
 
     with translate_errors(unreadable), quiet():
@@ -69,8 +70,8 @@ def load_config(encoder, *, encoder_dropout=0.0):
     if getattr(config, "quantization_config", None) is not None:
         raise ValueError(
             f"encoder={str(encoder)!r} is quantized (quantization_config in its "
-            "config.json), and quantized weights cannot be trained: pass the encoder "
-            "that it was made from."
+            "config.json), and quantized weights cannot be trained: pass the original "
+            "encoder, which is not quantized."
         )
     for name in IMPLEMENTATIONS:
         if hasattr(config, name):
@@ -87,8 +88,9 @@ def load_config(encoder, *, encoder_dropout=0.0):
 def refuse_family(kind, encoder):
     """Raise ValueError for a model type that is not a text encoder.
 
-    The lists of transformers decide, before any configuration is created: those of
-    other families download what a file names, and may run its code.
+    The model type is looked up in the lists of transformers before a configuration is
+    created, because creating a configuration of another family can download files and
+    run their code.
     """
     from transformers import CONFIG_MAPPING
     from transformers.models.auto import configuration_auto
@@ -107,7 +109,7 @@ def refuse_family(kind, encoder):
 
 def refuse_decoder(config, encoder):
     """Raise ValueError for the configuration of a decoder."""
-    # A file cannot change the attribute of the class.
+    # A config.json can change the attribute of the object, but not of its class.
     is_pair = getattr(type(config), "is_encoder_decoder", False)
     if is_pair or config.is_encoder_decoder or getattr(config, "is_decoder", False):
         raise _not_an_encoder(encoder, "has a decoder", config.model_type)
@@ -120,8 +122,8 @@ def refuse_decoder(config, encoder):
 def _not_an_encoder(encoder, reason, kind):
     return ValueError(
         f"encoder={str(encoder)!r} {reason} (model type {kind!r:.80}), but this "
-        f"package fine-tunes encoders: pass one such as {DEFAULT_ENCODER!r}, a BERT, "
-        "RoBERTa, DeBERTa or ModernBERT."
+        f"package fine-tunes encoders: pass an encoder such as {DEFAULT_ENCODER!r}, or "
+        "a BERT, RoBERTa, DeBERTa or ModernBERT model."
     )
 
 
@@ -131,7 +133,7 @@ def load_encoder(encoder, config):
     Returns
     -------
     torch.nn.Module
-        In evaluation mode.
+        The encoder in evaluation mode.
     """
     from transformers import MODEL_MAPPING
 
@@ -145,10 +147,10 @@ def load_language_model(encoder, config):
     Returns
     -------
     encoder : torch.nn.Module
-        As :func:`load_encoder` returns it.
+        The encoder in evaluation mode, without a pooling layer.
     head : torch.nn.Module or None
         Maps hidden states (n_tokens, hidden_size) to logits (n_tokens, vocab_size).
-        None if the encoder was stored without it.
+        None if the encoder was stored without a head.
     """
     from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
@@ -160,10 +162,10 @@ def load_language_model(encoder, config):
 
 
 def _load_model(mapping, encoder, config):
-    """Load a model; return it and the names of its weights that are not stored.
+    """Load a model; return the model and the names of missing weights.
 
-    Raise ValueError if weights of the encoder are missing, except for its pooling
-    layer, which is dropped: transformers would initialize them at random.
+    Raise ValueError if weights of the encoder are missing, because transformers would
+    initialize them at random. The pooling layer may be missing, because it is not used.
     """
     from huggingface_hub.errors import EntryNotFoundError
 
@@ -172,7 +174,7 @@ def _load_model(mapping, encoder, config):
         with preserve_generator(), quiet(), torch.inference_mode(False):
             weights = read_state_dict(source, config)
             config = copy.copy(config)
-            vars(config).pop("transformers_weights", None)  # read already
+            vars(config).pop("transformers_weights", None)  # they have been read
             model, report = _model_class(mapping, config).from_pretrained(
                 None,
                 config=config,
@@ -184,11 +186,11 @@ def _load_model(mapping, encoder, config):
         raise ValueError(f"encoder={str(encoder)!r} {error}") from error
     except (OSError, EntryNotFoundError) as error:
         raise ValueError(not_found(encoder, source)) from error
-    except Exception as error:  # the readers of a damaged file raise any type
+    except Exception as error:  # a damaged file can raise any exception
         raise ValueError(
             f"encoder={str(encoder)!r} has weights that cannot be read ("
-            f"{type(error).__name__}: {error!s:.200}). Download them again; a clone "
-            "without git-lfs has pointers in their place."
+            f"{type(error).__name__}: {error!s:.200}). Download the weights again; a "
+            "git clone without git-lfs has pointers instead of weights."
         ) from error
     missing = set(report["missing_keys"])
     wrong = {name for name, *_ in report["mismatched_keys"]}
@@ -199,8 +201,9 @@ def _load_model(mapping, encoder, config):
     if wrong:
         raise ValueError(
             f"encoder={str(encoder)!r} lacks {len(wrong)} of the weights that its "
-            "config.json calls for, or has them in another shape ("
-            f"{', '.join(sorted(wrong)[:3])}, ...). Save it again with save_pretrained."
+            "config.json requires, or has them with another shape ("
+            f"{', '.join(sorted(wrong)[:3])}, ...). Save the encoder again with "
+            "save_pretrained."
         )
     return model, missing
 
@@ -215,11 +218,11 @@ def _model_class(mapping, config):
 
 
 class _PretrainedHead(nn.Module):
-    """A masked language model without its encoder: hidden states to logits.
+    """A masked language model without its encoder.
 
-    The heads have different names in different families, but each model passes hidden
-    states of its encoder to the head. The encoder is therefore replaced by a module
-    that returns given hidden states.
+    It maps hidden states to logits. The heads have different names in different
+    families, but each model passes the hidden states of its encoder to its head. So the
+    encoder is replaced by a module that returns given hidden states.
     """
 
     def __init__(self, model):
@@ -228,7 +231,7 @@ class _PretrainedHead(nn.Module):
         self.model = model
 
     def forward(self, states):
-        """(n_tokens, hidden_size) to (n_tokens, vocab_size)."""
+        """Map (n_tokens, hidden_size) to logits (n_tokens, vocab_size)."""
         given = getattr(self.model, self.model.base_model_prefix)
         given.states = states.unsqueeze(0)
         ids = torch.zeros(given.states.shape[:2], dtype=torch.long)
@@ -236,7 +239,7 @@ class _PretrainedHead(nn.Module):
 
 
 class _GivenStates(nn.Module):
-    """Replaces an encoder and returns the hidden states that it was given."""
+    """A module that replaces an encoder and returns given hidden states."""
 
     def forward(self, *args, **kwargs):
         from transformers.modeling_outputs import BaseModelOutput

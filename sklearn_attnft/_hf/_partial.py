@@ -16,7 +16,7 @@ def cut_encoder(encoder, n_lower):
     Returns
     -------
     CutEncoder or None
-        None if this family does more between its blocks than to pass hidden states.
+        None if the encoder does more between its blocks than pass on hidden states.
     """
     lists = block_lists(encoder)
     if len(lists) != 1:
@@ -26,7 +26,7 @@ def cut_encoder(encoder, n_lower):
     encoder.eval()  # the check compares outputs, which dropout would change
     try:
         return cut if cut.is_exact() else None
-    except Exception:  # the code of a family may not work with stand-ins
+    except Exception:  # the code of a family may fail with stand-ins
         return None
     finally:
         for module, mode in modes.items():
@@ -36,9 +36,9 @@ def cut_encoder(encoder, n_lower):
 class CutEncoder:
     """An encoder in two parts, cut between blocks. It shares the encoder's weights.
 
-    Families differ in how they embed tokens and call blocks (masks, positions).
-    Therefore their own code runs, with a stand-in for each block. Stand-ins of blocks
-    that should not run return their input.
+    Each family of encoders embeds tokens and calls its blocks (masks, positions) in a
+    different way. Therefore the code of the family runs, with a stand-in for each
+    block. The stand-in of a block that should not run returns its input.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class CutEncoder:
     def __init__(self, encoder, name, n_lower):
         self.n_blocks = encoder.config.num_hidden_layers
         self.n_lower = n_lower
-        self._now = threading.local()  # the current call: threads may share a model
+        self._now = threading.local()  # state of a call: threads may share a model
         self._rest = None  # further outputs of a block that returns a tuple
         self._encoder = _with_another(encoder, name.split("."), self._stand_in)
 
@@ -74,7 +74,7 @@ class CutEncoder:
         return [inputs[i] for i in range(self.n_lower + 1)]
 
     def upper(self, input_ids, attention_mask, states, top):
-        """Return the hidden states above the cut, from those at the cut.
+        """Compute the hidden states above the cut from those at the cut.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class CutEncoder:
         states : tensor, shape (n_windows, n_tokens, n_features)
             Hidden states at the cut.
         top : int
-            Number of the highest block to run.
+            Number of the highest block to run, counted from 1.
 
         Returns
         -------
@@ -103,7 +103,7 @@ class CutEncoder:
             del now.given, now.inputs
 
     def step(self, i, block, states, args, kwargs):
-        """Run block `i`, or skip it, as the current call needs it."""
+        """Run block `i` if the current call needs it; otherwise skip it."""
         now = self._now
         now.inputs[i] = states
         if i in now.wanted:
@@ -115,7 +115,7 @@ class CutEncoder:
         return states if self._rest is None else (states, *self._rest)
 
     def is_exact(self):
-        """Check that both parts together give the outputs of the whole encoder."""
+        """Return whether both parts together give the output of the encoder."""
         ids = torch.arange(1, 5)[None]
         ids, mask = ids.to(self._encoder.device), torch.ones_like(ids)
         with torch.no_grad():
@@ -131,7 +131,7 @@ class CutEncoder:
 
 
 class _StandIn(nn.Module):
-    """Replaces a block; its owner decides if the block runs."""
+    """A module that replaces a block. Its owner decides if the block runs."""
 
     def __init__(self, owner, index, block):
         super().__init__()
@@ -141,7 +141,7 @@ class _StandIn(nn.Module):
     def __getattr__(self, name):
         try:
             return super().__getattr__(name)
-        except AttributeError:  # attributes of blocks that the family's code reads
+        except AttributeError:  # the code of the family reads attributes of blocks
             return getattr(super().__getattr__("block"), name)
 
     def forward(self, states, *args, **kwargs):

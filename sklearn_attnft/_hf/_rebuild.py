@@ -12,9 +12,9 @@ from torch.overrides import TorchFunctionMode
 from .._utils._process import on_cpu
 from ._model import refuse_decoder, refuse_family, without_pooler
 
-# Entries of a config.json that are not part of the architecture: its origin, labels of
-# a head, entries that make transformers download or run something, and entries that
-# make it compute weights that are stored.
+# Entries of a config.json that are removed: the origin of the encoder, labels of a
+# head, entries that make transformers download or run something, and entries that make
+# transformers compute weights, which are stored anyway.
 NOT_KEPT = (
     "_name_or_path",
     "name_or_path",
@@ -34,11 +34,11 @@ NOT_KEPT = (
     "sinusoidal_embeddings",
     "sinusoidal_pos_embds",
 )
-# Limits that no encoder reaches. A file beyond them would exhaust the memory.
+# Limits that no encoder reaches. Larger numbers in a file could exhaust the memory.
 MAX_PARTS = 1_000  # layers, heads, experts
 MAX_ALL_PARTS = 2**14  # product of the counts of layers, groups and experts
 MAX_NUMBER = 2**24
-MAX_COMPUTED = 2**21  # entries of a table that a family computes one by one
+MAX_COMPUTED = 2**21  # numbers of a matrix that a family computes one by one
 
 
 def encoder_config(encoder):
@@ -50,20 +50,20 @@ def encoder_config(encoder):
 
 
 def encoder_skeleton(config_json):
-    """Return an encoder with weights on the meta device, to be assigned later.
+    """Return an encoder with weights on the meta device.
 
-    Buffers that are computed (positions, frequencies) have values. The state of torch's
-    random generator does not change.
+    The caller must assign weights. Buffers that are computed (positions, frequencies)
+    have values. The state of torch's random generator does not change.
 
     Raises
     ------
     ValueError
-        If it is not the configuration of an encoder, or exceeds the limits on sizes.
+        If `config_json` does not describe an encoder, or describes a too large encoder.
     """
     try:
         with on_cpu(), _WithoutWeights():
             return without_pooler(_build(_read(config_json))).float()
-    except Exception as error:  # transformers raises any type for a damaged one
+    except Exception as error:  # a damaged file can raise any exception
         raise ValueError(
             "config.json does not describe an encoder ("
             f"{type(error).__name__}: {error!s:.200})"
@@ -71,7 +71,7 @@ def encoder_skeleton(config_json):
 
 
 class _WithoutWeights(TorchFunctionMode):
-    """Create empty and random tensors on the meta device, and no others.
+    """Create only empty and random tensors on the meta device.
 
     ``torch.device("meta")`` would also remove the values of computed buffers.
     """
@@ -86,7 +86,7 @@ class _WithoutWeights(TorchFunctionMode):
 
 
 def _read(config_json):
-    """Return the configuration, of a family that is part of transformers."""
+    """Return the configuration. Its family must be part of transformers."""
     from transformers import AutoConfig
 
     config = json.loads(config_json)
@@ -101,7 +101,7 @@ def _read(config_json):
 
 
 def _refuse_giant(name, value):
-    """Raise ValueError for numbers and lists that are larger than in any encoder."""
+    """Raise ValueError if a number or list is larger than in any encoder."""
     if isinstance(value, dict):
         for key, each in value.items():
             _refuse_giant(key, each)
@@ -117,7 +117,7 @@ def _refuse_giant(name, value):
 
 
 def _refuse_many_parts(config):
-    """Refuse encoders with more parts than any has, such as layers of many groups."""
+    """Raise ValueError if layers times groups times experts is too large."""
     counts = [
         value
         for name, value in config.items()
@@ -125,11 +125,14 @@ def _refuse_many_parts(config):
         if re.search("layer|group|expert|block", name)
     ]
     if math.prod(counts) > MAX_ALL_PARTS:
-        raise ValueError(f"{math.prod(counts)} parts are more than any encoder has")
+        raise ValueError(
+            "the product of the numbers of layers, groups, experts and blocks must be "
+            f"at most {MAX_ALL_PARTS}, got {math.prod(counts)}"
+        )
 
 
 def _refuse_computed(config):
-    """Raise ValueError for tables that are computed and larger than in any encoder."""
+    """Raise ValueError if the encoder would compute a too large matrix."""
     names = ("hidden_size", "max_position_embeddings", "tpu_short_seq_length")
     width, positions, short = (config.get(name) or 0 for name in names)
     n = {"roformer": width * positions, "fnet": short**2}.get(config["model_type"], 0)

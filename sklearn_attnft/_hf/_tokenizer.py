@@ -36,9 +36,10 @@ class TextTokenizer:
     max_length : int
         Number of tokens that the encoder reads at once, including special tokens.
     long_texts : {"truncate", "window"}
-        How longer texts are handled.
+        How texts longer than `max_length` tokens are handled.
     config : dict
-        Content of the ``tokenizer_config.json`` with which transformers opens it.
+        Content of the ``tokenizer_config.json`` that transformers needs to open the
+        tokenizer.
 
     Attributes
     ----------
@@ -76,18 +77,18 @@ class TextTokenizer:
 
     @property
     def room(self):
-        """Number of tokens in `max_length` that are not special tokens."""
+        """Maximum number of tokens per window, without special tokens."""
         return self.max_length - len(self.prefix) - len(self.suffix)
 
     def fits(self, n_embeddings):
-        """Check that all token ids are below the number of token embeddings."""
+        """Return whether all token ids are below the number of embeddings."""
         ids = {self.pad_id, self.filler_id, *self.prefix, *self.suffix}
         ids |= set(self._tokenizer.get_vocab(with_added_tokens=True).values())
         return min(ids) >= 0 and max(ids) < n_embeddings
 
     @property
     def filler_id(self):
-        """Id of the mask token or, without one, of the padding token."""
+        """Id of the mask token. Without a mask token, id of the padding token."""
         return self.pad_id if self.mask_id is None else self.mask_id
 
     def encode(self, texts):
@@ -95,11 +96,11 @@ class TextTokenizer:
         return self._each(texts, self._tokenizer.encode_batch_fast, lambda e: e.ids)
 
     def words(self, texts):
-        """Return an array for each text with the word number of each token, from 1.
+        """Return an array for each text with the word number of each token.
 
-        The tokenizer decides which tokens form a word. If it does not split at spaces,
-        words end at spaces. In scripts without spaces between words, each token is a
-        word.
+        Words are numbered from 1. The tokenizer decides which tokens form a word. If
+        the tokenizer does not split texts at spaces, words end at spaces. In scripts
+        without spaces between words, each token is a word.
         """
         words = self._each(texts, self._tokenizer.encode_batch, lambda e: e.word_ids)
         odd = [
@@ -119,11 +120,12 @@ class TextTokenizer:
         Returns
         -------
         list of ndarray of int32, each (n_tokens, 2)
-            First and last character (exclusive) of each token, in ascending order,
-            never empty. White space at the ends of a token is excluded, unless the
-            token has no other characters. Tokens that share a character, such as its
-            bytes, all have the span of that character. So do the first token of the
-            text and a token that the tokenizer inserts before it.
+            Position of the first character of each token, and of the character after
+            its last. Spans are in ascending order, and a span is not empty. White space
+            at the ends of a token is excluded, unless the token is only white space.
+            If several tokens are parts of one character, such as its bytes, each has
+            the span of this character. If the tokenizer inserts a token before the
+            text, the inserted token has the span of the first character.
         """
         spans = self._each(texts, self._tokenizer.encode_batch, lambda e: e.offsets)
         return [
@@ -134,7 +136,10 @@ class TextTokenizer:
         ]
 
     def _each(self, texts, encode_batch, field):
-        """Return an array for each text, which takes a tenth of a list's memory."""
+        """Tokenize texts; return one field of each result as an array.
+
+        An array takes a tenth of the memory of a list.
+        """
         arrays = []
         for start in range(0, len(texts), 1000):
             part = [_replace_surrogates(t) for t in texts[start : start + 1000]]
@@ -144,7 +149,10 @@ class TextTokenizer:
 
 
 def _cut_words(text, words, spans):
-    """Return word numbers, with words that also end at spaces or between tokens."""
+    """Return word numbers of words that also end at spaces.
+
+    In scripts without spaces between words, each token is a word.
+    """
     begins = np.zeros(len(words), dtype=bool)
     begins[1:] = np.diff(words) != 0
     for i, ((start, middle), (_, end)) in enumerate(itertools.pairwise(spans), 1):
@@ -158,7 +166,10 @@ def _cut_words(text, words, spans):
 
 
 def _strip(text, start, end):
-    """Return the span without white space at its ends, unless it has nothing else."""
+    """Return the span of a token without white space at its ends.
+
+    If the token is only white space, return the span unchanged.
+    """
     token = text[start:end]
     if not token.strip():
         return start, end
@@ -171,9 +182,10 @@ def _replace_surrogates(text):
 
 
 def load_tokenizer(encoder, config, *, max_length, long_texts):
-    """Load the encoder's fast tokenizer. Raise ValueError if `max_length` is too large.
+    """Load the fast tokenizer of an encoder.
 
-    Fits in one process share the tokenizer, which nothing changes.
+    All fits in a process share the tokenizer, because they do not change it. If
+    `max_length` is too large for the encoder, ValueError is raised.
     """
     return once_per_process(
         encoder_identity(encoder),
@@ -194,7 +206,7 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
     with translate_errors(unreadable), quiet():
         _refuse_other_classes(source, config)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    # Without a vocabulary, transformers returns a tokenizer of special tokens only.
+    # If files are missing, transformers returns a tokenizer with only special tokens.
     empty = len(tokenizer) <= len(tokenizer.all_special_ids)
     if empty or not tokenizer.is_fast or tokenizer.pad_token_id is None:
         raise ValueError(_no_fast_tokenizer(encoder))
@@ -202,7 +214,7 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
     if max_length > n_positions:
         raise ValueError(
             f"max_length={max_length} is more than the {n_positions} tokens that "
-            f"encoder={str(encoder)!r} has positions for: set max_length to at most "
+            f"encoder={str(encoder)!r} can read at once: set max_length to at most "
             f"{n_positions}, and long_texts='window' to read longer texts completely."
         )
     with translate_errors(unreadable):
@@ -225,16 +237,17 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
     if not made.fits(config.vocab_size):
         raise ValueError(
             f"encoder={str(encoder)!r} has {config.vocab_size} token embeddings, but "
-            "its tokenizer has tokens with higher ids: tokens were added. Save the "
-            "model again after model.resize_token_embeddings(len(tokenizer))."
+            "its tokenizer has tokens with higher ids: tokens were added to the "
+            "tokenizer only. Save the model again after "
+            "model.resize_token_embeddings(len(tokenizer))."
         )
     return made
 
 
 def _refuse_other_classes(source, config):
-    """Raise ValueError for a class that is not a tokenizer.
+    """Raise ValueError if the files name a class that is not a tokenizer.
 
-    Creating an object of another class could load what a file names.
+    Creating an object of such a class could load further files or code.
     """
     import transformers
     from transformers.models.auto.tokenization_auto import get_tokenizer_config
@@ -244,15 +257,15 @@ def _refuse_other_classes(source, config):
         named = getattr(transformers, name, None) if name is not None else None
         is_class = isinstance(named, type)
         if is_class and not issubclass(named, transformers.PreTrainedTokenizerBase):
-            raise ValueError(f"{name} is not a class of tokenizers")
+            raise ValueError(f"{name} is not a tokenizer class")
 
 
 def count_positions(config):
-    """Return the number of tokens that the encoder has positions for.
+    """Return the number of tokens that the encoder can read at once.
 
-    None if the encoder has no limit. In the RoBERTa family, the positions of a text
-    start after the id of the padding token, so that earlier rows of the embedding
-    matrix of positions are not available.
+    If the encoder does not have a limit, return None. In the RoBERTa family, the
+    positions of a text start after the id of the padding token, so the first rows of
+    the matrix of position embeddings are not used.
     """
     from transformers import MODEL_MAPPING
 
@@ -271,8 +284,8 @@ def count_positions(config):
 def _no_fast_tokenizer(encoder):
     return (
         f"encoder={str(encoder)!r} must have a fast tokenizer with a padding token (a "
-        "tokenizer.json in the directory of its weights), but it could not be loaded. "
-        "Convert it with transformers "
+        "tokenizer.json in the directory of its weights), but no such tokenizer could "
+        "be loaded. Convert the tokenizer with transformers "
         "(AutoTokenizer.from_pretrained(...).save_pretrained(...)) or pass another "
         "encoder."
     )

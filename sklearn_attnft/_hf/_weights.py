@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Find and read the weights of an encoder.
 
-transformers is handed the tensors, not the files: given a hub name that has only a
-pickle, it would ask a third party to convert it. Pickles are read by the restricted
-unpickler of torch, which builds tensors and calls nothing that a file names.
+This module passes tensors to transformers instead of files. If a model on the hub has
+only a pickle, transformers would ask a third party to convert the pickle. This module
+reads pickles with the restricted unpickler of torch, which builds tensors and does not
+call functions that a file names.
 """
 
 import json
@@ -19,21 +20,21 @@ from torch.torch_version import TorchVersion
 
 SAFE = ("model.safetensors", "model.safetensors.index.json")
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-# In older versions a crafted file could corrupt memory: CVE-2026-24747.
+# In older versions of torch, a crafted file could corrupt memory: CVE-2026-24747.
 SAFE_TORCH = "2.10"
-MAX_PICKLE_BYTES = 2**24  # data.pkl needs about 300 bytes a tensor
+MAX_PICKLE_BYTES = 2**24  # data.pkl needs about 300 bytes per tensor
 CONVERT = (
-    "Save it as safetensors, with transformers: "
+    "Save the encoder as safetensors, with transformers: "
     "AutoModel.from_pretrained(...).save_pretrained(...)."
 )
 
 
 class WeightsError(Exception):
-    """The weights are in a file that is not read. The message says why."""
+    """The weights are in a file that must not be read. The message says why."""
 
 
 def read_state_dict(source, config):
-    """Return the weights of an encoder by name, in the types they are stored in.
+    """Return the weights of an encoder by name, with their stored types.
 
     Files that the hub's cache lacks are downloaded.
 
@@ -52,10 +53,10 @@ def read_state_dict(source, config):
     WeightsError
         If the only files with weights are not safe to read.
     OSError, huggingface_hub.errors.EntryNotFoundError
-        If neither hub nor cache has the weights.
+        If the weights are not found in the directory, the cache and the hub.
     """
     named = vars(config).get("transformers_weights")
-    if named in (None, "adapter_model.bin"):  # as transformers: a name without effect
+    if named in (None, "adapter_model.bin"):  # transformers ignores these too
         name, path = _find_first(source, (*SAFE, *PICKLED))
     else:
         _check_name(named.removesuffix(".index.json"), ".safetensors", "config.json")
@@ -73,7 +74,7 @@ def read_state_dict(source, config):
 
 
 def _check_name(name, suffix, where):
-    """Raise WeightsError unless a name is that of a file in the encoder's directory."""
+    """Raise WeightsError unless a file is in the directory and has `suffix`."""
     if not re.fullmatch(rf"([\w-][\w.-]*/)*[\w-][\w.-]*{re.escape(suffix)}", name):
         raise WeightsError(
             f"has a {where} that lists the weights file {name!r:.200}. A weights file "
@@ -82,7 +83,7 @@ def _check_name(name, suffix, where):
 
 
 def _find_first(source, names):
-    """Return name and path of the first file that exists."""
+    """Return the name and path of the first file that exists."""
     from huggingface_hub.errors import EntryNotFoundError
 
     errors = []
@@ -95,7 +96,7 @@ def _find_first(source, names):
 
 
 def _find(source, name, revision=None):
-    """Return the path of a file in a directory or, once downloaded, in the cache."""
+    """Return the path of a file. If `source` is a hub name, download the file."""
     from huggingface_hub import hf_hub_download
 
     if not os.path.isdir(source):
@@ -114,9 +115,9 @@ def _read_pickle(path):
     name = os.path.basename(path)
     if TorchVersion(torch.__version__) < SAFE_TORCH:
         raise WeightsError(
-            f"has its weights in {name} only, a pickle, which torch must be "
-            f"{SAFE_TORCH} or newer to read safely, got torch {torch.__version__}. "
-            f"Upgrade torch. Or: {CONVERT}"
+            f"has its weights only in {name}, a pickle. To read a pickle safely, torch "
+            f"must be {SAFE_TORCH} or newer, got torch {torch.__version__}. Upgrade "
+            f"torch, or replace the pickle. {CONVERT}"
         )
     with open(path, "rb") as file:
         _check_archive(file, name)
@@ -125,8 +126,9 @@ def _read_pickle(path):
             weights = torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             raise WeightsError(
-                f"has a {name} with more than tensors in it, which may be code and "
-                "was not run. Take another encoder, or one in safetensors."
+                f"has a {name} that does not contain only tensors. The other objects "
+                "may be code and were not loaded. Pass another encoder, or one that "
+                "is saved as safetensors."
             ) from error
     wrong = [key for key, weight in weights.items() if not _is_plain(weight)]
     if wrong:
@@ -135,14 +137,14 @@ def _read_pickle(path):
 
 
 def _check_archive(file, name):
-    """Raise an error unless reading a pickle takes no more memory than its file."""
+    """Raise an error if reading a pickle could take more memory than its file."""
     start = file.read(4)
     if start != b"PK\x03\x04" or not zipfile.is_zipfile(file):
         if not start.startswith(b"\x80"):
             raise ValueError(f"{name} is not a file of torch.save")
         raise WeightsError(
-            f"has its weights in {name} only, a pickle in the format of torch before "
-            f"1.6, which is not read. {CONVERT}"
+            f"has its weights only in {name}, a pickle in the format of torch before "
+            f"1.6. This format is not supported. {CONVERT}"
         )
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
@@ -154,13 +156,14 @@ def _check_archive(file, name):
     longest = max((entry.file_size for entry in pickles), default=0)
     if longest > MAX_PICKLE_BYTES:
         raise ValueError(
-            f"{name} has a data.pkl of {longest} bytes, more than {MAX_PICKLE_BYTES}"
+            f"{name} must have a data.pkl of at most {MAX_PICKLE_BYTES} bytes, got "
+            f"{longest} bytes"
         )
 
 
 def _is_plain(weight):
-    """Check that a value is a tensor that is no larger than its memory."""
+    """Return whether a value is a CPU tensor that fits into its storage."""
     if not isinstance(weight, torch.Tensor) or weight.device.type != "cpu":
         return False
-    # A stride of 0 gives a small storage any shape.
+    # With a stride of 0, a tensor of any shape can have a small storage.
     return weight.nbytes <= weight.untyped_storage().nbytes()

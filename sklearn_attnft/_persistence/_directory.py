@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A directory that is written as a whole or not at all, and verified when it is read.
+"""Write a directory completely or not at all; verify it when it is read.
 
-``estimator.json`` is its manifest. It holds the size and the sha256 of each file that
-belongs to the estimator, and a sha256 of its own content. README.md is for people, who
-may edit it.
+The manifest ``estimator.json`` has the size and the sha256 of each file that belongs to
+the estimator, and the sha256 of its own content. README.md is not verified, so users
+can edit it.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from .._utils._files import (
 FORMAT = "sklearn_attnft"
 MANIFEST = "estimator.json"
 CARD = "README.md"
-# Files that belong to the estimator, with the largest size of the JSON files in bytes.
+# Files that belong to the estimator. JSON files have a maximum size in bytes.
 JSON_FILES = {
     "config.json": 2**22,
     "tokenizer.json": 2**28,
@@ -35,7 +35,7 @@ JSON_FILES = {
 }
 FILES = ("model.safetensors", "heads.safetensors", *JSON_FILES)
 MAX_MANIFEST = 2**25  # bytes
-# Suffixes of files that some reader of models would execute.
+# Suffixes of files that other programs may execute or unpickle.
 # fmt: off
 SUFFIXES = (
     ".pkl", ".pickle", ".joblib", ".dill", ".skops", ".npy", ".npz", ".bin", ".pt",
@@ -52,9 +52,10 @@ def write(path, manifest, files, card, *, overwrite):
     ----------
     path : str or path-like
     manifest : dict
-        Values that JSON can hold. "format", "files" and "sha256" are added.
+        Content of estimator.json, in JSON types. The keys "format", "files" and
+        "sha256" are added.
     files : dict
-        From each name in `FILES` to bytes.
+        Maps each name in `FILES` to the content of the file, in bytes.
     card : str
         Content of README.md.
     overwrite : bool
@@ -63,11 +64,12 @@ def write(path, manifest, files, card, *, overwrite):
     Returns
     -------
     pathlib.Path
+        The absolute path. Symbolic links are resolved.
 
     Raises
     ------
     FileExistsError
-        If the path exists and may not be replaced.
+        If `path` exists and must not be replaced.
     """
     path = Path(os.path.realpath(os.path.expanduser(path)))  # follows a link
     if os.path.lexists(path):
@@ -105,9 +107,9 @@ def to_json(data):
 
 
 def _digest(manifest):
-    """Return the sha256 of a manifest, without its own and the list of files.
+    """Return the sha256 of a manifest without the keys "files" and "sha256".
 
-    A change in the list of files is found when the files are verified.
+    A change of "files" is found when the files are verified.
     """
     content = {k: v for k, v in manifest.items() if k not in ("files", "sha256")}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -115,20 +117,21 @@ def _digest(manifest):
 
 
 def _prefix(path):
-    """Return how the names of temporary directories for `path` begin."""
-    # A digest, because a name of 255 bytes leaves no room for more.
+    """Return the prefix of the names of temporary directories for `path`."""
+    # The prefix contains a digest instead of the name, because the name can have the
+    # maximum length of 255 bytes.
     return f".sklearn_attnft-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"
 
 
 def _remove_abandoned(path):
-    """Remove the temporary directories that killed writers of `path` have left."""
+    """Remove temporary directories for `path` of processes that were killed."""
     for each in path.parent.glob(f"{_prefix(path)}*"):
         if not is_locked(each):
             shutil.rmtree(each, ignore_errors=True)
 
 
 def _check_replaceable(path, overwrite):
-    """Raise FileExistsError unless `path` may be replaced and was written by save."""
+    """Raise FileExistsError unless save has written `path` and may replace it."""
     if not overwrite:
         raise FileExistsError(
             f"{path} exists already. Pass another path, or overwrite=True to replace "
@@ -138,17 +141,17 @@ def _check_replaceable(path, overwrite):
         _manifest(path)
         others = {each.name for each in path.iterdir()} - {*FILES, CARD, MANIFEST}
         if others:
-            raise ValueError(f"It also holds {', '.join(sorted(others)[:3])}.")
+            raise ValueError(f"It also contains {', '.join(sorted(others)[:3])}.")
     except ValueError as error:
         raise FileExistsError(
             f"{path} exists, and overwrite=True replaces only a directory that save "
-            f"has written, with no other files in it. Pass another path, or remove it. "
-            f"{error}"
+            "has written and that has no added files. Pass another path, or remove the "
+            f"existing directory. {error}"
         ) from error
 
 
 def _move(new, path, overwrite):
-    """Move the new directory to `path`; what was there is at `new` afterwards."""
+    """Move the directory `new` to `path`, and an old directory to `new`."""
     if os.path.lexists(path):
         _check_replaceable(path, overwrite)
         exchange(new, path)
@@ -165,13 +168,15 @@ def _move(new, path, overwrite):
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file of a directory, which is verified before its content is used.
+    """A file that is verified before its content is used.
 
     Attributes
     ----------
     path : Path
     size : int
+        Size in bytes in the manifest.
     sha256 : str
+        The sha256 in the manifest.
     """
 
     path: Path
@@ -195,7 +200,7 @@ class StoredFile:
         Parameters
         ----------
         max_size : int
-            A larger file is refused before it is read.
+            Maximum size of the file in bytes. A larger file is not read.
 
         Raises
         ------
@@ -216,8 +221,9 @@ class StoredFile:
                 )
             if hashlib.file_digest(file, "sha256").hexdigest() != self.sha256:
                 raise ValueError(
-                    f"{self.path} must have the sha256 in {MANIFEST}, got another: the "
-                    "file was changed or exchanged. Copy the directory again."
+                    f"{self.path} must have the sha256 in {MANIFEST}, got another "
+                    "sha256: the file was changed or replaced. Copy the directory "
+                    "again."
                 )
             file.seek(0)
             yield file
@@ -230,18 +236,18 @@ def read(path, check):
     ----------
     path : str or path-like
     check : callable
-        Takes the manifest before any other file is opened.
+        Function that checks the manifest. It is called before any other file is opened.
 
     Returns
     -------
     manifest : dict
     files : dict
-        From each name in `FILES` to a StoredFile.
+        Maps each name in `FILES` to a StoredFile.
 
     Raises
     ------
     ValueError
-        If the directory was not written by :func:`write`, or was changed since.
+        If the directory was not written by :func:`write`, or was changed afterwards.
     """
     path = Path(os.path.expanduser(path))
     manifest = _manifest(path)
@@ -256,7 +262,7 @@ def _manifest(path):
     if not (path / MANIFEST).is_file():
         raise ValueError(
             f"{path} is not a directory that save has written: it does not contain "
-            f"{MANIFEST}. Pass the directory itself; load a pickle with joblib or "
+            f"{MANIFEST}. Pass the directory itself. To load a pickle, use joblib or "
             "pickle."
         )
     with _regular(path / MANIFEST) as file:
@@ -266,7 +272,7 @@ def _manifest(path):
             raise ValueError(f"it has more than {MAX_MANIFEST} bytes")
         manifest = json.loads(data)
         if manifest["format"] != FORMAT or type(manifest["schema"]) is not int:
-            raise ValueError("it has another format")
+            raise ValueError("its format is unknown")
         if manifest["sha256"] != _digest(manifest):
             raise ValueError("its content does not match its sha256")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -278,20 +284,20 @@ def _manifest(path):
 
 
 def _listed(manifest, path):
-    """Return the list of files of a manifest; raise ValueError for other names."""
+    """Return the list of files in a manifest; raise ValueError if it is wrong."""
     listed = manifest.get("files")
     names = set(listed) if isinstance(listed, dict) else set()
     if names != set(FILES):
         wrong = sorted(names ^ set(FILES))
         raise ValueError(
-            f"{path / MANIFEST} must list the files {', '.join(FILES)}, got other "
-            f"names ({wrong!r:.200}). Copy the directory again."
+            f"{path / MANIFEST} must list the files ({', '.join(FILES)}), but files "
+            f"are missing or unknown ({wrong!r:.200}). Copy the directory again."
         )
     for name, entry in listed.items():
         keys = set(entry) if isinstance(entry, dict) else set()
         if keys != {"size", "sha256"} or type(entry["size"]) is not int:
             raise ValueError(
-                f"{path / MANIFEST} must list size and sha256 of {name}, got "
+                f"{path / MANIFEST} must list the size and the sha256 of {name}, got "
                 f"{entry!r:.80}. Copy the directory again."
             )
     return listed
@@ -308,12 +314,12 @@ def _refuse_strays(path):
 
 
 def _regular(path):
-    """Open a regular file. Pipes and devices are refused, since they could block."""
+    """Open a regular file; raise for pipes and devices, which could block."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ValueError(
-                f"{path} must be a regular file, got another kind. Copy the directory "
-                "again."
+                f"{path} must be a regular file, got another kind of file. Copy the "
+                "directory again."
             )
         return open(path, "rb")
     except OSError as error:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Python values and numpy arrays as JSON, and back.
+"""Convert Python values and numpy arrays to JSON, and back.
 
-Values that JSON has stay as they are. Any other value becomes an object with the key
-"!", which names its type. A dict with that key, or with keys that are not str, becomes
-a list of pairs.
+Values of JSON types are not changed. Any other value becomes a JSON object. Under the
+key "!", the object has the name of the type. A dict that contains the key "!", or keys
+that are not str, becomes a list of pairs.
 """
 
 import math
@@ -14,19 +14,19 @@ from pathlib import Path
 import numpy as np
 
 TAG = "!"
-MAX_BYTES = 2**30  # of all arrays that are decoded with one ArrayBudget
+MAX_BYTES = 2**30  # for all arrays of an ArrayBudget
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|U\d{1,9}|O)")
 
 
 def encode(value):
-    """Return a value as ``json.dumps`` takes it.
+    """Convert a value to types that ``json.dumps`` accepts.
 
     A numpy scalar becomes a plain number or str.
 
     Raises
     ------
     TypeError
-        If :func:`decode` could not return the value.
+        If :func:`decode` could not restore the value.
     """
     kind = type(value)
     if value is None or kind in (bool, int, str):
@@ -59,13 +59,16 @@ def _encode_array(array):
     if array.dtype.kind == "U":  # no wider than its longest str
         array = array.astype(f"{array.dtype.str[0]}U{_width(array.reshape(-1))}")
     if not _DTYPE.fullmatch(array.dtype.str):
-        raise TypeError(f"numbers of type {array.dtype} cannot be written as JSON")
+        raise TypeError(f"an array of type {array.dtype} cannot be written as JSON")
     cells = [encode(cell) for cell in array.reshape(-1).tolist()]
     return _tagged("array", cells, dtype=array.dtype.str, shape=list(array.shape))
 
 
 class ArrayBudget:
-    """Memory that decoded arrays may still take. A short file can ask for much."""
+    """A limit for the memory of decoded arrays.
+
+    Without a limit, a small file could declare arrays that exhaust the memory.
+    """
 
     def __init__(self):
         self.left = MAX_BYTES
@@ -78,19 +81,20 @@ class ArrayBudget:
 
 
 def decode(value, budget=None):
-    """Return the value that :func:`encode` was given.
+    """Restore a value from the result of :func:`encode`.
 
     Parameters
     ----------
     value : object
         Value as ``json.loads`` returns it.
     budget : ArrayBudget or None
-        Memory that all values of a file share. If None, the value has its own.
+        Memory limit that all values of a file share. If None, this value has a separate
+        limit.
 
     Raises
     ------
     ValueError, TypeError, KeyError
-        If :func:`encode` cannot have returned it.
+        If :func:`encode` cannot have returned `value`.
     """
     budget = ArrayBudget() if budget is None else budget
     if isinstance(value, list):
@@ -119,7 +123,7 @@ def _decode_array(cells, dtype, shape, budget):
         raise ValueError(f"{dtype!r:.80} is not a type of labels or numbers")
     dtype = np.dtype(dtype)
     if dtype.kind == "U" and dtype.itemsize > 4 * _width(cells):
-        raise ValueError(f"cells of type {dtype} are wider than the longest of them")
+        raise ValueError(f"an array of type {dtype} is wider than its longest str")
     budget.spend(dtype.itemsize * len(cells))
     array = np.empty(len(cells), dtype=dtype)
     for i, cell in enumerate(cells):
@@ -128,5 +132,5 @@ def _decode_array(cells, dtype, shape, budget):
 
 
 def _width(cells):
-    """Return the length of the longest str, but at least 1, as numpy has it."""
+    """Return the length of the longest str, but at least 1, as in numpy."""
     return max(map(len, cells), default=1) or 1

@@ -4,7 +4,7 @@
 import os
 import re
 
-MAX_LABELS = 50  # listed by name
+MAX_LABELS = 50  # maximum number of labels that are listed
 TEMPLATE = """\
 ---
 {front}
@@ -23,7 +23,7 @@ model = {name}.load(directory)
 ```
 
 The directory contains no pickle, and loading it runs no code from it.
-`transformers.AutoModel` and `AutoTokenizer` open the encoder alone.
+`transformers.AutoModel` and `AutoTokenizer` load only the encoder.
 
 ## Versions
 
@@ -43,13 +43,13 @@ def model_card(*, name, encoder, license, label_sets, n_samples, history, versio
     name : str
         Name of the estimator's class.
     encoder : str
-        Hub name or directory of the pretrained encoder. The path of a directory is
-        not written.
+        Hub name or directory of the pretrained encoder. For a directory, the card has
+        only the name, not the path.
     license : str or None
         License of the pretrained encoder. If None, the card says that it is unknown.
     label_sets : dict
-        Labels by task. The key is None if there is only one task. If empty, the
-        estimator is a feature extractor.
+        Maps the name of each task to its labels. If there is only one task, the key is
+        None. If the dict is empty, the estimator is a feature extractor.
     n_samples : int
         Number of training texts.
     history : list of dict
@@ -85,15 +85,15 @@ def model_card(*, name, encoder, license, label_sets, n_samples, history, versio
         facts="\n".join(f"- {fact}" for fact in facts),
         table=_table(history),
         versions=", ".join(f"{package} {v}" for package, v in versions.items()),
-        license=f"The license of the encoder, as its files name it: {_line(license)}."
+        license=f"License of the encoder, according to its files: {_line(license)}."
         if license
-        else "The files of the encoder name no license: look it up.",
+        else "The files of the encoder do not name a license: look it up.",
     )
 
 
 def _line(text):
-    """Return text on one line, without the characters that end a cell or code."""
-    # UTF-8 cannot encode a lone surrogate, JSON can.
+    """Return text on one line, without characters that break the Markdown."""
+    # JSON can contain a lone surrogate, but UTF-8 cannot encode it.
     text = re.sub("[\ud800-\udfff]", "\ufffd", str(text))
     return " ".join(text.replace("`", " ").replace("|", " ").split())
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A fitted module and its tokenizer as plain data: JSON and safetensors bytes."""
+"""Convert a module and its tokenizer to JSON and safetensors, and back."""
 
 import dataclasses
 
@@ -18,8 +18,9 @@ from .._utils._warnings import warn
 from ._safetensors import layout_of, read_weights
 
 SCHEMA = 1
-# By schema, the function that brings a packed dict of it to the next schema. Parameters
-# and fitted attributes are stored apart from this dict, so they must keep their names.
+# Maps each earlier schema to a function that converts packed data to the next schema.
+# Parameters and fitted attributes are stored separately and are not converted, so their
+# names must not change.
 MIGRATIONS = {}
 
 
@@ -32,14 +33,14 @@ def pack(module, spec, tokenizer, base_model=None):
     spec : ModuleSpec
     tokenizer : TextTokenizer
     base_model : str or None
-        Hub name or directory of the pretrained encoder. Weights equal to those of the
-        pretrained encoder are left out. If None, all weights are packed.
+        Hub name or directory of the pretrained encoder. Weights that are equal to those
+        of the pretrained encoder are left out. If None, all weights are packed.
 
     Returns
     -------
     dict
-        A dict of str, int, dict and bytes. The weights are float32 safetensors,
-        whatever the device of the module.
+        A dict of str, int, dict and bytes. The weights are in the safetensors format,
+        in float32. They do not depend on the device of the module.
     """
     use_one_thread_after_fork()
     encoder, heads = _split(module.state_dict())
@@ -65,7 +66,7 @@ def pack(module, spec, tokenizer, base_model=None):
 
 
 def _split(by_name):
-    """Split a dict by weight name: the encoder's, without prefix, and the heads'."""
+    """Split a dict into the encoder, without its prefix, and the heads."""
     prefix = "encoder."
     encoder = {n: each for n, each in by_name.items() if n.startswith(prefix)}
     heads = {n: each for n, each in by_name.items() if n not in encoder}
@@ -85,8 +86,8 @@ def _load_base_model_or_warn(name, settings):
         return _load_base_model(name, settings)
     except ValueError as error:
         warn(
-            "pickle_weights='delta', but the encoder cannot be read again, so the "
-            f"pickle holds all weights: {error}",
+            "pickle_weights='delta' has no effect: the pretrained encoder cannot be "
+            f"read again, so the pickle holds all weights: {error}",
         )
         return None
 
@@ -103,13 +104,14 @@ def _load_base_model(name, settings):
 
 @torch.inference_mode(False)
 def unpack(packed):
-    """Rebuild what :func:`pack` was given, on the CPU, in evaluation mode.
+    """Rebuild a module and its tokenizer, on the CPU and in evaluation mode.
 
     Parameters
     ----------
     packed : dict
-        Packed data of this schema or an earlier one. "encoder" and "heads" are bytes
-        or open files; see :func:`read_weights` for how they are checked.
+        Result of :func:`pack` of this version or an earlier one. The weights
+        ("encoder" and "heads") are bytes or a StoredFile, which :func:`read_weights`
+        checks.
 
     Returns
     -------
@@ -120,12 +122,13 @@ def unpack(packed):
     Raises
     ------
     ValueError
-        If a newer version of this package packed it, if the pretrained encoder that
-        it builds on is missing or another, or if its parts do not fit together.
+        If a newer version of this package created `packed`, if the pretrained encoder
+        is needed but missing or changed, or if the values of `packed` do not fit
+        together.
     """
     use_one_thread_after_fork()
     packed = migrated(packed)
-    # The skeleton takes no memory, and building it draws no random number.
+    # The skeleton does not take memory, and no random numbers are sampled for it.
     skeleton = _hf.encoder_skeleton(packed["config"])
     spec = _rebuild_spec(packed["spec"], skeleton.config.num_hidden_layers)
     with torch.device("meta"):
@@ -146,7 +149,7 @@ def unpack(packed):
 
 
 def _check_finite(weights):
-    """Raise ValueError if a weight is not finite: no fit returns such weights."""
+    """Raise ValueError if a weight is not finite. Fits return finite weights."""
     for name, weight in weights.items():
         if weight.is_floating_point() and not weight.isfinite().all():
             raise ValueError(
@@ -156,7 +159,7 @@ def _check_finite(weights):
 
 
 def check_tokenizer(module, tokenizer):
-    """Raise ValueError if the encoder lacks tokens or positions of the tokenizer."""
+    """Raise ValueError if the encoder has too few tokens or positions."""
     n_embeddings = module.encoder.get_input_embeddings().num_embeddings
     n_positions = _hf.count_positions(module.encoder.config) or tokenizer.max_length
     has_positions = tokenizer.room >= 1 and tokenizer.max_length <= n_positions
@@ -165,7 +168,7 @@ def check_tokenizer(module, tokenizer):
 
 
 def migrated(packed):
-    """Return packed data of an earlier schema in the current one."""
+    """Convert packed data of an earlier schema to the current schema."""
     check_schema(packed["schema"])
     while packed["schema"] < SCHEMA:
         packed = MIGRATIONS[packed["schema"]](packed)
@@ -182,7 +185,7 @@ def check_schema(schema):
 
 
 def _rebuild_spec(stored, n_layers):
-    """Return the ModuleSpec of a stored dict; raise ValueError if it is not valid."""
+    """Return the ModuleSpec of a stored dict; raise ValueError if it is wrong."""
     spec = ModuleSpec(**stored)
     tasks = tuple(TaskSpec(**task) for task in spec.tasks)
     known = all(
@@ -209,8 +212,8 @@ def _load_same_base_model(encoder, sha256, settings):
         raise ValueError(f"{needed}: {error}") from error
     if found != sha256:
         raise ValueError(
-            f"{needed}; found another, of sha256 {found}, in "
-            f"{_hf.find_encoder(encoder)}. Restore the encoder of the fit: "
+            f"{needed}, but the encoder in {_hf.find_encoder(encoder)} has the sha256 "
+            f"{found}. Restore the encoder of the fit: "
             f"{_hf.install_hint(encoder)}"
         )
     return weights, json

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Weights in safetensors, read only if they have the expected layout.
+"""Read weights in the safetensors format if they have the expected layout.
 
-A file may declare any tensor under any name. Names, types and shapes are therefore
-compared with those of a module on the meta device before any tensor is read.
+A layout consists of the names, types and shapes of tensors. A file may declare any
+tensor under any name. Therefore its layout is compared with the layout of a module on
+the meta device before any tensor is read.
 """
 
 import math
@@ -12,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load
 
-# Names of the types of modules in safetensors.
+# Names of the types of torch in safetensors.
 TYPES = {
     torch.float16: "F16",
     torch.bfloat16: "BF16",
@@ -32,7 +33,7 @@ HEADER, HEADER_PER_TENSOR = 2**16, 2**10  # largest sizes in bytes
 
 
 def layout_of(state_dict):
-    """Return type and shape of each tensor, as safetensors declares them."""
+    """Return the type (its name in safetensors) and shape of each tensor."""
     return {
         name: (TYPES.get(tensor.dtype), list(tensor.shape))
         for name, tensor in state_dict.items()
@@ -40,7 +41,7 @@ def layout_of(state_dict):
 
 
 def read_weights(stored, layout, base=None):
-    """Return the weights in a file or in bytes, which must have this layout.
+    """Return the weights in a file or in bytes; check their layout.
 
     Parameters
     ----------
@@ -49,7 +50,8 @@ def read_weights(stored, layout, base=None):
     layout : dict
         Expected type and shape by name, see :func:`layout_of`.
     base : dict or None
-        Tensors by name that need not be stored.
+        Weights of the pretrained encoder by name. They replace weights that are not
+        stored.
 
     Returns
     -------
@@ -59,7 +61,7 @@ def read_weights(stored, layout, base=None):
     Raises
     ------
     ValueError
-        If it is not a complete safetensors file, or has another layout.
+        If `stored` is not a complete safetensors file, or does not have this layout.
     """
     base = base or {}
     is_bytes = isinstance(stored, bytes)
@@ -67,8 +69,9 @@ def read_weights(stored, layout, base=None):
     wanted = layout, layout_of(base)
     try:
         if is_bytes:
-            # safetensors cannot read only the header of bytes. What `load` copies is
-            # as large as the bytes at most: it compares the header with their size.
+            # safetensors cannot read the header of bytes without the tensors. But a
+            # false header cannot exhaust the memory: `load` compares it with the size
+            # of the bytes, and does not copy more than the bytes.
             weights = load(stored)
             _check_layout(name, layout_of(weights), *wanted)
         else:
@@ -78,7 +81,7 @@ def read_weights(stored, layout, base=None):
             ):
                 declared = _declared(file)
                 _check_layout(name, declared, *wanted)
-                # Its tensors are views of the file, which may change later.
+                # The tensors are views of the file, and the file may change later.
                 weights = {key: file.get_tensor(key).clone() for key in declared}
     except SafetensorError as error:
         raise ValueError(
@@ -102,14 +105,14 @@ def _declared(file):
 
 
 def _check_layout(name, declared, layout, layout_of_base):
-    """Raise ValueError unless the declared tensors and the base give the layout."""
+    """Raise ValueError unless declared and base tensors have the layout."""
     found = layout_of_base | declared
-    names = layout | declared  # those that are not called for are wrong as well
+    names = layout | declared  # a tensor that is not in the layout is wrong as well
     wrong = [key for key in names if found.get(key) != layout.get(key)]
     if wrong:
         raise ValueError(
-            f"{name} must hold the weights that its configuration calls for, got "
-            f"{len(wrong)} that are missing, of another shape or type, or not called "
-            f"for ({', '.join(wrong[:3])!r:.200}): the files do not belong together. "
-            "Save the estimator again."
+            f"{name} must hold the weights that its configuration requires, got "
+            f"{len(wrong)} weights that are missing, not required, or of another shape "
+            f"or type ({', '.join(wrong[:3])!r:.200}): the files do not belong "
+            "together. Save the estimator again."
         )

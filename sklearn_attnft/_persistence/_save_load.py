@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Save an estimator to a directory and load it.
 
-``load`` executes nothing that the directory names. Classes are looked up by name among
-the imported estimators, and all values are data.
+``load`` does not import or execute anything that the directory names. It looks up
+class names in a dict of estimator classes. All other values are data.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from .._utils._warnings import warn
 from ._json import TAG, ArrayBudget, decode, encode
 from ._model_card import model_card
 
-# Fitted attributes in estimator.json. Module and tokenizer have files of their own.
+# Fitted attributes in estimator.json. The module and the tokenizer have separate files.
 FITTED = (
     "classes_",
     "history_",
@@ -31,9 +31,10 @@ FITTED = (
     "_sklearn_output_config",
 )
 NEEDED = {"history_", "n_samples_fit_", "truncated_fraction_", "_base_model"}
-# A directory from somebody else must not decide where this machine writes.
+# Parameters that are paths. A saved directory must not determine where files are
+# written on another machine.
 NOT_SAVED = ("cache", "checkpoint_dir")
-# Checks of fitted attributes, beside those of the labels.
+# Checks of fitted attributes. ``_check_consistent`` of the estimator checks the labels.
 _VALID = {
     "_base_model": lambda value: type(value) is str,
     "history_": lambda value: type(value) is list and all(map(_is_row, value)),
@@ -42,7 +43,7 @@ _VALID = {
     "truncated_fraction_": lambda value: type(value) is float and 0 <= value <= 1,
 }
 PACKED = ("module_", "_spec", "_tokenizer")
-# Attributes that scikit-learn sets in set_fit_request and in set_callbacks.
+# Attributes that set_fit_request and set_callbacks of scikit-learn set.
 REQUESTS = "_metadata_request"
 CALLBACKS = "_skl_callbacks"
 PACKAGES = (
@@ -68,9 +69,9 @@ def save(estimator, path, classes, *, overwrite):
     estimator : estimator
     path : str or path-like
     classes : dict
-        Classes of estimators by name. A parameter may be an instance of one.
+        Estimator classes by name. A parameter may be an instance of such a class.
     overwrite : bool
-        If True, a directory that this function wrote is replaced.
+        Whether to replace an existing directory that this function has written.
     """
     packed = _pack.pack(*(getattr(estimator, name) for name in PACKED))
     tokenizer = packed["tokenizer"]
@@ -109,8 +110,13 @@ def _describe(estimator, classes):
         except TypeError as error:
             default = defaults[name].default
             if default is inspect.Parameter.empty:
-                raise ValueError(f"{name} cannot be saved: {error}.") from error
-            warn(f"The parameter {name} loads as {default!r}: {error}.")
+                raise ValueError(
+                    f"The parameter {name} cannot be saved: {error}."
+                ) from error
+            warn(
+                f"The parameter {name} is not saved, and load sets it to {default!r}: "
+                f"{error}."
+            )
     described = {"class": type(estimator).__name__, "parameters": parameters}
     if REQUESTS in vars(estimator):
         described["requests"] = encode(estimator._get_metadata_request()._serialize())
@@ -118,12 +124,12 @@ def _describe(estimator, classes):
 
 
 def _fitted(estimator):
-    """Return the fitted attributes as JSON holds them."""
+    """Return the fitted attributes in JSON types."""
     elsewhere = {*estimator._parameters(), *estimator.get_params(deep=False)}
     elsewhere |= {*PACKED, REQUESTS}
     attributes = set(vars(estimator)) - elsewhere
     for name in sorted(attributes - set(FITTED)):
-        why = "set them again" if name == CALLBACKS else "fit does not set it"
+        why = "set callbacks again" if name == CALLBACKS else "fit does not set it"
         warn(f"The attribute {name} is not saved: {why}.")
     try:
         return {n: encode(vars(estimator)[n]) for n in FITTED if n in attributes}
@@ -170,7 +176,7 @@ def load(cls, path, classes):
     cls : type
     path : str or path-like
     classes : dict
-        Classes of estimators by name. A parameter may be an instance of one.
+        Estimator classes by name. A parameter may be an instance of such a class.
 
     Returns
     -------
@@ -216,16 +222,16 @@ def _decode_fitted(fitted, budget):
     names = set(fitted)
     if not NEEDED <= names <= set(FITTED):
         wrong = sorted(names - set(FITTED) | NEEDED - names)
-        raise ValueError(f"fitted attributes missing or unknown: {wrong!r:.100}")
+        raise ValueError(f"fitted attributes are missing or unknown: {wrong!r:.100}")
     fitted = {name: decode(value, budget) for name, value in fitted.items()}
     for name, is_valid in _VALID.items():
         if name in fitted and not is_valid(fitted[name]):
-            raise ValueError(f"{name} has an invalid value, got {fitted[name]!r:.80}")
+            raise ValueError(f"{name} has an invalid value: {fitted[name]!r:.80}")
     return fitted
 
 
 def _build(cls, described, classes, budget):
-    """Return an unfitted estimator. A parameter may be another estimator."""
+    """Return an unfitted estimator. Its parameters may be estimators."""
     values = {}
     for name, value in described["parameters"].items():
         if isinstance(value, dict) and value.get(TAG) == "estimator":
@@ -239,7 +245,7 @@ def _build(cls, described, classes, budget):
 
 
 def _request(estimator, requests):
-    """Set which metadata each method requests, if the estimator knows them."""
+    """Set which metadata each method requests; raise for unknown metadata."""
     routing = estimator._get_metadata_request()
     own = routing._serialize()
     for method, by_name in requests.items():
@@ -256,7 +262,7 @@ def _request(estimator, requests):
 
 
 def _translate_errors(what):
-    """Raise ValueError with the name of the file that an error comes from."""
+    """Replace errors by a ValueError that names the file or directory."""
     return translate_errors(
         lambda error: ValueError(
             f"{what} cannot be loaded ({type(error).__name__}: {error!s:.400})"

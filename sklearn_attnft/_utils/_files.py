@@ -60,7 +60,7 @@ def replaced(path, *, sync=True):
 
 @contextlib.contextmanager
 def replaced_with_digest(path):
-    """Open a file for writing, as :func:`replaced`, that ends in its own sha256.
+    """Open a file like :func:`replaced`, and append the sha256 of its content.
 
     Yields
     ------
@@ -73,7 +73,7 @@ def replaced_with_digest(path):
 
 
 class _HashingWriter:
-    """Passes bytes on to a file and hashes them."""
+    """A file for writing that also computes the sha256 of the written bytes."""
 
     def __init__(self, file):
         self._file, self.digest = file, hashlib.sha256()
@@ -89,7 +89,7 @@ class _HashingWriter:
 
 
 def read_with_digest(path):
-    """Return the content of a file that :func:`replaced_with_digest` has written.
+    """Return the content of a file that :func:`replaced_with_digest` wrote.
 
     Raises
     ------
@@ -112,7 +112,10 @@ def write_through(path, data):
 
 
 def sync_directory(directory):
-    """Write the names in a directory to the disk, if its file system supports that."""
+    """Sync a directory, so that new files survive a power failure.
+
+    If the file system does not support syncing a directory, do nothing.
+    """
     try:
         descriptor = os.open(directory, os.O_RDONLY)
         try:
@@ -125,10 +128,11 @@ def sync_directory(directory):
 
 
 def exchange(new, path):
-    """Put the directory `new` at `path`, and the directory at `path` at `new`.
+    """Exchange the directories at `new` and `path`.
 
-    Linux exchanges them in one step. Elsewhere it takes two: a process that is killed
-    between them leaves nothing at `path`, and the old directory is removed.
+    Linux exchanges the two directories in one step. On other systems, the exchange
+    takes two steps. If the process is killed between these steps, nothing is left at
+    `path`, and the next writer removes the old directory.
     """
     if not _exchange_in_one_step(new, path):
         old = new.with_name(f"{new.name}.old")
@@ -144,7 +148,7 @@ def exchange(new, path):
 
 
 def _restore(old, path):
-    """Put the old directory back if `path` is empty; otherwise remove it."""
+    """Move the old directory back if `path` is missing; otherwise remove it."""
     if os.path.lexists(path):
         shutil.rmtree(old, ignore_errors=True)
     elif os.path.lexists(old):
@@ -152,7 +156,7 @@ def _restore(old, path):
 
 
 def _exchange_in_one_step(one, other):
-    """Return whether two directories could be exchanged."""
+    """Try to exchange two directories; return whether this was possible."""
     rename = getattr(ctypes.CDLL(None), "renameat2", None) if fcntl else None
     if rename is None:
         return False
@@ -163,7 +167,10 @@ def _exchange_in_one_step(one, other):
 
 @contextlib.contextmanager
 def locked(directory):
-    """Hold the lock of a directory. The system frees the lock of a killed process."""
+    """Hold the lock of a directory.
+
+    If the process is killed, the operating system releases the lock.
+    """
     with _descriptor(directory) as descriptor:
         if descriptor is not None:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -182,7 +189,7 @@ def is_locked(directory):
 
 @contextlib.contextmanager
 def _descriptor(directory):
-    """Open a directory; yield None where directories cannot be opened or locked."""
+    """Open a directory; yield None if it cannot be opened or locked."""
     if fcntl is None:
         yield None
         return

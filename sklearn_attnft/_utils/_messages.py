@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Parts of error messages."""
 
-# Type names with these beginnings get the article "an", such as int and ndarray. The
-# letter "u" is missing because "uint8" gets "a".
+# Type names that begin with these letters, such as int and ndarray, get the article
+# "an". The letter "u" is missing because "uint8" gets "a".
 _VOWELS = ("a", "e", "i", "o", "nd")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Methods that never mix the attributes of two fits, even if another thread fits."""
+"""Let methods read attributes of one fit, even if another thread fits."""
 
 import copy
 import functools
@@ -18,11 +18,12 @@ READERS = (
 
 
 def reads_one_fit(cls):
-    """Let the methods of a class that read fitted attributes read those of one fit.
+    """Run the methods in `READERS` on a shallow copy of the estimator.
 
-    A method runs on a shallow copy of the estimator. The copy takes all attributes in
-    one step, and ``fit`` replaces them in one step. Use it as a decorator: the methods
-    of a subclass that a user writes run on the estimator itself.
+    The copy takes all attributes in one step, and ``fit`` replaces all attributes in
+    one step. So a method cannot read attributes of two fits. This function is a
+    decorator of classes. Methods that a user's subclass overrides run on the estimator
+    itself.
     """
     for name in READERS:
         if name in vars(cls):

@@ -55,9 +55,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_locks)
 
 
-# A fit holds this lock while the fit uses torch's global generator. Some threads also
-# need the lock of transformers' settings (`_hf._quiet`). To avoid a deadlock, these
-# threads must acquire GENERATOR_LOCK first.
+# A fit holds this lock while it uses the global generator of torch. A thread that also
+# needs the lock of the settings of transformers (`_hf._quiet`) must acquire
+# GENERATOR_LOCK first. Otherwise, a deadlock can occur.
 GENERATOR_LOCK = ForkableLock()
 
 

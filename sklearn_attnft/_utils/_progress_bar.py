@@ -14,8 +14,9 @@ def is_shown(verbose):
     """Return whether to show a progress bar in this process.
 
     Bars of several processes overwrite each other, so worker processes show a bar only
-    with ``verbose=2``. While a display of rich controls the terminal, bars are hidden,
-    because both would be unreadable. An example is scikit-learn's ``ProgressBar``.
+    with ``verbose=2``. If a display of the rich package controls the terminal (such as
+    scikit-learn's ``ProgressBar``), bars are hidden, because a bar and the display
+    would overwrite each other.
     """
     is_worker = multiprocessing.parent_process() is not None
     if not verbose or (is_worker and verbose < 2):
@@ -35,8 +36,8 @@ def open_bar(shown, **options):
 def _bar_class():
     """Return a class of tqdm bars with a separate lock.
 
-    All processes share the lock of other tqdm bars. If a forked worker is killed while
-    the worker holds the lock, all others would wait forever.
+    All processes share the lock of ordinary tqdm bars. If a forked worker is killed
+    while it holds that lock, all other processes wait forever.
     """
     # Without ipywidgets, tqdm.auto would warn in a notebook.
     if importlib.util.find_spec("ipywidgets") is not None:
@@ -52,9 +53,10 @@ def _bar_class():
 
 
 class HiddenBar(contextlib.nullcontext):
-    """The methods of a tqdm bar, without output.
+    """An object with the methods of a tqdm bar that shows nothing.
 
-    A bar of tqdm with ``disable=True`` takes a lock and can start a thread.
+    It is used because a tqdm bar with ``disable=True`` takes a lock and can start a
+    thread.
     """
 
     disable, total = True, 0

@@ -21,7 +21,7 @@ _ENGINES = (f"{os.sep}skorch{os.sep}", f"{os.sep}torch{os.sep}")
 
 
 def warn(message, category=UserWarning):
-    """Issue a warning for the user's line that called this package.
+    """Issue a warning that shows the line of the user's code.
 
     Parameters
     ----------
@@ -35,6 +35,6 @@ def warn(message, category=UserWarning):
 
 
 def _is_internal(path):
-    """Return whether a file is part of this package or of its callers."""
+    """Return whether a file is part of this package, or calls it for the user."""
     is_own = path.startswith(_PACKAGE) or path in _WRAPPERS
     return is_own or any(engine in path for engine in _ENGINES)

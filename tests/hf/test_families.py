@@ -98,7 +98,7 @@ def test_it_fits_and_moves(encoder, parameters):
             set_back = {"trainable_layers": 0, "layer_decay": 1.0}
             value = {"trainable_layers": 1, "layer_decay": 0.5}.get(wants, True)
             clf.set_params(**set_back | {wants: value})
-            with pytest.raises(ValueError, match=f"no list of 2 blocks.*{wants}="):
+            with pytest.raises(ValueError, match=f"of its 2 layers.*{wants}="):
                 clf.fit(X, Y)
         return
     proba = clf.fit(X, Y).predict_proba(X)
