@@ -97,12 +97,13 @@ class AttentionFineTuneClassifier(
         block down (Howard and Ruder 2018, section 3.3). The first epoch trains only
         attention and head, and the last epoch trains all selected blocks. Early
         stopping may end the fit before all blocks are unfrozen.
-    learning_rate : float, default=2e-4
-        Peak learning rate of the highest trained block.
+    learning_rate : float or "auto", default="auto"
+        Peak learning rate of the highest trained block. "auto" is 2e-4 for encoders of
+        hidden size 384, and inversely proportional to the hidden size.
     head_learning_rate : float or "auto", default="auto"
-        Peak learning rate of token attention and head, which are not pretrained. "auto"
-        is 5e-3, or 1e-3 with ``trainable_layers=0``. A lower rate undertrains a head
-        that starts at random weights if there are many classes.
+        Peak learning rate of token attention and head. "auto" is 1e-3 for a linear
+        head, which starts at a logistic regression, or 5e-4 if ``trainable_layers=0``.
+        "auto" is 5e-3 for other heads, which start at random weights.
     layer_decay : float, default=1.0
         Factor that multiplies the learning rate from one block to the block below. With
         a smaller factor, lower blocks stay closer to the pretrained encoder.
@@ -121,7 +122,7 @@ class AttentionFineTuneClassifier(
         probabilities. Training is slower if `encoder_dropout` is above 0.
     max_epochs : int or "auto", default="auto"
         Largest number of passes over the training texts. "auto" is 3 epochs, or more
-        on few texts, so that there are at least 40 steps. With ``trainable_layers=0``,
+        on few texts, so that there are at least 80 steps. With ``trainable_layers=0``,
         whose steps are fast, "auto" is at least 10 epochs and 200 steps.
     batch_size : int, default=32
         Number of texts in a training step.
@@ -292,7 +293,10 @@ class AttentionFineTuneClassifier(
             Interval(Integral, 0, None, closed="left"),
         ],
         "gradual_unfreezing": ["boolean"],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
         "head_learning_rate": [
             Interval(Real, 0, None, closed="neither"),
             StrOptions({"auto"}),
@@ -330,7 +334,7 @@ class AttentionFineTuneClassifier(
         dropout=0.1,
         trainable_layers=0.67,
         gradual_unfreezing=False,
-        learning_rate=2e-4,
+        learning_rate="auto",
         head_learning_rate="auto",
         layer_decay=1.0,
         weight_decay=0.01,

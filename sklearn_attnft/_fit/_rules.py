@@ -1,41 +1,49 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Values of the parameters whose default is "auto".
+"""Values of the parameters of a fit that are "auto".
 
 ``benchmarks/defaults.py`` chose the values on splits of training data.
 """
 
 import math
-from dataclasses import dataclass
+
+# A linear head starts at a logistic regression. It needs a lower rate than a head that
+# starts at random weights.
+LINEAR_HEAD_RATE, OTHER_HEAD_RATE = 1e-3, 5e-3
+# The steps of a frozen fit are fast, because its hidden states are computed once. Its
+# head needs a lower rate, so that attention leaves the start slowly.
+FROZEN_HEAD_RATE = 5e-4
+# Smallest numbers of epochs and of steps. Mosbach et al. (2021), "On the Stability of
+# Fine-tuning BERT", recommend a minimum number of steps on few texts.
+MIN_EPOCHS, MIN_STEPS = 3, 80
+FROZEN_MIN_EPOCHS, FROZEN_MIN_STEPS = 10, 200
+# Learning rate of an encoder with this hidden size. Larger encoders need lower rates.
+LEARNING_RATE, HIDDEN_SIZE = 2e-4, 384
 
 
-@dataclass(frozen=True)
-class Rule:
-    """Parameters of the classifier's training.
+def learning_rate(hidden_size):
+    """Return the learning rate of an encoder."""
+    return LEARNING_RATE * HIDDEN_SIZE / hidden_size
 
-    Attributes
+
+def head_learning_rate(heads, is_frozen):
+    """Return the learning rate of token attention and heads.
+
+    Parameters
     ----------
-    head_learning_rate : float
-    min_epochs, min_steps : int
-        A fit has at least this number of epochs and of steps. Mosbach et al. (2021),
-        "On the Stability of Fine-tuning BERT", recommend a minimum number of steps on
-        few texts.
+    heads : list of str
+        The parameter `head` of each task.
+    is_frozen : bool
+        Whether the encoder is frozen.
     """
-
-    head_learning_rate: float
-    min_epochs: int
-    min_steps: int
-
-    def max_epochs(self, n_texts, batch_size):
-        """Return the number of epochs on `n_texts` texts."""
-        steps_per_epoch = max(1, math.ceil(n_texts / batch_size))
-        return max(self.min_epochs, math.ceil(self.min_steps / steps_per_epoch))
+    if any(head != "linear" for head in heads):
+        return OTHER_HEAD_RATE
+    return FROZEN_HEAD_RATE if is_frozen else LINEAR_HEAD_RATE
 
 
-FINE_TUNED = Rule(head_learning_rate=2e-3, min_epochs=3, min_steps=40)
-# Steps are fast, because the hidden states are computed once.
-FROZEN = Rule(head_learning_rate=1e-3, min_epochs=10, min_steps=200)
-
-
-def rule_for(trainable_layers):
-    """Return the Rule for a value of the parameter `trainable_layers`."""
-    return FROZEN if trainable_layers == 0 else FINE_TUNED
+def max_epochs(n_texts, batch_size, is_frozen):
+    """Return the number of epochs on `n_texts` texts."""
+    epochs, steps = MIN_EPOCHS, MIN_STEPS
+    if is_frozen:
+        epochs, steps = FROZEN_MIN_EPOCHS, FROZEN_MIN_STEPS
+    steps_per_epoch = max(1, math.ceil(n_texts / batch_size))
+    return max(epochs, math.ceil(steps / steps_per_epoch))
