@@ -81,9 +81,10 @@ class AttentionFineTuneClassifier(
         adds a hidden layer of the encoder's hidden size. "lstm" adds a bidirectional
         LSTM before the tokens are pooled (the hybrid model of Tao et al. 2019), which
         is slower on long texts.
-    dropout : float, default=0.1
-        Dropout probability for the features of the context vector in training. With
-        ``head="mlp"``, the hidden layer has the same dropout probability.
+    dropout : float or "auto", default="auto"
+        Dropout probability for the features of the context vector in training. "auto"
+        is 0.1, or 0.5 if ``trainable_layers=0``. With ``head="mlp"``, the hidden layer
+        has the same dropout probability.
     trainable_layers : float, int or {"blocks", "all"}, default=0.67
         Which encoder blocks to train, counted down from the highest of the `layers`. A
         float is a fraction of the blocks (0.67 of 6 blocks are 4 blocks), and an int is
@@ -285,7 +286,7 @@ class AttentionFineTuneClassifier(
         "layers": [StrOptions({"last", "all"}), "array-like"],
         "pooling": [StrOptions(set(POOLINGS))],
         "head": [StrOptions(set(HEADS))],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "encoder_dropout": [Interval(Real, 0, 1, closed="left")],
         "trainable_layers": [
             StrOptions({"blocks", "all"}),
@@ -331,7 +332,7 @@ class AttentionFineTuneClassifier(
         layers="all",
         pooling="attention",
         head="linear",
-        dropout=0.1,
+        dropout="auto",
         trainable_layers=0.67,
         gradual_unfreezing=False,
         learning_rate="auto",

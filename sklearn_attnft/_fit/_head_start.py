@@ -11,11 +11,9 @@ import torch.nn.functional as F
 
 from .._model._losses import LOSSES
 from .._runtime._predict import run
+from ._rules import start_penalty
 
-# Inverse strength of the penalty, as the parameter C of scikit-learn's
-# LogisticRegression for context vectors with a total variance of 1.
-C = 5.0
-MAX_ITER = 100  # as in scikit-learn's LogisticRegression
+MAX_ITER = 500
 
 
 def start_heads(model, fit, context):
@@ -41,21 +39,33 @@ def start_heads(model, fit, context):
         contexts.split(sizes, dim=1),
         labeled.labels,
         labeled.weights.T,
+        fit.data.tasks.targets,
         strict=True,
     )
-    for task, spec, features, labels, weights in parts:
+    for task, spec, features, labels, weights, target in parts:
         known = weights[rows] > 0
         if spec.head == "linear" and known.any():
             labels, weights = (
-                torch.from_numpy(each[rows][known]) for each in (labels, weights)
+                torch.from_numpy(e[rows][known]) for e in (labels, weights)
             )
             loss = LOSSES[spec.loss](n_outputs=spec.n_outputs)
-            weight, bias = _regress(features[known], labels, weights, loss)
+            penalty = start_penalty(
+                2 if target.multilabel else spec.n_outputs,
+                fit.plan.trainable_layers == 0,
+            )
+            weight, bias = _regress(features[known], labels, weights, loss, penalty)
             task.classify[-1].load_state_dict({"weight": weight, "bias": bias})
 
 
-def _regress(contexts, labels, weights, loss):
-    """Return weight and bias of the linear layer with the lowest penalized loss."""
+def _regress(contexts, labels, weights, loss, penalty):
+    """Return weight and bias of the linear layer with the lowest penalized loss.
+
+    ``start_penalty`` describes `penalty`. Computed in float64, so that the minimum does
+    not depend on the order of the texts.
+    """
+    contexts, weights = contexts.double(), weights.double()
+    if labels.is_floating_point():
+        labels = labels.double()
     total = weights.sum()
     mean = weights @ contexts / total
     contexts = contexts - mean  # does not change the minimum
@@ -65,15 +75,15 @@ def _regress(contexts, labels, weights, loss):
     optimizer = torch.optim.LBFGS(
         [weight, bias],
         max_iter=MAX_ITER,
-        tolerance_grad=1e-4,
+        tolerance_grad=1e-6,
         line_search_fn="strong_wolfe",
     )
 
     def objective():
         optimizer.zero_grad()
         losses = loss(F.linear(contexts, weight, bias), labels)
-        penalty = variance * weight.square().sum() / (2 * C * total)
-        value = (losses * weights).sum() / total + penalty
+        squares = penalty * variance * weight.square().sum() / 2
+        value = (losses * weights).sum() / total + squares
         value.backward()
         return value
 
