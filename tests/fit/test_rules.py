@@ -25,15 +25,16 @@ def classifier(**params):
 def plan(monkeypatch):
     """Return a function that fits and returns the FitPlan of the fit."""
 
-    class FitBegins(Exception):  # noqa: N818
+    class FitBegins(Exception):
         pass
 
     def stop(fit, progress, timer):
         raise FitBegins(fit)
 
+    monkeypatch.setattr(_pipeline, "run_with_retries", stop)
+
     def fit(estimator, y=Y):
-        with monkeypatch.context() as patch, pytest.raises(FitBegins) as stopped:
-            patch.setattr(_pipeline, "run_with_retries", stop)
+        with pytest.raises(FitBegins) as stopped:
             estimator.fit(X, y)
         return stopped.value.args[0]
 
