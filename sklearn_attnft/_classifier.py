@@ -102,7 +102,7 @@ class AttentionFineTuneClassifier(
         Peak learning rate of the highest trained block. "auto" is 2e-4 for encoders of
         hidden size 384, and inversely proportional to the hidden size.
     head_learning_rate : float or "auto", default="auto"
-        Peak learning rate of token attention and head. "auto" is 1e-3 for a linear
+        Peak learning rate of token attention and head. "auto" is 2e-3 for a linear
         head, which starts at a logistic regression, or 5e-4 if ``trainable_layers=0``.
         "auto" is 5e-3 for other heads, which start at random weights.
     layer_decay : float, default=1.0
@@ -123,7 +123,7 @@ class AttentionFineTuneClassifier(
         probabilities. Training is slower if `encoder_dropout` is above 0.
     max_epochs : int or "auto", default="auto"
         Largest number of passes over the training texts. "auto" is 3 epochs, or more
-        on few texts, so that there are at least 80 steps. With ``trainable_layers=0``,
+        on few texts, so that there are at least 40 steps. With ``trainable_layers=0``,
         whose steps are fast, "auto" is at least 10 epochs and 200 steps.
     batch_size : int, default=32
         Number of texts in a training step.
@@ -169,7 +169,7 @@ class AttentionFineTuneClassifier(
         classifier is trained. Contrastive training helps with few labels. As in SetFit
         (Tunstall et al. 2022), the encoder is trained so that texts of one class become
         similar and texts of different classes become dissimilar. With 10 epochs, use
-        ``layers="last"``, ``trainable_layers=0`` and ``head_learning_rate=1e-2``.
+        ``layers="last"`` and ``trainable_layers=0``.
     device : str, default="auto"
         Device to run on: "cpu", "cuda", "cuda:1", "mps" or "auto". "auto" is a CUDA GPU
         if the machine has one, otherwise the CPU. The device is resolved in each call,

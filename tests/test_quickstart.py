@@ -48,7 +48,7 @@ def test_the_quickstart_fits_and_reports_on_csv_files(files):
     assert "accuracy: 1.0000 fine-tuned, 1.0000 TF-IDF" in done.stdout
     assert "a new process loads it and predicts" in done.stdout
     assert "poor  what an awful rain" in done.stdout
-    assert "fit: classifier 80/80: 100%" in done.stderr
+    assert "fit: classifier 40/40: 100%" in done.stderr
 
 
 def test_texts_that_share_no_word_and_half_characters_are_fitted(tmp_path):

@@ -8,14 +8,14 @@ import math
 
 # A linear head starts at a logistic regression. It needs a lower rate than a head that
 # starts at random weights.
-LINEAR_HEAD_RATE, OTHER_HEAD_RATE = 1e-3, 5e-3
+LINEAR_HEAD_RATE, OTHER_HEAD_RATE = 2e-3, 5e-3
 # The steps of a frozen fit are fast, because its hidden states are computed once. Low
 # rates and much dropout keep its attention and head close to the regression.
 FROZEN_HEAD_RATE = 5e-4
 DROPOUT, FROZEN_DROPOUT = 0.1, 0.5
 # Smallest numbers of epochs and of steps. Mosbach et al. (2021), "On the Stability of
 # Fine-tuning BERT", recommend a minimum number of steps on few texts.
-MIN_EPOCHS, MIN_STEPS = 3, 80
+MIN_EPOCHS, MIN_STEPS = 3, 40
 FROZEN_MIN_EPOCHS, FROZEN_MIN_STEPS = 10, 200
 # Learning rate of an encoder with this hidden size. Larger encoders need lower rates.
 LEARNING_RATE, HIDDEN_SIZE = 2e-4, 384
@@ -51,11 +51,11 @@ def start_penalty(n_classes, is_frozen):
 
     It multiplies half the squared norm of the weights, is added to the mean loss, and
     is for context vectors with a total variance of 1. So it is ``1 / (C * n_texts)``
-    for the parameter C of scikit-learn's LogisticRegression. A frozen encoder needs a
-    weaker penalty if there are many classes. If the encoder is trained, a regression
-    that fits the training texts well would leave nothing to learn.
+    for the parameter C of scikit-learn's LogisticRegression. Many classes need a weak
+    penalty. If the encoder is trained, the penalty is strong, because a regression that
+    fits the training texts well would leave nothing to learn.
     """
-    return 1 / (150 * n_classes**1.5 if is_frozen else 2500)
+    return 1 / ((150 if is_frozen else 1.5) * n_classes**1.5)
 
 
 def max_epochs(n_texts, batch_size, is_frozen):

@@ -44,8 +44,8 @@ def plan(monkeypatch):
 @pytest.mark.parametrize(
     ("params", "rate", "dropout"),
     [
-        ({}, 1e-3, 0.1),
-        ({"trainable_layers": 1}, 1e-3, 0.1),
+        ({}, 2e-3, 0.1),
+        ({"trainable_layers": 1}, 2e-3, 0.1),
         ({"trainable_layers": 0}, 5e-4, 0.5),
         ({"head": "mlp"}, 5e-3, 0.1),
         ({"head": "lstm", "trainable_layers": 0}, 5e-3, 0.5),
@@ -99,11 +99,11 @@ def test_every_auto_parameter_is_resolved(plan):
 @pytest.mark.parametrize(
     ("params", "n_texts", "n_epochs"),
     [
-        ({}, 8, 80),
-        ({}, 24, 27),
-        ({}, 21, 27),
-        ({}, 104, 7),
-        ({}, 300, 3),
+        ({}, 8, 40),
+        ({}, 24, 14),
+        ({}, 21, 14),
+        ({}, 104, 4),
+        ({}, 200, 3),
         ({"trainable_layers": 0}, 8, 200),
         ({"trainable_layers": 0}, 24, 67),
         ({"trainable_layers": 0}, 300, 10),
@@ -135,4 +135,4 @@ def test_only_training_texts_count(passed, params, n_left):
     y = [*Y[:20], *["none"] * 4] if "class_weight" in params else Y
     clf.fit(X, y, **passed)
     assert clf.history_[0]["step"] == math.ceil(n_left / 8)
-    assert 80 <= clf.history_[-1]["step"] < 80 + clf.history_[0]["step"]
+    assert 40 <= clf.history_[-1]["step"] < 40 + clf.history_[0]["step"]
