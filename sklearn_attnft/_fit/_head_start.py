@@ -14,6 +14,8 @@ from .._runtime._predict import run
 from ._rules import start_penalty
 
 MAX_ITER = 500
+# If there are more training texts, a sample of this size limits time and memory.
+MAX_TEXTS = 20_000
 
 
 def start_heads(model, fit, context):
@@ -25,12 +27,12 @@ def start_heads(model, fit, context):
     fit : PreparedFit
     context : RunContext
     """
-    labeled, rows = fit.labeled, np.arange(len(fit.labeled))
-    if context.timer is not None:
-        rows = context.timer.rows
-        if rows is None:
-            return
-    tokens = labeled.tokens.take(rows)
+    rows = _rows(fit, context)
+    if rows is None:
+        return
+    labeled, tokens = fit.labeled, fit.labeled.tokens
+    if len(rows) < len(tokens):
+        tokens = tokens.take(rows)
     contexts = torch.from_numpy(run(model.eval(), tokens, context, "contexts"))
     sizes = [fit.spec.context_size(task) for task in fit.spec.tasks]
     parts = zip(
@@ -57,11 +59,22 @@ def start_heads(model, fit, context):
             task.classify[-1].load_state_dict({"weight": weight, "bias": bias})
 
 
+def _rows(fit, context):
+    """Return the indices of the texts for the regression, or None to skip it."""
+    if context.timer is not None:
+        return context.timer.rows
+    rows = np.arange(len(fit.labeled))
+    if len(rows) > MAX_TEXTS:
+        generator = np.random.default_rng(fit.seed)
+        rows = np.sort(generator.choice(rows, MAX_TEXTS, replace=False))
+    return rows
+
+
 def _regress(contexts, labels, weights, loss, penalty):
     """Return weight and bias of the linear layer with the lowest penalized loss.
 
-    ``start_penalty`` describes `penalty`. Computed in float64, so that the minimum does
-    not depend on the order of the texts.
+    ``start_penalty`` describes `penalty`. All numbers are float64, so that the order of
+    the texts does not change the result.
     """
     contexts, weights = contexts.double(), weights.double()
     if labels.is_floating_point():

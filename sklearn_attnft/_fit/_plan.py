@@ -20,10 +20,11 @@ from ._tasks import Tasks
 class FitPlan:
     """Parameters of one fit.
 
-    The fields are the parameters of the estimators with the same names. None of them is
-    "auto", except `learning_rate` before :meth:`for_encoder`. An extractor does not
-    have all parameters. The defaults of the missing
-    parameters turn the corresponding part of a fit off.
+    The fields are the parameters of the estimators with the same names.
+    :meth:`for_encoder` replaces a `learning_rate` of "auto", and ``Tasks`` a `dropout`
+    of "auto". The other fields are not "auto". An extractor does not have all
+    parameters. The defaults of the missing parameters turn the corresponding part of a
+    fit off.
     """
 
     encoder: str
@@ -49,7 +50,7 @@ class FitPlan:
     trainable_layers: Real | str = 0
     gradual_unfreezing: bool = False
     learning_rate: float | str = 0.0
-    head_learning_rate: float | str = 0.0
+    head_learning_rate: float = 0.0
     layer_decay: float = 1.0
     weight_decay: float = 0.0
     warmup_fraction: float = 0.0
