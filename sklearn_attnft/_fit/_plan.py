@@ -20,11 +20,10 @@ from ._tasks import Tasks
 class FitPlan:
     """Parameters of one fit.
 
-    The fields are the parameters of the estimators with the same names.
-    :meth:`for_encoder` replaces a `learning_rate` of "auto", and ``Tasks`` a `dropout`
-    of "auto". The other fields are not "auto". An extractor does not have all
-    parameters. The defaults of the missing parameters turn the corresponding part of a
-    fit off.
+    The fields are the parameters of the estimators with the same names. None of them is
+    "auto", except `learning_rate` before :meth:`for_encoder`. An extractor does not
+    have all parameters. The defaults of the missing parameters turn the corresponding
+    part of a fit off.
     """
 
     encoder: str
@@ -83,6 +82,8 @@ class FitPlan:
             chosen["max_epochs"] = _rules.max_epochs(
                 n_texts, plan.batch_size, is_frozen
             )
+        if plan.dropout == "auto":
+            chosen["dropout"] = _rules.dropout(is_frozen)
         if plan.head_learning_rate == "auto":
             heads = [own["head"] for own in data.tasks.merged(plan)]
             chosen["head_learning_rate"] = _rules.head_learning_rate(heads, is_frozen)
