@@ -174,6 +174,7 @@ def table(file):
 
 def _print(runs):
     """Print the table of one set of parameters."""
+    runs = runs.dropna()  # samples that not all methods have finished
     better = runs[["tfidf", "features"]].max(axis=1)
     references = {"default": better, "frozen": runs["features"]}
     names = {"default": "default - better", "frozen": "frozen - features"}
