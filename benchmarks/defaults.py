@@ -153,36 +153,50 @@ def run(arguments, file):
 
 
 def table(file):
-    """Print means over seeds, and the differences to logistic regression."""
+    """Print mean accuracies, and differences in percentage points.
+
+    "default - better" is the difference of the classifier to the better of the two
+    logistic regressions with the same seed. "frozen - features" is the difference of
+    trainable_layers=0 to logistic regression on the features.
+    """
     rows = pd.read_json(file, lines=True)
     rows["changed"] = rows["changed"].map(json.dumps)
-    keys = ["part", "dataset", "n", "seed"]
-    is_baseline = rows["method"].isin(["features", "tfidf"])
-    baselines = rows[is_baseline].pivot_table(
-        index=keys, columns="method", values="accuracy"
-    )
-    ours = rows[~is_baseline].merge(baselines.reset_index(), on=keys)
-    ours["better"] = ours[["features", "tfidf"]].max(axis=1)
-    ours["difference"] = 100 * (ours["accuracy"] - ours["better"])
-    cells = ours.groupby(["part", "method", "changed", "dataset", "n"]).agg(
-        accuracy=("accuracy", "mean"),
-        features=("features", "mean"),
-        tfidf=("tfidf", "mean"),
-        difference=("difference", "mean"),
-        lowest=("difference", "min"),
-        seeds=("seed", "count"),
-        cpu_seconds=("fit_cpu_seconds", "mean"),
-    )
-    print(cells.round(3).to_markdown())
-    large = cells[cells.index.get_level_values("n") >= 200]
-    summary = large.groupby(["part", "method", "changed"]).agg(
-        mean=("difference", "mean"),
-        worst=("difference", "min"),
-        cells=("difference", "size"),
-        cpu_seconds=("cpu_seconds", "mean"),
-    )
-    print("\nCells with at least 200 labels:\n")
-    print(summary.round(2).to_markdown())
+    is_baseline = rows["method"].isin(["tfidf", "features"])
+    for (part, changed), ours in rows[~is_baseline].groupby(["part", "changed"]):
+        runs = pd.concat([rows[is_baseline & (rows["part"] == part)], ours])
+        print(f"\n{part}, changed: {changed}\n")
+        _print(
+            runs.pivot_table(
+                index=["dataset", "n", "seed"], columns="method", values="accuracy"
+            )
+        )
+
+
+def _print(runs):
+    """Print the table of one set of parameters."""
+    runs = runs.dropna()  # samples that not all methods have finished
+    better = runs[["tfidf", "features"]].max(axis=1)
+    references = {"default": better, "frozen": runs["features"]}
+    names = {"default": "default - better", "frozen": "frozen - features"}
+    by_cell = runs.groupby(["dataset", "n"])
+    cells, summary = by_cell.mean().round(3), []
+    for method in [name for name in references if name in runs]:
+        differences = 100 * (runs[method] - references[method])
+        low, mean, high = (
+            getattr(differences.groupby(["dataset", "n"]), name)()
+            for name in ("min", "mean", "max")
+        )
+        cells[names[method]] = [
+            f"{m:+.1f} ({a:+.1f} to {b:+.1f})"
+            for a, m, b in zip(low, mean, high, strict=True)
+        ]
+        large = mean[mean.index.get_level_values("n") >= 200]
+        summary.append(
+            f"{names[method]}, {len(large)} cells with at least 200 labels: mean "
+            f"{large.mean():+.1f}, lowest {large.min():+.1f}"
+        )
+    cells["seeds"] = by_cell.size()
+    print(cells.reset_index().to_markdown(index=False), *sorted(summary), sep="\n\n")
 
 
 if __name__ == "__main__":

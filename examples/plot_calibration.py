@@ -33,7 +33,6 @@ X_train, X_held, y_train, y_held = X[:420], X[420:], y[:420], y[420:]
 clf = AttentionFineTuneClassifier(
     trainable_layers=2,
     learning_rate=5e-4,
-    head_learning_rate=5e-3,
     max_epochs=3,
     random_state=0,
 )

@@ -28,7 +28,6 @@ X_test, y_test = load_support_tickets(subset="test", return_X_y=True)
 clf = AttentionFineTuneClassifier(
     trainable_layers=2,
     learning_rate=5e-4,
-    head_learning_rate=5e-3,
     max_epochs=3,
     random_state=0,
 )

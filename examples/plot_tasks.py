@@ -37,7 +37,6 @@ clf = MultiTaskClassifier(
     AttentionFineTuneClassifier(
         trainable_layers=2,
         learning_rate=5e-4,
-        head_learning_rate=5e-3,
         random_state=0,
     ),
     task_params={"sentiment": {"class_weight": "balanced"}},

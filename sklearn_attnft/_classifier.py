@@ -81,27 +81,30 @@ class AttentionFineTuneClassifier(
         adds a hidden layer of the encoder's hidden size. "lstm" adds a bidirectional
         LSTM before the tokens are pooled (the hybrid model of Tao et al. 2019), which
         is slower on long texts.
-    dropout : float, default=0.1
-        Dropout probability for the features of the context vector in training. With
-        ``head="mlp"``, the hidden layer has the same dropout probability.
+    dropout : float or "auto", default="auto"
+        Dropout probability for the features of the context vector in training. "auto"
+        is 0.1, or 0.5 if ``trainable_layers=0``. With ``head="mlp"``, the hidden layer
+        has the same dropout probability.
     trainable_layers : float, int or {"blocks", "all"}, default=0.67
         Which encoder blocks to train, counted down from the highest of the `layers`. A
         float is a fraction of the blocks (0.67 of 6 blocks are 4 blocks), and an int is
-        a number of blocks. If 0, only attention and head are trained. "blocks" trains
-        everything except the token embeddings, and "all" trains everything. Fewer
-        blocks make training faster. On the CPU, the hidden states of the frozen blocks
-        are computed once per fit and stored in up to 2 GiB of memory.
+        a number of blocks. If 0, only attention and head are trained, and a linear head
+        starts at a logistic regression. "blocks" trains everything except the token
+        embeddings, and "all" trains everything. Fewer blocks make training faster. On
+        the CPU, the hidden states of the frozen blocks are computed once per fit and
+        stored in up to 2 GiB of memory.
     gradual_unfreezing : bool, default=False
         Whether to unfreeze the blocks of `trainable_layers` gradually, from the top
         block down (Howard and Ruder 2018, section 3.3). The first epoch trains only
         attention and head, and the last epoch trains all selected blocks. Early
         stopping may end the fit before all blocks are unfrozen.
-    learning_rate : float, default=2e-4
-        Peak learning rate of the highest trained block.
-    head_learning_rate : float, default=5e-3
-        Peak learning rate of token attention and head, which are not pretrained. A
-        lower rate undertrains the head if there are many classes. Use 1e-2 for many
-        classes with few labels each.
+    learning_rate : float or "auto", default="auto"
+        Peak learning rate of the highest trained block. "auto" is 2e-4 for encoders of
+        hidden size 384, and inversely proportional to the hidden size.
+    head_learning_rate : float or "auto", default="auto"
+        Peak learning rate of token attention and head. "auto" is 2e-3 for a linear
+        head, which starts at a logistic regression, or 5e-4 if ``trainable_layers=0``.
+        "auto" is 5e-3 for other heads, which start at random weights.
     layer_decay : float, default=1.0
         Factor that multiplies the learning rate from one block to the block below. With
         a smaller factor, lower blocks stay closer to the pretrained encoder.
@@ -119,8 +122,9 @@ class AttentionFineTuneClassifier(
         Dropout probability inside the encoder in training, except on attention
         probabilities. Training is slower if `encoder_dropout` is above 0.
     max_epochs : int or "auto", default="auto"
-        Largest number of passes over the training texts. "auto" trains for 3 epochs. On
-        few texts, "auto" trains for more epochs, so that there are at least 40 steps.
+        Largest number of passes over the training texts. "auto" is 3 epochs, or more
+        on few texts, so that there are at least 40 steps. With ``trainable_layers=0``,
+        whose steps are fast, "auto" is at least 10 epochs and 200 steps.
     batch_size : int, default=32
         Number of texts in a training step.
     class_weight : "balanced", dict or None, default=None
@@ -165,7 +169,7 @@ class AttentionFineTuneClassifier(
         classifier is trained. Contrastive training helps with few labels. As in SetFit
         (Tunstall et al. 2022), the encoder is trained so that texts of one class become
         similar and texts of different classes become dissimilar. With 10 epochs, use
-        ``layers="last"``, ``trainable_layers=0`` and ``head_learning_rate=1e-2``.
+        ``layers="last"`` and ``trainable_layers=0``.
     device : str, default="auto"
         Device to run on: "cpu", "cuda", "cuda:1", "mps" or "auto". "auto" is a CUDA GPU
         if the machine has one, otherwise the CPU. The device is resolved in each call,
@@ -282,7 +286,7 @@ class AttentionFineTuneClassifier(
         "layers": [StrOptions({"last", "all"}), "array-like"],
         "pooling": [StrOptions(set(POOLINGS))],
         "head": [StrOptions(set(HEADS))],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "encoder_dropout": [Interval(Real, 0, 1, closed="left")],
         "trainable_layers": [
             StrOptions({"blocks", "all"}),
@@ -290,8 +294,14 @@ class AttentionFineTuneClassifier(
             Interval(Integral, 0, None, closed="left"),
         ],
         "gradual_unfreezing": ["boolean"],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "head_learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
+        "head_learning_rate": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
         "layer_decay": [Interval(Real, 0, 1, closed="right")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "warmup_fraction": [Interval(Real, 0, 1, closed="both")],
@@ -322,11 +332,11 @@ class AttentionFineTuneClassifier(
         layers="all",
         pooling="attention",
         head="linear",
-        dropout=0.1,
+        dropout="auto",
         trainable_layers=0.67,
         gradual_unfreezing=False,
-        learning_rate=2e-4,
-        head_learning_rate=5e-3,
+        learning_rate="auto",
+        head_learning_rate="auto",
         layer_decay=1.0,
         weight_decay=0.01,
         warmup_fraction=0.1,

@@ -126,7 +126,7 @@ class MultiTaskClassifier(
     >>> labels = [["good", "food"], ["good", None], ["bad", "food"], ["bad", "staff"]]
     >>> clf = AttentionFineTuneClassifier(max_epochs=5, batch_size=4, random_state=0)
     >>> clf = MultiTaskClassifier(clf).fit(texts, labels * 4)
-    >>> clf.predict(["The food is terrible", "Lovely staff"])
+    >>> clf.predict(["The food is terrible", "The staff is friendly"])
     array([['bad', 'food'],
            ['good', 'staff']], dtype=object)
     """

@@ -181,7 +181,8 @@ def test_trainable_layers_count_from_the_highest_attended(trainable_layers, smal
 
 
 def test_the_head_learns_on_a_frozen_encoder(small):
-    clf = fit(small, trainable_layers=0, max_epochs=20, head_learning_rate=0.05)
+    params = {"max_epochs": 20, "head_learning_rate": 0.05, "dropout": 0.1}
+    clf = fit(small, trainable_layers=0, **params)
     assert clf.score(X, Y) == 1.0
 
 

@@ -53,8 +53,11 @@ CLASSIFIERS = [
         encoder_dropout=0.1,
         class_weight="balanced",
     ),
-    AttentionFineTuneClassifier(  # random hidden states need a higher learning rate
-        **{**SMALL, "head_learning_rate": 1e-1}, trainable_layers=0, cache="memory"
+    AttentionFineTuneClassifier(  # random hidden states need other rates
+        **{**SMALL, "head_learning_rate": 1e-1},
+        dropout=0.1,
+        trainable_layers=0,
+        cache="memory",
     ),
 ]
 EXTRACTORS = [

@@ -39,8 +39,10 @@ ORDER = {
         _callbacks _loop""",
     "_persistence": "_json _safetensors _directory _model_card _pack _save_load",
     "_explain": "_attribution _faithfulness _validation _mixin",
-    "_fit": """_report _estimate _trainable _tasks _plan _stage _pretrained _prepare
-        _lm_stage _contrastive_stage _joint _frozen_states _classification_stage
+    "_fit": """_report _estimate _trainable _rules _tasks _plan _stage _pretrained
+        _prepare
+        _lm_stage _contrastive_stage _joint _frozen_states _head_start
+        _classification_stage
         _stages _retry _pipeline""",
 }
 APART = ["__init__", "datasets", "estimator_checks"]

@@ -216,7 +216,9 @@ def word_loss(clf):
 
 def test_a_larger_task_weight_lowers_the_loss_of_the_task():
     losses = [
-        word_loss(model({"task_weights": weights}, max_epochs=8).fit(TEXTS, Y))
+        word_loss(
+            model({"task_weights": weights}, head="mlp", max_epochs=8).fit(TEXTS, Y)
+        )
         for weights in ({"word": 20.0}, None, {"word": 0.05})
     ]
     assert losses == sorted(losses)

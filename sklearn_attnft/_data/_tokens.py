@@ -98,26 +98,27 @@ class TokenizedTexts:
         return np.concatenate([np.arange(starts[i], starts[i + 1]) for i in indices])
 
     def take(self, indices):
-        """Return the texts at `indices`. Each text must have one window."""
-        starts = self.window_starts[indices]
-        lengths = self.window_starts[np.add(indices, 1)] - starts
+        """Return the texts at `indices`."""
+        first = self.text_starts
+        windows = np.concatenate([np.arange(first[i], first[i + 1]) for i in indices])
+        starts = self.window_starts[windows]
+        lengths = self.window_starts[windows + 1] - starts
         before = np.cumsum(lengths) - lengths
         positions = np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
         return TokenizedTexts(
             ids=self.ids[positions],
             window_starts=np.cumsum([0, *lengths]),
-            text_starts=np.arange(len(indices) + 1),
+            text_starts=np.cumsum([0, *np.diff(first)[indices]]),
             pad_id=self.pad_id,
             words=None if self.words is None else self.words[positions],
         )
 
     def windows_of(self, indices):
         """Return the windows of the texts at `indices`, each as a separate text."""
-        starts = self.text_starts
-        windows = [np.arange(starts[i], starts[i + 1]) for i in indices]
-        text_starts = np.arange(len(self.window_starts))
-        separate = dataclasses.replace(self, text_starts=text_starts)
-        return separate.take(np.concatenate(windows))
+        texts = self.take(indices)
+        return dataclasses.replace(
+            texts, text_starts=np.arange(len(texts.window_starts))
+        )
 
     def batch(self, indices):
         """Return the texts at `indices` as a padded :class:`TokenBatch`."""

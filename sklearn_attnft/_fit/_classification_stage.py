@@ -15,6 +15,7 @@ from .._runtime._seeds import initial_weights
 from .._training import TrainingConfig, train
 from .._utils._warnings import warn
 from ._frozen_states import with_frozen_states
+from ._head_start import start_heads
 from ._joint import JointDataset, JointLoss, JointModel
 from ._stage import Stage
 from ._trainable import freeze
@@ -66,6 +67,8 @@ class ClassificationStage(Stage):
         else:
             module = self._with_known_states(model, context)
             criterion, training = classification, self.training
+        if not context.resume.has_progress:
+            start_heads(model if plan.lm_weight > 0 else module, fit, context)
         context.progress.set_snapshot(_Snapshot(self, model, state))
         rows = train(module, criterion, training, fit.validation, self.config, context)
         self._warn_collapse(classification.collapsed())

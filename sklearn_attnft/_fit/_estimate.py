@@ -59,11 +59,14 @@ class StepTimer:
     stages : list of StageEstimate
     seconds : float
         Time that the measurements have taken.
+    rows : ndarray of int or None
+        Indices of the texts of the timed steps, if :meth:`sample` has selected them.
     """
 
     def __init__(self):
         self.stages = []
         self.seconds = 0.0
+        self.rows = None
         self._sample = None
 
     def sample(self, training, corpora, config, context):
@@ -91,8 +94,8 @@ class StepTimer:
         lengths, n_windows = tokens.longest_windows, np.diff(tokens.text_starts)
         sizes = [n_windows[batch].sum() * lengths[batch].max() for batch in batches]
         chosen = _choose(sizes)
-        rows = np.concatenate([batches[i] for i in chosen])
-        windows = tokens.windows_of(np.unique(rows))
+        self.rows = np.unique(np.concatenate([batches[i] for i in chosen]))
+        windows = tokens.windows_of(self.rows)
         fraction = len(windows.ids) / sum(len(each.ids) for each in corpora)
         self._sample = chosen, start, fraction
         return [windows]

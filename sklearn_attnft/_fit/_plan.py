@@ -12,21 +12,18 @@ from .._data._labeled import LabeledTexts
 from .._hf import TextTokenizer
 from .._model._spec import ModuleSpec
 from .._model._text_model import TextModel
+from . import _rules
 from ._tasks import Tasks
-
-# With max_epochs="auto", a fit has at least this number of epochs and of steps.
-# Mosbach et al. (2021), "On the Stability of Fine-tuning BERT", recommend a minimum
-# number of steps on few texts.
-EPOCHS, FEWEST_STEPS = 3, 40
 
 
 @dataclass(frozen=True)
 class FitPlan:
     """Parameters of one fit.
 
-    The fields are the parameters of the estimators with the same names. `max_epochs` is
-    never "auto". An extractor does not have all parameters. The defaults of the missing
-    parameters turn the corresponding part of a fit off.
+    The fields are the parameters of the estimators with the same names. None of them is
+    "auto", except `learning_rate` before :meth:`for_encoder`. An extractor does not
+    have all parameters. The defaults of the missing parameters turn the corresponding
+    part of a fit off.
     """
 
     encoder: str
@@ -51,7 +48,7 @@ class FitPlan:
     encoder_dropout: float = 0.0
     trainable_layers: Real | str = 0
     gradual_unfreezing: bool = False
-    learning_rate: float = 0.0
+    learning_rate: float | str = 0.0
     head_learning_rate: float = 0.0
     layer_decay: float = 1.0
     weight_decay: float = 0.0
@@ -77,16 +74,27 @@ class FitPlan:
         """
         names = {each.name for each in dataclasses.fields(cls)} & parameters.keys()
         plan = cls(**{name: parameters[name] for name in names})
+        chosen, is_frozen = {}, plan.trainable_layers == 0
         if plan.max_epochs == "auto":
-            plan = dataclasses.replace(plan, max_epochs=plan._auto_epochs(data))
-        return plan
+            n_texts = len(data.training.texts)
+            if plan.early_stopping and data.validation is None:
+                n_texts -= math.ceil(plan.validation_fraction * n_texts)
+            chosen["max_epochs"] = _rules.max_epochs(
+                n_texts, plan.batch_size, is_frozen
+            )
+        if plan.dropout == "auto":
+            chosen["dropout"] = _rules.dropout(is_frozen)
+        if plan.head_learning_rate == "auto":
+            heads = [own["head"] for own in data.tasks.merged(plan)]
+            chosen["head_learning_rate"] = _rules.head_learning_rate(heads, is_frozen)
+        return dataclasses.replace(plan, **chosen)
 
-    def _auto_epochs(self, data):
-        n_texts = len(data.training.texts)
-        if self.early_stopping and data.validation is None:
-            n_texts -= math.ceil(self.validation_fraction * n_texts)
-        n_steps = max(1, math.ceil(n_texts / self.batch_size))
-        return max(EPOCHS, math.ceil(FEWEST_STEPS / n_steps))
+    def for_encoder(self, hidden_size):
+        """Return the plan with a number for the learning rate of the encoder."""
+        if self.learning_rate != "auto":
+            return self
+        rate = _rules.learning_rate(hidden_size)
+        return dataclasses.replace(self, learning_rate=rate)
 
     @property
     def has_language_model(self):

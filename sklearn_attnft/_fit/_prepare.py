@@ -128,6 +128,7 @@ def prepare_tasks(plan, data, *, warns=True):
     tasks, training, validation = data.tasks, data.training, data.validation
     pretrained = PretrainedEncoder.load(plan)
     spec = pretrained.spec(plan.layers, mixing="attention", tasks=tasks.specs(plan))
+    plan = plan.for_encoder(spec.hidden_size)
     everything = (tasks, training, validation, data.unlabeled)
     identity = _identify(plan, vars(plan), pretrained, everything)
     seed, *_ = identity

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from .._model._losses import LOSSES, TasksLoss
 from .._model._spec import TaskSpec
+from ._rules import dropout
 
 # Parameters that can differ between tasks.
 TASK_PARAMETERS = ("pooling", "head", "dropout", "label_smoothing", "class_weight")
@@ -64,7 +65,11 @@ class Tasks:
         if not isinstance(parameters, dict):
             parameters = vars(parameters)
         shared = {name: parameters[name] for name in TASK_PARAMETERS}
-        return [{**shared, **own} for own in self.params]
+        merged = [{**shared, **own} for own in self.params]
+        for own in merged:
+            if own["dropout"] == "auto":
+                own["dropout"] = dropout(parameters["trainable_layers"] == 0)
+        return merged
 
     def specs(self, plan):
         """Return the TaskSpec of each task."""

@@ -85,6 +85,11 @@ class ResumeState:
         return self._saved is not None
 
     @property
+    def has_progress(self):
+        """Whether the saved resume state was written in the next stage or later."""
+        return self.is_resuming and self._saved["stage"] > self._stage
+
+    @property
     def has_next_stage(self):
         """Whether the saved resume state contains the complete next stage."""
         saved, next_stage = self._saved, self._stage + 1

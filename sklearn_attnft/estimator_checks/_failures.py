@@ -58,8 +58,8 @@ def _assert_propagates(action, error, when):
 
 def _swallowed(name, when):
     return (
-        f"fit did not raise the {name} that was raised {when}, expected it to "
-        "propagate. The estimator looks fitted. Does fit catch the exception?"
+        f"The check raised {name} {when}, but fit did not pass it on to the caller. "
+        "The estimator looks fitted. Does fit catch the exception?"
     )
 
 

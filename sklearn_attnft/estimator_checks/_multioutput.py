@@ -222,7 +222,7 @@ def check_columns_score(estimator):
 
 
 def check_columns_refused(estimator):
-    """A column with fewer than two classes is refused with its name."""
+    """``fit`` refuses a column with one class, and the error names the column."""
     X, y = _frame(estimator)
     for wrong in (None, "low"):
         assert_refused(

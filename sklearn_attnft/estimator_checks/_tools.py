@@ -211,9 +211,9 @@ def stack(parts):
 def assert_same(actual, expected, rule, *, tolerance=0.0):
     """Check that two dicts of arrays are equal, or close if `tolerance` is given.
 
-    The tolerance is relative and absolute. With a tolerance, labels are compared only
-    if there are no scores to compare, because a rounding error can exchange two scores
-    that are nearly equal.
+    The tolerance is relative and absolute. With a tolerance, labels are not compared if
+    there are scores. A rounding error can change the order of two nearly equal scores,
+    and so change the label.
     """
     assert actual.keys() == expected.keys(), (
         f"{rule}. The methods differ: got {sorted(actual)}, expected "
@@ -260,7 +260,7 @@ def assert_refused(action, when, *, errors=(ValueError, TypeError), naming=()):
     if not isinstance(raised, errors):
         raise AssertionError(
             f"{when} raised {type(raised).__name__}, expected {expected}: {raised}. Is "
-            "it used before it is validated?"
+            "the argument used before it is validated?"
         ) from raised
     for word in naming:
         if not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", str(raised)):

@@ -38,7 +38,7 @@ def check_validation_data_comes_in_pairs(estimator):
 
 
 def check_validation_texts_are_checked(estimator):
-    """An invalid `X_val` is refused with its name."""
+    """``fit`` refuses an invalid `X_val`, and the error names `X_val`."""
     data, validation = _validation(estimator)
     texts = validation["X_val"]
     for wrong in ("x" * len(texts), [None, *texts[1:]], [3, *texts[1:]], []):

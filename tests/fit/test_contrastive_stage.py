@@ -1,7 +1,5 @@
 """Test contrastive training: its batches, its loss and its stage of a fit."""
 
-import math
-
 import numpy as np
 import pytest
 import tiny
@@ -254,37 +252,3 @@ def test_several_tasks_with_missing_labels(small):
     assert clf.task("mood").score(X, Y) > 0.9
     losses = [r["train_loss"] for r in clf.history_ if r["stage"] == "contrastive"]
     assert losses[-1] < losses[0] / 2
-
-
-@pytest.mark.parametrize(
-    ("n_texts", "n_epochs"), [(8, 40), (24, 14), (21, 14), (104, 4), (200, 3)]
-)
-def test_auto_uses_more_epochs_for_few_texts(small, n_texts, n_epochs):
-    small |= {"max_epochs": "auto", "trainable_layers": 0, "max_length": 8}
-    clf = AttentionFineTuneClassifier(**small)
-    # Texts of weight 0 do not count.
-    X_all, Y_all = (X * 50)[: n_texts + 100], (Y * 50)[: n_texts + 100]
-    weights = np.repeat([1.0, 0.0], [n_texts, 100])
-    assert clf.fit(X_all, Y_all, sample_weight=weights).n_iter_ == n_epochs
-    y = [[a, b] for a, b in zip(Y_all, Y_all[1:] + Y_all[:1], strict=True)]
-    shared = MultiTaskClassifier(clf).fit(X_all, y, sample_weight=weights)
-    assert shared.n_iter_ == n_epochs
-    assert clf.max_epochs == "auto"
-
-
-@pytest.mark.parametrize(
-    ("passed", "params", "n_left"),
-    [
-        ({}, {"early_stopping": True, "validation_fraction": 0.5}, 12),
-        ({"X_val": X, "y_val": Y}, {"early_stopping": True}, 24),
-        ({}, {"class_weight": {"good": 1, "bad": 1, "none": 0}}, 20),
-    ],
-    ids=["validation fraction", "validation set", "weight zero"],
-)
-def test_auto_counts_only_training_texts(small, passed, params, n_left):
-    small |= {"max_epochs": "auto", "trainable_layers": 0, "n_iter_no_change": 99}
-    clf = AttentionFineTuneClassifier(**small | params)
-    y = [*Y[:20], *["none"] * 4] if "class_weight" in params else Y
-    clf.fit(X, y, **passed)
-    assert clf.history_[0]["step"] == math.ceil(n_left / small["batch_size"])
-    assert 40 <= clf.history_[-1]["step"] < 40 + clf.history_[0]["step"]

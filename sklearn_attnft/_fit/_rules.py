@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Values of the parameters of a fit that are "auto".
+
+``benchmarks/defaults.py`` chose the values on splits of training data.
+"""
+
+import math
+
+# A linear head starts at a logistic regression. It needs a lower rate than a head that
+# starts at random weights.
+LINEAR_HEAD_RATE, OTHER_HEAD_RATE = 2e-3, 5e-3
+# The steps of a frozen fit are fast, because its hidden states are computed once. Low
+# rates and much dropout keep its attention and head close to the regression.
+FROZEN_HEAD_RATE = 5e-4
+DROPOUT, FROZEN_DROPOUT = 0.1, 0.5
+# Smallest numbers of epochs and of steps. Mosbach et al. (2021), "On the Stability of
+# Fine-tuning BERT", recommend a minimum number of steps on few texts.
+MIN_EPOCHS, MIN_STEPS = 3, 40
+FROZEN_MIN_EPOCHS, FROZEN_MIN_STEPS = 10, 200
+# Learning rate of an encoder with this hidden size. Larger encoders need lower rates.
+LEARNING_RATE, HIDDEN_SIZE = 2e-4, 384
+
+
+def learning_rate(hidden_size):
+    """Return the learning rate of an encoder."""
+    return LEARNING_RATE * HIDDEN_SIZE / hidden_size
+
+
+def head_learning_rate(heads, is_frozen):
+    """Return the learning rate of token attention and heads.
+
+    Parameters
+    ----------
+    heads : list of str
+        The parameter `head` of each task.
+    is_frozen : bool
+        Whether the encoder is frozen.
+    """
+    if any(head != "linear" for head in heads):
+        return OTHER_HEAD_RATE
+    return FROZEN_HEAD_RATE if is_frozen else LINEAR_HEAD_RATE
+
+
+def dropout(is_frozen):
+    """Return the dropout probability of the head."""
+    return FROZEN_DROPOUT if is_frozen else DROPOUT
+
+
+def start_penalty(n_classes, is_frozen):
+    """Return the strength of the penalty of the regression at the start.
+
+    It multiplies half the squared norm of the weights, is added to the mean loss, and
+    is for context vectors with a total variance of 1. So it is ``1 / (C * n_texts)``
+    for the parameter C of scikit-learn's LogisticRegression. Many classes need a weak
+    penalty. If the encoder is trained, the penalty is strong, because a regression that
+    fits the training texts well would leave nothing to learn.
+    """
+    return 1 / ((150 if is_frozen else 1.5) * n_classes**1.5)
+
+
+def max_epochs(n_texts, batch_size, is_frozen):
+    """Return the number of epochs on `n_texts` texts."""
+    epochs, steps = MIN_EPOCHS, MIN_STEPS
+    if is_frozen:
+        epochs, steps = FROZEN_MIN_EPOCHS, FROZEN_MIN_STEPS
+    steps_per_epoch = max(1, math.ceil(n_texts / batch_size))
+    return max(epochs, math.ceil(steps / steps_per_epoch))
