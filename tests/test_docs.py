@@ -132,6 +132,25 @@ def test_the_site_is_built_without_a_warning(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*longer than max_length")
+def headings(page):
+    """Return the anchors of a page's headings, as the site names them."""
+    text = re.sub(r"```.*?```", "", read(page), flags=re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_links_to_headings_have_a_heading():
+    links = [
+        (page, target, anchor)
+        for page in map(ROOT.joinpath, PAGES)
+        for target, anchor in re.findall(r"\]\(([\w./-]*)#([\w-]+)\)", read(page))
+    ]
+    assert len(links) > 20
+    for page, target, anchor in links:
+        linked = page.parent / target if target else page
+        assert anchor in headings(linked), f"{page.name}: {target}#{anchor}"
+
+
 def test_the_example_of_explanations_runs(quick, capsys):
     ran = runpy.run_path(str(ROOT / "examples" / "plot_explanations.py"))
     assert "accuracy 0." in capsys.readouterr().out
