@@ -28,7 +28,9 @@ from sklearn_attnft._utils import _process, _progress_bar
 from sklearn_attnft._utils._process import ForkableLock
 
 pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no os.fork"),
+    pytest.mark.skipif(
+        not hasattr(os, "fork"), reason="forks; ends where the system has os.fork"
+    ),
     # Python warns about forks of processes with threads.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]

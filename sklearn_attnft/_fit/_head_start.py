@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .._model._heads import HEADS
 from .._model._losses import LOSSES
 from .._runtime._predict import run
 from ._rules import start_penalty
@@ -46,7 +47,7 @@ def start_heads(model, fit, context):
     )
     for task, spec, features, labels, weights, target in parts:
         known = weights[rows] > 0
-        if spec.head == "linear" and known.any():
+        if HEADS[spec.head].starts_at_regression and known.any():
             labels, weights = (
                 torch.from_numpy(e[rows][known]) for e in (labels, weights)
             )

@@ -6,6 +6,8 @@
 
 import math
 
+from .._model._heads import HEADS
+
 # A linear head starts at a logistic regression. It needs a lower rate than a head that
 # starts at random weights.
 LINEAR_HEAD_RATE, OTHER_HEAD_RATE = 2e-3, 5e-3
@@ -36,7 +38,7 @@ def head_learning_rate(heads, is_frozen):
     is_frozen : bool
         Whether the encoder is frozen.
     """
-    if any(head != "linear" for head in heads):
+    if not all(HEADS[head].starts_at_regression for head in heads):
         return OTHER_HEAD_RATE
     return FROZEN_HEAD_RATE if is_frozen else LINEAR_HEAD_RATE
 

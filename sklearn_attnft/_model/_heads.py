@@ -26,9 +26,13 @@ class LinearHead(nn.Sequential):
     ----------
     token_layer : type or None
         Class of a layer that transforms the token vectors before the pooling.
+    starts_at_regression : bool
+        Whether the last layer starts at a logistic regression of the context vectors.
+        If False, all weights start at random.
     """
 
     token_layer = None
+    starts_at_regression = True
 
     def __init__(self, *, n_context, n_hidden, n_outputs, dropout):
         super().__init__(nn.Dropout(dropout), nn.Linear(n_context, n_outputs))
@@ -38,6 +42,7 @@ class MLPHead(nn.Sequential):
     """A hidden layer of the encoder's hidden size, followed by a linear layer."""
 
     token_layer = None
+    starts_at_regression = False
 
     def __init__(self, *, n_context, n_hidden, n_outputs, dropout):
         super().__init__(
@@ -53,6 +58,7 @@ class LSTMHead(LinearHead):
     """A linear head with a bidirectional LSTM before the pooling."""
 
     token_layer = TokenLSTM
+    starts_at_regression = False
 
 
 HEADS = {"linear": LinearHead, "mlp": MLPHead, "lstm": LSTMHead}

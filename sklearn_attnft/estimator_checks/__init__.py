@@ -137,10 +137,10 @@ def check_text_estimator(
         The names of checks that are expected to fail, with the reasons. These failures
         are not raised. If None, no check is expected to fail.
     on_skip : {"warn"} or None, default="warn"
-        What happens if a check cannot run. If "warn", a SkipTestWarning is issued. If
-        None, nothing happens.
+        How checks that cannot run are reported. If "warn", a SkipTestWarning is
+        issued. If None, nothing happens.
     on_fail : {"raise", "warn"} or None, default="raise"
-        What happens if a check fails. If "raise", the first unexpected failure is
+        How checks that fail are reported. If "raise", the first unexpected failure is
         raised. If "warn", an EstimatorCheckFailedWarning is issued for each failure. If
         None, nothing happens.
     callback : callable or None, default=None
