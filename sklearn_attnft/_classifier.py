@@ -48,8 +48,8 @@ class AttentionFineTuneClassifier(
 
     The order of the parameters is: model (`encoder` to `long_texts`), attention and
     head (`layers` to `dropout`), training (`trainable_layers` to `random_state`),
-    language model (`lm_epochs` to `lm_weight`), few labels (`contrastive_epochs`) and
-    machine (`device` to `verbose`).
+    language model (`lm_epochs` to `lm_weight`), few labels (`contrastive_epochs` and
+    `label_texts`) and machine (`device` to `verbose`).
 
     Parameters
     ----------
@@ -170,6 +170,14 @@ class AttentionFineTuneClassifier(
         (Tunstall et al. 2022), the encoder is trained so that texts of one class become
         similar and texts of different classes become dissimilar. With 10 epochs, use
         ``layers="last"`` and ``trainable_layers=0``.
+    label_texts : "classes", dict or None, default=None
+        Texts that describe the classes. A dict maps a class to a text, or to a list of
+        texts. "classes" uses the labels of `y` as texts, and requires labels of str.
+        ``fit`` adds the texts to the training texts of their class, in all stages. They
+        have the mean weight of the training texts and are not used for validation. The
+        dict may lack classes, and classes that `y` lacks are ignored. Label texts help
+        with few labels if they say what the class is about. If None, ``fit`` uses only
+        `X`.
     device : str, default="auto"
         Device to run on: "cpu", "cuda", "cuda:1", "mps" or "auto". "auto" is a CUDA GPU
         if the machine has one, otherwise the CPU. The device is resolved in each call,
@@ -310,6 +318,7 @@ class AttentionFineTuneClassifier(
         **LM_CONSTRAINTS,
         "lm_weight": [Interval(Real, 0, None, closed="left")],
         "contrastive_epochs": [Interval(Integral, 0, None, closed="left")],
+        "label_texts": [StrOptions({"classes"}), dict, None],
         "max_epochs": [
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
@@ -355,6 +364,7 @@ class AttentionFineTuneClassifier(
         lm_learning_rate=1e-4,
         lm_weight=0.0,
         contrastive_epochs=0,
+        label_texts=None,
         device="auto",
         precision="auto",
         cache=None,
@@ -394,6 +404,7 @@ class AttentionFineTuneClassifier(
         self.lm_learning_rate = lm_learning_rate
         self.lm_weight = lm_weight
         self.contrastive_epochs = contrastive_epochs
+        self.label_texts = label_texts
         self.device = device
         self.precision = precision
         self.cache = cache

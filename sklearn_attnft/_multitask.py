@@ -74,8 +74,8 @@ class MultiTaskClassifier(
     task_params : dict or None, default=None
         Parameters of single tasks. The dict maps the name of a task to a dict of
         parameters, which replace the parameters of `estimator` for this task. Allowed
-        parameters are "pooling", "head", "dropout", "label_smoothing" and
-        "class_weight". If None, all tasks have the parameters of `estimator`.
+        parameters are "pooling", "head", "dropout", "label_smoothing", "class_weight"
+        and "label_texts". If None, all tasks have the parameters of `estimator`.
     validation_task : object, default=None
         Name of the task whose accuracy decides when to stop early. If None, the mean
         accuracy over all tasks decides.

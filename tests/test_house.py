@@ -32,7 +32,7 @@ FLOORS = [
 ORDER = {
     "_data": """_text_advice _validation _labels _validation_tasks _targets
         _batching _tokens
-        _datasets _labeled _masking""",
+        _datasets _labeled _label_texts _masking""",
     "_model": "_losses _masked_lm _pooling _spec _heads _encoding _text_model",
     "_runtime": "_gpu_slots _seeds _device _predict _encoder_cache",
     "_training": """_protocols _optimizer _progress _fingerprint _resume _seed_claim

@@ -76,6 +76,22 @@ class LabeledTexts:
         return dataset, is_truncated
 
 
+def joined(parts):
+    """Return all texts of a list of LabeledTexts as one LabeledTexts."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = zip(*(part.labels for part in parts), strict=True)
+    class_weights = None
+    if parts[0].class_weights is not None:
+        class_weights = np.concatenate([part.class_weights for part in parts])
+    return LabeledTexts(
+        [text for part in parts for text in part.texts],
+        tuple(np.concatenate(labels) for labels in columns),
+        np.concatenate([part.weights for part in parts]),
+        class_weights,
+    )
+
+
 def weigh(data, targets, class_weights):
     """Apply class weights and drop texts with zero weight.
 

@@ -62,6 +62,7 @@ class FitPlan:
     callbacks: list | None = None
     lm_weight: float = 0.0
     contrastive_epochs: int = 0
+    label_texts: object = None
 
     @classmethod
     def of(cls, parameters, data=None):

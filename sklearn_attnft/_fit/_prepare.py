@@ -137,6 +137,8 @@ def prepare_tasks(plan, data, *, warns=True):
         training, validation = split(training, tasks.targets, fraction, seed)
     if plan.early_stopping:
         tasks.check_validation(validation)
+    # After the split, so that no label text is used for validation.
+    training = tasks.with_label_texts(training, plan)
     tokenizer = pretrained.tokenizer
     labeled, is_truncated = training.tokenized(tokenizer, sampling=tasks.sampling)
     truncated = _check_lengths(plan, float(is_truncated.mean()), warns)

@@ -3,12 +3,20 @@
 
 from dataclasses import dataclass
 
+from .._data._label_texts import add_label_texts
 from .._model._losses import LOSSES, TasksLoss
 from .._model._spec import TaskSpec
 from ._rules import dropout
 
 # Parameters that can differ between tasks.
-TASK_PARAMETERS = ("pooling", "head", "dropout", "label_smoothing", "class_weight")
+TASK_PARAMETERS = (
+    "pooling",
+    "head",
+    "dropout",
+    "label_smoothing",
+    "class_weight",
+    "label_texts",
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,11 @@ class Tasks:
             )
             for target, own in zip(self.targets, self.merged(plan), strict=True)
         )
+
+    def with_label_texts(self, training, plan):
+        """Return the training texts with the label texts of each task."""
+        label_texts = [own["label_texts"] for own in self.merged(plan)]
+        return add_label_texts(training, self.targets, label_texts)
 
     def loss(self, plan):
         """Return the TasksLoss of all tasks."""
