@@ -18,6 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
+from sklearn_attnft._runtime._device import resolve_device, resolve_dtype
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -87,7 +89,10 @@ def fit_and_score(estimator, texts, labels, test_texts, test_labels, **fit_param
 
 
 def machine():
-    """Return the date, the machine and the versions that a result belongs to."""
+    """Return the date, the machine, the versions and the data type of a result.
+
+    "precision" is the data type for ``precision="auto"``, which is the default.
+    """
     where = [
         platform.machine(),
         f"{torch.get_num_threads()} threads",
@@ -98,6 +103,7 @@ def machine():
     return {
         "date": datetime.date.today().isoformat(),
         "machine": ", ".join(where),
+        "precision": str(resolve_dtype("auto", resolve_device("auto"))),
         "versions": f"torch {torch.__version__}, transformers "
         f"{transformers.__version__}, scikit-learn {sklearn.__version__}",
     }

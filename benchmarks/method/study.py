@@ -1,22 +1,16 @@
-"""Compare the methods of the paper: accuracy, few labels, a new domain, time.
+"""Compare the methods of the paper: accuracy, time, and the layers that they select.
 
-python benchmarks/method/study.py --data DIRECTORY lm      # language-model settings
-python benchmarks/method/study.py --data DIRECTORY tune    # learning rates, layers
-python benchmarks/method/study.py --data DIRECTORY main    # 6 methods on 6 data sets
-python benchmarks/method/study.py --data DIRECTORY labels  # 50 and 200 labels
-python benchmarks/method/study.py --data DIRECTORY domain  # test on another data set
+python benchmarks/method/study.py --data DIRECTORY frozen   # on a frozen encoder
+python benchmarks/method/study.py --data DIRECTORY trained  # with a trained encoder
+python benchmarks/method/study.py --data DIRECTORY base     # with a larger encoder
+python benchmarks/method/study.py --data DIRECTORY long     # whole texts of imdb
 
-``lm`` and ``tune`` use splits of the training data only. Each part uses the settings
-that the parts before it chose.
-
-For all methods, including language-model training, training sets have up to 2,000
-texts. Texts with more than 48 words (about 64 tokens) are reduced to their first and
-last 24 words. ``--full`` uses all rows, all methods, texts of up to 256 tokens, and
-1,000 labels as well in `labels`. It needs a GPU.
-
-`labels` labels 50 or 200 of the 2,000 texts of `main` and uses the others as unlabeled
-texts. The language model therefore reads the same texts as in `main`, and one that
-`main` has adapted is not adapted again.
+All methods have the default parameters, except those in METHODS. ``frozen`` and
+``trained`` use six data sets, 50, 200 and 2,000 labels and three seeds. Texts with more
+than 48 words (about 64 tokens) are reduced to their first and last 24 words. All texts
+of the 2,000 that have no label are unlabeled texts for the language model, so it reads
+the same 2,000 texts for all numbers of labels. ``base`` needs the encoder that
+``benchmarks/encoders.py`` installs. ``long`` reads texts in windows of 256 tokens.
 
 Each run appends one JSON line to ../results/method.jsonl. Runs that are already in the
 file are skipped. ``--share 0/2`` and ``--share 1/2`` run one half each, to start two
@@ -25,37 +19,44 @@ on the machine changes it little.
 """
 
 import argparse
+import collections
 import json
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-import pandas as pd
+import numpy as np
+from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _common import (
-    RESULTS,
-    already,
-    append,
-    development_split,
-    fit_and_score,
-    read,
-)
+from _common import RESULTS, already, append, fit_and_score, read
 
-from sklearn_attnft import AttentionFineTuneClassifier
+from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
 
 FILE = RESULTS / "method.jsonl"
-METHODS = {
-    "plain": {"layers": "last", "pooling": "mean"},
-    "frozen": {"trainable_layers": 0},
+LARGE_ENCODER = Path(__file__).parents[1] / "encoders" / "all-mpnet-base-v2"
+MEAN = {"layers": "last", "pooling": "mean"}
+FROZEN = {
+    "regression": None,  # logistic regression on the features of the frozen encoder
+    "frozen mean": {**MEAN, "trainable_layers": 0},
+    "frozen layers": {"pooling": "mean", "trainable_layers": 0},
+    "frozen attention": {"trainable_layers": 0},
+}
+# The number of LM epochs, their rate (the default) and the weight of joint training
+# were chosen on splits of training data, for the first edition of the study.
+TRAINED = {
+    "mean": MEAN,
     "attention": {},
-    "sequential": {},  # `lm` chooses its settings
+    "sequential": {"lm_epochs": 3},
     "joint": {"lm_weight": 0.1},
     "hybrid": {"head": "lstm"},
 }
+METHODS = FROZEN | TRAINED
+BASE = ("regression", "frozen attention", "attention")
 SETS = (
     "trec",
     "imdb",
@@ -64,42 +65,17 @@ SETS = (
     "yelp_polarity_like",
     "yelp_full_like",
 )
-# Candidates of `lm`. A higher rate or more epochs move the encoder further from its
-# pretrained weights.
-LM_SETTINGS = (
-    {"lm_epochs": 3, "lm_learning_rate": 2e-5},
-    {"lm_epochs": 3, "lm_learning_rate": 1e-4},
-    {"lm_epochs": 6, "lm_learning_rate": 2e-5},
-)
-# Candidates of `tune`. They are the same for all methods, except that a frozen encoder
-# does not have a learning rate, and that attention can be restricted to the last layer.
-RATES = (
-    {"learning_rate": 1e-4},
-    {"learning_rate": 2e-4},
-    {"learning_rate": 4e-4},
-    {"learning_rate": 2e-4, "head_learning_rate": 3e-3},
-    {"learning_rate": 2e-4, "head_learning_rate": 1e-2},
-)
-FROZEN_RATES = (
-    {"head_learning_rate": 1e-3},
-    {"head_learning_rate": 3e-3},
-    {"head_learning_rate": 1e-2},
-    {"head_learning_rate": 3e-2},
-)
-LAST = {"learning_rate": 2e-4, "layers": "last"}
-FROZEN_LAST = {"head_learning_rate": 1e-2, "layers": "last"}
-TUNED_ON = ("trec", "ag_news", "yelp_polarity_like")
-FEW_LABELS = ("plain", "attention", "sequential")
+BASE_SETS = ("trec", "ag_news", "yelp_polarity_like")
+SEEDS = range(3)
+SIZES = (2000, 200, 50)  # nested, stratified samples, the largest first
 CACHE = Path(tempfile.gettempdir()) / "sklearn_attnft-study"  # for language models
 N_WORDS = 24  # kept at either end of a text
-N_TEXTS = 2000
-SIZES = (N_TEXTS, 1000, 200, 50)  # of nested, stratified samples
-DOMAINS = (("imdb", "yelp_polarity_like"), ("yelp_polarity_like", "imdb"))
-KEYS = ["part", "dataset", "test", "method", "n", "seed", "settings", "full"]
+N_LONG_TEST = 500  # test texts of `long`
+KEYS = ["part", "dataset", "method", "n", "seed"]
 
 
 def training_rows(data, name, seed):
-    """Order texts and labels for few-label samples.
+    """Return pairs of text and label.
 
     For each n in `SIZES`, the first n rows are a stratified random sample.
     """
@@ -111,7 +87,7 @@ def training_rows(data, name, seed):
             rows, train_size=size, stratify=labels, random_state=seed
         )
         others = left + others
-    return rows + others
+    return (rows + others)[: SIZES[0]]
 
 
 def test_texts(data, name):
@@ -129,124 +105,86 @@ def _shorten(words):
     return " ".join(words)
 
 
-def best(part, method):
-    """Return the settings with the best mean accuracy, {} without results."""
-    rows = pd.read_json(FILE, lines=True) if FILE.exists() else pd.DataFrame()
-    if len(rows):
-        rows = rows[(rows["part"] == part) & (rows["method"] == method)]
-    if rows.empty:
-        return {}
-    means = rows.groupby(rows["settings"].map(json.dumps))["accuracy"].mean()
-    return json.loads(means.idxmax())
+def runs(part):
+    """Return the runs of a part as dicts with `KEYS`."""
+    sets, methods, sizes = {
+        "frozen": (SETS, FROZEN, SIZES),
+        "trained": (SETS, TRAINED, SIZES),
+        "base": (BASE_SETS, BASE, (2000, 200)),
+        "long": (("imdb",), (*FROZEN, "mean", "attention"), (2000,)),
+    }[part]
+    return [
+        dict(zip(KEYS, (part, dataset, method, n, seed), strict=True))
+        for seed in SEEDS
+        for n in sizes
+        for dataset in sets
+        for method in methods
+    ]
 
 
-def lm_runs(full):
-    for settings in LM_SETTINGS:
-        for dataset in TUNED_ON:
-            yield row("lm", dataset, "sequential", 1000, 0, settings, full)
-
-
-def candidates(method):
-    """Return the settings that `tune` compares for a method."""
-    if method == "frozen":
-        return (*FROZEN_RATES, FROZEN_LAST)
-    return RATES if method == "plain" else (*RATES, LAST)
-
-
-def tune_runs(full):
-    for method in METHODS:
-        for candidate in candidates(method):
-            settings = {**best("lm", method), **candidate}
-            for dataset in TUNED_ON:
-                yield row("tune", dataset, method, 1000, 0, settings, full)
-
-
-def main_runs(full):
-    n = None if full else N_TEXTS
-    for seed in range(3):
-        for dataset in SETS:
-            for method in METHODS:
-                yield row("main", dataset, method, n, seed, full=full)
-
-
-def labels_runs(full):
-    for seed in range(3):
-        for n in (50, 200, 1000) if full else (50, 200):
-            for dataset in SETS:
-                for method in METHODS if full else FEW_LABELS:
-                    yield row("labels", dataset, method, n, seed, full=full)
-
-
-def domain_runs(full):
-    n = None if full else N_TEXTS
-    for seed in range(3):
-        for dataset, test in DOMAINS:
-            for method in METHODS if full else FEW_LABELS:
-                yield row("domain", dataset, method, n, seed, full=full, test=test)
-
-
-def row(part, dataset, method, n, seed, settings=None, full=False, test=None):
-    settings = best("tune", method) if settings is None else settings
-    values = (part, dataset, test or dataset, method, n, seed, settings, full)
-    return dict(zip(KEYS, values, strict=True))
+def model(run, labels, cache):
+    """Return the unfitted estimator of a run."""
+    settings = {"max_length": 128}
+    if run["part"] == "long":
+        settings = {"max_length": 256, "long_texts": "window"}
+    if run["part"] == "base":
+        settings["encoder"] = LARGE_ENCODER
+    if run["method"] == "regression":
+        fewest = min(collections.Counter(labels).values())
+        regression = LogisticRegressionCV(
+            Cs=np.logspace(-2, 3, 6),
+            l1_ratios=(0,),
+            cv=max(2, min(5, fewest)),
+            max_iter=1000,
+            scoring="accuracy",
+            use_legacy_attributes=False,
+        )
+        return make_pipeline(TransformerFeatureExtractor(**settings), regression)
+    settings = {**settings, **METHODS[run["method"]]}
+    return AttentionFineTuneClassifier(
+        **settings, random_state=run["seed"], cache=cache
+    )
 
 
 def measure(data, run):
-    """Run one fit. Return its accuracy and times."""
-    dataset, n, seed = run["dataset"], run["n"], run["seed"]
-    cut = list if run["full"] else shorten
-    has_lm = run["method"] in ("sequential", "joint")
-    extra, cache = {}, None
-    if run["part"] in ("lm", "tune"):
-        split = development_split(data, dataset, n, 500, seed)
-        train, test, cache = split[:2], split[2:], CACHE
-    else:
-        rows = training_rows(data, dataset, seed)
-        train, test = zip(*rows[:n], strict=True), test_texts(data, run["test"])
-    if run["part"] == "labels" and has_lm:
-        extra["X_unlabeled"] = cut(text for text, _ in rows[n:N_TEXTS])
-    if run["part"] == "domain" and has_lm:
-        others = training_rows(data, run["test"], seed)
-        extra["X_unlabeled"] = cut(text for text, _ in others[:N_TEXTS])
-    if run["method"] == "sequential" and run["part"] in ("main", "labels"):
-        cache = CACHE.with_name(f"{CACHE.name}-{dataset}-{seed}")
-        if run["part"] == "main":  # its time is reported
-            shutil.rmtree(cache, ignore_errors=True)
-    clf = AttentionFineTuneClassifier(
-        **{**METHODS[run["method"]], **run["settings"]},
-        max_length=256 if run["full"] else 128,
-        precision="auto" if run["full"] else "float32",  # the same on any CPU
-        random_state=seed,
-        cache=cache,
+    """Run one fit. Return its accuracy, its times and its layer attention."""
+    dataset, method, n, seed = (run[key] for key in KEYS[1:])
+    rows, (test, test_labels) = (
+        training_rows(data, dataset, seed),
+        test_texts(data, dataset),
     )
-    (texts, labels), (others, other_labels) = train, test
-    labels = list(labels)
-    return fit_and_score(clf, cut(texts), labels, cut(others), other_labels, **extra)
+    texts, labels = map(list, zip(*rows, strict=True))
+    if run["part"] == "long":
+        test, test_labels = test[:N_LONG_TEST], test_labels[:N_LONG_TEST]
+    else:
+        texts, test = shorten(texts), shorten(test)
+    extra, cache = {}, None
+    if method in ("sequential", "joint") and n < len(texts):
+        extra["X_unlabeled"] = texts[n:]
+    if method == "sequential":
+        cache = CACHE.with_name(f"{CACHE.name}-{dataset}-{seed}")
+        if n == SIZES[0]:  # the time of its language model is reported
+            shutil.rmtree(cache, ignore_errors=True)
+    texts, labels = texts[:n], labels[:n]
+    fitted = model(run, labels, cache)
+    result = fit_and_score(fitted, texts, labels, test, test_labels, **extra)
+    if hasattr(fitted, "layer_attention_"):
+        result["layers"] = np.round(fitted.layer_attention_, 3).tolist()
+    return result
 
-
-PARTS = {
-    "lm": lm_runs,
-    "tune": tune_runs,
-    "main": main_runs,
-    "labels": labels_runs,
-    "domain": domain_runs,
-}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", required=True, help="directory with the data sets")
+    parser.add_argument("--share", default="0/1", help="K/N: every Nth run, from K on")
     parser.add_argument(
-        "--full", action="store_true", help="more texts and methods, for a GPU"
+        "part", nargs="+", choices=["frozen", "trained", "base", "long"]
     )
-    parser.add_argument(
-        "--share", default="0/1", help="K/N: run every Nth run, starting at K"
-    )
-    parser.add_argument("part", nargs="+", choices=PARTS)
     arguments = parser.parse_args()
     first, step = map(int, arguments.share.split("/"))
     for part in arguments.part:
-        for run in tqdm(list(PARTS[part](arguments.full))[first::step], desc=part):
+        for run in tqdm(runs(part)[first::step], desc=part):
             if json.dumps(list(run.values())) not in already(FILE, KEYS):
                 append(FILE, {**run, **measure(arguments.data, run)})
