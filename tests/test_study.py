@@ -4,7 +4,6 @@ No benchmark is run.
 """
 
 import importlib.util
-import json
 import sys
 from pathlib import Path
 
@@ -48,36 +47,36 @@ def study(monkeypatch, tmp_path):
 
 
 def run(dataset, method, seed, accuracy, **others):
-    about = {"date": "2026-11-26", "machine": "x86_64", "versions": "torch 2"}
     return {
-        "part": "main",
+        "part": "trained",
         "dataset": dataset,
-        "test": dataset,
         "method": method,
         "n": 2000,
         "seed": seed,
-        "settings": {"lm_epochs": 3} if method == "sequential" else {},
-        "full": False,
         "accuracy": accuracy,
-        "fit_cpu_seconds": {"plain": 10, "sequential": 40, "joint": 20}[method],
-        **about,
+        "fit_cpu_seconds": {"attention": 10, "sequential": 40, "joint": 20}[method],
+        "layers": [0.25, 0.75],
+        "date": "2026-11-26",
+        "machine": "x86_64",
+        "precision": "torch.float32",
+        "versions": "torch 2",
         **others,
     }
 
 
-def rows_of(report, runs, tmp_path, full=False):
+def rows_of(report, runs, tmp_path):
     path = tmp_path / "method.jsonl"
     pd.DataFrame(runs).to_json(path, orient="records", lines=True)
-    return report.read_rows(path, full)
+    return report.read_rows(path)
 
 
-# Error rates: 20 % and 22 % for plain. Those of sequential are 1, 2 and 3 percentage
-# points lower on the three data sets.
+# Error rates: 20 % and 22 % for attention. Those of sequential are 1, 2 and 3
+# percentage points lower on the three data sets.
 RUNS = [
     run(name, method, seed, 0.8 - 0.02 * seed + gain)
     for name, better in (("trec", 0.01), ("imdb", 0.02), ("ag_news", 0.03))
     for seed in (0, 1)
-    for method, gain in (("plain", 0.0), ("sequential", better), ("joint", 0.01))
+    for method, gain in (("attention", 0.0), ("sequential", better), ("joint", 0.01))
 ]
 
 
@@ -91,7 +90,7 @@ def test_error_table_has_means_and_ranges_over_seeds(report, tmp_path):
 
 
 def test_tables_use_only_seeds_that_all_methods_have(report, tmp_path):
-    runs = [*RUNS, run("trec", "plain", 2, 0.1), run("imdb", "joint", 2, 0.1)]
+    runs = [*RUNS, run("trec", "attention", 2, 0.1), run("imdb", "joint", 2, 0.1)]
     rows = rows_of(report, runs, tmp_path)
     pd.testing.assert_frame_equal(
         report.complete(rows), rows_of(report, RUNS, tmp_path)
@@ -101,9 +100,14 @@ def test_tables_use_only_seeds_that_all_methods_have(report, tmp_path):
 def test_times_are_compared_on_the_same_kind_of_machine(report, tmp_path):
     # On another machine, joint was run with seed 2, and on "new" with all seeds.
     faster = {"machine": "arm64", "fit_cpu_seconds": 2}
-    runs = [*RUNS, run("trec", "plain", 2, 0.8), run("trec", "joint", 2, 0.8, **faster)]
-    runs += [run("new", "plain", 0, 0.8), run("new", "joint", 0, 0.8, **faster)]
-    table = report.seconds_table(rows_of(report, runs, tmp_path)).splitlines()
+    runs = [
+        *RUNS,
+        run("trec", "attention", 2, 0.8),
+        run("trec", "joint", 2, 0.8, **faster),
+    ]
+    runs += [run("new", "attention", 0, 0.8), run("new", "joint", 0, 0.8, **faster)]
+    table = report.seconds_table(rows_of(report, runs, tmp_path), "attention")
+    table = table.splitlines()
     (trec,) = [line for line in table if line.startswith("| trec")]
     (new,) = [line for line in table if line.startswith("| new")]
     assert "2.00 (2.00 to 2.00)" in trec
@@ -111,9 +115,10 @@ def test_times_are_compared_on_the_same_kind_of_machine(report, tmp_path):
 
 
 def test_differences_are_paired_by_seed(report, tmp_path):
-    # With seed 2, only plain was run.
-    runs = [*RUNS, run("trec", "plain", 2, 0.1)]
-    each = report.differences(rows_of(report, runs, tmp_path), "sequential", "plain")
+    # With seed 2, only attention was run.
+    runs = [*RUNS, run("trec", "attention", 2, 0.1)]
+    rows = rows_of(report, runs, tmp_path)
+    each = report.differences(rows, "sequential", ["attention"])
     assert each.round(6).to_dict() == {"trec": -1.0, "imdb": -2.0, "ag_news": -3.0}
     mean, low, high = report.interval(each)
     # Three means with standard deviation 1: half width 4.303 * 1 / sqrt(3).
@@ -132,7 +137,7 @@ def test_claim_is_supported_if_interval_excludes_zero(gains, said, report, tmp_p
     runs = [
         run(name, method, 0, 0.8 + (method == "sequential") * gain)
         for name, gain in zip(("trec", "imdb", "ag_news"), gains, strict=True)
-        for method in ("plain", "sequential")
+        for method in ("attention", "sequential")
     ]
     rows = rows_of(report, runs, tmp_path)
     sentences = [report.verdict(claim, rows) for claim in report.CLAIMS]
@@ -141,46 +146,51 @@ def test_claim_is_supported_if_interval_excludes_zero(gains, said, report, tmp_p
     assert f"lower on {sum(g > 0 for g in gains)} of 3 data sets" in sentence
 
 
-def test_page_has_all_parts_and_only_the_requested_runs(report, tmp_path):
+def test_the_best_reference_is_chosen_for_each_seed(report, tmp_path):
+    accuracies = {
+        "attention": (0.9, 0.8),
+        "joint": (0.7, 0.85),
+        "sequential": (0.9, 0.9),
+    }
     runs = [
-        *RUNS,
-        *(
-            {**each, "part": "labels", "n": n}
-            for each in RUNS
-            if each["method"] != "joint"
-            for n in (50, 200)
-        ),
-        *(
-            {**each, "part": "domain", "test": "yelp_polarity_like"}
-            for each in RUNS
-            if each["dataset"] == "imdb"
-        ),
-        run("trec", "plain", 0, 0.123, full=True),
-        run("trec", "plain", 0, 0.123, part="tune"),
+        run("trec", method, seed, accuracies[method][seed])
+        for method in accuracies
+        for seed in (0, 1)
     ]
     rows = rows_of(report, runs, tmp_path)
+    each = report.differences(rows, "sequential", ["attention", "joint"])
+    assert each.round(6).to_dict() == {"trec": -2.5}  # 0 and -5
+
+
+def test_page_has_all_parts(report, tmp_path):
+    few = [{**each, "n": n} for each in RUNS for n in (50, 200)]
+    frozen = [
+        {
+            **each,
+            "part": "frozen",
+            "method": {"attention": "frozen attention"}.get(
+                each["method"], "regression"
+            ),
+        }
+        for each in RUNS
+        if each["method"] != "joint"
+    ]
+    rows = rows_of(report, [*RUNS, *few, *frozen], tmp_path)
     plot = tmp_path / "study_labels.svg"
     report.plot_labels(rows, plot)
     assert "imdb" in plot.read_text()
-    text = report.page(rows, plot)
-    for title in ("Six data sets", "A new domain", "50 labels", "200 labels"):
-        assert f"## {title}\n" in text
-    assert "- plain fine-tuning: defaults\n" in text
-    assert "- language model, then attention: `lm_epochs=3`\n" in text
+    text = report.page(rows, "In short.", plot)
+    assert "\n\nIn short.\n\n" in text
+    for title in ("A frozen encoder, 2,000", "A trained encoder, 50"):
+        assert f"### {title} labels\n" in text
+    assert "A larger encoder" not in text
     assert f"{len(RUNS)} runs with seeds 0, 1 of 3 planned seeds for each" in text
+    cells = {tuple(map(str.strip, line.split("|"))) for line in text.splitlines()}
+    assert ("", "trec", "layer and token attention", "0.25", "0.75", "") in cells
+    assert "DIRECTORY frozen trained`" in text
     last = [{**each, "seed": 2} for each in RUNS if each["seed"] == 0]
-    whole = report.page(rows_of(report, [*RUNS, *last], tmp_path))
+    whole = report.page(rows_of(report, [*RUNS, *last], tmp_path), "")
     assert f"{len(RUNS) + len(last)} runs with seeds 0, 1, 2." in whole
-    assert "imdb to yelp_polarity_like" in text
-    assert "Joint training takes 0.50 times as long" in text
-    assert "is 1.00 percentage points higher" in text  # gains: 1, 2
-    assert "87.7" not in text
-    assert "up to 2,000 training texts" in text
-    full = report.page(rows_of(report, runs, tmp_path, full=True))
-    assert "87.7" in full
-    assert "up to 10,000 texts" in full
-    assert " labels\n" not in full
-    assert "domain --full`" in full
 
 
 def test_shorten_keeps_first_and_last_words(study):
@@ -190,66 +200,36 @@ def test_shorten_keeps_first_and_last_words(study):
     assert long.split() == words[:24] + words[-24:]
 
 
-def test_best_settings_have_the_best_mean_accuracy(study):
-    runs = [
-        run("trec", "plain", 0, accuracy, part="tune", settings={"learning_rate": rate})
-        for rate, both in ((1e-4, (0.9, 0.7)), (2e-4, (0.8, 0.85)))
-        for accuracy in both
-    ]
-    assert study.best("tune", "plain") == {}
-    study.FILE.write_text("\n".join(map(json.dumps, runs)))
-    assert study.best("tune", "plain") == {"learning_rate": 2e-4}
-    assert study.best("lm", "plain") == {}
-    (settings,) = {json.dumps(r["settings"]) for r in study.main_runs(False)} - {"{}"}
-    assert json.loads(settings) == {"learning_rate": 2e-4}
-
-
-def test_tuning_rates_keeps_language_model_settings(study):
-    chosen = study.LM_SETTINGS[1]
-    row = run("trec", "sequential", 0, 0.9, part="lm", settings=chosen)
-    study.FILE.write_text(json.dumps(row))
-    tuned = [r for r in study.tune_runs(False) if r["method"] == "sequential"]
-    assert len(tuned) == 18
-    assert all(chosen.items() < r["settings"].items() for r in tuned)
-
-
-def test_runs_do_not_read_test_texts_before_scoring(study, monkeypatch):
+def test_runs_do_not_train_on_test_texts(study, monkeypatch):
     def fit_and_score(clf, texts, labels, test_texts, test_labels, X_unlabeled=()):
         seen.append((clf, texts, test_texts, X_unlabeled))
         return {}
 
     seen = []
     monkeypatch.setattr(study, "fit_and_score", fit_and_score)
-    for part, runs in study.PARTS.items():
-        for each in runs(False):
+    for part in ("frozen", "trained", "base", "long"):
+        for each in study.runs(part):
             study.measure("", each)
-            clf, texts, test_texts, unlabeled = seen[-1]
-            assert len(texts) == (each["n"] or 3000)
+            _, texts, test_texts, unlabeled = seen[-1]
+            assert len(texts) == each["n"] == len(set(texts))
             assert not set(test_texts) & {*texts, *unlabeled}
             assert not set(texts) & set(unlabeled)
-            has_more = part in ("labels", "domain") and each["method"] == "sequential"
-            n_more = 2000 - each["n"] if part == "labels" else 2000
-            assert len(unlabeled) == (n_more if has_more else 0)
-            if part == "domain" and has_more:
-                assert {text.split()[0] for text in unlabeled} == {each["test"]}
-            if part in ("lm", "tune"):
-                assert all(" train" in text for text in test_texts)
-            else:
-                assert all(" test" in text for text in test_texts)
-                assert clf.cache is None or each["method"] == "sequential"
-    assert len(seen) == 9 + 102 + 108 + 108 + 18
+            has_lm = each["method"] in ("sequential", "joint")
+            assert len(unlabeled) == (2000 - each["n"] if has_lm else 0)
+            assert all(" test" in text for text in test_texts)
+    assert len(seen) == 216 + 270 + 54 + 18
 
 
 def test_small_samples_are_part_of_larger_samples(study):
     rows = study.training_rows("", "imdb", 0)
-    assert len(rows) == len(set(rows)) == 3000
-    for size in (2000, 1000, 200, 50):
+    assert len(rows) == len(set(rows)) == 2000
+    for size in (2000, 200, 50):
         labels = [label for _, label in rows[:size]]
         assert labels.count("good") == size / 2
     assert rows != study.training_rows("", "imdb", 1)
 
 
-def test_only_labels_runs_reuse_an_adapted_language_model(study, monkeypatch):
+def test_only_smaller_runs_reuse_an_adapted_language_model(study, monkeypatch):
     def fit_and_score(clf, *args, X_unlabeled=()):
         learned_from.append((clf.cache, [*args[0], *X_unlabeled]))
         was_there.append(clf.cache.exists())
@@ -258,15 +238,13 @@ def test_only_labels_runs_reuse_an_adapted_language_model(study, monkeypatch):
 
     learned_from, was_there = [], []
     monkeypatch.setattr(study, "fit_and_score", fit_and_score)
-    few = [r for r in study.labels_runs(False) if r["method"] == "sequential"][:12]
-    (many,) = [
-        run
-        for run in study.main_runs(False)
-        if (run["method"], run["dataset"], run["seed"]) == ("sequential", "imdb", 0)
+    runs = [
+        each
+        for each in study.runs("trained")
+        if (each["method"], each["dataset"], each["seed"]) == ("sequential", "imdb", 0)
     ]
-    of_imdb = [run for run in few if run["dataset"] == "imdb"]
-    assert [run["n"] for run in of_imdb] == [50, 200]
-    for each in (many, *of_imdb, many):
+    assert [each["n"] for each in runs] == [2000, 200, 50]
+    for each in (*runs, runs[0]):
         study.measure("", each)
     assert learned_from == [learned_from[0]] * 4
     assert was_there == [False, True, True, False]

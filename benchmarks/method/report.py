@@ -1,11 +1,8 @@
-"""Write the page of the study from its results: claims, tables and a plot.
+"""Write the page of the study from its results: claims, tables and plots.
 
-python benchmarks/method/report.py           # write docs/study.md and its plot
-python benchmarks/method/report.py --full    # use the runs with --full
+python benchmarks/method/report.py    # write docs/study.md and its plot
 """
 
-import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,30 +12,27 @@ import scipy.stats
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "method.jsonl"
 PAGE = ROOT / "docs" / "study.md"
+PLOT = PAGE.parent / "_static" / "study_labels.svg"
 METHODS = {
-    "plain": "plain fine-tuning",
-    "frozen": "attention, frozen encoder",
+    "regression": "logistic regression",
+    "frozen mean": "mean of the last layer, linear head",
+    "frozen layers": "layer attention, mean over tokens",
+    "frozen attention": "layer and token attention",
+    "mean": "mean of the last layer",
     "attention": "attention",
-    "sequential": "language model, then attention",
+    "sequential": "LM fine-tuning, then attention",
     "joint": "joint training",
     "hybrid": "LSTM hybrid",
 }
-BASE = "plain"
 N_SEEDS = 3  # planned for each data set
-SETS = (
-    "The study compares the methods of the paper on six data sets, with the default "
-    "encoder, all-MiniLM-L6-v2. The test set of `trec` is the official one with 500 "
-    "texts. All other test sets have 2,000 texts; those of `imdb` are from its "
-    "official test set. `ag_news` and `dbpedia14` are parts of the published data "
-    "sets. `yelp_polarity_like` and `yelp_full_like` are substitutes for the Yelp data "
-    "sets."
+ABOUT = (
+    "The study compares the methods of the paper with the default parameters. The "
+    "encoder is the default, all-MiniLM-L6-v2, unless a section names another. `trec` "
+    "has its official test set of 500 texts, and the others have 2,000 test texts. "
+    "`ag_news` and `dbpedia14` are parts of the published data sets. "
+    "`yelp_polarity_like` and `yelp_full_like` are substitutes for the Yelp data sets. "
+    "Texts with more than 48 words are reduced to their first and last 24 words."
 )
-CUTS = {
-    False: "All methods, including language-model training, use up to 2,000 training "
-    "texts. Texts with more than 48 words are reduced to their first and last 24 "
-    "words.",
-    True: "Training sets have up to 10,000 texts. Texts have up to 256 tokens.",
-}
 HOW = (
     "Error rates are the percentage of test texts with a wrong prediction. The tables "
     "show the mean over the seeds, with the minimum and maximum in parentheses. "
@@ -51,55 +45,60 @@ CLAIMS_HOW = (
     "by seed. The interval is Student's t interval over the means of the data sets, "
     "because each data set has few seeds."
 )
-# Claims of the paper and aims of the package: part, labels, method, reference method.
+REGRESSION_OR_MEAN = ("regression", "frozen mean")
+# Claims: part, labels, method, reference methods (the best of them for each seed).
 CLAIMS = {
-    "With up to 2,000 training texts, the language-model stage followed by attention "
-    "has a lower error rate than plain fine-tuning": (
-        "main",
-        None,
-        "sequential",
-        "plain",
-    ),
-    "Attention has a lower error rate than mean pooling of the last layer": (
-        "main",
-        None,
-        "attention",
-        "plain",
-    ),
-    "With 200 labels, the language-model stage followed by attention has a lower error "
-    "rate than plain fine-tuning": ("labels", 200, "sequential", "plain"),
-    "With 50 labels, the language-model stage followed by attention has a lower error "
-    "rate than plain fine-tuning": ("labels", 50, "sequential", "plain"),
-    "In a new domain, the language-model stage followed by attention has a lower error "
-    "rate than plain fine-tuning": ("domain", None, "sequential", "plain"),
-    "Joint training has a lower error rate than the sequential stages": (
-        "main",
-        None,
-        "joint",
-        "sequential",
+    **{
+        f"On a frozen encoder, with {n:,} labels, layer and token attention has a "
+        "lower error rate than the better of logistic regression and a linear head, "
+        "both on the mean of the last layer": (
+            "frozen",
+            n,
+            "frozen attention",
+            REGRESSION_OR_MEAN,
+        )
+        for n in (2000, 200, 50)
+    },
+    **{
+        f"With a trained encoder and {n:,} labels, attention has a lower error rate "
+        "than the mean of the last layer": ("trained", n, "attention", ("mean",))
+        for n in (2000, 200, 50)
+    },
+    **{
+        f"With {n:,} labels, LM fine-tuning on 2,000 texts before the classifier has a "
+        "lower error rate than attention alone": (
+            "trained",
+            n,
+            "sequential",
+            ("attention",),
+        )
+        for n in (2000, 200, 50)
+    },
+    "With 2,000 labels, joint training has a lower error rate than LM fine-tuning "
+    "before the classifier": ("trained", 2000, "joint", ("sequential",)),
+    "With 2,000 labels, the LSTM hybrid has a lower error rate than attention": (
+        "trained",
+        2000,
+        "hybrid",
+        ("attention",),
     ),
 }
-TIMES = (
-    "Training time relative to plain fine-tuning (median over the seeds, with the "
-    "minimum and maximum):"
-)
-TABLES = (  # title, part, labels
-    ("Six data sets", "main", None),
-    ("A new domain", "domain", None),
-    ("50 labels", "labels", 50),
-    ("200 labels", "labels", 200),
-    ("1,000 labels", "labels", 1000),
+TABLES = {  # part, and the method whose time is 1
+    "frozen": ("A frozen encoder", "regression"),
+    "trained": ("A trained encoder", "attention"),
+    "base": ("A larger encoder: all-mpnet-base-v2, 110M parameters", "regression"),
+    "long": ("Long texts: windows of 256 tokens over whole texts of imdb", "attention"),
+}
+COMMAND = (
+    "`python benchmarks/method/study.py --data DIRECTORY {parts}` on {date}. Machine: "
+    '{machine}; `precision="auto"` is {precision}. Versions: {versions}.'
 )
 
 
-def read_rows(path, full):
-    """Return the runs that were scored on test sets, as a data frame."""
-    rows = pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
-    rows = rows[(~rows["part"].isin(["lm", "tune"])) & (rows["full"] == full)]
-    set_ = rows["dataset"].where(
-        rows["dataset"] == rows["test"], rows["dataset"] + " to " + rows["test"]
-    )
-    return rows.assign(set=set_, error=100 * (1 - rows["accuracy"]))
+def read_rows(path):
+    """Return the runs as a data frame."""
+    rows = pd.read_json(path, lines=True, dtype=False)
+    return rows.assign(error=100 * (1 - rows["accuracy"]))
 
 
 def of_part(rows, part, n=None):
@@ -109,28 +108,21 @@ def of_part(rows, part, n=None):
 
 def complete(rows):
     """Remove seeds that some methods lack, so that all means are of the same seeds."""
-    each = rows.groupby(["set", "seed", "n"], dropna=False)
-    n_methods = each["method"].transform("nunique")
+    n_methods = rows.groupby(["dataset", "seed", "n"])["method"].transform("nunique")
     return rows[n_methods == rows["method"].nunique()]
 
 
 def by_seed(rows, values, within=()):
     """Return a table with a row per data set and seed, and a column per method."""
-    index = ["set", "seed", *within]
+    index = ["dataset", "seed", *within]
     return rows.pivot_table(index=index, columns="method", values=values)
-
-
-def seconds_by_seed(rows):
-    """Return a table of seconds. Runs of different machines are in different rows."""
-    return by_seed(rows, "fit_cpu_seconds", within=["machine"])
 
 
 def error_table(rows):
     """Return a Markdown table of errors with a row per data set."""
-    methods = [method for method in METHODS if method in set(rows["method"])]
     table = {}
-    for method in methods:
-        errors = rows[rows["method"] == method].groupby("set")["error"]
+    for method in _methods(rows):
+        errors = rows[rows["method"] == method].groupby("dataset")["error"]
         cells = errors.agg(lambda e: _cell(e, e.mean(), 1))
         cells["mean"] = f"{errors.mean().mean():.1f}"
         table[METHODS[method]] = cells
@@ -138,6 +130,10 @@ def error_table(rows):
     order = [name for name in table.index if name != "mean"]
     table = table.loc[[*order, "mean"]].rename_axis("data set")
     return table.to_markdown(disable_numparse=True)
+
+
+def _methods(rows):
+    return [method for method in METHODS if method in set(rows["method"])]
 
 
 def _cell(values, middle, digits):
@@ -148,22 +144,44 @@ def _cell(values, middle, digits):
     return "{} ({} to {})".format(*numbers) if len(values) > 1 else numbers[0]
 
 
-def seconds_table(rows):
-    """Return a Markdown table of training times relative to plain fine-tuning."""
-    seconds = seconds_by_seed(rows)
-    ratios = seconds.div(seconds[BASE], axis=0).drop(columns=BASE)
+def seconds_table(rows, reference):
+    """Return a Markdown table of training times relative to a method.
+
+    Runs of different machines are not compared.
+    """
+    seconds = by_seed(rows, "fit_cpu_seconds", within=["machine"])
+    ratios = seconds.div(seconds[reference], axis=0).drop(columns=reference)
     ratios = ratios[[method for method in METHODS if method in ratios]]
-    cells = ratios.groupby("set").agg(lambda r: _cell(r.dropna(), r.median(), 2))
+    cells = ratios.groupby("dataset").agg(lambda r: _cell(r.dropna(), r.median(), 2))
     cells = cells.rename(columns=METHODS).rename_axis("data set")
     return cells.to_markdown(disable_numparse=True)
 
 
-def differences(rows, method, reference, values="error"):
-    """Return the mean difference of two methods on each data set, paired by seed."""
+def layers_table(rows):
+    """Return a Markdown table of the mean layer attention of each data set."""
+    rows = rows[rows["layers"].map(np.ndim) == 1]
+    rows = rows[rows["layers"].map(len) > 1]
+    if rows.empty:
+        return None
+    means = rows.groupby(["dataset", "method"])["layers"].agg(
+        lambda each: np.mean(each.tolist(), axis=0)
+    )
+    table = pd.DataFrame(means.tolist(), index=means.index).map("{:.2f}".format)
+    table = table.rename(columns={0: "embeddings"}).rename(index=METHODS)
+    return table.reset_index().to_markdown(index=False, disable_numparse=True)
+
+
+def differences(rows, method, references, values="error"):
+    """Return the mean difference to the best reference on each data set.
+
+    The difference is paired by seed, and the best reference is chosen for each seed.
+    """
     pairs = by_seed(rows, values)
-    if not {method, reference} <= set(pairs):
+    if not {method, *references} <= set(pairs):
         return pd.Series(dtype=float)
-    return (pairs[method] - pairs[reference]).dropna().groupby("set").mean()
+    pairs = pairs[[method, *references]].dropna()
+    best = pairs[list(references)].min(axis=1)
+    return (pairs[method] - best).groupby("dataset").mean()
 
 
 def interval(values):
@@ -175,8 +193,8 @@ def interval(values):
 
 def verdict(claim, rows):
     """Return whether a claim is supported, as text. Return None without results."""
-    part, n, method, reference = CLAIMS[claim]
-    each = differences(of_part(rows, part, n), method, reference)
+    part, n, method, references = CLAIMS[claim]
+    each = differences(of_part(rows, part, n), method, references)
     if len(each) < 2:
         return None
     mean, low, high = interval(each)
@@ -193,45 +211,22 @@ def verdict(claim, rows):
     )
 
 
-def joint_cost(rows):
-    """Return a sentence that compares joint training with the sequential stages."""
-    rows = of_part(rows, "main")
-    seconds = seconds_by_seed(rows)
-    if not {"joint", "sequential"} <= set(seconds):
-        return None
-    ratios = (seconds["joint"] / seconds["sequential"]).dropna()
-    if ratios.empty:
-        return None
-    lost = differences(rows, "joint", "sequential").mean()
-    return (
-        f"- Joint training takes {ratios.median():.2f} times as long as the sequential "
-        f"stages (median; range {ratios.min():.2f} to {ratios.max():.2f}). Its "
-        f"mean error rate is {abs(lost):.2f} percentage points "
-        f"{'higher' if lost > 0 else 'lower'}."
-    )
-
-
 def plot_labels(rows, path):
-    """Plot the error against the number of labels, in one panel for each data set.
-
-    The largest number of labels is that of `main`. The language model reads the same
-    texts for all numbers of labels.
-    """
+    """Plot the error against the number of labels, in one panel for each data set."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    few = complete(of_part(rows, "labels"))
-    methods = [method for method in METHODS if method in set(few["method"])]
-    most = complete(of_part(rows, "main")).dropna(subset="n")
-    rows = pd.concat([few, most[most["method"].isin(methods)]])
-    names, sizes = sorted(set(few["set"])), sorted(set(rows["n"]))
+    shown = ("regression", "frozen attention", "attention", "sequential")
+    rows = rows[rows["part"].isin(["frozen", "trained"]) & rows["method"].isin(shown)]
+    names, sizes = sorted(set(rows["dataset"])), sorted(set(rows["n"]))
     figure = Figure(figsize=(9, 2.6 * -(-len(names) // 3)), layout="constrained")
     panels = figure.subplots(-(-len(names) // 3), 3, squeeze=False).ravel()
     for panel, name in zip(panels, names, strict=False):
-        for method in methods:
-            own = rows[(rows["set"] == name) & (rows["method"] == method)]
+        for method in _methods(rows):
+            own = rows[(rows["dataset"] == name) & (rows["method"] == method)]
             errors = own.groupby("n")["error"].agg(["mean", "min", "max"])
-            (line,) = panel.plot(errors["mean"], marker="o", label=METHODS[method])
+            label = METHODS[method] + " (frozen)" * (method in shown[:2])
+            (line,) = panel.plot(errors["mean"], marker="o", label=label)
             panel.fill_between(
                 errors.index,
                 errors["min"],
@@ -251,65 +246,63 @@ def plot_labels(rows, path):
         figure.savefig(path, metadata={"Date": None})
 
 
-def chosen(rows):
-    """Return a list of the settings of the methods."""
-    own = rows.drop_duplicates("method").set_index("method")["settings"]
-    each = [
-        f"- {METHODS[method]}: "
-        + (", ".join(f"`{k}={v!r}`" for k, v in own[method].items()) or "defaults")
-        for method in METHODS
-        if method in own
-    ]
-    return "\n".join(each)
-
-
 def how_many(rows):
     """Return the number of runs of a table, and their seeds."""
     seeds = ", ".join(str(seed) for seed in sorted(set(rows["seed"])))
-    is_whole = rows.groupby("set")["seed"].nunique().eq(N_SEEDS).all()
+    is_whole = rows.groupby("dataset")["seed"].nunique().eq(N_SEEDS).all()
     planned = "" if is_whole else f" of {N_SEEDS} planned seeds for each data set"
     return f"Error rate in percent, from {len(rows)} runs with seeds {seeds}{planned}."
 
 
-def page(rows, plot=None):
-    """Return the text of the page."""
-    cut = CUTS[bool(rows["full"].all())]
-    parts = ["# A study of the methods", f"{SETS} {cut}", HOW]
-    claims = [verdict(claim, rows) for claim in CLAIMS]
-    parts += ["## Claims", CLAIMS_HOW]
-    parts += ["\n".join(c for c in [*claims, joint_cost(rows)] if c is not None)]
-    for title, part, n in TABLES:
+def section(rows, part):
+    """Return the tables of a part, as a list of paragraphs."""
+    title, reference = TABLES[part]
+    rows, paragraphs = of_part(rows, part), []
+    for n in sorted(set(rows["n"]), reverse=True):
         own = complete(of_part(rows, part, n))
         if len(own):
-            parts += [f"## {title}", how_many(own), error_table(own)]
-        if len(own) and n is None:
-            parts += [TIMES, seconds_table(own)]
+            paragraphs += [f"### {title}, {n:,} labels", how_many(own)]
+            paragraphs += [error_table(own)]
+    own = complete(of_part(rows, part, 2000))
+    if len(own):
+        paragraphs += [
+            f"Training time with 2,000 labels, relative to {METHODS[reference]} "
+            "(median over the seeds, with the minimum and maximum):",
+            seconds_table(own, reference),
+        ]
+        layers = layers_table(own)
+        if layers is not None:
+            paragraphs += [
+                "Weights of the layers with 2,000 labels, mean over the seeds. "
+                "Training starts with 0.77 for the last layer of 6.",
+                layers,
+            ]
+    return [f"## {title}", *paragraphs] if paragraphs else []
+
+
+def page(rows, conclusion, plot=None):
+    """Return the text of the page."""
+    claims = [verdict(claim, rows) for claim in CLAIMS]
+    claims = "\n".join(claim for claim in claims if claim is not None)
+    parts = ["# A study of the methods", conclusion, ABOUT, HOW]
+    parts += ["## Claims", CLAIMS_HOW, claims]
     if plot is not None:
         parts.append(f"![Error against the number of labels](_static/{plot.name})")
-    fields = ("date", "machine", "versions")
-    about = [" and ".join(sorted(set(rows[field]))) for field in fields]
-    command = "python benchmarks/method/study.py --data DIRECTORY main labels domain"
-    command += " --full" if rows["full"].all() else ""
-    date, machine, versions = about
-    parts += [
-        "## Settings",
-        "The settings of the methods were chosen on splits of the training data:",
-        chosen(rows),
-        f"Measured with `{command}` on {date}. Machines: {machine}. "
-        f"Versions: {versions}.",
-    ]
+    for part in TABLES:
+        parts += section(rows, part)
+    about = {
+        field: " and ".join(sorted(set(rows[field])))
+        for field in ("date", "machine", "precision", "versions")
+    }
+    names = " ".join(part for part in TABLES if part in set(rows["part"]))
+    parts += ["## How to repeat it", COMMAND.format(parts=names, **about)]
     return "\n\n".join(parts) + "\n"
 
 
+# Written by hand from the claims below it.
+CONCLUSION = ""
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--full", action="store_true", help="use the runs with --full")
-    arguments = parser.parse_args()
-    results = read_rows(RESULTS, arguments.full)
-    plot = None
-    if len(of_part(results, "labels")):
-        plot = PAGE.parent / "_static" / "study_labels.svg"
-        plot_labels(results, plot)
-    PAGE.write_text(page(results, plot))
+    results = read_rows(RESULTS)
+    plot_labels(results, PLOT)
+    PAGE.write_text(page(results, CONCLUSION, PLOT))
