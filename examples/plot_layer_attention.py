@@ -1,0 +1,68 @@
+"""
+Which layers attention selects
+==============================
+
+Layer attention computes a weighted sum of the hidden states of all layers. At the start
+of training, the last layer of the default encoder has a weight of 0.77, and the other
+six layers have equal weights. Training changes the weights, so they show which layers
+are useful for the labels.
+
+The tickets are synthetic.
+"""
+
+import matplotlib.pyplot as plt
+
+from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
+from sklearn_attnft.datasets import load_support_tickets
+from sklearn_attnft.displays import LayerAttentionDisplay
+
+tasks = ["topic", "urgency", "sentiment"]
+X, y = load_support_tickets(label=tasks, subset="train", return_X_y=True, as_frame=True)
+X_test, y_test = load_support_tickets(
+    label=tasks, subset="test", return_X_y=True, as_frame=True
+)
+
+# %%
+# A frozen encoder
+# ----------------
+#
+# With ``trainable_layers=0``, only attention and head are learned. The default encoder
+# was trained so that the mean of its last layer describes what a text is about. This is
+# enough for the topic. Urgency and sentiment use the layers below slightly more.
+
+frozen = MultiTaskClassifier(
+    AttentionFineTuneClassifier(trainable_layers=0, random_state=0)
+).fit(X, y)
+LayerAttentionDisplay.from_estimator(frozen)
+plt.show()
+
+# %%
+# A trained encoder
+# -----------------
+#
+# If the encoder is trained too, its last layers adapt to the labels.
+
+trained = AttentionFineTuneClassifier(random_state=0).fit(X, y["topic"])
+LayerAttentionDisplay.from_estimator(
+    {
+        "topic, frozen encoder": frozen.task("topic"),
+        "topic, trained encoder": trained,
+    }
+)
+plt.show()
+
+# %%
+# Do other layers improve the result?
+# -----------------------------------
+#
+# A weight does not show how much the accuracy depends on a layer, because neighboring
+# layers contain similar information. To find out, fit a classifier that reads only the
+# last layer.
+
+last = MultiTaskClassifier(
+    AttentionFineTuneClassifier(trainable_layers=0, layers="last", random_state=0)
+).fit(X, y)
+for task in tasks:
+    all_layers = frozen.task(task).score(X_test, y_test[task])
+    last_layer = last.task(task).score(X_test, y_test[task])
+    print(f"{task:>9}: all layers {all_layers:.3f}, last layer {last_layer:.3f}")
