@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Classifier with attention over the layers and tokens of a fine-tuned encoder."""
 
+import copy
 from numbers import Integral, Real
 
 import numpy as np
+import torch
 from sklearn.base import (
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -592,6 +594,42 @@ class AttentionFineTuneClassifier(
         """
         logits = self._float64_logits(X)
         return self._target.log_probabilities(logits)
+
+    def score_samples(self, X):
+        """Return how similar texts are to the texts of ``fit``.
+
+        Use the scores to find texts that belong to none of the classes. Choose a
+        threshold on held-out texts.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+
+        Returns
+        -------
+        scores : ndarray of float64, shape (n_samples,)
+            The higher, the more similar. A score is the squared Mahalanobis distance of
+            the context vector to the mean of all training texts, minus the smallest
+            squared distance to the mean of a class (Lee et al. 2018, Ren et al. 2021).
+            All classes have the same covariance, estimated with Ledoit-Wolf shrinkage
+            on a sample of the training texts at the end of ``fit``.
+
+        Raises
+        ------
+        AttributeError
+            If the texts can have several labels, or if there are so many classes that
+            the means would need more than 2.5 MB.
+        """
+        check_is_fitted(self, "module_")
+        density = self.module_.tasks[0].density
+        if density is None or not density.is_set:
+            raise AttributeError(
+                "`score_samples` needs a classifier with one class for each text, and "
+                "at most 2.5 MB for the means of the classes. Use the largest value of "
+                "predict_proba for each text."
+            )
+        contexts = torch.from_numpy(self._forward(X, "contexts"))
+        return copy.deepcopy(density).cpu().score(contexts).numpy()
 
     def predict(self, X):
         """Return the most probable class of each text.

@@ -33,7 +33,7 @@ ORDER = {
     "_data": """_text_advice _validation _labels _validation_tasks _targets
         _batching _tokens
         _datasets _labeled _label_texts _masking""",
-    "_model": "_losses _masked_lm _pooling _spec _heads _encoding _text_model",
+    "_model": "_losses _masked_lm _density _pooling _spec _heads _encoding _text_model",
     "_runtime": "_gpu_slots _seeds _device _predict _encoder_cache",
     "_training": """_protocols _optimizer _progress _fingerprint _resume _seed_claim
         _callbacks _loop""",
@@ -41,7 +41,7 @@ ORDER = {
     "_explain": "_attribution _faithfulness _validation _mixin",
     "_fit": """_report _estimate _trainable _rules _tasks _plan _stage _pretrained
         _prepare
-        _lm_stage _contrastive_stage _joint _frozen_states _head_start
+        _lm_stage _contrastive_stage _joint _frozen_states _head_start _density
         _classification_stage
         _stages _retry _pipeline""",
 }

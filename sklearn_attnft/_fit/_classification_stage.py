@@ -14,6 +14,7 @@ from .._runtime._encoder_cache import remember_digest, with_cached_states
 from .._runtime._seeds import initial_weights
 from .._training import TrainingConfig, train
 from .._utils._warnings import warn
+from ._density import fit_densities
 from ._frozen_states import with_frozen_states
 from ._head_start import start_heads
 from ._joint import JointDataset, JointLoss, JointModel
@@ -72,6 +73,9 @@ class ClassificationStage(Stage):
         context.progress.set_snapshot(_Snapshot(self, model, state))
         rows = train(module, criterion, training, fit.validation, self.config, context)
         self._warn_collapse(classification.collapsed())
+        if context.timer is None:
+            reader = model if plan.lm_weight > 0 else module
+            fit_densities(reader, fit, len(rows), context)
         return dataclasses.replace(self.after(state, rows), module=model)
 
     def _joint(self, model, state, classification):

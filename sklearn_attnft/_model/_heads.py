@@ -7,6 +7,7 @@ To add a head, write a class like :class:`LinearHead` and add a line to `HEADS`.
 import torch
 from torch import nn
 
+from ._density import ClassGaussians
 from ._pooling import MIXINGS, POOLINGS, TokenLSTM
 
 
@@ -76,6 +77,9 @@ class TaskHead(nn.Module):
     classify : torch.nn.Module or None
         Computes logits of shape (n_texts, n_outputs) from context vectors of shape
         (n_texts, n_context). If None, the task has no head.
+    density : ClassGaussians or None
+        Scores how similar a text is to the training texts. If None, the task has no
+        head, a text can have several classes, or the classes are too many.
     """
 
     def __init__(self, spec, task):
@@ -95,6 +99,10 @@ class TaskHead(nn.Module):
                 n_outputs=task.n_outputs,
                 dropout=task.dropout,
             )
+        self.density = None
+        sizes = task.n_outputs, spec.context_size(task)
+        if task.loss == "cross_entropy" and ClassGaussians.fits(*sizes):
+            self.density = ClassGaussians(*sizes)
 
     def context(self, tokens, mask, windows_per_text=None):
         """Return a context vector for each text.

@@ -12,6 +12,7 @@ READERS = (
     "predict_log_proba",
     "predict_proba",
     "save",
+    "score_samples",
     "task",
     "transform",
 )
