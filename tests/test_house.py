@@ -30,7 +30,8 @@ FLOORS = [
     ["_utils", "_version"],
 ]
 ORDER = {
-    "_data": """_text_advice _validation _labels _validation_tasks _targets
+    "_data": """_text_advice _validation _labels _label_matrix _validation_tasks
+        _targets
         _batching _tokens
         _datasets _labeled _masking""",
     "_model": "_losses _masked_lm _pooling _spec _heads _encoding _text_model",

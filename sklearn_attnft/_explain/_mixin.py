@@ -56,8 +56,9 @@ class ExplainingMixin:
             times as long. If the vocabulary does not have a mask token, padding tokens
             are used. If None, only attention is returned.
         target : label, default=None
-            The class whose logit is attributed, for all texts. If None, the class with
-            the highest logit of each text is used.
+            The class whose logit is attributed, for all texts. If a text can have
+            several labels, a name in ``label_names_``. If None, the class with the
+            highest logit of each text is used.
         words : bool, default=False
             Whether to sum the tokens of a word into one row.
 
@@ -102,7 +103,7 @@ class ExplainingMixin:
         """
         check_is_fitted(self, "module_")
         methods = check_attributions(attribution, ATTRIBUTIONS)
-        class_index = check_target(target, self.classes_, attribution)
+        class_index = check_target(target, self._output_names, attribution)
         texts = check_texts(X)
         table, values = self._token_values(texts, methods, class_index)
         columns = explain(

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 
 from .._model._heads import HEADS
-from .._model._losses import LOSSES
 from .._runtime._predict import run
 from ._rules import start_penalty
 
@@ -37,6 +36,7 @@ def start_heads(model, fit, context):
     contexts = torch.from_numpy(run(model.eval(), tokens, context, "contexts"))
     sizes = [fit.spec.context_size(task) for task in fit.spec.tasks]
     parts = zip(
+        fit.data.tasks.losses([0.0] * len(sizes)).values(),
         model.tasks,
         fit.spec.tasks,
         contexts.split(sizes, dim=1),
@@ -45,13 +45,12 @@ def start_heads(model, fit, context):
         fit.data.tasks.targets,
         strict=True,
     )
-    for task, spec, features, labels, weights, target in parts:
+    for loss, task, spec, features, labels, weights, target in parts:
         known = weights[rows] > 0
         if HEADS[spec.head].starts_at_regression and known.any():
             labels, weights = (
                 torch.from_numpy(e[rows][known]) for e in (labels, weights)
             )
-            loss = LOSSES[spec.loss](n_outputs=spec.n_outputs)
             penalty = start_penalty(
                 2 if target.multilabel else spec.n_outputs,
                 fit.plan.trainable_layers == 0,

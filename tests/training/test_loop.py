@@ -1,4 +1,5 @@
 import importlib
+import math
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from recipes import config, context
+from sklearn.metrics import f1_score
 from test_families import save
 
 from sklearn_attnft import AttentionFineTuneClassifier, _hf
@@ -156,7 +158,7 @@ def test_the_loss_of_several_tasks():
     missing[1:] = logits[1:]
     changed = TasksLoss(tasks, [0.0, 1.0])(missing, (labels, weights))
     torch.testing.assert_close(changed, parts[1])
-    right, count = criterion.batch_metrics(logits, (labels, weights))["a"]
+    right, count = criterion.batch_metrics(logits, (labels, weights))[("a", "accuracy")]
     assert count == 3
     assert right == ((logits[:, :2].argmax(1) == labels[0]) * weights[:, 0]).sum()
 
@@ -169,7 +171,44 @@ def test_multilabel_loss_smooths_labels_and_ignores_missing_ones():
     first = F.binary_cross_entropy_with_logits(logits[0, :2], smooth)
     torch.testing.assert_close(loss(logits, labels), torch.stack([first, 0 * first]))
     right = (logits[0, :2] > 0) == (labels[0, :2] > 0)
-    assert loss.right(logits, labels).tolist() == [bool(right.all()), True]
+    sums = loss.batch_metrics(logits, labels, torch.tensor([2.0, 3.0]))
+    assert sums["accuracy"] == (3.0 + 2.0 * bool(right.all()), 5.0)
+
+
+def test_f1_of_several_labels_is_the_micro_average():
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(rng.normal(size=(20, 3)))
+    labels = torch.from_numpy(rng.integers(0, 2, size=(20, 3)).astype(float))
+    weights = torch.from_numpy(rng.uniform(size=20))
+    loss = BinaryCrossEntropy(n_outputs=3)
+    total, count = loss.batch_metrics(logits, labels, weights)["f1"]
+    # Each label as a text of its own, because f1_score has no weights for labels.
+    flat = labels.numpy().ravel(), (logits > 0).numpy().ravel()
+    repeated = np.repeat(weights.numpy(), 3)
+    assert total / count == pytest.approx(f1_score(*flat, sample_weight=repeated))
+    labels[:, 0] = torch.nan
+    total, count = loss.batch_metrics(logits, labels, weights)["f1"]
+    known = np.tile([False, True, True], 20)
+    expected = f1_score(*(each[known] for each in flat), sample_weight=repeated[known])
+    assert total / count == pytest.approx(expected)
+    scores = loss.epoch_metrics({"accuracy": 0.5, "f1": math.nan})
+    assert scores == {"accuracy": 0.5, "f1": 1.0}
+
+
+def test_label_weights_count_in_training_only():
+    logits = torch.tensor([[1.0, -1.0]])
+    labels = torch.tensor([[1.0, 0.0]])
+    plain = BinaryCrossEntropy(n_outputs=2)
+    weights = np.array([[9.0, 0.5], [3.0, 9.0]])
+    loss = BinaryCrossEntropy(n_outputs=2, label_weights=weights)
+    value = F.softplus(torch.tensor(-1.0)).item()
+    assert loss(logits, labels).item() == pytest.approx((3 + 0.5) / 2 * value)
+    assert loss.eval()(logits, labels).item() == pytest.approx(value)
+    assert plain(logits, labels).item() == pytest.approx(value)
+    criterion = TasksLoss({"a": loss}, [1.0])
+    criterion.reset_metrics()
+    assert loss.label_weights.tolist() == weights.tolist()
+    assert criterion.collapsed() == {}
 
 
 def test_weights_and_sampling_rates_of_partly_labeled_texts(tiny_encoder):
