@@ -199,9 +199,10 @@ def _of_each_label(class_weight, totals, task):
 def split(data, targets, fraction, seed):
     """Split the texts into training and validation texts.
 
-    With a single task, the split is stratified. With several tasks, the split is
-    random, but the training texts contain every class. The held-out texts are scored
-    with their sample weights, without class weights.
+    With a single task of one class per text, the split is stratified. For numbers, the
+    split is random. In other cases, the split is random, but the training texts contain
+    every class. The held-out texts are scored with their sample weights, without class
+    weights.
 
     Returns
     -------
@@ -209,9 +210,11 @@ def split(data, targets, fraction, seed):
     """
     rows = np.arange(len(data.texts))
     try:
-        if len(targets) == 1 and not targets[0].multilabel:
+        kind = targets[0].kind
+        if len(targets) == 1 and kind in ("labels", "numbers"):
+            strata = data.labels[0] if kind == "labels" else None
             rows = train_test_split(
-                rows, test_size=fraction, stratify=data.labels[0], random_state=seed
+                rows, test_size=fraction, stratify=strata, random_state=seed
             )
         else:
             rows = _split_several(data, targets, fraction, seed)

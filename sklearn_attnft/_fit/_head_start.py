@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The start of linear heads at a logistic regression of the context vectors.
+"""The start of linear heads at a regression of the context vectors.
+
+Classes start at a logistic regression, and numbers at a ridge regression.
 
 Kumar et al. (2022), "Fine-Tuning can Distort Pretrained Features and Underperform
 Out-of-Distribution", arXiv 2202.10054, call this linear probing then fine-tuning.
@@ -42,18 +44,16 @@ def start_heads(model, fit, context):
         contexts.split(sizes, dim=1),
         labeled.labels,
         labeled.weights.T,
-        fit.data.tasks.targets,
         strict=True,
     )
-    for loss, task, spec, features, labels, weights, target in parts:
+    for loss, task, spec, features, labels, weights in parts:
         known = weights[rows] > 0
         if HEADS[spec.head].starts_at_regression and known.any():
             labels, weights = (
                 torch.from_numpy(e[rows][known]) for e in (labels, weights)
             )
             penalty = start_penalty(
-                2 if target.multilabel else spec.n_outputs,
-                fit.plan.trainable_layers == 0,
+                spec.loss, spec.n_outputs, fit.plan.trainable_layers == 0
             )
             weight, bias = _regress(features[known], labels, weights, loss, penalty)
             task.classify[-1].load_state_dict({"weight": weight, "bias": bias})

@@ -120,7 +120,9 @@ class Tasks:
         """
         losses = {}
         for i, target in enumerate(self.targets):
-            options = {"label_smoothing": smoothing[i]}
+            options = {}
+            if target.kind != "numbers":
+                options["label_smoothing"] = smoothing[i]
             if target.multilabel and self.label_weights:
                 options["label_weights"] = self.label_weights[i]
             losses[target.name] = LOSSES[target.loss](

@@ -119,7 +119,50 @@ class BinaryCrossEntropy(nn.Module):
         return {**means, "f1": 1.0 if is_empty else means["f1"]}
 
 
-LOSSES = {"cross_entropy": CrossEntropy, "binary_cross_entropy": BinaryCrossEntropy}
+class SquaredError(nn.Module):
+    """Mean squared error of the numbers of a text."""
+
+    score = "r2"
+    counts_classes = False
+
+    def __init__(self, *, n_outputs):
+        super().__init__()
+        self.n_outputs = n_outputs
+
+    def forward(self, logits, labels):
+        """Compute the loss of each text.
+
+        Logits and labels have the shape (n_texts, n_outputs).
+        """
+        return (logits - labels).square().mean(dim=1)
+
+    def batch_metrics(self, logits, labels, weights):
+        """Return the weighted sums of squared errors, numbers and their squares."""
+        count = float(weights.sum())
+        sums = {
+            "error": (logits - labels).square(),
+            "number": labels,
+            "square": labels.square(),
+        }
+        sums = {name: weights @ each.float() for name, each in sums.items()}
+        return {n: (each.cpu().double().numpy(), count) for n, each in sums.items()}
+
+    def epoch_metrics(self, means):
+        """Return R², averaged over the outputs as in ``sklearn.metrics.r2_score``."""
+        errors, number = means["error"], means["number"]
+        variance = means["square"] - number**2
+        scores = [
+            float(error == 0) if total <= 0 else 1 - error / total
+            for error, total in zip(errors, variance, strict=True)
+        ]
+        return {"r2": sum(scores) / len(scores)}
+
+
+LOSSES = {
+    "cross_entropy": CrossEntropy,
+    "binary_cross_entropy": BinaryCrossEntropy,
+    "squared_error": SquaredError,
+}
 
 
 class TasksLoss(nn.Module):

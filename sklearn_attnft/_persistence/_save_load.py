@@ -165,6 +165,7 @@ def _card(estimator, versions):
         encoder=encoder,
         license=_hf.encoder_license(encoder),
         label_sets=label_sets,
+        n_numbers=0 if label_sets else sum(t.n_outputs for t in estimator._spec.tasks),
         n_samples=estimator.n_samples_fit_,
         history=estimator.history_,
         versions=versions,
