@@ -20,7 +20,7 @@ DROPOUT, FROZEN_DROPOUT = 0.1, 0.5
 MIN_EPOCHS, MIN_STEPS = 3, 40
 FROZEN_MIN_EPOCHS, FROZEN_MIN_STEPS = 10, 200
 # Penalties of the ridge regression at which numbers start.
-RIDGE, FROZEN_RIDGE = 0.1, 0.1
+RIDGE, FROZEN_RIDGE = 0.1, 0.01
 # Learning rate of an encoder with this hidden size. Larger encoders need lower rates.
 LEARNING_RATE, HIDDEN_SIZE = 2e-4, 384
 

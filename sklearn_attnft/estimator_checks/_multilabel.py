@@ -114,7 +114,7 @@ def check_multilabel_score(estimator):
     fitted = fresh(estimator).fit(X, y)
     predicted, truth = fitted.predict(X), y.copy()
     truth[::3] = np.asarray(predicted)[::3]
-    truth[1::3] = 1 - truth[1::3]
+    truth[1::3, 0] = 1 - truth[1::3, 0]
     np.testing.assert_allclose(
         fitted.score(X, truth),
         accuracy_score(truth, predicted),
@@ -208,19 +208,16 @@ def check_multilabel_refit_forgets(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply, most of them if the tags declare text.
+    """Yield the checks that apply, all of them if the tags declare text.
 
     Some classifiers of scikit-learn return a list of probabilities, or a dense matrix
     for a sparse one.
     """
-    if not traits.classifier or traits.columns:
+    if not (traits.classifier and traits.text) or traits.columns:
         return
     if not traits.tags.classifier_tags.multi_label:
         return
-    if traits.text or not traits.wraps:
-        yield check_multilabel_predictions
-    if not traits.text:
-        return
+    yield check_multilabel_predictions
     yield check_multilabel_classes
     if "predict_proba" in traits.methods:
         yield check_multilabel_probabilities
