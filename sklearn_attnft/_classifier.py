@@ -659,7 +659,10 @@ class AttentionFineTuneClassifier(
         logits = self._float64_logits(X)
         target = self._target
         labels = target.predict(logits)
-        return CONTAINERS[self._container](labels) if target.multilabel else labels
+        if not target.multilabel:
+            return labels
+        # Older pickles of tasks with several labels have no container.
+        return CONTAINERS[vars(self).get("_container")](labels)
 
     def score(self, X, y, sample_weight=None):
         """Return the accuracy.
