@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fine-tune language models for text classification inside scikit-learn.
+"""Fine-tune language models for texts and their labels inside scikit-learn.
 
 - ``AttentionFineTuneClassifier`` fine-tunes an encoder on texts and labels.
+- ``AttentionFineTuneRegressor`` fine-tunes an encoder on texts and numbers.
 - ``MultiTaskClassifier`` fine-tunes one encoder on several tasks.
 - ``TransformerFeatureExtractor`` turns texts into features for other estimators.
 
@@ -23,6 +24,7 @@ from ._version import __version__
 __all__ = [
     "SKOPS_TRUSTED_TYPES",
     "AttentionFineTuneClassifier",
+    "AttentionFineTuneRegressor",
     "MultiTaskClassifier",
     "TransformerFeatureExtractor",
     "__version__",
@@ -31,6 +33,7 @@ __all__ = [
 # These modules import torch, so they are imported at the first use (PEP 562).
 _MODULES = {
     "AttentionFineTuneClassifier": "_classifier",
+    "AttentionFineTuneRegressor": "_regressor",
     "MultiTaskClassifier": "_multitask",
     "TransformerFeatureExtractor": "_extractor",
 }

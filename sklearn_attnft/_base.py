@@ -42,6 +42,8 @@ SHARED_CONSTRAINTS = {
     "pickle_weights": [StrOptions({"full", "delta"})],
     "verbose": ["verbose"],
 }
+# Fitted attributes that depend on the kind of `y`.
+OPTIONAL_ATTRIBUTES = ("label_names_", "_container")
 LM_CONSTRAINTS = {
     "lm_epochs": [Interval(Integral, 0, None, closed="left")],
     "lm_learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -100,10 +102,13 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
     def _set_fitted(self, model, progress):
         """Set all fitted attributes at once, at the end of fit."""
         attributes = self._fitted_attributes(model)
+        stale = {*OPTIONAL_ATTRIBUTES} - attributes.keys()
         # The old values live on until all are replaced: freeing them can run other
         # code and other threads, which would see attributes of both fits.
         old = vars(self).copy()
         vars(self).update(attributes)
+        for name in stale:
+            vars(self).pop(name, None)
         old.clear()
         progress.finish()
         return self

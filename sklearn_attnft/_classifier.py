@@ -16,7 +16,14 @@ from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ._base import LM_CONSTRAINTS, SHARED_CONSTRAINTS, FineTuningEstimator
-from ._data._labeled import LabeledTexts, weigh
+from ._data._label_matrix import (
+    CONTAINERS,
+    LabelClasses,
+    check_label_names,
+    check_matrix,
+    find_matrix,
+)
+from ._data._labeled import LabeledTexts
 from ._data._labels import check_labels, check_two_classes, encode_labels
 from ._data._targets import OneOfN, TagMatrix
 from ._data._validation import (
@@ -129,17 +136,20 @@ class AttentionFineTuneClassifier(
         whose steps are fast, "auto" is at least 10 epochs and 200 steps.
     batch_size : int, default=32
         Number of texts in a training step.
-    class_weight : "balanced", dict or None, default=None
+    class_weight : "balanced", dict, list of dict or None, default=None
         Weights of the classes in the loss, as in scikit-learn. "balanced" gives each
-        class a weight inversely proportional to the frequency of the class.
+        class a weight inversely proportional to the frequency of the class. If a text
+        can have several labels, a list has one dict for each label, with the weights of
+        0 and 1, and "balanced" balances the values 0 and 1 of each label.
     early_stopping : bool, default=False
         Whether to stop when the accuracy on the validation texts has not improved for
-        `n_iter_no_change` epochs, and to keep the weights of the best epoch. The
+        `n_iter_no_change` epochs, and to keep the weights of the best epoch. If a text
+        can have several labels, the micro-averaged F1 score replaces the accuracy. The
         validation texts are `X_val` of :meth:`fit`. If `X_val` is not passed, a part of
         `X` is used for validation.
     validation_fraction : float, default=0.1
         Fraction of `X` that is set aside for early stopping if `X_val` is not passed.
-        The split is stratified. With several tasks, the split is random.
+        The split is stratified. If a text can have several labels, the split is random.
     n_iter_no_change : int, default=2
         Number of epochs without improvement after which training stops.
     callbacks : list of skorch callbacks or None, default=None
@@ -229,8 +239,12 @@ class AttentionFineTuneClassifier(
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Sorted class labels.
+    classes_ : ndarray of shape (n_classes,) or list of ndarray
+        Sorted class labels. If a text can have several labels, a list with an array
+        [0, 1] for each label.
+    label_names_ : ndarray of shape (n_labels,)
+        Columns of `y`, if `y` is a matrix of 0 and 1: the columns of a data frame, or
+        0, 1, ... for other containers.
     module_ : torch.nn.Module
         Trained encoder, attention and head.
     layer_attention_ : ndarray of float64, shape (n_attended_layers,)
@@ -243,7 +257,8 @@ class AttentionFineTuneClassifier(
         "dur" (seconds), "train_loss" and "learning_rate" (at the end of the epoch).
         The learning rate is the rate of the highest trained block, or of the head if no
         block is trained. With validation texts, "classifier" epochs also have
-        "valid_loss" (cross entropy) and "valid_accuracy". With at least 20 windows of
+        "valid_loss" (cross entropy) and "valid_accuracy". If a text can have several
+        labels, "valid_f1" is the micro-averaged F1 score. With at least 20 windows of
         text, "language model" epochs also have "valid_loss" and "valid_perplexity" on
         held-out texts.
     n_iter_ : int
@@ -326,7 +341,7 @@ class AttentionFineTuneClassifier(
             StrOptions({"auto"}),
         ],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -426,9 +441,10 @@ class AttentionFineTuneClassifier(
         X : array-like of str, shape (n_samples,)
             Texts: a list, tuple, array, pandas or polars Series, or a data frame with
             one column.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Labels: str, bool or int. Members of a str or int enumeration become their
-            value.
+            value. If a text can have several labels, `y` is a matrix of 0 and 1 with a
+            column for each label: an array, a list, a data frame or a sparse matrix.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the texts in the loss, at least 0. Only the ratios of the weights
             matter. Texts of weight 0 are not used for training, but their classes are
@@ -437,7 +453,7 @@ class AttentionFineTuneClassifier(
             Validation texts. Loss and accuracy on these texts are computed after each
             epoch and stored in ``history_``. With ``early_stopping=True``, this
             accuracy decides when to stop.
-        y_val : array-like of shape (n_validation_samples,), default=None
+        y_val : as `y`, default=None
             Labels of `X_val`.
         X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
             Additional texts for the language model. ``fit`` uses these texts only if
@@ -452,8 +468,9 @@ class AttentionFineTuneClassifier(
         ValueError
             If a parameter is invalid, if the encoder is not found or has a decoder, if
             the device is not available, or if the data is invalid. Data is invalid if
-            it is empty or two-dimensional, has missing values, has fewer than two
-            classes, or if `X` and `y` differ in length.
+            it is empty, has missing values, has fewer than two classes, if `y` is
+            two-dimensional and has other values than 0 and 1, or if `X` and `y` differ
+            in length.
         TypeError
             If `X` has an element that is not a str.
         FloatingPointError
@@ -467,7 +484,8 @@ class AttentionFineTuneClassifier(
         Warns
         -----
         UserWarning
-            If texts are truncated, if `X_unlabeled` is not used, if memory runs out and
+            If texts are truncated, if `X_unlabeled` is not used, if `y` is a matrix
+            with a single 1 in each row, if memory runs out and
             the fit starts again with smaller micro-batches, or if `checkpoint_dir` has
             an unfinished fit that differs in one parameter.
         ConvergenceWarning
@@ -523,31 +541,70 @@ class AttentionFineTuneClassifier(
     def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
         """Check the arguments of fit and return the parameters and the FitData."""
         texts, parameters = check_texts(X), self._parameters()
-        classes, labels = np.unique(check_labels(y, len(texts)), return_inverse=True)
-        check_two_classes(classes)
+        matrix = find_matrix(y, len(texts))
+        if matrix is None:
+            names = container = None
+            classes, labels = np.unique(
+                check_labels(y, len(texts)), return_inverse=True
+            )
+            check_two_classes(classes)
+            target = OneOfN(None, classes)
+        else:
+            matrix.warn_one_hot()
+            labels, names, container = matrix.values, matrix.names, matrix.container
+            target = TagMatrix(None, np.arange(len(names)))
         weights = check_weights(sample_weight, len(texts))
-        tasks = Tasks((OneOfN(None, classes),))
-        validation = _check_validation(X_val, y_val, classes)
-        class_weights = [own["class_weight"] for own in tasks.merged(parameters)]
+        validation = _check_validation(X_val, y_val, target, names)
         data = LabeledTexts(texts, (labels,), weights[:, None])
-        data = weigh(data, tasks.targets, class_weights)
+        tasks, data = Tasks((target,)).weigh(data, parameters)
         unlabeled = check_unlabeled(X_unlabeled, parameters)
         return parameters, FitData(
-            tasks, data, validation, unlabeled, len(texts), task_names=[None]
+            tasks, data, validation, unlabeled, len(texts), [None], container, names
         )
 
     def _fitted_attributes(self, model):
         attributes = super()._fitted_attributes(model)
-        return {**attributes, "classes_": model.targets[0].classes}
+        if model.label_names is None:
+            return {**attributes, "classes_": model.targets[0].classes}
+        return {
+            **attributes,
+            "classes_": [np.arange(2) for _ in model.label_names],
+            "label_names_": model.label_names,
+            "_container": model.y_container,
+        }
+
+    @property
+    def classes_(self):
+        """The class labels, as the docstring of the class describes them."""
+        try:
+            classes = vars(self)["classes_"]
+        except KeyError:
+            raise AttributeError("classes_ exists after fit only") from None
+        return LabelClasses(classes) if isinstance(classes, list) else classes
+
+    @classes_.setter
+    def classes_(self, classes):
+        vars(self)["classes_"] = classes
 
     @property
     def _target(self):
-        # MultiTaskClassifier.task may return a classifier with several labels per text.
-        is_tags = self._spec.tasks[0].loss == TagMatrix.loss
-        return (TagMatrix if is_tags else OneOfN)(None, self.classes_)
+        task = self._spec.tasks[0]
+        if task.loss == TagMatrix.loss:
+            return TagMatrix(None, np.arange(task.n_outputs))
+        return OneOfN(None, self.classes_)
+
+    @property
+    def _output_names(self):
+        """Names of the logits, for explanations."""
+        return self.label_names_ if self._target.multilabel else self.classes_
 
     def _targets_of_heads(self):
-        return [self._target.as_head()]
+        target = self._target
+        if target.multilabel:
+            check_label_names(
+                self.classes_, self.label_names_, self._container, target.n_outputs
+            )
+        return [target.as_head()]
 
     def decision_function(self, X):
         """Return the scores of the head.
@@ -560,7 +617,8 @@ class AttentionFineTuneClassifier(
         -------
         scores : ndarray of float64, shape (n_samples, n_classes)
             Logits. With two classes, the result has shape (n_samples,) and contains the
-            logit of the second class minus the logit of the first class.
+            logit of the second class minus the logit of the first class. If a text can
+            have several labels, the result has a column for each label.
         """
         logits = self._float64_logits(X)
         return self._target.decision(logits)
@@ -575,7 +633,9 @@ class AttentionFineTuneClassifier(
         Returns
         -------
         probabilities : ndarray of float64, shape (n_samples, n_classes)
-            Probabilities in the order of ``classes_``. Each row sums to 1.
+            Probabilities in the order of ``classes_``. Each row sums to 1. If a text
+            can have several labels, one array of shape (n_samples, n_labels) with the
+            probability of each label.
         """
         logits = self._float64_logits(X)
         return self._target.probabilities(logits)
@@ -640,19 +700,29 @@ class AttentionFineTuneClassifier(
 
         Returns
         -------
-        labels : ndarray of shape (n_samples,)
-            Predicted classes, with the data type of ``classes_``.
+        labels : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Predicted classes, with the data type of ``classes_``. If a text can have
+            several labels, a matrix of int with 1 for each label of probability above
+            0.5. The matrix is sparse (CSR) if the `y` of ``fit`` was sparse.
         """
         logits = self._float64_logits(X)
-        return self._target.predict(logits)
+        target = self._target
+        labels = target.predict(logits)
+        if not target.multilabel:
+            return labels
+        # Older pickles of tasks with several labels have no container.
+        return CONTAINERS[vars(self).get("_container")](labels)
 
     def score(self, X, y, sample_weight=None):
         """Return the accuracy.
 
+        If a text can have several labels, a prediction is correct only if it is correct
+        for every label (subset accuracy).
+
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Labels.
         sample_weight : array-like of shape (n_samples,), default=None
 
@@ -661,7 +731,9 @@ class AttentionFineTuneClassifier(
         score : float
         """
         check_is_fitted(self, "module_")
-        if not self._target.multilabel:
+        if self._target.multilabel:
+            y = check_matrix(y, _num_samples(X), self.label_names_)
+        else:
             y = check_labels(y, _num_samples(X))  # numpy would use the name of an Enum
         return super().score(X, y, sample_weight)
 
@@ -683,16 +755,19 @@ class AttentionFineTuneClassifier(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = False
+        tags.classifier_tags.multi_label = True
         tags.transformer_tags.preserves_dtype = []
         return tags
 
 
-def _check_validation(X_val, y_val, classes):
+def _check_validation(X_val, y_val, target, label_names):
     """Return checked validation texts and labels as LabeledTexts, or None."""
     if not check_validation_pair(X_val, y_val):
         return None
     texts = check_texts(X_val, "X_val")
-    y_val = check_labels(y_val, len(texts), "y_val")
-    labels = encode_labels(y_val, classes, "y_val")
+    if target.multilabel:
+        labels = check_matrix(y_val, len(texts), label_names, "y_val")
+    else:
+        y_val = check_labels(y_val, len(texts), "y_val")
+        labels = encode_labels(y_val, target.classes, "y_val")
     return LabeledTexts(texts, (labels,), np.ones((len(texts), 1)))

@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import FineTuningEstimator, TextEstimator
-from ._data._labeled import LabeledTexts, weigh
+from ._data._labeled import LabeledTexts
 from ._data._targets import fit_target, restore_target
 from ._data._validation import (
     check_texts,
@@ -78,7 +78,8 @@ class MultiTaskClassifier(
         and "label_texts". If None, all tasks have the parameters of `estimator`.
     validation_task : object, default=None
         Name of the task whose accuracy decides when to stop early. If None, the mean
-        accuracy over all tasks decides.
+        accuracy over all tasks decides. If there is one task, and a text can have
+        several labels, the micro-averaged F1 score decides.
 
     Attributes
     ----------
@@ -234,8 +235,7 @@ class MultiTaskClassifier(
         more = check_unlabeled(X_unlabeled, parameters)
         has_none = (weights > 0) & ~data.weights.any(axis=1)
         unlabeled = [texts[i] for i in np.flatnonzero(has_none)] + more
-        class_weights = [own["class_weight"] for own in tasks.merged(parameters)]
-        data = weigh(data, tasks.targets, class_weights)
+        tasks, data = tasks.weigh(data, parameters)
         return parameters, FitData(
             tasks,
             data,
@@ -484,7 +484,8 @@ class MultiTaskClassifier(
         classifier : estimator of the type of `estimator`, fitted
             Classifier of the task `name`, for example for calibration with
             ``CalibratedClassifierCV(FrozenEstimator(...))`` or for displays. For a task
-            with several labels per text, the predictions are a matrix of 0 and 1.
+            with several labels per text, the classifier is that of a matrix of 0 and 1:
+            ``label_names_`` has the classes of the task.
         """
         check_is_fitted(self, "module_")
         check_task(name, self.task_names_, "name")
@@ -494,7 +495,12 @@ class MultiTaskClassifier(
         shared = ("truncated_fraction_", "n_samples_fit_", "n_iter_", "_tokenizer")
         vars(view).update({each: getattr(self, each) for each in shared})
         view.module_, view._spec = self.module_.only(i), self._spec.only(i)
-        view.classes_ = self.classes_[self.task_names_.index(name)]
+        classes = self.classes_[self.task_names_.index(name)]
+        view.classes_ = classes
+        if view._target.multilabel:
+            view.label_names_ = classes
+            view.classes_ = [np.arange(2) for _ in classes]
+            view._container = None
         view.history_ = list(self.history_)
         view._base_model = self._base_model
         return view

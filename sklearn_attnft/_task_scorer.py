@@ -114,6 +114,8 @@ class _Predictions(ClassifierMixin, BaseEstimator):
         self.target = target
         self.probabilities = probabilities
         self.classes_ = target.classes
+        if target.multilabel:  # a list, so that scorers do not mix up two labels
+            self.classes_ = [np.arange(2) for _ in target.classes]
         if _is_binary(target):
             self.classes_ = np.arange(2)
 

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
+    AttentionFineTuneRegressor,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
     estimator_checks,
@@ -67,12 +68,20 @@ EXTRACTORS = [
     ),
     TransformerFeatureExtractor(tiny.ENCODER, max_length=32, cache="memory"),
 ]
-
-
+REGRESSORS = [
+    AttentionFineTuneRegressor(**SMALL, trainable_layers="blocks"),
+    AttentionFineTuneRegressor(
+        **{**SMALL, "head_learning_rate": 1e-1},
+        dropout=0.1,
+        trainable_layers=0,
+        long_texts="window",
+        cache="memory",
+    ),
+]
 MULTITASK = MultiTaskClassifier(CLASSIFIERS[0])
 
 
-@parametrize_with_text_checks([*CLASSIFIERS, *EXTRACTORS, MULTITASK])
+@parametrize_with_text_checks([*CLASSIFIERS, *EXTRACTORS, *REGRESSORS, MULTITASK])
 def test_estimators_pass_the_text_checks(estimator, check):
     if check.__name__ == "check_save_load" and getattr(estimator, "cache", None):
         # A loaded estimator has no cache. Its batches and rounding errors differ.
@@ -84,7 +93,7 @@ def test_estimators_pass_the_text_checks(estimator, check):
 # warns that it skips the others.
 @pytest.mark.parametrize(
     "estimator",
-    [CLASSIFIERS[0], EXTRACTORS[0], MULTITASK],
+    [CLASSIFIERS[0], EXTRACTORS[0], REGRESSORS[0], MULTITASK],
     ids=lambda e: type(e).__name__,
 )
 def test_estimators_pass_the_one_official_check(estimator):
@@ -97,7 +106,12 @@ def test_estimators_pass_the_one_official_check(estimator):
 
 @pytest.mark.parametrize(
     ("estimator", "at_least"),
-    [(CLASSIFIERS[0], 110), (EXTRACTORS[0], 65), (MULTITASK, 110)],
+    [
+        (CLASSIFIERS[0], 120),
+        (EXTRACTORS[0], 65),
+        (REGRESSORS[0], 110),
+        (MULTITASK, 110),
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_many_checks_apply_to_each_estimator(estimator, at_least):
@@ -198,7 +212,7 @@ def test_a_faulty_pipeline_fails_and_the_message_names_the_check():
 
 
 def test_the_tags_declare_one_dimensional_text():
-    for estimator in (CLASSIFIERS[0], EXTRACTORS[0], MULTITASK):
+    for estimator in (CLASSIFIERS[0], EXTRACTORS[0], REGRESSORS[0], MULTITASK):
         tags = get_tags(estimator).input_tags
         assert tags.string
         assert tags.one_d_array
@@ -217,7 +231,7 @@ def test_checks_import_no_other_module_of_the_package():
 
 
 def test_every_check_states_its_rule_in_its_first_line():
-    for estimator in (CLASSIFIERS[0], EXTRACTORS[0], MULTITASK):
+    for estimator in (CLASSIFIERS[0], EXTRACTORS[0], REGRESSORS[0], MULTITASK):
         for _, check in text_checks(estimator):
             if check.__module__.startswith("sklearn_attnft"):
                 assert check.__doc__.partition("\n")[0].endswith("."), check.__name__

@@ -18,6 +18,7 @@ import tiny
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
+    AttentionFineTuneRegressor,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
 )
@@ -26,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sklearn_attnft"
 ESTIMATORS = [
     AttentionFineTuneClassifier,
+    AttentionFineTuneRegressor,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
 ]
@@ -51,7 +53,7 @@ WITH_CODE = [page.as_posix() for page in PAGES if code_of(page)]
 @pytest.fixture
 def quick(monkeypatch, tmp_path):
     """Make the tiny encoder and one epoch the defaults."""
-    for estimator in (AttentionFineTuneClassifier, TransformerFeatureExtractor):
+    for estimator in set(ESTIMATORS) - {MultiTaskClassifier}:
         init = estimator.__init__
         quick = {**init.__kwdefaults__, "max_length": tiny.N_POSITIONS}
         if "max_epochs" in quick:

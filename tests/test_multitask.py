@@ -901,13 +901,16 @@ def test_validation_labels_of_unknown_tasks_or_classes_are_refused():
         model().fit(TEXTS, Y, X_val=TEXTS)
 
 
-def test_class_weights_of_a_multilabel_task_are_refused():
-    y = {"tags": [{"a"}, {"b"}] * 16, "word": WORD}
-    with pytest.raises(ValueError, match="must be None for a task with several labels"):
-        model(class_weight="balanced").fit(TEXTS, y)
-    model(
-        {"task_params": {"tags": {"class_weight": None}}}, class_weight="balanced"
-    ).fit(TEXTS, y)
+def test_class_weights_of_one_label_are_refused_for_a_multilabel_task():
+    y, weights = (
+        {"tags": [{"a"}, {"b"}] * 16, "mood": MOOD},
+        {"glad": 2.0, "cross": 1.0},
+    )
+    with pytest.raises(ValueError, match=r"if a text can have several.*task_params={'"):
+        model(class_weight=weights).fit(TEXTS, y)
+    for own in (None, "balanced", [{0: 1.0, 1: 2.0}, {}]):
+        params = {"task_params": {"tags": {"class_weight": own}}}
+        model(params, class_weight=weights).fit(TEXTS, y)
 
 
 def test_unknown_task_names_are_refused(fitted):

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_class_weight
 
+from .._utils._messages import describe_type
 from ._datasets import LabeledDataset
 from ._labels import check_class_weight, check_two_classes
 from ._tokens import tokenize
@@ -121,16 +122,15 @@ def weigh(data, targets, class_weights):
 def _class_weights(target, class_weight, labels, weights):
     """Return the class weight of each labeled text."""
     classes = target.classes
-    if target.multilabel:
-        if class_weight is not None:
-            raise ValueError(
-                f"`class_weight` must be None for a task with several labels per text, "
-                f"got {class_weight!r} for the task {target.name!r}. Set task_params={{"
-                f"{target.name!r}: {{'class_weight': None}}}}."
-            )
+    if target.multilabel:  # see label_weights
         if not len(labels):
             check_two_classes(labels, target.name)
         return np.ones(len(labels))
+    if isinstance(class_weight, (list, tuple)):
+        raise ValueError(
+            "`class_weight` must be 'balanced', a dict or None if each text has one "
+            f"class, got {describe_type(class_weight)}. Pass one dict of classes."
+        )
     by_class, present = np.zeros(len(classes)), np.unique(labels)
     check_two_classes(classes[present], target.name)
     if isinstance(class_weight, dict):
@@ -145,12 +145,80 @@ def _class_weights(target, class_weight, labels, weights):
     return by_class[labels]
 
 
+def label_weights(data, targets, class_weights):
+    """Return class weights of the tasks with several labels per text.
+
+    Parameters
+    ----------
+    data : LabeledTexts
+        Training texts without texts of weight 0.
+    targets : tuple of Target
+    class_weights : sequence
+        The parameter `class_weight` of each task.
+
+    Returns
+    -------
+    tuple of (ndarray of float, shape (2, n_classes)) or None
+        For each task the weights of the values 0 and 1 of each class, or None if all
+        weights are 1. Their mean over all known values of the training texts is 1. The
+        tuple is empty if no task has such weights.
+    """
+    found = []
+    for task, (target, given) in enumerate(zip(targets, class_weights, strict=True)):
+        weights = None
+        if target.multilabel and given is not None:
+            labels = data.labels[task]
+            totals = np.stack(
+                [data.weights[:, task] @ (labels == value) for value in (0, 1)]
+            )
+            weights = _of_each_label(given, totals, target.name)
+            mean = (totals * weights).sum() / totals.sum()
+            if not mean:
+                raise ValueError(
+                    "`class_weight` must have a weight above 0 for at least one value "
+                    f"that is in `y`, got {given!r:.200}. Raise one of the weights."
+                )
+            weights = weights / mean
+        found.append(weights)
+    return tuple(found) if any(each is not None for each in found) else ()
+
+
+def _of_each_label(class_weight, totals, task):
+    """Return the weights of the values 0 and 1 of each label.
+
+    Parameters
+    ----------
+    class_weight : "balanced" or list of dict
+    totals : ndarray of float, shape (2, n_labels)
+        Total weight of the texts that have each value.
+    task : object
+        Name of the task, or None.
+    """
+    if isinstance(class_weight, str):
+        n_values = (totals > 0).sum(axis=0)
+        return totals.sum(axis=0) / (n_values * np.where(totals > 0, totals, 1.0))
+    n_labels = totals.shape[1]
+    is_list = isinstance(class_weight, (list, tuple))
+    if not is_list or [isinstance(e, dict) for e in class_weight] != [True] * n_labels:
+        cure = "Pass [{0: 1.0, 1: 2.0}, ...]."
+        if task is not None:
+            cure = f"Set task_params={{{task!r}: {{'class_weight': ...}}}}."
+        raise ValueError(
+            "`class_weight` must be 'balanced', None or a list with a dict of 0 and 1 "
+            f"for each of the {n_labels} labels if a text can have several labels, got "
+            f"{class_weight!r:.200}. {cure}"
+        )
+    values = np.arange(2)
+    return np.stack([check_class_weight(e, values, task) for e in class_weight]).T
+
+
 def split(data, targets, fraction, seed):
     """Split the texts into training and validation texts.
 
-    With a single task, the split is stratified. With several tasks, the split is
-    random, but the training texts contain every class. The held-out texts are scored
-    with their sample weights, without class weights.
+    With a single task of one class per text, the split is stratified. For numbers, the
+    split is random. In other cases, the split is random, but the training texts contain
+    every class. The held-out texts are scored with their sample weights, without class
+    weights.
 
     Returns
     -------
@@ -158,9 +226,11 @@ def split(data, targets, fraction, seed):
     """
     rows = np.arange(len(data.texts))
     try:
-        if len(targets) == 1 and not targets[0].multilabel:
+        kind = targets[0].kind
+        if len(targets) == 1 and kind in ("labels", "numbers"):
+            strata = data.labels[0] if kind == "labels" else None
             rows = train_test_split(
-                rows, test_size=fraction, stratify=data.labels[0], random_state=seed
+                rows, test_size=fraction, stratify=strata, random_state=seed
             )
         else:
             rows = _split_several(data, targets, fraction, seed)

@@ -62,7 +62,8 @@ def check_labels(y, n_texts, name="y"):
             raise ValueError(
                 f"`{name}` must have {LABELS_FORMAT}, got collections of labels "
                 f"({describe_type(cell)} at position {i}). For several labels per "
-                f"text, use MultiTaskClassifier(...).fit(X, {{'tags': {name}}})."
+                f"text, pass MultiLabelBinarizer().fit_transform({name}), or use "
+                f"MultiTaskClassifier(...).fit(X, {{'tags': {name}}})."
             )
     labels = label_array(cells, name)
     if array.dtype != object:

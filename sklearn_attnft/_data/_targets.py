@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 
 from ._labels import check_two_classes, encode_labels, find_labels, label_array
+from ._numbers import Numbers
 from ._validation import is_missing
 from ._validation_tasks import check_no_matrix, kind_of_column
 
@@ -268,7 +269,7 @@ class TagMatrix(Tags):
         return self.predict(logits)
 
 
-TARGETS = {target.kind: target for target in (OneOfN, Tags, TagMatrix)}
+TARGETS = {target.kind: target for target in (OneOfN, Tags, TagMatrix, Numbers)}
 
 
 def fit_target(column, name):
@@ -278,4 +279,5 @@ def fit_target(column, name):
 
 def restore_target(stored):
     """Rebuild a target from the dict that ``Target.as_dict`` returned."""
-    return TARGETS[stored["kind"]](stored["name"], stored["classes"])
+    stored = dict(stored)
+    return TARGETS[stored.pop("kind")](**stored)

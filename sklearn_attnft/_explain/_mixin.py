@@ -22,9 +22,8 @@ from ._faithfulness import faithfulness, rank_tokens
 from ._validation import check_attributions, check_target
 
 
-@reads_one_fit
-class ExplainingMixin:
-    """Mixin class that adds explanations of predictions to an estimator."""
+class TokenAttentionMixin:
+    """Mixin class for estimators with attention over layers and tokens."""
 
     @property
     def layer_attention_(self):
@@ -35,6 +34,60 @@ class ExplainingMixin:
         check_is_fitted(self, "module_")
         scores = self.module_.tasks[0].mix.scores.detach().cpu().double()
         return torch.softmax(scores, dim=0).numpy()
+
+    def _explain(self, X, attribution, output, words, unit=1.0):
+        """Return the explanation of texts.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+        attribution : str or None
+        output : int or None
+            Index of the logit to attribute. If None, the highest logit of each text.
+        words : bool
+        unit : float
+            Attributions are multiplied by this number.
+        """
+        methods = check_attributions(attribution, ATTRIBUTIONS)
+        texts = check_texts(X)
+        table, values = self._token_values(texts, methods, output)
+        columns = explain(
+            table,
+            values.pop("attention"),
+            unit * values[attribution] if methods else None,
+            self._tokenizer,
+            words=words,
+        )
+        return _as_frame(columns)
+
+    def _token_values(self, texts, methods, class_index=None):
+        """Return a TokenTable and a dict of token values.
+
+        The keys of the dict are "attention" and the names in `methods`.
+        """
+        machine = self._prepare()
+        table = TokenTable.of(texts, self._tokenizer)
+        module, _ = self._module_and_cache(machine)
+        values = {"attention": token_attention(module, table.tokens, machine)}
+        if methods and class_index is None:
+            targets = self._forward(texts).argmax(axis=1)
+        else:
+            targets = np.full(len(texts), class_index)
+        for method in methods:
+            values[method] = token_attributions(
+                self.module_,
+                table.tokens,
+                targets,
+                method=method,
+                baseline_id=self._tokenizer.filler_id,
+                device=machine.device,
+            )
+        return table, values
+
+
+@reads_one_fit
+class ExplainingMixin(TokenAttentionMixin):
+    """Mixin class that adds explanations of predicted labels to an estimator."""
 
     def explain(self, X, *, attribution=None, target=None, words=False):
         """Return the attention and the attribution of each token of each text.
@@ -56,8 +109,9 @@ class ExplainingMixin:
             times as long. If the vocabulary does not have a mask token, padding tokens
             are used. If None, only attention is returned.
         target : label, default=None
-            The class whose logit is attributed, for all texts. If None, the class with
-            the highest logit of each text is used.
+            The class whose logit is attributed, for all texts. If a text can have
+            several labels, a name in ``label_names_``. If None, the class with the
+            highest logit of each text is used.
         words : bool, default=False
             Whether to sum the tokens of a word into one row.
 
@@ -101,18 +155,9 @@ class ExplainingMixin:
         arXiv 1908.04626.
         """
         check_is_fitted(self, "module_")
-        methods = check_attributions(attribution, ATTRIBUTIONS)
-        class_index = check_target(target, self.classes_, attribution)
-        texts = check_texts(X)
-        table, values = self._token_values(texts, methods, class_index)
-        columns = explain(
-            table,
-            values.pop("attention"),
-            values.get(attribution),
-            self._tokenizer,
-            words=words,
-        )
-        return _as_frame(columns)
+        check_attributions(attribution, ATTRIBUTIONS)
+        class_index = check_target(target, self._output_names, attribution)
+        return self._explain(X, attribution, class_index, words)
 
     def faithfulness(self, X, *, attribution=None, n_random=5, random_state=None):
         """Measure how much the highest-ranked tokens influence the prediction.
@@ -184,30 +229,6 @@ class ExplainingMixin:
             self._prepare(),
         )
         return _as_frame(columns)
-
-    def _token_values(self, texts, methods, class_index=None):
-        """Return a TokenTable and a dict of token values.
-
-        The keys of the dict are "attention" and the names in `methods`.
-        """
-        machine = self._prepare()
-        table = TokenTable.of(texts, self._tokenizer)
-        module, _ = self._module_and_cache(machine)
-        values = {"attention": token_attention(module, table.tokens, machine)}
-        if methods and class_index is None:
-            targets = self._forward(texts).argmax(axis=1)
-        else:
-            targets = np.full(len(texts), class_index)
-        for method in methods:
-            values[method] = token_attributions(
-                self.module_,
-                table.tokens,
-                targets,
-                method=method,
-                baseline_id=self._tokenizer.filler_id,
-                device=machine.device,
-            )
-        return table, values
 
 
 def _as_frame(columns):

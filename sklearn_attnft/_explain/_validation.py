@@ -58,3 +58,24 @@ def check_target(target, classes, attribution):
             f"{labels!r:.200}."
         )
     return labels.index(target)
+
+
+def check_output(target, n_outputs, attribution):
+    """Return the index of the number to explain.
+
+    Raises
+    ------
+    ValueError
+        If `target` is not a column of `y`, is passed without `attribution`, or is not
+        passed although there are several numbers.
+    """
+    if attribution is None and target is None:
+        return 0
+    if attribution is None or (target is None and n_outputs == 1):
+        return check_target(target, np.arange(n_outputs), attribution) or 0
+    if target is None:
+        raise ValueError(
+            f"`target` must be a column of y (0 to {n_outputs - 1}) if y has several "
+            "columns, got None. Pass the number of one column."
+        )
+    return check_target(target, np.arange(n_outputs), attribution)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The start of linear heads at a logistic regression of the context vectors.
+"""The start of linear heads at a regression of the context vectors.
+
+Classes start at a logistic regression, and numbers at a ridge regression.
 
 Kumar et al. (2022), "Fine-Tuning can Distort Pretrained Features and Underperform
 Out-of-Distribution", arXiv 2202.10054, call this linear probing then fine-tuning.
@@ -10,7 +12,6 @@ import torch
 import torch.nn.functional as F
 
 from .._model._heads import HEADS
-from .._model._losses import LOSSES
 from .._runtime._predict import run
 from ._rules import start_penalty
 
@@ -37,24 +38,22 @@ def start_heads(model, fit, context):
     contexts = torch.from_numpy(run(model.eval(), tokens, context, "contexts"))
     sizes = [fit.spec.context_size(task) for task in fit.spec.tasks]
     parts = zip(
+        fit.data.tasks.losses([0.0] * len(sizes)).values(),
         model.tasks,
         fit.spec.tasks,
         contexts.split(sizes, dim=1),
         labeled.labels,
         labeled.weights.T,
-        fit.data.tasks.targets,
         strict=True,
     )
-    for task, spec, features, labels, weights, target in parts:
+    for loss, task, spec, features, labels, weights in parts:
         known = weights[rows] > 0
         if HEADS[spec.head].starts_at_regression and known.any():
             labels, weights = (
                 torch.from_numpy(e[rows][known]) for e in (labels, weights)
             )
-            loss = LOSSES[spec.loss](n_outputs=spec.n_outputs)
             penalty = start_penalty(
-                2 if target.multilabel else spec.n_outputs,
-                fit.plan.trainable_layers == 0,
+                spec.loss, spec.n_outputs, fit.plan.trainable_layers == 0
             )
             weight, bias = _regress(features[known], labels, weights, loss, penalty)
             task.classify[-1].load_state_dict({"weight": weight, "bias": bias})

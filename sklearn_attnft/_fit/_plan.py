@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from numbers import Real
 
+import numpy as np
 from torch import nn
 
 from .._data._labeled import LabeledTexts
@@ -126,7 +127,9 @@ class FitData:
     task_names : list
         Names of the tasks in the order of the columns of y.
     y_container : str or None
-        Type of the container in which a MultiTaskClassifier returns predictions.
+        Type of the container of `y`, in which predictions are returned.
+    label_names : ndarray or None
+        Columns of a matrix of labels.
     """
 
     tasks: Tasks
@@ -136,6 +139,7 @@ class FitData:
     n_samples: int
     task_names: list
     y_container: str | None = None
+    label_names: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,7 @@ class FittedModel:
     targets : list of Target
         Targets in the order of the columns of y. Empty for an extractor.
     y_container : str or None
+    label_names : ndarray or None
         As in :class:`FitData`.
     """
 
@@ -191,6 +196,7 @@ class FittedModel:
     n_samples: int
     targets: list = dataclasses.field(default_factory=list)
     y_container: str | None = None
+    label_names: np.ndarray | None = None
 
     @property
     def n_iter(self):

@@ -74,6 +74,7 @@ class PreparedFit:
             len(self.texts) if data is None else data.n_samples,
             targets,
             None if data is None else data.y_container,
+            None if data is None else data.label_names,
         )
 
 

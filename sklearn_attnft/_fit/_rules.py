@@ -19,6 +19,8 @@ DROPOUT, FROZEN_DROPOUT = 0.1, 0.5
 # Fine-tuning BERT", recommend a minimum number of steps on few texts.
 MIN_EPOCHS, MIN_STEPS = 3, 40
 FROZEN_MIN_EPOCHS, FROZEN_MIN_STEPS = 10, 200
+# Penalties of the ridge regression at which numbers start.
+RIDGE, FROZEN_RIDGE = 0.1, 0.01
 # Learning rate of an encoder with this hidden size. Larger encoders need lower rates.
 LEARNING_RATE, HIDDEN_SIZE = 2e-4, 384
 
@@ -48,15 +50,26 @@ def dropout(is_frozen):
     return FROZEN_DROPOUT if is_frozen else DROPOUT
 
 
-def start_penalty(n_classes, is_frozen):
+def start_penalty(loss, n_outputs, is_frozen):
     """Return the strength of the penalty of the regression at the start.
 
     It multiplies half the squared norm of the weights, is added to the mean loss, and
     is for context vectors with a total variance of 1. So it is ``1 / (C * n_texts)``
-    for the parameter C of scikit-learn's LogisticRegression. Many classes need a weak
-    penalty. If the encoder is trained, the penalty is strong, because a regression that
-    fits the training texts well would leave nothing to learn.
+    for the parameter C of scikit-learn's LogisticRegression, and ``2 * alpha /
+    n_texts`` for the parameter alpha of Ridge. Many classes need a weak penalty. If the
+    encoder is trained, the penalty is strong, because a regression that fits the
+    training texts well would leave nothing to learn.
+
+    Parameters
+    ----------
+    loss : str
+        A key of ``LOSSES``.
+    n_outputs : int
+    is_frozen : bool
     """
+    if loss == "squared_error":  # the mean over the outputs
+        return (FROZEN_RIDGE if is_frozen else RIDGE) / n_outputs
+    n_classes = n_outputs if loss == "cross_entropy" else 2
     return 1 / ((150 if is_frozen else 1.5) * n_classes**1.5)
 
 

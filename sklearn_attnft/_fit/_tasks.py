@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The tasks of a classifier."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from .._data._label_texts import add_label_texts
+from .._data._labeled import label_weights, weigh
 from .._model._losses import LOSSES, TasksLoss
 from .._model._spec import TaskSpec
 from ._rules import dropout
@@ -34,7 +36,10 @@ class Tasks:
         Argument `sampling` of ``LabeledTexts.tokenized``.
     validation_task : object
         Name of the task whose accuracy decides on early stopping. If None, the mean
-        accuracy over all tasks decides.
+        accuracy over all tasks decides. A single task has the score of its loss.
+    label_weights : tuple
+        Argument `label_weights` of the loss of each task with several labels per text.
+        Empty if no task has class weights.
     """
 
     targets: tuple
@@ -42,11 +47,14 @@ class Tasks:
     weights: list | None = (1.0,)
     sampling: float = 0.0
     validation_task: object = None
+    label_weights: tuple = ()
 
     @property
     def monitor(self):
         """Column of the history that decides on early stopping."""
-        if self.validation_task is None or len(self.targets) == 1:
+        if len(self.targets) == 1:
+            return f"valid_{LOSSES[self.targets[0].loss].score}"
+        if self.validation_task is None:
             return "valid_accuracy"
         return f"valid_accuracy_{self.validation_task}"
 
@@ -97,12 +105,45 @@ class Tasks:
         label_texts = [own["label_texts"] for own in self.merged(plan)]
         return add_label_texts(training, self.targets, label_texts)
 
+    def weigh(self, data, parameters):
+        """Apply the parameter `class_weight` and drop texts of weight 0.
+
+        Parameters
+        ----------
+        data : LabeledTexts
+        parameters : dict
+
+        Returns
+        -------
+        tasks : Tasks
+        data : LabeledTexts
+        """
+        class_weights = [own["class_weight"] for own in self.merged(parameters)]
+        data = weigh(data, self.targets, class_weights)
+        by_task = label_weights(data, self.targets, class_weights)
+        return dataclasses.replace(self, label_weights=by_task), data
+
+    def losses(self, smoothing):
+        """Return the loss of each task by the name of the task.
+
+        Parameters
+        ----------
+        smoothing : list of float
+            The parameter `label_smoothing` of each task.
+        """
+        losses = {}
+        for i, target in enumerate(self.targets):
+            options = {}
+            if target.kind != "numbers":
+                options["label_smoothing"] = smoothing[i]
+            if target.multilabel and self.label_weights:
+                options["label_weights"] = self.label_weights[i]
+            losses[target.name] = LOSSES[target.loss](
+                n_outputs=target.n_outputs, **options
+            )
+        return losses
+
     def loss(self, plan):
         """Return the TasksLoss of all tasks."""
-        losses = {
-            target.name: LOSSES[target.loss](
-                n_outputs=target.n_outputs, label_smoothing=own["label_smoothing"]
-            )
-            for target, own in zip(self.targets, self.merged(plan), strict=True)
-        }
-        return TasksLoss(losses, self.weights)
+        smoothing = [own["label_smoothing"] for own in self.merged(plan)]
+        return TasksLoss(self.losses(smoothing), self.weights)

@@ -5,7 +5,10 @@ To add a kind of target, write a class like :class:`CrossEntropy` and add a line
 `LOSSES`. The class must be a torch module with these members:
 
 - ``forward(logits, labels)`` returns the loss of each text, float32, (n_texts,).
-- ``right(logits, labels)`` returns which texts are correct in the validation score.
+- ``batch_metrics(logits, labels, weights)`` returns a dict from names of metrics to
+  pairs (sum, count) of a batch.
+- ``epoch_metrics(means)`` returns the validation scores, given the mean of each metric.
+- ``score`` is the name of the validation score that decides on early stopping.
 - ``counts_classes`` is True if a model that predicts one class for all texts has
   collapsed.
 """
@@ -24,6 +27,7 @@ ENOUGH = 32
 class CrossEntropy(nn.Module):
     """Cross entropy of one class per text. Labels are smoothed in training only."""
 
+    score = "accuracy"
     counts_classes = True
 
     def __init__(self, *, n_outputs, label_smoothing=0.0):
@@ -42,23 +46,40 @@ class CrossEntropy(nn.Module):
             logits, labels, reduction="none", label_smoothing=smoothing
         )
 
-    def right(self, logits, labels):
-        """Return a mask of the texts whose most probable class is the label."""
-        return logits.argmax(dim=1) == labels
+    def batch_metrics(self, logits, labels, weights):
+        """Return the weight of the texts whose most probable class is the label."""
+        right = weights[logits.argmax(dim=1) == labels]
+        return {"accuracy": (float(right.sum()), float(weights.sum()))}
+
+    def epoch_metrics(self, means):
+        """Return the accuracy."""
+        return means
 
 
 class BinaryCrossEntropy(nn.Module):
     """Mean binary cross entropy of the labels of a text.
 
-    Labels that are NaN are left out. Labels are smoothed in training only.
+    Labels that are NaN are left out. Labels are smoothed, and `label_weights` are
+    used, in training only.
+
+    Parameters
+    ----------
+    n_outputs : int
+    label_smoothing : float
+    label_weights : ndarray of float, shape (2, n_outputs), or None
+        Weights of the values 0 and 1 of each label. If None, all weights are 1.
     """
 
+    score = "f1"
     counts_classes = False
 
-    def __init__(self, *, n_outputs, label_smoothing=0.0):
+    def __init__(self, *, n_outputs, label_smoothing=0.0, label_weights=None):
         super().__init__()
         self.n_outputs = n_outputs
         self.label_smoothing = label_smoothing
+        if label_weights is not None:
+            label_weights = torch.from_numpy(label_weights).float()
+        self.register_buffer("label_weights", label_weights, persistent=False)
 
     def forward(self, logits, labels):
         """Compute the loss of each text.
@@ -66,17 +87,82 @@ class BinaryCrossEntropy(nn.Module):
         Logits and labels have the shape (n_texts, n_outputs).
         """
         smoothing = self.label_smoothing if self.training else 0.0
-        known = ~labels.isnan()
+        known, is_one = ~labels.isnan(), labels == 1
         labels = labels.nan_to_num() * (1 - smoothing) + smoothing / 2
         losses = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+        if self.training and self.label_weights is not None:
+            absent, present = self.label_weights
+            losses = losses * torch.where(is_one, present, absent)
         return (losses * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
 
-    def right(self, logits, labels):
-        """Return a mask of the texts whose known labels are all predicted correctly."""
-        return (((logits > 0) == labels) | labels.isnan()).all(dim=1)
+    def batch_metrics(self, logits, labels, weights):
+        """Return the sums of two scores.
+
+        "accuracy" is the weight of the texts whose known labels are all correct. "f1"
+        is the F1 score over all labels (micro average): twice the weight of the labels
+        that are predicted correctly, divided by the weights of predicted labels and of
+        true labels.
+        """
+        known = ~labels.isnan()
+        predicted, true = (logits > 0) & known, labels == 1
+        right = weights[((predicted == true) | ~known).all(dim=1)]
+        both = (predicted & true).sum(dim=1) * weights
+        either = (predicted.sum(dim=1) + true.sum(dim=1)) * weights
+        return {
+            "accuracy": (float(right.sum()), float(weights.sum())),
+            "f1": (2 * float(both.sum()), float(either.sum())),
+        }
+
+    def epoch_metrics(self, means):
+        """Return accuracy and F1, which is 1 if no label is true or predicted."""
+        is_empty = math.isnan(means["f1"]) and not math.isnan(means["accuracy"])
+        return {**means, "f1": 1.0 if is_empty else means["f1"]}
 
 
-LOSSES = {"cross_entropy": CrossEntropy, "binary_cross_entropy": BinaryCrossEntropy}
+class SquaredError(nn.Module):
+    """Mean squared error of the numbers of a text."""
+
+    score = "r2"
+    counts_classes = False
+
+    def __init__(self, *, n_outputs):
+        super().__init__()
+        self.n_outputs = n_outputs
+
+    def forward(self, logits, labels):
+        """Compute the loss of each text.
+
+        Logits and labels have the shape (n_texts, n_outputs).
+        """
+        return (logits - labels).square().mean(dim=1)
+
+    def batch_metrics(self, logits, labels, weights):
+        """Return the weighted sums of squared errors, numbers and their squares."""
+        count = float(weights.sum())
+        sums = {
+            "error": (logits - labels).square(),
+            "number": labels,
+            "square": labels.square(),
+        }
+        sums = {name: weights @ each.float() for name, each in sums.items()}
+        return {n: (each.cpu().double().numpy(), count) for n, each in sums.items()}
+
+    def epoch_metrics(self, means):
+        """Return R², averaged over the outputs as in ``sklearn.metrics.r2_score``."""
+        errors, number = means["error"], means["number"]
+        variance = means["square"] - number**2
+        scores = [
+            float(error == 0) if total <= 0 else 1 - error / total
+            for error, total in zip(errors, variance, strict=True)
+        ]
+        return {"r2": sum(scores) / len(scores)}
+
+
+LOSSES = {
+    "cross_entropy": CrossEntropy,
+    "binary_cross_entropy": BinaryCrossEntropy,
+    "squared_error": SquaredError,
+}
 
 
 class TasksLoss(nn.Module):
@@ -155,7 +241,7 @@ class TasksLoss(nn.Module):
 
     def reset_metrics(self):
         """Clear the counts of the previous epoch."""
-        for buffer in self.buffers():
+        for buffer in self.buffers(recurse=False):
             buffer.zero_()
 
     def collapsed(self):
@@ -167,22 +253,37 @@ class TasksLoss(nn.Module):
             The index of the predicted class by the name of the task.
         """
         found = {}
-        for name, counts in zip(self.names, self.buffers(), strict=True):
+        buffers = self.buffers(recurse=False)
+        for name, counts in zip(self.names, buffers, strict=True):
             if counts.sum() >= ENOUGH and (counts > 0).sum() == 1:
                 found[name] = int(counts.argmax())
         return found
 
     def batch_metrics(self, logits, targets):
-        """Return a tuple (weight of the correct texts, weight of all) per task."""
-        sums = []
-        for task, part, labels, weights in self._parts(logits, targets):
-            right = weights[task.right(part, labels)]
-            sums.append((float(right.sum()), float(weights.sum())))
-        return dict(zip(self.names, sums, strict=True))
+        """Return pairs (sum, count) of a batch, by pairs (task, metric)."""
+        return {
+            (name, metric): pair
+            for name, (task, *parts) in zip(
+                self.names, self._parts(logits, targets), strict=True
+            )
+            for metric, pair in task.batch_metrics(*parts).items()
+        }
 
     def epoch_metrics(self, means):
-        """Return the accuracy of each task and their mean, "accuracy"."""
-        known = [mean for mean in means.values() if not math.isnan(mean)]
+        """Return the validation scores of all tasks.
+
+        With a single task, these are all its scores. With several tasks, these are the
+        accuracy of each task and their mean, "accuracy".
+        """
+        by_task = {name: {} for name in self.names}
+        for (name, metric), mean in means.items():
+            by_task[name][metric] = mean
+        tasks = zip(self.tasks, by_task.values(), strict=True)
+        scores = [task.epoch_metrics(own) for task, own in tasks]
+        if len(scores) == 1:
+            return scores[0]
+        accuracies = [each["accuracy"] for each in scores]
+        known = [each for each in accuracies if not math.isnan(each)]
         accuracy = sum(known) / len(known) if known else math.nan
-        named = {f"accuracy_{name}": mean for name, mean in means.items()}
-        return {"accuracy": accuracy, **(named if len(named) > 1 else {})}
+        named = zip(self.names, accuracies, strict=True)
+        return {"accuracy": accuracy, **{f"accuracy_{n}": each for n, each in named}}

@@ -35,7 +35,9 @@ The directory contains no pickle, and loading it runs no code from it.
 """
 
 
-def model_card(*, name, encoder, license, label_sets, n_samples, history, versions):
+def model_card(
+    *, name, encoder, license, label_sets, n_numbers, n_samples, history, versions
+):
     """Return a model card: Markdown with YAML front matter.
 
     Parameters
@@ -49,7 +51,10 @@ def model_card(*, name, encoder, license, label_sets, n_samples, history, versio
         License of the pretrained encoder. If None, the card says that it is unknown.
     label_sets : dict
         Maps the name of each task to its labels. If there is only one task, the key is
-        None. If the dict is empty, the estimator is a feature extractor.
+        None. If the dict is empty, the estimator does not predict labels.
+    n_numbers : int
+        Number of numbers that a regressor predicts for each text. If there are neither
+        labels nor numbers, the estimator is a feature extractor.
     n_samples : int
         Number of training texts.
     history : list of dict
@@ -65,7 +70,8 @@ def model_card(*, name, encoder, license, label_sets, n_samples, history, versio
 
     is_local = os.path.isabs(encoder)
     shown = _code(os.path.basename(encoder) if is_local else encoder)
-    pipeline = "text-classification" if label_sets else "feature-extraction"
+    predicts = label_sets or n_numbers
+    pipeline = "text-classification" if predicts else "feature-extraction"
     front = ModelCardData(
         library_name="sklearn_attnft",
         base_model=None if is_local else encoder,
@@ -77,6 +83,8 @@ def model_card(*, name, encoder, license, label_sets, n_samples, history, versio
     for task, labels in label_sets.items():
         title = "Labels" if task is None else f"Labels of {_code(task)}"
         facts.append(f"{title}: {len(labels)} ({_listed(labels)})")
+    if n_numbers:
+        facts.append(f"Numbers per text: {n_numbers}")
     facts += [f"Training texts: {n_samples}", f"Epochs: {len(history)}"]
     return TEMPLATE.format(
         front=front.to_yaml(),

@@ -21,6 +21,7 @@ from ._model_card import model_card
 FITTED = (
     "classes_",
     "history_",
+    "label_names_",
     "n_iter_",
     "n_samples_fit_",
     "task_names_",
@@ -154,6 +155,8 @@ def _card(estimator, versions):
     if "task_names_" in fitted:
         pairs = zip(estimator.task_names_, estimator.classes_, strict=True)
         label_sets = {name: labels.tolist() for name, labels in pairs}
+    elif "label_names_" in fitted:
+        label_sets = {None: estimator.label_names_.tolist()}
     elif "classes_" in fitted:
         label_sets = {None: estimator.classes_.tolist()}
     encoder = estimator._base_model
@@ -162,6 +165,7 @@ def _card(estimator, versions):
         encoder=encoder,
         license=_hf.encoder_license(encoder),
         label_sets=label_sets,
+        n_numbers=0 if label_sets else sum(t.n_outputs for t in estimator._spec.tasks),
         n_samples=estimator.n_samples_fit_,
         history=estimator.history_,
         versions=versions,

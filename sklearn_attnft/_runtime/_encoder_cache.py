@@ -98,7 +98,8 @@ def with_cached_states(module, tokenizer, machine, settings):
 
     If `cache` is None or the fit trains the encoder, `module` is returned.
     """
-    stages = settings.lm_epochs, settings.lm_weight, settings.contrastive_epochs
+    contrastive = getattr(settings, "contrastive_epochs", 0)  # not of a regressor
+    stages = settings.lm_epochs, settings.lm_weight, contrastive
     if settings.trainable_layers != 0 or any(stages):
         return module
     cache = _open(module, tokenizer, machine, settings, states=list(module.layers))

@@ -218,7 +218,7 @@ class FitProgress:
         shown = {
             name: f"{value:.3g}"
             for name, value in rows[-1].items()
-            if name.endswith(("_loss", "_accuracy", "_perplexity"))
+            if name.endswith(("_loss", "_accuracy", "_f1", "_r2", "_perplexity"))
         }
         self._bar.set_postfix(shown)
         if self._contexts is not None:

@@ -95,7 +95,7 @@ class TrainingDisplay:
             name: name.removeprefix("valid_").replace("_", " ", 1)
             for row in self.history
             for name in row
-            if name.startswith("valid_accuracy")
+            if name.startswith(("valid_accuracy", "valid_f1", "valid_r2"))
         }
         panels.append(("validation", _curves(self.history, scores)))
         rates = {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import joblib
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 
 from ._tags import (
@@ -66,6 +66,8 @@ class Traits:
         False for a search with ``refit=False``, which cannot predict.
     classifier : bool
         Whether the estimator is a classifier that can predict.
+    regressor : bool
+        Whether the estimator is a regressor that can predict.
     columns : bool
         Whether the estimator requires targets with several columns.
     fit_takes : frozenset of str
@@ -86,6 +88,7 @@ class Traits:
     scoring: bool
     refits: bool
     classifier: bool
+    regressor: bool
     columns: bool
     fit_takes: frozenset
     parameters: frozenset
@@ -110,6 +113,7 @@ class Traits:
             ),
             refits=refits(estimator),
             classifier=is_classifier(estimator) and refits(estimator),
+            regressor=is_regressor(estimator) and refits(estimator),
             columns=wants_columns(estimator),
             fit_takes=fit_takes,
             parameters=frozenset(estimator.get_params(deep=False)),

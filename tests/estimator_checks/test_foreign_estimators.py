@@ -40,7 +40,9 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer
 from sklearn.utils.validation import check_is_fitted
 from test_estimator_checks import Bayes, DoesNotNameX, NormalizesOverTheBatch, Words
+from test_multilabel_checks import Tags
 from test_multioutput_checks import Columns
+from test_regressor_checks import Counts
 
 from sklearn_attnft import TransformerFeatureExtractor
 from sklearn_attnft.estimator_checks import (
@@ -511,6 +513,14 @@ class PlainColumns(DoesNotDeclareOneDimension, Columns):
     pass
 
 
+class PlainTags(DoesNotDeclareOneDimension, Tags):
+    pass
+
+
+class PlainCounts(DoesNotDeclareOneDimension, Counts):
+    pass
+
+
 def names_of(estimator):
     return {check.__name__ for _, check in text_checks(estimator)}
 
@@ -518,6 +528,8 @@ def names_of(estimator):
 def test_the_guide_names_the_checks_that_are_skipped():
     skipped = names_of(Words()) - names_of(PlainWords())
     skipped |= names_of(Bayes()) - names_of(PlainBayes())
+    skipped |= names_of(Tags()) - names_of(PlainTags())
+    skipped |= names_of(Counts()) - names_of(PlainCounts())
     skipped |= {
         name
         for name in names_of(Columns(Bayes())) - names_of(PlainColumns(PlainBayes()))
@@ -530,6 +542,6 @@ def test_the_guide_names_the_checks_that_are_skipped():
 
 
 def test_an_estimator_that_declares_text_skips_nothing():
-    for good in (Words(), Bayes(), Columns(Bayes())):
+    for good in (Words(), Bayes(), Counts(), Columns(Bayes())):
         results = check_text_estimator(good)
         assert {result["status"] for result in results} == {"passed"}

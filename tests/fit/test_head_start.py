@@ -1,15 +1,20 @@
-"""Linear heads that start at a logistic regression of the context vectors."""
+"""Linear heads that start at a regression of the context vectors."""
 
 import numpy as np
 import pytest
 import tiny
 import torch
 from scipy.special import expit, softmax
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
-from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    AttentionFineTuneRegressor,
+    MultiTaskClassifier,
+)
 from sklearn_attnft._fit import _classification_stage, _head_start
 from sklearn_attnft._fit._rules import start_penalty
+from sklearn_attnft._regressor import CLASSIFICATION
 from sklearn_attnft.datasets import load_support_tickets
 
 X, Y = load_support_tickets(subset="train", return_X_y=True)
@@ -37,7 +42,7 @@ def without_training(monkeypatch, **params):
 
 
 def regression(contexts, labels, weights=None):
-    penalty = start_penalty(len(set(labels)), is_frozen=True)
+    penalty = start_penalty("cross_entropy", len(set(labels)), is_frozen=True)
     weights = np.ones(len(labels)) if weights is None else weights
     contexts = contexts.astype(np.float64)
     C = 1 / (penalty * variance(contexts, weights) * weights.sum())
@@ -70,7 +75,8 @@ def test_a_multilabel_head_starts_at_one_regression_per_label(monkeypatch):
     contexts = clf.transform(X)
     known = ~np.isnan(y["tags"])
     head = clf.module_.tasks[0].classify[-1]
-    scale = variance(contexts) * start_penalty(2, is_frozen=True)
+    penalty = start_penalty("binary_cross_entropy", 3, is_frozen=True)
+    scale = variance(contexts) * penalty
     logits = contexts @ head.weight.detach().numpy().T + head.bias.detach().numpy()
     # The gradient of the penalized loss vanishes.
     errors = np.where(known, expit(logits) - np.nan_to_num(y["tags"]), 0.0)
@@ -79,6 +85,31 @@ def test_a_multilabel_head_starts_at_one_regression_per_label(monkeypatch):
     gradient += scale * head.weight.detach().numpy()
     assert np.abs(gradient).max() < 1e-5
     assert np.abs(errors.sum(axis=0)).max() < 1e-5
+
+
+@pytest.mark.parametrize("trainable_layers", [0, "blocks"])
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_a_head_of_numbers_starts_at_ridge_regression(
+    n_outputs, trainable_layers, monkeypatch
+):
+    monkeypatch.setattr(_classification_stage, "train", lambda *args: [])
+    rng = np.random.default_rng(0)
+    y, weights = rng.normal(7, 3, (len(X), n_outputs)), np.linspace(0.5, 1.5, len(X))
+    parameters = classifier(layers="last").get_params()
+    parameters = {n: v for n, v in parameters.items() if n not in CLASSIFICATION}
+    reg = AttentionFineTuneRegressor(**parameters)
+    reg.set_params(trainable_layers=trainable_layers)
+    reg.fit(X, y[:, 0] if n_outputs == 1 else y, sample_weight=weights)
+    contexts = reg.transform(X).astype(float)
+    is_frozen = trainable_layers == 0
+    penalty = start_penalty("squared_error", n_outputs, is_frozen=is_frozen)
+    # The loss is the mean over the outputs, and the penalty is the sum over them.
+    alpha = n_outputs * penalty / 2 * variance(contexts, weights) * weights.sum()
+    ridge = Ridge(alpha=alpha).fit(contexts, y, sample_weight=weights)
+    expected = ridge.predict(contexts)
+    if n_outputs == 1:
+        expected = expected.ravel()
+    np.testing.assert_allclose(reg.predict(X), expected, atol=1e-2)
 
 
 def test_each_task_has_a_start_of_its_own_texts(monkeypatch):

@@ -1,4 +1,5 @@
 import importlib
+import math
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from recipes import config, context
+from sklearn.metrics import f1_score, r2_score
 from test_families import save
 
 from sklearn_attnft import AttentionFineTuneClassifier, _hf
@@ -20,6 +22,7 @@ from sklearn_attnft._fit._trainable import freeze
 from sklearn_attnft._model._losses import (
     BinaryCrossEntropy,
     CrossEntropy,
+    SquaredError,
     TasksLoss,
 )
 from sklearn_attnft._model._spec import ModuleSpec, TaskSpec
@@ -156,7 +159,7 @@ def test_the_loss_of_several_tasks():
     missing[1:] = logits[1:]
     changed = TasksLoss(tasks, [0.0, 1.0])(missing, (labels, weights))
     torch.testing.assert_close(changed, parts[1])
-    right, count = criterion.batch_metrics(logits, (labels, weights))["a"]
+    right, count = criterion.batch_metrics(logits, (labels, weights))[("a", "accuracy")]
     assert count == 3
     assert right == ((logits[:, :2].argmax(1) == labels[0]) * weights[:, 0]).sum()
 
@@ -169,7 +172,70 @@ def test_multilabel_loss_smooths_labels_and_ignores_missing_ones():
     first = F.binary_cross_entropy_with_logits(logits[0, :2], smooth)
     torch.testing.assert_close(loss(logits, labels), torch.stack([first, 0 * first]))
     right = (logits[0, :2] > 0) == (labels[0, :2] > 0)
-    assert loss.right(logits, labels).tolist() == [bool(right.all()), True]
+    sums = loss.batch_metrics(logits, labels, torch.tensor([2.0, 3.0]))
+    assert sums["accuracy"] == (3.0 + 2.0 * bool(right.all()), 5.0)
+
+
+def test_f1_of_several_labels_is_the_micro_average():
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(rng.normal(size=(20, 3)))
+    labels = torch.from_numpy(rng.integers(0, 2, size=(20, 3)).astype(float))
+    weights = torch.from_numpy(rng.uniform(size=20))
+    loss = BinaryCrossEntropy(n_outputs=3)
+    total, count = loss.batch_metrics(logits, labels, weights)["f1"]
+    # Each label as a text of its own, because f1_score has no weights for labels.
+    flat = labels.numpy().ravel(), (logits > 0).numpy().ravel()
+    repeated = np.repeat(weights.numpy(), 3)
+    assert total / count == pytest.approx(f1_score(*flat, sample_weight=repeated))
+    labels[:, 0] = torch.nan
+    total, count = loss.batch_metrics(logits, labels, weights)["f1"]
+    known = np.tile([False, True, True], 20)
+    expected = f1_score(*(each[known] for each in flat), sample_weight=repeated[known])
+    assert total / count == pytest.approx(expected)
+    scores = loss.epoch_metrics({"accuracy": 0.5, "f1": math.nan})
+    assert scores == {"accuracy": 0.5, "f1": 1.0}
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_r2_is_that_of_scikit_learn(n_outputs):
+    rng = np.random.default_rng(0)
+    labels = rng.normal(2.0, 3.0, size=(20, n_outputs)).astype(np.float32)
+    logits = labels + rng.normal(size=labels.shape).astype(np.float32)
+    weights = rng.uniform(size=20).astype(np.float32)
+    criterion = TasksLoss({None: SquaredError(n_outputs=n_outputs)}, [1.0])
+    sums = {}
+    for rows in (slice(0, 7), slice(7, 20)):  # two batches
+        targets = (
+            (torch.from_numpy(labels[rows]),),
+            torch.from_numpy(weights[rows, None]),
+        )
+        batch = criterion.batch_metrics(torch.from_numpy(logits[rows]), targets)
+        for name, (total, count) in batch.items():
+            before = sums.get(name, (0, 0))
+            sums[name] = before[0] + total, before[1] + count
+    means = {name: total / count for name, (total, count) in sums.items()}
+    expected = r2_score(labels, logits, sample_weight=weights)
+    assert criterion.epoch_metrics(means)["r2"] == pytest.approx(expected, abs=1e-5)
+    targets = (torch.from_numpy(labels),), torch.from_numpy(weights[:, None])
+    value = criterion(torch.from_numpy(logits), targets)
+    errors = ((logits - labels) ** 2).mean(axis=1)
+    assert value.item() == pytest.approx((errors * weights).mean(), rel=1e-5)
+
+
+def test_label_weights_count_in_training_only():
+    logits = torch.tensor([[1.0, -1.0]])
+    labels = torch.tensor([[1.0, 0.0]])
+    plain = BinaryCrossEntropy(n_outputs=2)
+    weights = np.array([[9.0, 0.5], [3.0, 9.0]])
+    loss = BinaryCrossEntropy(n_outputs=2, label_weights=weights)
+    value = F.softplus(torch.tensor(-1.0)).item()
+    assert loss(logits, labels).item() == pytest.approx((3 + 0.5) / 2 * value)
+    assert loss.eval()(logits, labels).item() == pytest.approx(value)
+    assert plain(logits, labels).item() == pytest.approx(value)
+    criterion = TasksLoss({"a": loss}, [1.0])
+    criterion.reset_metrics()
+    assert loss.label_weights.tolist() == weights.tolist()
+    assert criterion.collapsed() == {}
 
 
 def test_weights_and_sampling_rates_of_partly_labeled_texts(tiny_encoder):

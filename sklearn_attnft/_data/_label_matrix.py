@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Checks of a `y` that is a matrix of 0 and 1, with one column for each label."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array, csr_matrix, issparse, spmatrix
+
+from .._utils._messages import describe_type
+from .._utils._warnings import warn
+from ._validation import check_lengths, column_names, fill_masked, is_missing
+
+CONTAINERS = {None: np.asarray, "csr_matrix": csr_matrix, "csr_array": csr_array}
+NUMBERS = (bool, int, float, np.bool_, np.number)
+
+
+@dataclass(frozen=True)
+class LabelMatrix:
+    """A checked matrix of 0 and 1.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (n_texts, n_labels)
+    names : ndarray of shape (n_labels,)
+        Columns of a data frame. For other containers, 0, 1, ...
+    container : str or None
+        Key in `CONTAINERS` of the type of predictions. If None, `y` is dense.
+    """
+
+    values: np.ndarray
+    names: np.ndarray
+    container: str | None
+
+    def warn_one_hot(self):
+        """Warn if each text has exactly one label."""
+        if (self.values.sum(axis=1) == 1).all():
+            warn(
+                "Each row of `y` has exactly one 1, so each text has one class. The "
+                "classifier learns each column by itself, and can predict several "
+                "labels or none. For one class per text, pass a one-dimensional y, for "
+                "example y.idxmax(axis=1) of a data frame or y.argmax(axis=1) of an "
+                "array."
+            )
+
+
+class LabelClasses(list):
+    """The classes of each label, as a list of arrays [0, 1].
+
+    A plain list suits the scorers of scikit-learn. But ``cross_val_predict`` also reads
+    the number of columns of probabilities from the shape.
+    """
+
+    @property
+    def shape(self):
+        """Number of labels, and of values of a label."""
+        return len(self), 2
+
+
+def find_matrix(y, n_texts, name="y"):
+    """Return `y` as a LabelMatrix, or None if `y` is not a matrix of 0 and 1.
+
+    Parameters
+    ----------
+    y : object
+        A matrix has at least two columns of 0 and 1, as bool, int or float.
+    n_texts : int
+    name : str
+        Name of the argument, for messages.
+
+    Raises
+    ------
+    ValueError
+        If a matrix has missing values, or if it does not have `n_texts` rows.
+    """
+    if isinstance(y, (str, bytes, Mapping)):
+        return None
+    is_list = isinstance(y, Sequence)
+    array = y.toarray() if issparse(y) else fill_masked(y)
+    array = np.asarray(array, dtype=object if is_list else None)
+    if array.ndim != 2 or array.shape[1] < 2:
+        return None
+    values = _values(array, name)
+    if values is None:
+        return None
+    check_lengths(n_texts, values, name)
+    names, container = np.arange(values.shape[1]), None
+    if issparse(y):
+        container = "csr_matrix" if isinstance(y, spmatrix) else "csr_array"
+    elif hasattr(y, "columns"):
+        names = np.empty(values.shape[1], dtype=object)
+        names[:] = column_names(y)
+    return LabelMatrix(values, names, container)
+
+
+def check_matrix(y, n_texts, names, name="y"):
+    """Return `y` as float32, after a check that it has the columns of fit.
+
+    Parameters
+    ----------
+    y : object
+    n_texts : int
+    names : ndarray of shape (n_labels,)
+        Names of the columns in fit.
+    name : str
+        Name of the argument, for messages.
+    """
+    matrix = find_matrix(y, n_texts, name)
+    rule = f"`{name}` must be a matrix of 0 and 1 with the {len(names)} columns of fit"
+    if matrix is None:
+        shape = f" of shape {y.shape}" if hasattr(y, "shape") else ""
+        raise ValueError(
+            f"{rule}, got {describe_type(y)}{shape}. Pass the same kind of labels as "
+            "in fit."
+        )
+    same = len(matrix.names) == len(names)
+    if same and names.dtype == object and matrix.names.dtype == object:
+        same = matrix.names.tolist() == names.tolist()
+    if not same:
+        raise ValueError(
+            f"{rule} ({names.tolist()!r:.200}), got {matrix.names.tolist()!r:.200}. "
+            "Select the columns in the order of fit."
+        )
+    return matrix.values
+
+
+def check_label_names(classes, names, container, n_labels):
+    """Check the fitted attributes of an estimator of several labels per text."""
+    found = [each.tolist() for each in classes] if isinstance(classes, list) else None
+    if found != [[0, 1]] * n_labels or len(names) != n_labels:
+        raise ValueError(
+            f"classes_ must be a list of {n_labels} arrays [0, 1], and label_names_ "
+            f"must have {n_labels} names, got {classes!r:.200} and {names!r:.200}."
+        )
+    if container not in CONTAINERS:
+        raise ValueError(f"_container must be a sparse type, got {container!r:.80}.")
+
+
+def _values(array, name):
+    """Return a matrix as float32, or None if it has other values than 0 and 1."""
+    if array.dtype.kind not in "biuf":
+        cells = array.ravel().tolist()
+        if not all(isinstance(each, NUMBERS) or is_missing(each) for each in cells):
+            return None
+        cells = [np.nan if is_missing(cell) else float(cell) for cell in cells]
+        array = np.array(cells).reshape(array.shape)
+    missing = np.isnan(array)
+    if not (missing | np.isin(array, (0, 1))).all():
+        return None
+    if missing.any():
+        row, column = np.argwhere(missing)[0].tolist()
+        raise ValueError(
+            f"`{name}` must be a matrix of 0 and 1, got missing values (None or NaN), "
+            f"the first in row {row} and column {column}. Drop these texts, or pass "
+            f"{{'tags': {name}}} to MultiTaskClassifier, which ignores missing values."
+        )
+    return array.astype(np.float32)

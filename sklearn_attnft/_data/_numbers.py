@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The target of texts with numbers, and checks of such a `y`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Number
+from typing import ClassVar
+
+import numpy as np
+from sklearn.utils import column_or_1d
+
+from .._utils._messages import describe_type
+from ._validation import check_lengths, fill_masked, is_missing
+
+NUMBERS_FORMAT = "an array of numbers of shape (n_samples,) or (n_samples, n_outputs)"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """One or several numbers per text. Their logits are standardized numbers.
+
+    Attributes
+    ----------
+    name : object
+        Name of the task, or None.
+    mean, scale : ndarray of float64, shape (n_outputs,)
+        Weighted mean and standard deviation of the numbers in ``fit``.
+    kind, loss, multilabel
+        As in ``Target``.
+    """
+
+    name: object
+    mean: np.ndarray
+    scale: np.ndarray
+    kind: ClassVar[str] = "numbers"
+    loss: ClassVar[str] = "squared_error"
+    multilabel: ClassVar[bool] = False
+
+    @classmethod
+    def fit(cls, numbers, weights, name=None):
+        """Return the target of a matrix of numbers, shape (n_texts, n_outputs)."""
+        numbers, weights = numbers[weights > 0], weights[weights > 0]
+        largest = np.abs(numbers).max(axis=0)
+        largest[largest == 0] = 1.0
+        small = numbers / largest  # sums of the largest floats would overflow
+        mean = np.average(small, axis=0, weights=weights)
+        scale = np.sqrt(np.average((small - mean) ** 2, axis=0, weights=weights))
+        # The deviations of equal numbers are rounding errors.
+        is_constant = scale <= 10 * np.finfo(float).eps
+        scale = np.where(is_constant, 1.0, scale * largest)
+        return cls(name, np.where(is_constant, numbers[0], mean * largest), scale)
+
+    def as_dict(self):
+        """Return a dict, from which ``restore_target`` rebuilds the target."""
+        fields = {"name": self.name, "mean": self.mean, "scale": self.scale}
+        return {"kind": self.kind, **fields}
+
+    def as_head(self):
+        """Return the number of outputs and the loss of the head of this task.
+
+        Raises
+        ------
+        ValueError
+            If the numbers cannot be standardized.
+        """
+        shapes = {self.mean.shape, self.scale.shape}
+        is_finite = np.isfinite(self.mean).all() and np.isfinite(self.scale).all()
+        if shapes != {(self.n_outputs,)} or not is_finite or (self.scale <= 0).any():
+            raise ValueError(
+                "The mean and the scale of a task must be finite, and the scale must "
+                f"be above 0, got {self.mean!r:.100} and {self.scale!r:.100}."
+            )
+        return self.n_outputs, self.loss
+
+    @property
+    def n_outputs(self):
+        """Number of numbers per text."""
+        return len(self.mean)
+
+    def encode(self, numbers):
+        """Return numbers as standardized numbers of float32."""
+        return ((numbers - self.mean) / self.scale).astype(np.float32)
+
+    def predict(self, logits):
+        """Return numbers, shape (n_texts,) or (n_texts, n_outputs)."""
+        numbers = logits * self.scale + self.mean
+        return numbers[:, 0] if self.n_outputs == 1 else numbers
+
+
+def check_numbers(y, n_texts, name="y"):
+    """Return numbers as a matrix.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_texts,) or (n_texts, n_outputs)
+        Finite numbers. A matrix of one column is flattened, and a warning is issued.
+    n_texts : int
+    name : str
+        Name of the argument, for messages.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_texts, n_outputs)
+
+    Raises
+    ------
+    ValueError
+        If `y` is None, sparse, has more than two dimensions, has a value that is
+        missing, infinite or not a number, or does not have `n_texts` rows.
+    """
+    rule = f"`{name}` must be {NUMBERS_FORMAT}"
+    if y is None:
+        raise ValueError(f"{rule}, got None; fit requires {name} to be passed.")
+    if hasattr(y, "toarray"):
+        raise ValueError(
+            f"{rule}, got a sparse {type(y).__name__}. Pass {name}.toarray()."
+        )
+    is_scalar = isinstance(y, (str, bytes, Mapping)) or not hasattr(y, "__len__")
+    try:
+        array = None if is_scalar else np.asarray(fill_masked(y))
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(
+            f"{rule}, got rows of different lengths. Pass as many numbers for each "
+            "text."
+        ) from error
+    if array is None or array.ndim == 0 or isinstance(y, (set, frozenset)):
+        raise ValueError(
+            f"{rule}, got {describe_type(y)}. Pass a list or an array of the numbers, "
+            "in the order of the texts."
+        )
+    if array.ndim > 2 or 0 in array.shape[1:]:
+        raise ValueError(
+            f"{rule}, got an array of shape {array.shape}. Pass one column for each "
+            "output."
+        )
+    if array.shape[1:] == (1,):
+        array = column_or_1d(array, dtype=None, warn=True)
+    check_lengths(n_texts, array, name)
+    return _finite(array, name, rule).reshape(len(array), -1)
+
+
+def _finite(array, name, rule):
+    """Return an array as float64, after a check of its values."""
+    if array.dtype.kind not in "biuf":
+        cells = array.ravel().tolist() if array.dtype.kind in "OU" else array.ravel()
+        for i, cell in enumerate(cells):
+            if not (_is_real(cell) or is_missing(cell)):
+                cure = (
+                    f"Convert the numbers, for example with np.asarray({name}, float)."
+                )
+                if isinstance(cell, (str, bytes)):
+                    cure = f"For classes, use AttentionFineTuneClassifier. {cure}"
+                raise ValueError(
+                    f"{rule}, got {describe_type(cell)} ({cell!r:.40}) at position "
+                    f"{i}. {cure}"
+                )
+        cells = [np.nan if is_missing(cell) else float(cell) for cell in cells]
+        array = np.array(cells).reshape(array.shape)
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        place = np.argwhere(~np.isfinite(array))[0]
+        value = float(array[tuple(place)])
+        raise ValueError(
+            f"`{name}` must have only finite numbers, got {value} at position "
+            f"{place[0]} (NaN is a missing number). Drop the texts without a number."
+        )
+    return array
+
+
+def _is_real(cell):
+    """Return whether a cell is a real number, such as an int or a Decimal."""
+    return isinstance(cell, (Number, np.bool_)) and not np.iscomplexobj(cell)

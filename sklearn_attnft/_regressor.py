@@ -1,0 +1,419 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Regressor with attention over the layers and tokens of a fine-tuned encoder."""
+
+import numpy as np
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    RegressorMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils.validation import _num_samples, check_is_fitted
+
+from ._base import FineTuningEstimator
+from ._classifier import AttentionFineTuneClassifier
+from ._data._labeled import LabeledTexts
+from ._data._numbers import check_numbers
+from ._data._targets import Numbers, restore_target
+from ._data._validation import (
+    check_texts,
+    check_unlabeled,
+    check_validation_pair,
+    check_weights,
+)
+from ._explain._mixin import TokenAttentionMixin
+from ._explain._validation import check_output
+from ._fit._plan import FitData
+from ._fit._tasks import Tasks
+from ._hf import DEFAULT_ENCODER
+from ._utils._docstrings import takes_parameter_docs
+from ._utils._one_fit import reads_one_fit
+
+# Parameters of the classifier that have no meaning for numbers.
+CLASSIFICATION = ("class_weight", "contrastive_epochs", "label_smoothing")
+
+
+@takes_parameter_docs(AttentionFineTuneClassifier)
+@reads_one_fit
+class AttentionFineTuneRegressor(
+    RegressorMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    TokenAttentionMixin,
+    FineTuningEstimator,
+):
+    """Fine-tune a pretrained encoder to predict numbers from texts.
+
+    The numbers are, for example, ratings, prices or scores. The model is that of
+    :class:`AttentionFineTuneClassifier`, but its head predicts one number, or one for
+    each column of `y`. The loss is the squared error of the standardized numbers.
+
+    Parameters
+    ----------
+    head : {"linear", "mlp", "lstm"}, default="linear"
+        Head that computes the numbers. "linear" is one linear layer on the context
+        vector. "mlp" adds a hidden layer of the encoder's hidden size. "lstm" adds a
+        bidirectional LSTM before the tokens are pooled, which is slower on long texts.
+    trainable_layers : float, int or {"blocks", "all"}, default=0.67
+        Which encoder blocks to train, counted down from the highest of the `layers`. A
+        float is a fraction of the blocks (0.67 of 6 blocks are 4 blocks), and an int is
+        a number of blocks. If 0, only attention and head are trained. "blocks" trains
+        everything except the token embeddings, and "all" trains everything. Fewer
+        blocks make training faster. On the CPU, the hidden states of the frozen blocks
+        are computed once per fit and stored in up to 2 GiB of memory.
+    head_learning_rate : float or "auto", default="auto"
+        Peak learning rate of token attention and head. "auto" is 2e-3 for a linear
+        head, which starts at a ridge regression, or 5e-4 if ``trainable_layers=0``.
+        "auto" is 5e-3 for other heads, which start at random weights.
+    early_stopping : bool, default=False
+        Whether to stop when R² on the validation texts has not improved for
+        `n_iter_no_change` epochs, and to keep the weights of the best epoch. The
+        validation texts are `X_val` of :meth:`fit`. If `X_val` is not passed, a part of
+        `X` is used for validation.
+    validation_fraction : float, default=0.1
+        Fraction of `X` that is set aside for early stopping if `X_val` is not passed.
+        The split is random.
+    callbacks : list of skorch callbacks or None, default=None
+        Callbacks for the training of the regressor only, not for language-model
+        fine-tuning. ``fit`` clones the callbacks. Only ``skorch.callbacks.
+        EarlyStopping`` can end the training early. Scoring callbacks such as
+        ``EpochScoring`` raise an error.
+    lm_epochs : int, default=0
+        Number of epochs of language-model (LM) fine-tuning on the training texts and
+        `X_unlabeled`, before the regressor is trained. LM fine-tuning reads whole
+        texts, in steps of 32 windows, and trains everything except the token
+        embeddings. If the encoder was stored without an LM head, a new LM head is
+        trained for one epoch first.
+    lm_weight : float, default=0.0
+        Weight of the language-model loss in joint training. If above 0, regressor and
+        language model are trained together, on the squared error plus `lm_weight` times
+        the language-model loss. In joint training, the regressor reads masked texts.
+    cache : "memory", str, path-like or None, default=None
+        Where to cache results that the candidates of a search share.
+        :class:`TransformerFeatureExtractor` describes "memory" and directories. With a
+        language model and a fixed `random_state`, the cache stores the fine-tuned
+        encoder of each fold. With ``trainable_layers=0`` and no language model, the
+        cache stores the hidden states of all tokens. In all other cases, the cache is
+        not used.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        Trained encoder, attention and head. The head computes standardized numbers.
+    layer_attention_ : ndarray of float64, shape (n_attended_layers,)
+        Weight of each layer in layer attention, in the order of `layers`.
+    history_ : list of dict
+        One dict per epoch. :class:`AttentionFineTuneClassifier` describes the keys. The
+        stage of the regressor is "classifier", too. With validation texts, its epochs
+        have "valid_loss" (mean squared error of the standardized numbers) and
+        "valid_r2".
+    n_iter_ : int
+        Number of epochs for which the regressor was trained.
+    n_samples_fit_ : int
+        Number of texts given to ``fit``.
+    truncated_fraction_ : float
+        Fraction of the training texts that were truncated. With
+        ``long_texts="window"``, the fraction is 0.
+
+    See Also
+    --------
+    AttentionFineTuneClassifier : Classifies texts.
+
+    Notes
+    -----
+    ``fit`` subtracts the mean of `y` and divides by its standard deviation, both
+    weighted by `sample_weight`. Predictions are in the unit of `y`.
+
+    Examples
+    --------
+    >>> from sklearn_attnft import AttentionFineTuneRegressor
+    >>> texts = ["I love it", "It is fine", "I hate it", "Awful"] * 4
+    >>> stars = [5.0, 4.0, 1.0, 1.0] * 4
+    >>> reg = AttentionFineTuneRegressor(max_epochs=5, batch_size=4, random_state=0)
+    >>> reg.fit(texts, stars).predict(["I like it", "It is terrible"]).round() > 3
+    array([ True, False])
+    """
+
+    _parameter_constraints = {
+        name: allowed
+        for name, allowed in AttentionFineTuneClassifier._parameter_constraints.items()
+        if name not in CLASSIFICATION
+    }
+
+    def __init__(
+        self,
+        encoder=DEFAULT_ENCODER,
+        *,
+        max_length=256,
+        long_texts="truncate",
+        layers="all",
+        pooling="attention",
+        head="linear",
+        dropout="auto",
+        trainable_layers=0.67,
+        gradual_unfreezing=False,
+        learning_rate="auto",
+        head_learning_rate="auto",
+        layer_decay=1.0,
+        weight_decay=0.01,
+        warmup_fraction=0.1,
+        max_grad_norm=1.0,
+        encoder_dropout=0.0,
+        max_epochs="auto",
+        batch_size=32,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=2,
+        callbacks=None,
+        random_state=None,
+        lm_epochs=0,
+        lm_learning_rate=1e-4,
+        lm_weight=0.0,
+        device="auto",
+        precision="auto",
+        cache=None,
+        cache_size=10737418240,
+        micro_batch_size=None,
+        checkpoint_dir=None,
+        checkpoint_minutes=10.0,
+        pickle_weights="full",
+        verbose=0,
+    ):
+        self.encoder = encoder
+        self.max_length = max_length
+        self.long_texts = long_texts
+        self.layers = layers
+        self.pooling = pooling
+        self.head = head
+        self.dropout = dropout
+        self.trainable_layers = trainable_layers
+        self.gradual_unfreezing = gradual_unfreezing
+        self.learning_rate = learning_rate
+        self.head_learning_rate = head_learning_rate
+        self.layer_decay = layer_decay
+        self.weight_decay = weight_decay
+        self.warmup_fraction = warmup_fraction
+        self.max_grad_norm = max_grad_norm
+        self.encoder_dropout = encoder_dropout
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.lm_epochs = lm_epochs
+        self.lm_learning_rate = lm_learning_rate
+        self.lm_weight = lm_weight
+        self.device = device
+        self.precision = precision
+        self.cache = cache
+        self.cache_size = cache_size
+        self.micro_batch_size = micro_batch_size
+        self.checkpoint_dir = checkpoint_dir
+        self.checkpoint_minutes = checkpoint_minutes
+        self.pickle_weights = pickle_weights
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, X_unlabeled=None):
+        """Fine-tune the pretrained encoder on texts and numbers.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+            Texts: a list, tuple, array, pandas or polars Series, or a data frame with
+            one column.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers, which must be finite.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the texts in the loss, at least 0. Only the ratios of the weights
+            matter. Texts of weight 0 are not used for training.
+        X_val : array-like of str, shape (n_validation_samples,), default=None
+            Validation texts. Loss and R² on these texts are computed after each epoch
+            and stored in ``history_``. With ``early_stopping=True``, this R² decides
+            when to stop.
+        y_val : as `y`, default=None
+            Numbers of `X_val`.
+        X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
+            Additional texts for the language model. ``fit`` uses these texts only if
+            `lm_epochs` or `lm_weight` is above 0.
+
+        Returns
+        -------
+        self : AttentionFineTuneRegressor
+
+        Raises
+        ------
+        ValueError
+            If a parameter is invalid, if the encoder is not found or has a decoder, if
+            the device is not available, or if the data is invalid. Data is invalid if
+            it is empty, if `y` has values that are missing, infinite or not numbers, or
+            if `X` and `y` differ in length.
+        TypeError, FloatingPointError, MemoryError, OSError
+            As in :meth:`AttentionFineTuneClassifier.fit`.
+
+        Warns
+        -----
+        DataConversionWarning
+            If `y` has one column. Pass a one-dimensional `y`.
+        UserWarning
+            As in :meth:`AttentionFineTuneClassifier.fit`.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, X_unlabeled)
+
+    def estimate_fit(
+        self, X, y, sample_weight=None, X_val=None, y_val=None, X_unlabeled=None
+    ):
+        """Estimate time and memory of ``fit`` on this machine.
+
+        :meth:`AttentionFineTuneClassifier.estimate_fit` describes the method.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+            :meth:`fit` describes all arguments.
+        y : array-like
+        sample_weight : array-like of shape (n_samples,), default=None
+        X_val : array-like of str, shape (n_validation_samples,), default=None
+        y_val : array-like, default=None
+        X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
+
+        Returns
+        -------
+        estimate : FitEstimate
+        """
+        return self._estimate_fit(X, y, sample_weight, X_val, y_val, X_unlabeled)
+
+    def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
+        """Check the arguments of fit and return the parameters and the FitData."""
+        texts, parameters = check_texts(X), self._parameters()
+        numbers = check_numbers(y, len(texts))
+        weights = check_weights(sample_weight, len(texts))
+        target = Numbers.fit(numbers, weights)
+        data = LabeledTexts(texts, (target.encode(numbers),), weights[:, None])
+        data = data.take(np.flatnonzero(weights))
+        validation = _check_validation(X_val, y_val, target)
+        unlabeled = check_unlabeled(X_unlabeled, parameters)
+        tasks = Tasks((target,))
+        return parameters, FitData(
+            tasks, data, validation, unlabeled, len(texts), task_names=[None]
+        )
+
+    def _fitted_attributes(self, model):
+        attributes = super()._fitted_attributes(model)
+        return {**attributes, "_targets": [each.as_dict() for each in model.targets]}
+
+    @property
+    def _target(self):
+        return restore_target(self._targets[0])
+
+    def _targets_of_heads(self):
+        return [self._target.as_head()]
+
+    def predict(self, X):
+        """Return the predicted numbers of each text.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+
+        Returns
+        -------
+        numbers : ndarray of float64, shape (n_samples,) or (n_samples, n_outputs)
+            Numbers in the unit of `y`.
+        """
+        logits = self._float64_logits(X)
+        return self._target.predict(logits)
+
+    def score(self, X, y, sample_weight=None):
+        """Return the coefficient of determination, R².
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+            R² of ``sklearn.metrics.r2_score``. With several outputs, the mean of R².
+        """
+        check_is_fitted(self, "module_")
+        y = _check_outputs(y, _num_samples(X), self._target)
+        return super().score(X, y, sample_weight)
+
+    def transform(self, X):
+        """Return the context vectors from which the head computes the numbers.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+
+        Returns
+        -------
+        X_out : ndarray of float32, shape (n_samples, n_features)
+            Context vectors. ``set_output`` can change the result to a data frame.
+            ``n_features`` is the hidden size of the encoder. With ``pooling="concat"``,
+            ``n_features`` is three times the hidden size.
+        """
+        return self._forward(X, "contexts")
+
+    def explain(self, X, *, attribution=None, target=None, words=False):
+        """Return the attention and the attribution of each token of each text.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+        attribution : {"gradient", "integrated_gradients"} or None, default=None
+            Method that attributes a predicted number to the tokens.
+            :meth:`AttentionFineTuneClassifier.explain` describes the methods. If None,
+            only attention is returned.
+        target : int, default=None
+            Column of `y` whose prediction is attributed. If None, `y` must have been
+            one-dimensional.
+        words : bool, default=False
+            Whether to sum the tokens of a word into one row.
+
+        Returns
+        -------
+        explanation : pandas.DataFrame
+            The table of :meth:`AttentionFineTuneClassifier.explain`. The column
+            "attribution" is in the unit of `y`. With "integrated_gradients", the
+            attributions of a text sum to the difference between the predictions for the
+            text and for a text of mask tokens.
+        """
+        check_is_fitted(self, "module_")
+        fitted = self._target
+        output = check_output(target, fitted.n_outputs, attribution)
+        unit = float(fitted.scale[output])
+        return self._explain(X, attribution, output, words, unit)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def _check_outputs(y, n_texts, target, name="y"):
+    """Return numbers, after a check that they have the columns of fit."""
+    numbers = check_numbers(y, n_texts, name)
+    if numbers.shape[1] != target.n_outputs:
+        raise ValueError(
+            f"`{name}` must have {target.n_outputs} numbers for each text, as in fit, "
+            f"got {numbers.shape[1]}. Select the columns of fit."
+        )
+    return numbers[:, 0] if target.n_outputs == 1 else numbers
+
+
+def _check_validation(X_val, y_val, target):
+    """Return checked validation texts and numbers as LabeledTexts, or None."""
+    if not check_validation_pair(X_val, y_val):
+        return None
+    texts = check_texts(X_val, "X_val")
+    numbers = _check_outputs(y_val, len(texts), target, "y_val")
+    labels = target.encode(numbers.reshape(len(texts), -1))
+    return LabeledTexts(texts, (labels,), np.ones((len(texts), 1)))
