@@ -71,7 +71,7 @@ EXTRACTORS = [
 REGRESSORS = [
     AttentionFineTuneRegressor(**SMALL, trainable_layers="blocks"),
     AttentionFineTuneRegressor(
-        **{**SMALL, "head_learning_rate": 1e-1},
+        **{**SMALL, "head_learning_rate": 1e-3},
         dropout=0.1,
         trainable_layers=0,
         long_texts="window",
