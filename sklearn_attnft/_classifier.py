@@ -533,6 +533,9 @@ class AttentionFineTuneClassifier(
         is_tags = self._spec.tasks[0].loss == TagMatrix.loss
         return (TagMatrix if is_tags else OneOfN)(None, self.classes_)
 
+    def _fitted_targets(self):
+        return [self._target]
+
     def _targets_of_heads(self):
         return [self._target.as_head()]
 

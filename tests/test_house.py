@@ -37,7 +37,8 @@ ORDER = {
     "_runtime": "_gpu_slots _seeds _device _predict _encoder_cache",
     "_training": """_protocols _optimizer _progress _fingerprint _resume _seed_claim
         _callbacks _loop""",
-    "_persistence": "_json _safetensors _directory _model_card _pack _save_load",
+    "_persistence": """_json _safetensors _create _directory _model_card _pack
+        _save_load""",
     "_explain": "_attribution _faithfulness _validation _mixin",
     "_fit": """_report _estimate _trainable _rules _tasks _plan _stage _pretrained
         _prepare
