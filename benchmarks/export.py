@@ -10,7 +10,6 @@ sets. Each data set appends one JSON line to results/export.jsonl.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys

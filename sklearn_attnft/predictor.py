@@ -5,12 +5,14 @@ This file needs only numpy, onnxruntime and tokenizers. ``export_onnx`` copies t
 into each directory, so a service needs only the directory and these packages.
 """
 
+import ctypes
 import hashlib
 import json
 import os
 import re
 import stat
 import threading
+import weakref
 from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
@@ -35,15 +37,25 @@ PASS_TEXTS = "Pass the texts themselves, as a list of str."
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|U\d{1,9}|O)")
 _LOCK = threading.Lock()  # held while a session is opened
+_PREDICTORS = weakref.WeakSet()
 
 
-def _renew_lock():
+def _forget_sessions():
+    """Let a forked process open new sessions.
+
+    The threads of the old sessions exist only in the parent. To close an old session
+    would wait forever for its threads, so each gets a reference that is never released.
+    """
     global _LOCK
     _LOCK = threading.Lock()
+    for model in list(_PREDICTORS):
+        session, model._opened = model._opened, None
+        if session is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=_forget_sessions)
 
 
 class OnnxPredictor:
@@ -103,7 +115,8 @@ class OnnxPredictor:
         data = self._read("tokenizer.json")
         with _explained(self.path / "tokenizer.json"):
             self._tokenizer = _open_tokenizer(data)
-        self._opened = None, None  # id of the process, session
+        self._opened = None
+        _PREDICTORS.add(self)
         self._session()
 
     def _read(self, name):
@@ -111,20 +124,15 @@ class OnnxPredictor:
 
     def _session(self):
         """Return the session of this process."""
-        process, session = self._opened
-        if process == os.getpid():
+        session = self._opened
+        if session is not None:
             return session
         with _LOCK:
-            process, session = self._opened
-            if process != os.getpid():
-                # The threads of an old session exist only in the process that opened
-                # it, so the old session must never be closed in this process.
-                _ABANDONED.append(session)
+            if self._opened is None:
                 data = self._read("model.onnx")
                 with _explained(self.path / "model.onnx"):
-                    session = _open_session(data, self._n_threads)
-                self._opened = os.getpid(), session
-        return session
+                    self._opened = _open_session(data, self._n_threads)
+            return self._opened
 
     def predict(self, X):
         """Return the predicted labels.
@@ -289,9 +297,6 @@ class OnnxPredictor:
 def _count_cores():
     has_affinity = hasattr(os, "sched_getaffinity")
     return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-
-
-_ABANDONED = []  # sessions of the processes that this process was forked from
 
 
 class _Task:
