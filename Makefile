@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+SERVING ?= .venv-serving
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 METADATA := setup.cfg pyproject.toml constraints.txt
 
@@ -11,7 +12,7 @@ FAST := tests/test_house.py tests/data tests/model tests/fit/test_contrastive_st
 	tests/training/test_loop.py tests/persistence/test_json.py tests/runtime \
 	tests/test_datasets.py
 
-.PHONY: quickstart test test-fast test-slow docs bench lint format clean
+.PHONY: quickstart test test-fast test-slow test-export docs bench lint format clean
 
 quickstart: $(VENV)/.installed-minilm
 	$(BIN)/python examples/quickstart.py
@@ -24,6 +25,10 @@ test-fast: $(VENV)/.installed-test
 
 test-slow: $(VENV)/.installed-slow
 	$(BIN)/python -m pytest -m slow
+
+# Run exported models with only numpy, onnxruntime and tokenizers installed.
+test-export: $(VENV)/.installed-test $(SERVING)/.installed
+	SERVING_PYTHON=$(abspath $(SERVING)/bin/python) $(BIN)/python -m pytest tests/export
 
 docs: $(VENV)/.installed-docs
 	HF_HUB_OFFLINE=1 $(BIN)/python -m sphinx -W --keep-going docs docs/_build/html
@@ -44,11 +49,17 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) docs/_build docs/api docs/auto_examples
+	rm -rf $(VENV) $(SERVING) docs/_build docs/api docs/auto_examples
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed-%: $(METADATA) | $(BIN)/python
 	$(INSTALL) '.[$*]'
+	touch $@
+
+$(SERVING)/.installed: constraints.txt
+	$(PYTHON) -m venv $(SERVING)
+	$(SERVING)/bin/python -m pip install --quiet --constraint constraints.txt \
+		numpy onnxruntime tokenizers
 	touch $@

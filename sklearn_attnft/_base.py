@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _hf
 from ._data._validation import check_texts
+from ._export._mixin import ExportingMixin
 from ._fit._estimate import estimate
 from ._fit._pipeline import fit_tasks
 from ._fit._plan import FitData, FitPlan
@@ -51,7 +52,7 @@ LM_CONSTRAINTS = {
 
 
 @reads_one_fit
-class TextEstimator(CallbackSupportMixin, BaseEstimator):
+class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
     """Base class of all estimators.
 
     At its end, the ``fit`` method of a subclass sets the attributes that
@@ -142,6 +143,10 @@ class TextEstimator(CallbackSupportMixin, BaseEstimator):
                 "The labels must match the heads. The pairs (number of outputs, loss) "
                 f"must be {heads!r:.200}, got {targets!r:.200}."
             )
+
+    def _fitted_targets(self):
+        """Return the Target of each task."""
+        return []
 
     def _targets_of_heads(self):
         """Return a pair for each head: the number of classes and the loss."""

@@ -598,6 +598,9 @@ class AttentionFineTuneClassifier(
         """Names of the logits, for explanations."""
         return self.label_names_ if self._target.multilabel else self.classes_
 
+    def _fitted_targets(self):
+        return [self._target]
+
     def _targets_of_heads(self):
         target = self._target
         if target.multilabel:

@@ -298,17 +298,17 @@ class MultiTaskClassifier(
             self.validation_task,
         )
 
-    def _restored_targets(self):
+    def _fitted_targets(self):
         """Return the targets in the order of ``task_names_``."""
         return [restore_target(stored) for stored in self._targets]
 
     def _check_consistent(self):
         self._check_estimator()
         super()._check_consistent()
-        self._tasks(self._restored_targets())
+        self._tasks(self._fitted_targets())
 
     def _targets_of_heads(self):
-        targets, names = self._restored_targets(), list(self.task_names_)
+        targets, names = self._fitted_targets(), list(self.task_names_)
         found = [target.name for target in targets]
         classes = [target.classes.tolist() for target in targets]
         if found != names:
@@ -343,7 +343,7 @@ class MultiTaskClassifier(
         logits = self._float64_logits(X)
         sizes = [task.n_outputs for task in self._spec.tasks]
         logits = self._split_tasks(logits, sizes)
-        return list(zip(self._restored_targets(), logits, strict=True))
+        return list(zip(self._fitted_targets(), logits, strict=True))
 
     def predict(self, X):
         """Return the most probable label of each task.
@@ -422,7 +422,7 @@ class MultiTaskClassifier(
         scores = [target.decision(logits) for target, logits in self._task_logits(X)]
         is_binary = all(
             target.kind == "labels" and target.classes.tolist() == [0, 1]
-            for target in self._restored_targets()
+            for target in self._fitted_targets()
         )
         return np.column_stack(scores) if is_binary else scores
 

@@ -48,7 +48,7 @@ class TaskScorer:
         for names in (list(columns), model.task_names_):
             check_task(self.name, names, "task_scorer")
         i, column = model.task_names_.index(self.name), columns[self.name]
-        target = model._restored_targets()[i]
+        target = model._fitted_targets()[i]
         wider = _with_unseen(target, column)
         labels, present = wider.encode(column, "y", unknown_is_wrong=True)
         if target.kind == "matrix":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Write a directory completely or not at all; verify it when it is read.
+"""Write the directory of an estimator; verify it when it is read.
 
 The manifest ``estimator.json`` has the size and the sha256 of each file that belongs to
 the estimator, and the sha256 of its own content. README.md is not verified, so users
@@ -10,19 +10,11 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
-import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._utils._files import (
-    exchange,
-    is_locked,
-    locked,
-    sync_directory,
-    write_through,
-)
+from ._create import check_no_others, create, list_files
 
 FORMAT = "sklearn_attnft"
 MANIFEST = "estimator.json"
@@ -71,34 +63,10 @@ def write(path, manifest, files, card, *, overwrite):
     FileExistsError
         If `path` exists and must not be replaced.
     """
-    path = Path(os.path.realpath(os.path.expanduser(path)))  # follows a link
-    if os.path.lexists(path):
-        _check_replaceable(path, overwrite)
-    listed = {
-        name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        for name, data in files.items()
-    }
-    manifest = {"format": FORMAT, **manifest, "files": listed}
-    manifest["sha256"] = _digest(manifest)
+    manifest = {"format": FORMAT, **manifest, "files": list_files(files)}
+    manifest["sha256"] = digest(manifest)
     files = {**files, CARD: card.encode(), MANIFEST: to_json(manifest)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path)
-    new = path.with_name(f"{_prefix(path)}{secrets.token_hex(6)}")
-    # Nested, so that an interrupt during the first removal leads to the second.
-    try:
-        try:
-            new.mkdir()
-            with locked(new):
-                for name, data in files.items():
-                    write_through(new / name, data)
-                sync_directory(new)
-                _move(new, path, overwrite)
-            sync_directory(path.parent)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-    return path
+    return create(path, files, "save", _check_own, overwrite=overwrite)
 
 
 def to_json(data):
@@ -106,7 +74,7 @@ def to_json(data):
     return f"{json.dumps(data, indent=2, allow_nan=False)}\n".encode()
 
 
-def _digest(manifest):
+def digest(manifest):
     """Return the sha256 of a manifest without the keys "files" and "sha256".
 
     A change of "files" is found when the files are verified.
@@ -116,54 +84,10 @@ def _digest(manifest):
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _prefix(path):
-    """Return the prefix of the names of temporary directories for `path`."""
-    # The prefix contains a digest instead of the name, because the name can have the
-    # maximum length of 255 bytes.
-    return f".sklearn_attnft-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"
-
-
-def _remove_abandoned(path):
-    """Remove temporary directories for `path` of processes that were killed."""
-    for each in path.parent.glob(f"{_prefix(path)}*"):
-        if not is_locked(each):
-            shutil.rmtree(each, ignore_errors=True)
-
-
-def _check_replaceable(path, overwrite):
-    """Raise FileExistsError unless save has written `path` and may replace it."""
-    if not overwrite:
-        raise FileExistsError(
-            f"{path} exists already. Pass another path, or overwrite=True to replace "
-            "a directory that save has written."
-        )
-    try:
-        _manifest(path)
-        others = {each.name for each in path.iterdir()} - {*FILES, CARD, MANIFEST}
-        if others:
-            raise ValueError(f"It also contains {', '.join(sorted(others)[:3])}.")
-    except ValueError as error:
-        raise FileExistsError(
-            f"{path} exists, and overwrite=True replaces only a directory that save "
-            "has written and that has no added files. Pass another path, or remove the "
-            f"existing directory. {error}"
-        ) from error
-
-
-def _move(new, path, overwrite):
-    """Move the directory `new` to `path`, and an old directory to `new`."""
-    if os.path.lexists(path):
-        _check_replaceable(path, overwrite)
-        exchange(new, path)
-        return
-    try:
-        new.rename(path)
-    except OSError as error:
-        if os.path.lexists(path):  # another process has written it meanwhile
-            raise FileExistsError(
-                f"{path} was written by another process. Pass another path."
-            ) from error
-        raise
+def _check_own(path):
+    """Raise ValueError unless save has written the directory and all its files."""
+    _manifest(path)
+    check_no_others(path, {*FILES, CARD, MANIFEST})
 
 
 @dataclass(frozen=True)
@@ -273,7 +197,7 @@ def _manifest(path):
         manifest = json.loads(data)
         if manifest["format"] != FORMAT or type(manifest["schema"]) is not int:
             raise ValueError("its format is unknown")
-        if manifest["sha256"] != _digest(manifest):
+        if manifest["sha256"] != digest(manifest):
             raise ValueError("its content does not match its sha256")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(

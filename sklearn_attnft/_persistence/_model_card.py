@@ -14,7 +14,17 @@ TEMPLATE = """\
 
 {facts}
 
-{table}## How to load
+{table}{usage}
+## Versions
+
+{versions}
+
+## License
+
+{license}
+"""
+USAGE = """\
+## How to load
 
 ```python
 from sklearn_attnft import {name}
@@ -24,19 +34,20 @@ model = {name}.load(directory)
 
 The directory contains no pickle, and loading it runs no code from it.
 `transformers.AutoModel` and `AutoTokenizer` load only the encoder.
-
-## Versions
-
-{versions}
-
-## License
-
-{license}
 """
 
 
 def model_card(
-    *, name, encoder, license, label_sets, n_numbers, n_samples, history, versions
+    *,
+    name,
+    encoder,
+    license,
+    label_sets,
+    n_numbers,
+    n_samples,
+    history,
+    versions,
+    usage=None,
 ):
     """Return a model card: Markdown with YAML front matter.
 
@@ -61,6 +72,9 @@ def model_card(
         Scores of each epoch.
     versions : dict
         Version of each package.
+    usage : str or None
+        Section that shows how to use the directory. If None, how to load an estimator
+        that ``save`` has written.
 
     Returns
     -------
@@ -92,6 +106,7 @@ def model_card(
         encoder=shown,
         facts="\n".join(f"- {fact}" for fact in facts),
         table=_table(history),
+        usage=USAGE.format(name=name) if usage is None else usage,
         versions=", ".join(f"{package} {v}" for package, v in versions.items()),
         license=f"License of the encoder, according to its files: {_line(license)}."
         if license

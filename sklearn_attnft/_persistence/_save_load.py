@@ -82,7 +82,7 @@ def save(estimator, path, classes, *, overwrite):
         "fitted": _fitted(estimator),
         "module": encode(packed["spec"]),
         "tokenizer": encode({k: v for k, v in tokenizer.items() if k != "json"}),
-        "versions": _versions(),
+        "versions": package_versions(),
     }
     files = {
         "config.json": packed["config"].encode(),
@@ -91,7 +91,7 @@ def save(estimator, path, classes, *, overwrite):
         "tokenizer.json": tokenizer["json"].encode(),
         "tokenizer_config.json": _directory.to_json(tokenizer["config"]),
     }
-    card = _card(estimator, manifest["versions"])
+    card = make_card(estimator, manifest["versions"])
     return _directory.write(path, manifest, files, card, overwrite=overwrite)
 
 
@@ -141,15 +141,20 @@ def _fitted(estimator):
         ) from error
 
 
-def _versions():
+def package_versions(more=()):
+    """Return the installed versions of `PACKAGES` and of `more` packages."""
     versions = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *more):
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
     return versions
 
 
-def _card(estimator, versions):
+def make_card(estimator, versions, usage=None):
+    """Return the model card of a fitted estimator.
+
+    If `usage` is None, the card shows how to load a saved directory.
+    """
     fitted = vars(estimator)
     label_sets = {}
     if "task_names_" in fitted:
@@ -169,6 +174,7 @@ def _card(estimator, versions):
         n_samples=estimator.n_samples_fit_,
         history=estimator.history_,
         versions=versions,
+        usage=usage,
     )
 
 

@@ -7,6 +7,7 @@ import functools
 READERS = (
     "decision_function",
     "explain",
+    "export_onnx",
     "faithfulness",
     "predict",
     "predict_log_proba",

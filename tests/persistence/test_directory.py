@@ -13,12 +13,12 @@ from test_save_load import rewrite
 
 from sklearn_attnft import AttentionFineTuneClassifier
 from sklearn_attnft._hf._growth import check_growth
-from sklearn_attnft._persistence import _directory
+from sklearn_attnft._persistence import _create, _directory
 from sklearn_attnft._utils import _files
 
 X = ["good day", "bad dog", "lovely night", "awful rain"] * 3
 Y = ["good", "bad"] * 6
-OURS = (_directory.__file__, _files.__file__)
+OURS = (_create.__file__, _directory.__file__, _files.__file__)
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +83,9 @@ def test_an_interrupt_at_any_line_leaves_a_whole_model(
 
 def test_what_a_killed_save_left_is_removed_by_the_next(clf, tmp_path):
     path = tmp_path / "model"
-    left = tmp_path / f"{_directory._prefix(path)}abc"
-    running = tmp_path / f"{_directory._prefix(path)}def"
-    other = tmp_path / f"{_directory._prefix(tmp_path / 'other')}abc"
+    left = tmp_path / f"{_create._prefix(path)}abc"
+    running = tmp_path / f"{_create._prefix(path)}def"
+    other = tmp_path / f"{_create._prefix(tmp_path / 'other')}abc"
     for each in (left, running, other):
         each.mkdir()
         (each / "config.json").write_text("{}")

@@ -27,7 +27,7 @@ from sklearn_attnft import (
     TransformerFeatureExtractor,
     _hf,
 )
-from sklearn_attnft._persistence import _directory, _json, _pack
+from sklearn_attnft._persistence import _create, _directory, _json, _pack
 from sklearn_attnft._persistence._directory import CARD, FILES, MANIFEST
 from sklearn_attnft._persistence._json import encode
 
@@ -342,7 +342,7 @@ def test_what_appears_meanwhile_is_not_replaced(
     kind, overwrite, clf, tmp_path, monkeypatch
 ):
     path = tmp_path / "model"
-    sync = _directory.sync_directory
+    sync = _create.sync_directory
 
     def meanwhile(directory):
         if not os.path.lexists(path):
@@ -356,7 +356,7 @@ def test_what_appears_meanwhile_is_not_replaced(
                     (path / "mine.txt").write_text("mine")
         sync(directory)
 
-    monkeypatch.setattr(_directory, "sync_directory", meanwhile)
+    monkeypatch.setattr(_create, "sync_directory", meanwhile)
     with pytest.raises(FileExistsError, match="overwrite=True"):
         clf.save(path, overwrite=overwrite)
     assert list(tmp_path.iterdir()) == [path]
@@ -396,7 +396,7 @@ def test_only_what_save_wrote_is_overwritten(name, clf, saved, tmp_path):
 
 
 def test_a_failed_save_leaves_what_was(clf, saved, monkeypatch):
-    monkeypatch.setattr(_directory, "sync_directory", lambda directory: 1 / 0)
+    monkeypatch.setattr(_create, "sync_directory", lambda directory: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         clf.save(saved, overwrite=True)
     monkeypatch.undo()
@@ -406,13 +406,13 @@ def test_a_failed_save_leaves_what_was(clf, saved, monkeypatch):
 
 KILLED = """
 import os, pickle, signal, sys
-from sklearn_attnft._persistence import _directory
-kept = _directory.write_through
+from sklearn_attnft._persistence import _create
+kept = _create.write_through
 def write_through(path, data):
     kept(path, data)
     if path.name == sys.argv[3]:
         os.kill(os.getpid(), signal.SIGKILL)
-_directory.write_through = write_through
+_create.write_through = write_through
 with open(sys.argv[1], "rb") as file:
     pickle.load(file).save(sys.argv[2])
 """
@@ -441,7 +441,7 @@ def rewrite(directory, **changes):
             data = (directory / name).read_bytes()
             sha256 = _directory.hashlib.sha256(data).hexdigest()
             manifest["files"][name] = {"size": len(data), "sha256": sha256}
-    manifest["sha256"] = _directory._digest(manifest)
+    manifest["sha256"] = _directory.digest(manifest)
     path.write_text(json.dumps(manifest))
 
 

@@ -1,0 +1,153 @@
+"""Compare exported models with torch: equality, accuracy, time, start and memory.
+
+python benchmarks/export.py --data DIRECTORY --serving PYTHON
+
+PYTHON is the interpreter of an environment with only numpy, onnxruntime and tokenizers.
+A classifier with the default parameters is fitted on 1,000 texts of each data set and
+predicts up to 1,000 test texts. Torch and the exports take turns, three rounds, in
+float32 and on one thread; times are medians of processor time. ``--sets`` selects data
+sets. Each data set appends one JSON line to results/export.jsonl.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+import torch
+from _common import RESULTS, append, read
+
+from sklearn_attnft import AttentionFineTuneClassifier
+from sklearn_attnft.predictor import OnnxPredictor
+
+SETS = {
+    "trec": ("train", "test"),
+    "ag_news": ("train_small", "test_small"),
+    "imdb": ("train_small", "test_small"),
+    "massive_en": ("train", "test"),
+}
+ROUNDS = 3
+# Prints the processor time and the resident memory after the first answer.
+FIRST_ANSWER = {
+    "torch": "import joblib; joblib.load('model.joblib').predict_proba(['It rains.'])",
+    "float32": "from predictor import OnnxPredictor; "
+    "OnnxPredictor('.', threads=1).predict_proba(['It rains.'])",
+}
+REPORT = """
+import os, time
+seconds = time.process_time()
+pages = int(open("/proc/self/statm").read().split()[1])
+print(seconds, pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+"""
+
+
+def sample(data, name, part, n):
+    """Sample `n` texts and labels of a part at random."""
+    texts, labels = read(data, name, part)
+    rows = np.random.default_rng(0).permutation(len(texts))[:n]
+    return [texts[i] for i in rows], np.array([labels[i] for i in rows])
+
+
+def measure(models, texts):
+    """Return the median milliseconds of one text and of all texts, by model."""
+    one, all_texts = {name: [] for name in models}, {name: [] for name in models}
+    for _ in range(ROUNDS):
+        for name, model in models.items():
+            model.predict_proba(texts[:1])
+            start = time.process_time()
+            for text in texts[:30]:
+                model.predict_proba([text])
+            one[name].append((time.process_time() - start) / 30)
+            start = time.process_time()
+            model.predict_proba(texts)
+            all_texts[name].append(time.process_time() - start)
+    return [
+        {name: round(1e3 * float(np.median(times)), 2) for name, times in each.items()}
+        for each in (one, all_texts)
+    ]
+
+
+def first_answer(python, directory, code):
+    """Return processor seconds and megabytes of a new process, as medians."""
+    runs = []
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    if python == sys.executable:
+        environment = dict(os.environ)
+    for _ in range(ROUNDS):
+        done = subprocess.run(
+            [python, "-c", code + REPORT],
+            cwd=directory,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        runs.append([float(each) for each in done.stdout.split()])
+    return np.round(np.median(runs, axis=0), 3).tolist()
+
+
+def installed(python):
+    """Return the megabytes of the packages of an environment, without pip."""
+    code = "import numpy; print(numpy.__path__[0])"
+    found = subprocess.run([python, "-c", code], capture_output=True, text=True)
+    packages = Path(found.stdout.strip()).parent
+    tools = ("pip", "setuptools", "pkg_resources")
+    files = [
+        path
+        for path in packages.rglob("*")
+        if path.is_file() and not path.relative_to(packages).parts[0].startswith(tools)
+    ]
+    return round(sum(path.stat().st_size for path in files) / 2**20)
+
+
+def run(data, name, serving):
+    train, test = SETS[name]
+    clf = AttentionFineTuneClassifier(random_state=0)
+    clf.fit(*sample(data, name, train, 1000))
+    clf.set_params(precision="float32")
+    texts, labels = sample(data, name, test, 1000)
+    with tempfile.TemporaryDirectory() as directory:
+        paths = {each: Path(directory, each) for each in ("float32", "int8")}
+        clf.export_onnx(paths["float32"])
+        clf.export_onnx(paths["int8"], quantize="int8")
+        models = {"torch": clf}
+        models |= {k: OnnxPredictor(path, threads=1) for k, path in paths.items()}
+        found = {k: model.predict_proba(texts) for k, model in models.items()}
+        predicted = {k: clf.classes_[p.argmax(axis=1)] for k, p in found.items()}
+        ms_one, ms_all = measure(models, texts)
+        row = {"dataset": name, "n_texts": len(texts)}
+        for k in paths:
+            distance = np.abs(found[k] - found["torch"]).max()
+            row[f"{k}_difference"] = float(f"{distance:.2g}")
+            changed = predicted[k] != predicted["torch"]
+            row[f"{k}_changed_labels"] = int(changed.sum())
+        accuracy = {
+            k: round(float(np.mean(p == labels)), 4) for k, p in predicted.items()
+        }
+        row |= {"accuracy": accuracy, "ms_one": ms_one, "ms_all": ms_all}
+        joblib.dump(clf, Path(directory, "model.joblib"))
+        onnx_code, torch_code = FIRST_ANSWER["float32"], FIRST_ANSWER["torch"]
+        start = {k: first_answer(serving, path, onnx_code) for k, path in paths.items()}
+        start["torch"] = first_answer(sys.executable, directory, torch_code)
+    row["start_seconds_and_megabytes"] = start
+    row["installed_megabytes"] = installed(serving)
+    append(RESULTS / "export.jsonl", row)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, help="directory with the data sets")
+    parser.add_argument("--serving", required=True, help="Python of the three packages")
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", message=".*longer than max_length")
+    warnings.filterwarnings("ignore", message="With quantize='int8'")
+    for each in arguments.sets:
+        run(arguments.data, each, arguments.serving)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Compare the predictions of an exported directory with those of the estimator."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .._runtime._device import Machine
+from .._runtime._predict import predict
+
+TOLERANCE = 1e-4  # largest difference of a probability in float32
+# Largest fraction of labels that int8 may change without a warning.
+MAX_CHANGED = 0.01
+# Short texts, several scripts, characters of several code points, and spaces. Long
+# texts are added below.
+TEXTS = [
+    "",
+    " ",
+    "a",
+    "It rains.",
+    "The quick brown fox jumps over the lazy dog, and the dog does not mind at all.",
+    "1,234.5 USD @ 50 % - see https://example.org/path?query=1#part",
+    "[CLS] [SEP] [MASK] <s> </s> [PAD]",
+    "Größe, façade, İstanbul, naïve",
+    "Сегодня хорошая погода, и мы идём гулять.",
+    # Greek ("The weather is"). A literal omicron looks like a Latin O.
+    "\u039f \u03ba\u03b1\u03b9\u03c1\u03cc\u03c2 \u03b5\u03af\u03bd\u03b1\u03b9",
+    "今日は天気がいいので、散歩に行きます。",
+    "今天天气很好",
+    "오늘은 날씨가 좋습니다.",
+    "الطقس جميل اليوم.",
+    "मौसम आज अच्छा है।",
+    "วันนี้อากาศดี",
+    "\U0001f600 \U0001f44d\U0001f3fd \U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "tab\tnew line\nzero width\u200b and \ufffd",
+]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Difference between the exported directory and the estimator.
+
+    Attributes
+    ----------
+    n_texts : int
+    probabilities, contexts : float
+        Largest absolute difference of a probability and of a feature. Features above 1
+        are compared by their relative difference. `probabilities` is 0.0 if there are
+        no classes.
+    changed_labels : float
+        Fraction of the predicted labels that differ.
+    """
+
+    n_texts: int
+    probabilities: float
+    contexts: float
+    changed_labels: float
+
+    @property
+    def is_small(self):
+        """Whether the difference is only rounding."""
+        worst = max(self.probabilities, self.contexts)
+        return bool(worst <= TOLERANCE)
+
+
+def default_texts(max_length):
+    """Return texts of several lengths, up to three times `max_length` words."""
+    words = " ".join(TEXTS).split()
+    lengths = [max_length // 2, max_length, 3 * max_length]
+    return TEXTS + [" ".join(np.resize(words, n).tolist()) for n in lengths]
+
+
+class Reference:
+    """The outputs of an estimator on the CPU in float32.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+    targets : list of Target
+    order : list of int
+        The task of each target, as an index of ``module_.tasks``.
+    texts : list of str
+    """
+
+    def __init__(self, estimator, targets, order, texts):
+        self._targets, self._texts = targets, texts
+        model = estimator.module_
+        if any(each.device.type != "cpu" for each in model.parameters()):
+            model = copy.deepcopy(model).cpu()
+        spec = estimator._spec
+        self._contexts = self._run(model, estimator._tokenizer, "contexts")
+        sizes = [spec.context_size(task) for task in spec.tasks]
+        self._contexts = np.hstack(_in_order(self._contexts, sizes, order))
+        self._logits = []
+        if targets:
+            logits = self._run(model, estimator._tokenizer, "logits")
+            sizes = [task.n_outputs for task in spec.tasks]
+            self._logits = _in_order(logits.astype(np.float64), sizes, order)
+
+    def _run(self, model, tokenizer, output):
+        machine = Machine(torch.device("cpu"), torch.float32)
+        texts = self._texts
+        return predict(
+            model, texts, tokenizer=tokenizer, machine=machine, output=output
+        )
+
+    def compare(self, predictor):
+        """Return the Difference between an OnnxPredictor and the estimator."""
+        contexts = predictor.transform(self._texts)
+        scale = np.maximum(np.abs(self._contexts), 1)
+        of_contexts = np.abs(contexts - self._contexts) / scale
+        distances, changed = [], []
+        if self._targets:
+            found = predictor.predict_proba(self._texts)
+            found = [found] if predictor.config_["single_task"] else found
+            in_graph = predictor.run(self._texts, "probabilities")
+            sizes = [each.shape[1] for each in found]
+            in_graph = np.split(in_graph, np.cumsum(sizes)[:-1], axis=1)
+            for i, target in enumerate(self._targets):
+                expected = target.probabilities(self._logits[i])
+                distances += [np.abs(found[i] - expected)]
+                distances += [np.abs(in_graph[i] - expected)]
+                changed.append(_labels(target, found[i]) != _labels(target, expected))
+        return Difference(
+            n_texts=len(self._texts),
+            probabilities=_largest(distances),
+            contexts=_largest([of_contexts]),
+            changed_labels=float(np.mean([each.mean() for each in changed] or 0.0)),
+        )
+
+
+def _labels(target, probabilities):
+    if target.multilabel:
+        return probabilities > 0.5
+    return probabilities.argmax(axis=1)
+
+
+def _largest(distances):
+    """Return the largest value; inf if a value is not a number."""
+    values = [float(each.max()) for each in distances]
+    return max((np.inf if np.isnan(v) else v for v in values), default=0.0)
+
+
+def _in_order(values, sizes, order):
+    """Split columns into the parts of the tasks, and return the parts in `order`."""
+    parts = np.split(values, np.cumsum(sizes)[:-1], axis=1)
+    return [parts[i] for i in order]

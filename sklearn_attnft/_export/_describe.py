@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The ``config.json`` and the model card of an exported directory."""
+
+import dataclasses
+
+import numpy as np
+
+from .. import predictor
+from .._persistence._save_load import package_versions
+
+THRESHOLD = 0.5  # of a probability, for tasks with several labels per text
+CARD_USAGE = """\
+## How to predict
+
+Install numpy, onnxruntime and tokenizers. Run this code in the directory:
+
+```python
+from predictor import OnnxPredictor
+
+model = OnnxPredictor(".")
+model.{method}(["The first text.", "The second text."])
+```
+
+The graph `model.onnx` was compared with the estimator on {n_texts} texts. The largest
+difference of a {what} is {difference:.2g}. Data type of the matrix products with the
+weights of the encoder: {dtype}. Fraction of changed labels: {changed:.2g}.
+
+The sums in `config.json` show damage. They do not prove who created the directory: load
+it only if you trust its source.
+"""
+
+
+def describe(estimator, targets, output_names):
+    """Return the content of ``config.json``, except sums and differences."""
+    spec, tokenizer = estimator._spec, estimator._tokenizer
+    is_single = not hasattr(estimator, "task_names_")
+    container = getattr(estimator, "_container", "array")
+    has_windows = tokenizer.long_texts == "window"
+    tokens = {
+        "prefix": list(map(int, tokenizer.prefix)),
+        "suffix": list(map(int, tokenizer.suffix)),
+        "pad_id": tokenizer.pad_id,
+        "filler_id": tokenizer.filler_id,
+        "max_length": tokenizer.max_length,
+        "long_texts": tokenizer.long_texts,
+    }
+    rows = ["n_windows", "n_tokens"]
+    inputs = {"input_ids": rows, "attention_mask": rows}
+    if has_windows:
+        inputs["windows"] = ["n_texts", "max_windows"]
+    return {
+        "format": predictor.FORMAT,
+        "schema": predictor.SCHEMA,
+        "estimator": type(estimator).__name__,
+        "single_task": is_single,
+        "container": "array" if container == "array" else "dict",
+        "n_features": spec.n_features,
+        "tasks": _describe_tasks(targets),
+        "tokens": tokens,
+        "inputs": inputs,
+        "outputs": list(output_names),
+        "versions": package_versions(("onnx", "onnxruntime")),
+    }
+
+
+def _describe_tasks(targets):
+    described, start = [], 0
+    for target in targets:
+        stop = start + target.n_outputs
+        described.append(
+            {
+                "name": _plain_name(target.name),
+                "kind": target.kind,
+                "classes": _describe_classes(target.classes),
+                "columns": [start, stop],
+                "threshold": THRESHOLD if target.multilabel else None,
+            }
+        )
+        start = stop
+    return described
+
+
+def _plain_name(name):
+    name = name.item() if isinstance(name, np.generic) else name
+    if name is None or type(name) in (str, int, float, bool):
+        return name
+    raise ValueError(
+        "The name of each task must be str, int, float or bool to be exported, got "
+        f"{name!r:.80}. Fit with other names."
+    )
+
+
+def _describe_classes(classes):
+    values, dtype = classes.tolist(), classes.dtype
+    if dtype.kind == "U":  # not wider than the longest str
+        dtype = np.dtype(f"U{max(map(len, values))}").newbyteorder("<")
+    types = {type(value) for value in values}
+    if not types <= {str, int, float, bool} or dtype.kind not in "bifuUO":
+        raise ValueError(
+            "The labels must be str, int, float or bool to be exported, got labels of "
+            f"type {dtype}. Fit with other labels."
+        )
+    return {"dtype": dtype.str, "values": values}
+
+
+def card_usage(config, difference):
+    """Return the section of the model card that shows how to predict."""
+    has_classes = bool(config["tasks"])
+    return CARD_USAGE.format(
+        method="predict_proba" if has_classes else "transform",
+        n_texts=difference.n_texts,
+        what="probability" if has_classes else "feature",
+        difference=difference.probabilities if has_classes else difference.contexts,
+        dtype=config["quantize"] or "float32",
+        changed=difference.changed_labels,
+    )
+
+
+def as_dict(difference):
+    """Return a Difference in JSON types."""
+    return dataclasses.asdict(difference)

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A TextModel as a module of tensors only, and its ONNX graph."""
+
+import ast
+import contextlib
+import copy
+import io
+import logging
+import warnings
+
+import onnx
+import torch
+from torch import nn
+
+from .._model._encoding import run_encoder
+from .._utils._process import on_cpu, preserve_generator
+
+OPSET = 20
+SCOPES = "pkg.torch.onnx.name_scopes"  # where torch writes the names of the modules
+# Warnings of torch.onnx and of what it imports. They do not concern the graph, which is
+# compared with the estimator after the export.
+IGNORED = (
+    (DeprecationWarning, ""),
+    (FutureWarning, ""),
+    (UserWarning, "# 'dynamic_axes'"),
+)
+
+
+class ExportedModel(nn.Module):
+    """Run the encoder, and return contexts, logits and probabilities of all tasks.
+
+    Unlike ``TextModel``, it runs without autocast, takes the rows of the windows
+    instead of their numbers, and returns the tasks in another order.
+
+    Parameters
+    ----------
+    model : TextModel
+        The weights are copied to the CPU.
+    order : list of int
+        The tasks in the order of the outputs, as indices of ``model.tasks``.
+    multilabel : list of bool
+        For each output, whether a text may have several classes.
+    """
+
+    def __init__(self, model, order, multilabel):
+        super().__init__()
+        self.encoder = copy.deepcopy(model.encoder).cpu().float().eval()
+        self.encoder.set_attn_implementation("eager")
+        tasks = [copy.deepcopy(model.tasks[i]).cpu().float().eval() for i in order]
+        for task in tasks:
+            if task.recur is not None:
+                task.recur = ExportedLSTM(task.recur.lstm)
+        self.layers, self.tasks = model.layers, nn.ModuleList(tasks)
+        self._multilabel = multilabel
+        self.requires_grad_(False).eval()
+
+    @property
+    def output_names(self):
+        """Names of the outputs of ``forward``."""
+        return (
+            ["contexts", "logits", "probabilities"] if self.has_heads else ["contexts"]
+        )
+
+    @property
+    def has_heads(self):
+        """Whether the tasks have logits."""
+        return all(task.classify is not None for task in self.tasks)
+
+    def forward(self, input_ids, attention_mask, windows=None):
+        """Return the outputs for texts.
+
+        Parameters
+        ----------
+        input_ids, attention_mask : tensor of int64, shape (n_windows, n_tokens)
+        windows : tensor of int64, shape (n_texts, max_windows), or None
+            Rows of the windows of each text, then -1. If None, each row is a text.
+
+        Returns
+        -------
+        tuple of tensor of float32, each (n_texts, n_outputs)
+        """
+        states = run_encoder(
+            self.encoder, attention_mask, self.layers, input_ids=input_ids
+        )
+        contexts, logits, probabilities = [], [], []
+        for task, multilabel in zip(self.tasks, self._multilabel, strict=True):
+            tokens, mask = task.mix(states), attention_mask.bool()
+            if windows is not None:
+                rows = windows.clamp(min=0)
+                tokens = tokens[rows].flatten(1, 2)
+                mask = (mask[rows] & (windows >= 0).unsqueeze(2)).flatten(1, 2)
+            if task.recur is not None:
+                tokens, mask = task.recur(tokens, mask)
+            contexts.append(task.pool(tokens, mask))
+            if self.has_heads:
+                logits.append(task.classify(contexts[-1]))
+                activate = torch.sigmoid if multilabel else _softmax
+                probabilities.append(activate(logits[-1]))
+        results = [contexts, logits, probabilities][: len(self.output_names)]
+        return tuple(torch.cat(each, dim=1) for each in results)
+
+
+def _softmax(logits):
+    return torch.softmax(logits, dim=1)
+
+
+class ExportedLSTM(nn.Module):
+    """A ``TokenLSTM`` as one operator of ONNX, which takes the lengths of the texts.
+
+    Parameters
+    ----------
+    lstm : torch.nn.LSTM
+        A bidirectional LSTM of one layer.
+    """
+
+    def __init__(self, lstm):
+        super().__init__()
+        self.hidden_size = lstm.hidden_size
+        weights = dict(lstm.named_parameters())
+
+        def both(name):
+            pair = weights[f"{name}_l0"], weights[f"{name}_l0_reverse"]
+            return torch.stack([self._reorder(each.detach()) for each in pair])
+
+        self.register_buffer("W", both("weight_ih"))  # (2, 4 * hidden, n_features)
+        self.register_buffer("R", both("weight_hh"))  # (2, 4 * hidden, hidden)
+        biases = both("bias_ih"), both("bias_hh")
+        self.register_buffer("B", torch.cat(biases, dim=1))  # (2, 8 * hidden)
+
+    @staticmethod
+    def _reorder(weights):
+        """Reorder gates from torch (in, forget, cell, out) to ONNX (in, out, ...)."""
+        gate_in, gate_forget, gate_cell, gate_out = weights.chunk(4)
+        return torch.cat([gate_in, gate_out, gate_forget, gate_cell])
+
+    def forward(self, tokens, mask):
+        """Return the output of the LSTM for each token, and a new mask.
+
+        Padding between the windows of a text is moved to the end.
+        """
+        n_texts, n_tokens = mask.shape
+        lengths = mask.sum(dim=1)
+        positions = torch.arange(n_tokens)
+        # Padding gets the largest keys. All keys differ, so the order is unique.
+        front = (positions + n_tokens * (~mask).long()).argsort(dim=1)
+        tokens = tokens.gather(1, front.unsqueeze(2).expand_as(tokens))
+        output = torch.onnx.ops.symbolic(
+            "LSTM",
+            (tokens.transpose(0, 1), self.W, self.R, self.B, lengths.int()),
+            {"direction": "bidirectional", "hidden_size": self.hidden_size},
+            dtype=torch.float32,
+            shape=(n_tokens, 2, n_texts, self.hidden_size),
+        )
+        output = output.permute(2, 0, 1, 3).flatten(2)
+        return output, positions < lengths.unsqueeze(1)
+
+
+def to_onnx(model, vocab_size, *, has_windows):
+    """Return the graph of an ExportedModel as an ``onnx.ModelProto``.
+
+    Raises
+    ------
+    ValueError
+        If torch cannot export a part of the model.
+    """
+    dynamic = torch.export.Dim.DYNAMIC
+    # Sizes above 1, which differ from one another, so that none becomes a constant.
+    ids = torch.arange(5 * 7).reshape(5, 7) % min(vocab_size, 7)
+    mask = (torch.arange(7) < torch.tensor([7, 6, 4, 5, 3])[:, None]).long()
+    inputs, names = [ids, mask], ["input_ids", "attention_mask"]
+    if has_windows:
+        inputs.append(torch.tensor([[0, 1, -1], [2, 3, 4]]))
+        names.append("windows")
+    try:
+        with on_cpu(), preserve_generator(), torch.no_grad(), _quiet():
+            program = torch.onnx.export(
+                model,
+                tuple(inputs),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=names,
+                output_names=model.output_names,
+                dynamic_shapes=[{0: dynamic, 1: dynamic}] * len(inputs),
+                verbose=False,
+            )
+    except Exception as error:  # torch raises many types
+        family = model.encoder.config.model_type
+        raise ValueError(
+            f"This estimator cannot be exported: torch.onnx cannot convert a part of "
+            f"the encoder (model type {family!r}), the poolings or the heads "
+            f"({_cause(error)}). Use save, or another encoder."
+        ) from error
+    return _plain(program.model_proto)
+
+
+def _cause(error):
+    """Return the first error of a chain on one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text:.300}"
+
+
+def _plain(proto):
+    """Remove names of files and lines of code from a graph.
+
+    The name of a node begins with the name of its module.
+    """
+    for node in proto.graph.node:
+        scopes = {each.key: each.value for each in node.metadata_props}.get(SCOPES)
+        if scopes:
+            *modules, _ = ast.literal_eval(scopes)  # the last is an operation
+            node.name = f"{modules[-1] if modules else ''}/{node.name}"
+    del proto.metadata_props[:]
+    proto.producer_name, proto.doc_string = "sklearn_attnft", ""
+    for graph in [proto.graph, *proto.functions]:
+        graph.doc_string = ""
+        del graph.metadata_props[:]
+        for each in graph.node:
+            each.doc_string = ""
+            del each.metadata_props[:]
+    values = (proto.graph.input, proto.graph.output, proto.graph.value_info)
+    for each in [each for part in values for each in part]:
+        each.doc_string = ""
+        del each.metadata_props[:]
+    for tensor in proto.graph.initializer:
+        tensor.doc_string = ""
+        del tensor.metadata_props[:]
+    del proto.graph.value_info[:]
+    onnx.checker.check_model(proto)
+    return proto
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Silence the output and the warnings of torch.onnx."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            for category, message in IGNORED:
+                warnings.filterwarnings("ignore", message, category)
+            yield
+    finally:
+        logger.setLevel(level)

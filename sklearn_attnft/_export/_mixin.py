@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The method ``export_onnx`` of the estimators."""
+
+from sklearn.utils.validation import check_is_fitted
+
+from .._data._validation import check_texts as check_x
+from .._utils._one_fit import reads_one_fit
+
+
+@reads_one_fit
+class ExportingMixin:
+    """Mixin class that adds the export to ONNX to an estimator."""
+
+    def export_onnx(self, path, *, quantize=None, overwrite=False, check_texts=None):
+        """Write a directory that predicts without torch.
+
+        The directory contains the graph ``model.onnx`` (from token ids to context
+        vectors, logits and probabilities), ``tokenizer.json``, ``config.json``,
+        ``predictor.py`` and a model card. ``OnnxPredictor`` in ``predictor.py``
+        predicts from texts and needs only numpy, onnxruntime and tokenizers. It is also
+        in :mod:`sklearn_attnft.predictor`. The export needs the extra ``onnx``.
+
+        The predictions of the directory are compared with the predictions of the
+        estimator on the CPU in float32. If they differ by more than 1e-4, the directory
+        is not written.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Directory to create. The directory appears when all files are written.
+        quantize : {"int8"} or None, default=None
+            Data type of the matrix products with the weights of the encoder. "int8" is
+            faster and makes the graph smaller, but changes probabilities and some
+            labels. If None, float32.
+        overwrite : bool, default=False
+            Whether to replace an existing directory that ``export_onnx`` has written.
+        check_texts : array-like of str, shape (n_samples,), default=None
+            Texts on which the predictions are compared. With ``quantize="int8"``, pass
+            a few hundred typical texts: the changes on these texts are stored in
+            ``config.json``. If None, texts of several lengths and scripts.
+
+        Returns
+        -------
+        path : pathlib.Path
+            Absolute path of the directory.
+
+        Raises
+        ------
+        ImportError
+            If the packages of the extra ``onnx`` are not installed.
+        FileExistsError
+            If `path` exists and `overwrite` is False, or if `path` exists and
+            ``export_onnx`` did not write the directory.
+        ValueError
+            If a parameter is invalid, if torch cannot export a part of the estimator,
+            if JSON cannot store the type of a label or of a task name, or if the
+            predictions differ.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+
+        Warns
+        -----
+        UserWarning
+            If int8 changes more than 1 % of the predicted labels of `check_texts`.
+        """
+        check_is_fitted(self, "module_")
+        self._check_consistent()
+        if quantize not in (None, "int8"):
+            raise ValueError(
+                f"`quantize` must be 'int8' or None, got {quantize!r:.80}. Pass None "
+                "to keep float32."
+            )
+        texts = None if check_texts is None else check_x(check_texts, "check_texts")
+        try:
+            import onnx  # noqa: F401
+            import onnxruntime  # noqa: F401
+            import onnxscript  # noqa: F401
+        except ImportError as error:
+            raise ImportError(
+                "export_onnx needs the packages onnx, onnxruntime and onnxscript, got "
+                f"{type(error).__name__} ({error}). Install the extra onnx: pip "
+                "install -c constraints.txt '.[onnx]'."
+            ) from error
+        from ._onnx import export  # only an export imports these packages
+
+        return export(self, path, quantize, texts, overwrite=overwrite)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Export a fitted estimator to a directory with an ONNX graph."""
+
+import json
+import tempfile
+from pathlib import Path
+
+from .. import predictor
+from .._persistence._create import check_no_others, create, list_files
+from .._persistence._save_load import make_card
+from .._utils._warnings import warn
+from ._check import MAX_CHANGED, TOLERANCE, Reference, default_texts
+from ._describe import as_dict, card_usage, describe
+from ._graph import ExportedModel, to_onnx
+from ._int8 import to_int8
+
+CARD = "README.md"
+FILES = {"model.onnx", "tokenizer.json", "predictor.py"}
+
+
+def export(estimator, path, quantize, texts, *, overwrite):
+    """Write a fitted estimator to a directory; return its path.
+
+    Parameters
+    ----------
+    estimator : estimator
+    path : str or path-like
+    quantize : {"int8"} or None
+    texts : list of str or None
+        Texts on which the predictions are compared.
+    overwrite : bool
+        Whether to replace an existing directory that this function has written.
+    """
+    targets = estimator._fitted_targets()
+    # The module has the tasks in the order of their names.
+    n_tasks = len(estimator._spec.tasks)
+    in_module = sorted(range(len(targets)), key=lambda i: str(targets[i].name))
+    order = [in_module.index(i) for i in range(len(targets))] or list(range(n_tasks))
+    multilabel = [target.multilabel for target in targets] or [False] * n_tasks
+    model = ExportedModel(estimator.module_, order, multilabel)
+    config = describe(estimator, targets, model.output_names)
+    tokenizer = estimator._tokenizer
+    n_words = model.encoder.get_input_embeddings().num_embeddings
+    graph = to_onnx(model, n_words, has_windows="windows" in config["inputs"])
+    texts = default_texts(tokenizer.max_length) if texts is None else texts
+    reference = Reference(estimator, targets, order, texts)
+    files = {
+        "tokenizer.json": tokenizer.json.encode(),
+        "predictor.py": Path(predictor.__file__).read_bytes(),
+        "model.onnx": _to_bytes(graph),
+    }
+    difference = _measure(files, config, reference)
+    if not difference.is_small:
+        raise ValueError(
+            f"The predictions of the graph must differ by at most {TOLERANCE:g} from "
+            "those of the estimator in float32, got a largest difference of "
+            f"{max(difference.probabilities, difference.contexts):.3g} on "
+            f"{difference.n_texts} texts. Nothing was written. Please report the "
+            "encoder."
+        )
+    config |= {"quantize": quantize, "float32_difference": as_dict(difference)}
+    if quantize is not None:
+        files["model.onnx"] = _to_bytes(to_int8(graph))
+        difference = _measure(files, config, reference)
+        config["int8_difference"] = as_dict(difference)
+        _warn_if_changed(difference)
+    card = make_card(estimator, config["versions"], card_usage(config, difference))
+    files = {**files, CARD: card.encode(), predictor.CONFIG: _config(config, files)}
+    return create(path, files, "export_onnx", _check_own, overwrite=overwrite)
+
+
+def _to_bytes(graph):
+    n_bytes, limit = graph.ByteSize(), predictor.MAX_SIZE["model.onnx"]
+    if n_bytes > limit:
+        raise ValueError(
+            f"The graph must have at most {limit} bytes, got {n_bytes}. Use a smaller "
+            "encoder."
+        )
+    return graph.SerializeToString(deterministic=True)
+
+
+def _config(config, files):
+    """Return config.json with the sums of files, as bytes."""
+    config = {**config, "files": list_files(files)}
+    config["sha256"] = predictor.content_digest(config)
+    return f"{json.dumps(config, indent=2, allow_nan=False)}\n".encode()
+
+
+def _measure(files, config, reference):
+    """Predict with a temporary directory, and return the Difference."""
+    with tempfile.TemporaryDirectory(prefix="sklearn_attnft-") as directory:
+        for name, data in {**files, predictor.CONFIG: _config(config, files)}.items():
+            Path(directory, name).write_bytes(data)
+        return reference.compare(predictor.OnnxPredictor(directory, threads=1))
+
+
+def _warn_if_changed(difference):
+    if difference.changed_labels > MAX_CHANGED:
+        warn(
+            f"With quantize='int8', {100 * difference.changed_labels:.1f} % of the "
+            f"predicted labels of {difference.n_texts} texts change, and a probability "
+            f"changes by up to {difference.probabilities:.2g}. Measure the accuracy of "
+            "the directory, or export with quantize=None."
+        )
+
+
+def _check_own(path):
+    """Raise ValueError unless export_onnx has written the directory and all files."""
+    predictor.read_config(path)
+    check_no_others(path, {*FILES, CARD, predictor.CONFIG})

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Create a directory completely or not at all."""
+
+import functools
+import hashlib
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from .._utils._files import (
+    exchange,
+    is_locked,
+    locked,
+    sync_directory,
+    write_through,
+)
+
+
+def create(path, files, method, check_own, *, overwrite):
+    """Create a directory, which appears when all files are written.
+
+    Parameters
+    ----------
+    path : str or path-like
+    files : dict
+        Maps the name of each file to its content, in bytes.
+    method : str
+        Name of the public method that writes such directories, for messages.
+    check_own : callable
+        Function of a path that raises ValueError unless `method` has written the
+        directory and no files were added.
+    overwrite : bool
+        Whether to replace a directory that passes `check_own`.
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    path = Path(os.path.realpath(os.path.expanduser(path)))  # follows a link
+    check = functools.partial(
+        _check_replaceable, path, method, check_own, overwrite=overwrite
+    )
+    check()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(path)
+    new = path.with_name(f"{_prefix(path)}{secrets.token_hex(6)}")
+    # Nested, so that an interrupt during the first removal leads to the second.
+    try:
+        try:
+            new.mkdir()
+            with locked(new):
+                for name, data in files.items():
+                    write_through(new / name, data)
+                sync_directory(new)
+                _move(new, path, check)
+            sync_directory(path.parent)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return path
+
+
+def list_files(files):
+    """Return the size and the sha256 of each file in a dict by name."""
+    return {
+        name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, data in files.items()
+    }
+
+
+def check_no_others(path, names):
+    """Raise ValueError if a directory contains a file that is not in `names`."""
+    others = {each.name for each in path.iterdir()} - names
+    if others:
+        raise ValueError(f"It also contains {', '.join(sorted(others)[:3])}.")
+
+
+def _check_replaceable(path, method, check_own, *, overwrite):
+    """Raise FileExistsError if `path` exists and must not be replaced."""
+    if not os.path.lexists(path):
+        return
+    if not overwrite:
+        raise FileExistsError(
+            f"{path} exists already. Pass another path, or overwrite=True to replace "
+            f"a directory that {method} has written."
+        )
+    try:
+        check_own(path)
+    except ValueError as error:
+        raise FileExistsError(
+            f"{path} exists, and overwrite=True replaces only a directory that "
+            f"{method} has written and that has no added files. Pass another path, or "
+            f"remove the existing directory. {error}"
+        ) from error
+
+
+def _prefix(path):
+    """Return the prefix of the names of temporary directories for `path`."""
+    # The prefix contains a digest instead of the name, because the name can have the
+    # maximum length of 255 bytes.
+    return f".sklearn_attnft-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"
+
+
+def _remove_abandoned(path):
+    """Remove temporary directories for `path` of processes that were killed."""
+    for each in path.parent.glob(f"{_prefix(path)}*"):
+        if not is_locked(each):
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def _move(new, path, check):
+    """Move the directory `new` to `path`, and an old directory to `new`."""
+    if os.path.lexists(path):
+        check()
+        exchange(new, path)
+        return
+    try:
+        new.rename(path)
+    except OSError as error:
+        if os.path.lexists(path):  # another process has written it meanwhile
+            raise FileExistsError(
+                f"{path} was written by another process. Pass another path."
+            ) from error
+        raise

@@ -1,0 +1,660 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Predict with a directory that ``export_onnx`` has written, without torch.
+
+This file needs only numpy, onnxruntime and tokenizers. ``export_onnx`` copies the file
+into each directory, so a service needs only the directory and these packages.
+"""
+
+import ctypes
+import hashlib
+import json
+import os
+import re
+import stat
+import threading
+import weakref
+from collections.abc import Sequence
+from numbers import Integral, Real
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+__all__ = ["OnnxPredictor"]
+
+FORMAT, SCHEMA = "sklearn_attnft.onnx", 1
+CONFIG = "config.json"
+# Maximum size of each file in bytes. A larger file is not read.
+MAX_SIZE = {CONFIG: 2**25, "tokenizer.json": 2**28, "model.onnx": 2**31 - 1}
+TOKENS_PER_BATCH = 2048
+CHUNK_SIZE = 16384  # texts that are tokenized at a time, to limit the memory
+TEXTS_FORMAT = (
+    "a one-dimensional collection of str (a list, tuple, array, Series or data frame "
+    "with one column)"
+)
+PASS_TEXTS = "Pass the texts themselves, as a list of str."
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|U\d{1,9}|O)")
+_LOCK = threading.Lock()  # held while a session is opened
+_PREDICTORS = weakref.WeakSet()
+
+
+def _forget_sessions():
+    """Let a forked process open new sessions.
+
+    The threads of the old sessions exist only in the parent. To close an old session
+    would wait forever for its threads, so each gets a reference that is never released.
+    """
+    global _LOCK
+    _LOCK = threading.Lock()
+    for model in list(_PREDICTORS):
+        session, model._opened = model._opened, None
+        if session is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_sessions)
+
+
+class OnnxPredictor:
+    """Predict with an exported classifier or feature extractor.
+
+    The methods may be called from several threads. A forked process opens the graph
+    again at its first prediction. A pickle contains only the path of the directory.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Directory that ``export_onnx`` has written. The files are compared with the
+        sums in ``config.json`` before they are used.
+    threads : int or None, default=None
+        Number of threads of a prediction. With more threads, one prediction is faster,
+        but several workers on the same cores are slower. If None, all cores that this
+        process may use.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,), or list of ndarray
+        Sorted class labels. For several tasks, a list in the order of ``task_names_``.
+        A feature extractor does not have this attribute.
+    task_names_ : list
+        Names of the tasks. Only a model of several tasks has this attribute.
+    config_ : dict
+        Content of ``config.json``.
+
+    Raises
+    ------
+    ValueError
+        If ``export_onnx`` did not write the directory, or if a file is missing,
+        damaged or replaced, or refers to other files.
+    """
+
+    def __init__(self, path, threads=None):
+        is_int = isinstance(threads, Integral) and not isinstance(threads, bool)
+        if threads is not None and not (is_int and threads >= 1):
+            raise ValueError(
+                f"`threads` must be an int of at least 1 or None, got {threads!r}. "
+                "Pass None to use all cores."
+            )
+        self._n_threads = _count_cores() if threads is None else int(threads)
+        self.path, self.threads = Path(path).expanduser().absolute(), threads
+        self.config_ = read_config(self.path)
+        with _explained(self.path / CONFIG):
+            self._tasks = [_Task(**task) for task in self.config_["tasks"]]
+            self._cutter = _Cutter(**self.config_["tokens"])
+            self._files = self.config_["files"]
+            self._is_single = bool(self.config_["single_task"])
+            self._is_array = self.config_["container"] == "array"
+        if self._tasks:
+            classes = [task.classes for task in self._tasks]
+            self.classes_ = classes[0] if self._is_single else classes
+        if not self._is_single:
+            self.task_names_ = [task.name for task in self._tasks]
+        data = self._read("tokenizer.json")
+        with _explained(self.path / "tokenizer.json"):
+            self._tokenizer = _open_tokenizer(data)
+        self._opened = None
+        _PREDICTORS.add(self)
+        self._session()
+
+    def _read(self, name):
+        return _read_verified(self.path, name, self._files)
+
+    def _session(self):
+        """Return the session of this process."""
+        session = self._opened
+        if session is not None:
+            return session
+        with _LOCK:
+            if self._opened is None:
+                data = self._read("model.onnx")
+                with _explained(self.path / "model.onnx"):
+                    self._opened = _open_session(data, self._n_threads)
+            return self._opened
+
+    def predict(self, X):
+        """Return the predicted labels.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+            Texts: a list, tuple, array, Series or data frame with one column.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), (n_samples, n_classes), or dict
+            Most probable classes. If a text may have several classes, a matrix of 0 and
+            1. For several tasks, an array with one column per task if `y` of ``fit``
+            was an array, otherwise a dict of columns by the name of the task.
+        """
+        logits = self._logits(X)
+        if self._is_single:
+            return self._tasks[0].predict(logits)
+        columns = {task.name: task.cells(logits) for task in self._tasks}
+        return _as_array(list(columns.values())) if self._is_array else columns
+
+    def predict_proba(self, X):
+        """Return the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+
+        Returns
+        -------
+        probabilities : ndarray of float64, shape (n_samples, n_classes), or list
+            Probabilities in the order of ``classes_``. For several tasks, a list of
+            arrays.
+        """
+        logits = self._logits(X)
+        probabilities = [task.probabilities(logits) for task in self._tasks]
+        return probabilities[0] if self._is_single else probabilities
+
+    def transform(self, X):
+        """Return the context vectors.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+
+        Returns
+        -------
+        X_out : ndarray of float32, shape (n_samples, n_features)
+        """
+        return self.run(X, "contexts")
+
+    def fit(self, X, y=None):
+        """Raise an error: an exported model cannot be fitted.
+
+        scikit-learn treats only objects with this method as estimators.
+
+        Parameters
+        ----------
+        X, y : ignored
+        """
+        raise TypeError(
+            "OnnxPredictor must not be fitted: it predicts with an exported model. Put "
+            "it into sklearn.frozen.FrozenEstimator, or fit the original estimator and "
+            "export it again."
+        )
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def __sklearn_tags__(self):
+        # Only scikit-learn calls this method.
+        from sklearn.utils import (
+            ClassifierTags,
+            InputTags,
+            Tags,
+            TargetTags,
+            TransformerTags,
+        )
+
+        inputs = InputTags(one_d_array=True, two_d_array=False, string=True)
+        targets = TargetTags(required=False, multi_output=not self._is_single)
+        is_classifier = bool(self._tasks)
+        return Tags(
+            estimator_type="classifier" if is_classifier else None,
+            target_tags=targets,
+            transformer_tags=TransformerTags(),
+            classifier_tags=ClassifierTags() if is_classifier else None,
+            input_tags=inputs,
+        )
+
+    def __repr__(self):
+        return f"{type(self).__name__}({str(self.path)!r}, threads={self.threads!r})"
+
+    def __getstate__(self):
+        return {
+            "path": self.path,
+            "threads": self.threads,
+            "sha256": self.config_["sha256"],
+        }
+
+    def __setstate__(self, state):
+        self.__init__(state["path"], state["threads"])
+        if self.config_["sha256"] != state["sha256"]:
+            raise ValueError(
+                f"{self.path} must be the directory of the pickled OnnxPredictor, got "
+                "another model in its place. Create OnnxPredictor(path) again."
+            )
+
+    def _logits(self, X):
+        if not self._tasks:
+            raise AttributeError(
+                "`predict` and `predict_proba` need a classifier, got an exported "
+                f"{self.config_['estimator']}. Use transform."
+            )
+        return self.run(X, "logits").astype(np.float64)
+
+    def run(self, X, output):
+        """Return one output of the graph for each text.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+        output : {"contexts", "logits", "probabilities"}
+            Name of the output. For several tasks, the columns of all tasks are
+            concatenated.
+
+        Returns
+        -------
+        values : ndarray of float32, shape (n_samples, n_columns)
+        """
+        texts, session = _check_texts(X), self._session()
+        position = {}
+        inverse = [position.setdefault(text, len(position)) for text in texts]
+        distinct, parts = list(position), []
+        for start in range(0, len(distinct), CHUNK_SIZE):
+            chunk = distinct[start : start + CHUNK_SIZE]
+            windows = [self._cutter.windows(ids) for ids in self._encode(chunk)]
+            parts.append(self._run_windows(session, windows, output))
+        outputs = np.concatenate(parts)
+        return outputs if len(distinct) == len(texts) else outputs[inverse]
+
+    def _encode(self, texts):
+        # A lone surrogate cannot be encoded as UTF-8.
+        clean = [_SURROGATE.sub("\ufffd", text) for text in texts]
+        encode = self._tokenizer.encode_batch_fast
+        return [each.ids for each in encode(clean, add_special_tokens=False)]
+
+    def _run_windows(self, session, windows, output):
+        """Return an output for texts that are lists of windows of token ids."""
+        longest = np.array([max(map(len, each)) for each in windows])
+        result = None
+        for batch in _batches(longest, np.array([len(each) for each in windows])):
+            inputs = self._cutter.batch([windows[i] for i in batch])
+            outputs = session.run([output], inputs)[0]
+            if result is None:
+                result = np.empty((len(windows), outputs.shape[1]), dtype=np.float32)
+            result[batch] = outputs
+        return result
+
+
+def _count_cores():
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+
+
+class _Task:
+    """One task: its classes and its columns in the logits of the graph."""
+
+    def __init__(self, name, kind, classes, columns, threshold):
+        if kind not in ("labels", "sets", "matrix"):
+            raise ValueError(f"the kind of a task is {kind!r:.40}")
+        self.name, self.kind = name, kind
+        self.classes = _restore_array(**classes)
+        self._columns = slice(*columns)
+        self._cut = None if threshold is None else np.log(threshold / (1 - threshold))
+
+    def predict(self, logits):
+        logits = logits[:, self._columns]
+        if self.kind == "labels":
+            return self.classes[logits.argmax(axis=1)]
+        return (logits > self._cut).astype(np.int64)
+
+    def cells(self, logits):
+        predicted = self.predict(logits)
+        if self.kind != "sets":
+            return predicted
+        cells = np.empty(len(predicted), dtype=object)
+        for i, row in enumerate(predicted):
+            cells[i] = set(self.classes[row == 1].tolist())
+        return cells
+
+    def probabilities(self, logits):
+        logits = logits[:, self._columns]
+        if self.kind == "labels":
+            powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+            return powers / powers.sum(axis=1, keepdims=True)
+        small = np.exp(-np.abs(logits))
+        return np.where(logits < 0, small, 1.0) / (1.0 + small)
+
+
+class _Cutter:
+    """Cut token ids into windows, add special tokens, and make padded batches."""
+
+    def __init__(self, prefix, suffix, pad_id, filler_id, max_length, long_texts):
+        self._prefix, self._suffix = list(prefix), list(suffix)
+        self._pad, self._filler = int(pad_id), int(filler_id)
+        self._room = int(max_length) - len(prefix) - len(suffix)
+        self._is_windowed = long_texts == "window"
+        if self._room < 1:
+            raise ValueError(f"max_length is {max_length}")
+
+    def windows(self, ids):
+        """Return the windows of a text, as lists of token ids."""
+        room, parts = self._room, [ids]
+        if self._is_windowed:
+            overlap = room // 4
+            last = max(len(ids) - overlap, 1)
+            parts = [ids[i : i + room] for i in range(0, last, room - overlap)]
+        elif len(ids) > room:
+            tail = room // 2
+            parts = [ids[: room - tail] + ids[len(ids) - tail :]]
+        windows = [self._prefix + part + self._suffix for part in parts]
+        return [window or [self._filler] for window in windows]
+
+    def batch(self, texts):
+        """Return the inputs of the graph for texts."""
+        rows = [window for text in texts for window in text]
+        lengths = np.array([len(row) for row in rows])
+        mask = np.arange(lengths.max()) < lengths[:, None]
+        ids = np.full(mask.shape, self._pad, dtype=np.int64)
+        ids[mask] = np.concatenate(rows)
+        inputs = {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
+        if self._is_windowed:
+            counts = np.array([len(text) for text in texts])
+            slots = np.arange(counts.max())
+            numbers = (np.cumsum(counts) - counts)[:, None] + slots
+            numbers = np.where(slots < counts[:, None], numbers, -1)
+            inputs["windows"] = numbers.astype(np.int64)
+        return inputs
+
+
+def _batches(longest, n_windows):
+    """Return batches of texts of similar length, longest texts first.
+
+    A batch has at most ``TOKENS_PER_BATCH`` padded tokens, or a single text. At most a
+    16th of ``TOKENS_PER_BATCH`` is padding between texts.
+    """
+    batches, batch, rows, padding = [], [], 0, 0
+    for i in np.lexsort((-n_windows, -longest)):
+        length = longest[batch[0]] if batch else longest[i]
+        padding += (length - longest[i]) * n_windows[i]
+        rows += n_windows[i]
+        is_full = rows * length > TOKENS_PER_BATCH or padding > TOKENS_PER_BATCH / 16
+        if batch and is_full:
+            batches.append(batch)
+            batch, rows, padding = [], n_windows[i], 0
+        batch.append(i)
+    return [*batches, batch]
+
+
+def _as_array(columns):
+    """Return columns of labels as one array."""
+    kinds = {column.dtype.kind for column in columns}
+    if len(kinds) == 1 and kinds <= set("biuf"):
+        return np.column_stack(columns)
+    array = np.empty((len(columns[0]), len(columns)), dtype=object)
+    for i, column in enumerate(columns):
+        array[:, i] = column
+    return array
+
+
+def _restore_array(dtype, values):
+    """Return class labels with the data type that they had in ``fit``."""
+    if not _DTYPE.fullmatch(dtype):
+        raise ValueError(f"the type of the classes is {dtype!r:.40}")
+    if "U" in dtype and int(dtype.split("U")[1]) > max(map(len, values)):
+        raise ValueError(f"the type of the classes is {dtype!r:.40}")
+    array = np.empty(len(values), dtype=dtype)
+    array[:] = values
+    return array
+
+
+def content_digest(config):
+    """Return the sha256 of a config without its entry "sha256"."""
+    content = {name: value for name, value in config.items() if name != "sha256"}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def read_config(path):
+    """Return the verified content of the ``config.json`` in a directory."""
+    if not (path / CONFIG).is_file():
+        raise ValueError(
+            f"{path} is not a directory that export_onnx has written: it does not "
+            f"contain {CONFIG}. Pass the directory itself."
+        )
+    with _explained(path / CONFIG):
+        config = json.loads(_read_bounded(path / CONFIG))
+        if not isinstance(config, dict) or config.get("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        if config["sha256"] != content_digest(config):
+            raise ValueError("its content does not match its sha256")
+    if config["schema"] != SCHEMA:
+        raise ValueError(
+            f"{path / CONFIG} must have the schema {SCHEMA}, got "
+            f"{config['schema']!r:.40}: another version of export_onnx wrote it. Use "
+            "the predictor.py in the directory."
+        )
+    return config
+
+
+def _read_verified(path, name, files):
+    """Return the content of a file that matches its size and sha256."""
+    path, entry = path / name, files[name]
+    data = _read_bounded(path)
+    if len(data) != entry["size"]:
+        raise ValueError(
+            f"{path} must have {entry['size']} bytes according to {CONFIG}, got "
+            f"{len(data)}. Copy the directory again."
+        )
+    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        raise ValueError(
+            f"{path} must have the sha256 in {CONFIG}, got another sha256: the file "
+            "was changed or replaced. Copy the directory again."
+        )
+    return data
+
+
+def _read_bounded(path):
+    """Return the content of a regular file of limited size."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ValueError(
+                f"{path} must be a regular file, got another kind of file. Copy the "
+                "directory again."
+            )
+        with open(path, "rb") as file:
+            data = file.read(MAX_SIZE[path.name] + 1)
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be opened ({error.strerror}). Copy the directory again."
+        ) from error
+    if len(data) > MAX_SIZE[path.name]:
+        raise ValueError(
+            f"{path} must have at most {MAX_SIZE[path.name]} bytes, got more. Export "
+            "the model again."
+        )
+    return data
+
+
+class _explained:
+    """A context that names the file in the errors of what reads the file."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        # Panics of tokenizers derive from BaseException.
+        if error is None or isinstance(error, (KeyboardInterrupt, SystemExit)):
+            return
+        raise ValueError(
+            f"{self._path} was not written by export_onnx, or was changed or damaged "
+            f"({kind.__name__}: {error!s:.300}). Copy the directory again."
+        ) from error
+
+
+def _open_tokenizer(data):
+    tokenizer = Tokenizer.from_str(data.decode())
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    # "[SEP]" typed by a user is text, not a separator.
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def _open_session(data, n_threads):
+    """Open a graph from bytes that do not refer to other files."""
+    _refuse_external(memoryview(data), "model")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = n_threads, 1
+    options.log_severity_level = 3
+    # Threads that wait must not take time from other workers.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(
+        data, options, providers=["CPUExecutionProvider"]
+    )
+
+
+# Fields of the messages of onnx.proto that contain tensors, and the kind of message in
+# each. In a tensor, field 13 is external_data and field 14 is data_location.
+_FIELDS = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {
+        5: "tensor",
+        6: "graph",
+        10: "tensor",
+        11: "graph",
+        22: "sparse",
+        23: "sparse",
+    },
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {13: "external", 14: "external"},
+}
+
+
+def _refuse_external(data, kind, depth=0):
+    """Raise ValueError if a message of onnx.proto refers to data in another file."""
+    if depth > 50:
+        raise ValueError("its graphs are nested too deeply")
+    position = 0
+    while position < len(data):
+        key, position = _varint(data, position)
+        field, wire = key >> 3, key & 7
+        inner, content = _FIELDS[kind].get(field), None
+        if wire == 0:
+            content, position = _varint(data, position)
+        elif wire == 2:
+            size, position = _varint(data, position)
+            content, position = data[position : position + size], position + size
+        elif wire in (1, 5):
+            position += 8 if wire == 1 else 4
+        else:
+            raise ValueError("it is not an ONNX graph")
+        if position > len(data):
+            raise ValueError("it is not an ONNX graph")
+        if inner == "external":
+            if wire == 2 or content:
+                raise ValueError("its weights are in another file")
+        elif inner is not None and wire == 2:
+            _refuse_external(content, inner, depth + 1)
+
+
+def _varint(data, position):
+    """Return a number of variable length, and the position after it."""
+    number = 0
+    for shift in range(0, 70, 7):
+        if position >= len(data):
+            break
+        byte, position = data[position], position + 1
+        number |= (byte & 127) << shift
+        if byte < 128:
+            return number, position
+    raise ValueError("it is not an ONNX graph")
+
+
+def _check_texts(X):
+    """Return texts as a list of str, or raise the errors of the estimators."""
+    if isinstance(X, str):
+        raise ValueError(
+            f"`X` must be {TEXTS_FORMAT}, got a single str. Put a single text in a "
+            "list: [text]."
+        )
+    texts = _column(X)
+    if not len(texts):
+        raise ValueError(
+            "`X` must have at least one text, got an empty collection (0 samples). "
+            "Check the code that selects the texts."
+        )
+    for i, text in enumerate(texts):
+        if isinstance(text, str):
+            continue
+        if _is_missing(text):
+            raise ValueError(
+                f"`X` must be {TEXTS_FORMAT}, got a missing value ({text!r}) at "
+                f"position {i}. Drop the rows with missing values, or replace the "
+                "values with ''."
+            )
+        raise TypeError(
+            f"`X` must be {TEXTS_FORMAT}, got {_describe_type(text)} ({text!r:.40}) "
+            f"at position {i}. {PASS_TEXTS}"
+        )
+    return [str.__str__(text) for text in texts]
+
+
+def _column(X):
+    """Return the only column of `X` as a list."""
+    is_bytes = isinstance(X, (bytes, bytearray, memoryview))
+    if isinstance(X, Sequence) and not is_bytes:
+        return list(X)
+    if hasattr(X, "shape") and hasattr(X, "columns"):
+        if X.shape[1] != 1:
+            raise ValueError(
+                f"`X` must be {TEXTS_FORMAT}, got a data frame with {X.shape[1]} "
+                "columns. Select the column of texts."
+            )
+        X = X[next(iter(getattr(X, "column_names", X.columns)))]
+    if is_bytes or not hasattr(X, "__array__"):
+        raise TypeError(
+            f"`X` must be {TEXTS_FORMAT}, got {_describe_type(X)}. {PASS_TEXTS}"
+        )
+    if isinstance(X, np.ma.MaskedArray):
+        X = X.astype(object).filled(None)
+    array = np.asarray(X, dtype=object)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise ValueError(
+            f"`X` must be {TEXTS_FORMAT}, got an array of shape {array.shape}. Pass an "
+            "array of shape (n_samples,)."
+        )
+    return array.tolist()
+
+
+def _is_missing(value):
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, Real) and value != value
+
+
+def _describe_type(value):
+    """Return the type of a value with an article, such as "an int"."""
+    if value is None:
+        return "None"
+    kind = type(value).__name__
+    article = "an" if kind.lower().startswith(("a", "e", "i", "o", "nd")) else "a"
+    noun = " object" if isinstance(value, (bytes, bytearray)) else ""
+    return f"{article} {kind}{noun}"
