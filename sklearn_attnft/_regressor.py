@@ -30,7 +30,12 @@ from ._utils._docstrings import takes_parameter_docs
 from ._utils._one_fit import reads_one_fit
 
 # Parameters of the classifier that have no meaning for numbers.
-CLASSIFICATION = ("class_weight", "contrastive_epochs", "label_smoothing")
+CLASSIFICATION = (
+    "class_weight",
+    "contrastive_epochs",
+    "label_smoothing",
+    "label_texts",
+)
 
 
 @takes_parameter_docs(AttentionFineTuneClassifier)
@@ -307,6 +312,9 @@ class AttentionFineTuneRegressor(
     @property
     def _target(self):
         return restore_target(self._targets[0])
+
+    def _fitted_targets(self):
+        return [self._target]
 
     def _targets_of_heads(self):
         return [self._target.as_head()]

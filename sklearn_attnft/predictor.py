@@ -78,7 +78,10 @@ class OnnxPredictor:
     ----------
     classes_ : ndarray of shape (n_classes,), or list of ndarray
         Sorted class labels. For several tasks, a list in the order of ``task_names_``.
-        A feature extractor does not have this attribute.
+        If `y` of ``fit`` was a matrix of labels, a list with ``array([0, 1])`` for each
+        label. Feature extractors and regressors do not have this attribute.
+    label_names_ : ndarray of shape (n_labels,)
+        Names of the labels. Only a classifier of several labels has this attribute.
     task_names_ : list
         Names of the tasks. Only a model of several tasks has this attribute.
     config_ : dict
@@ -107,7 +110,12 @@ class OnnxPredictor:
             self._files = self.config_["files"]
             self._is_single = bool(self.config_["single_task"])
             self._is_array = self.config_["container"] == "array"
-        if self._tasks:
+        self._is_regressor = [task.kind for task in self._tasks] == ["numbers"]
+        names = self._tasks[0].label_names if self._tasks else None
+        if self._is_single and names is not None:
+            self.label_names_ = names
+            self.classes_ = [np.array([0, 1]) for _ in names]
+        elif self._tasks and not self._is_regressor:
             classes = [task.classes for task in self._tasks]
             self.classes_ = classes[0] if self._is_single else classes
         if not self._is_single:
@@ -146,8 +154,9 @@ class OnnxPredictor:
         -------
         labels : ndarray of shape (n_samples,), (n_samples, n_classes), or dict
             Most probable classes. If a text may have several classes, a matrix of 0 and
-            1. For several tasks, an array with one column per task if `y` of ``fit``
-            was an array, otherwise a dict of columns by the name of the task.
+            1. For a regressor, numbers in the unit of `y`. For several tasks, an array
+            with one column per task if `y` of ``fit`` was an array, otherwise a dict of
+            columns by the name of the task.
         """
         logits = self._logits(X)
         if self._is_single:
@@ -168,9 +177,34 @@ class OnnxPredictor:
             Probabilities in the order of ``classes_``. For several tasks, a list of
             arrays.
         """
+        if self._is_regressor:
+            raise AttributeError(
+                "`predict_proba` needs a classifier, got an exported regressor. Use "
+                "predict."
+            )
         logits = self._logits(X)
         probabilities = [task.probabilities(logits) for task in self._tasks]
         return probabilities[0] if self._is_single else probabilities
+
+    def score_samples(self, X):
+        """Return how similar texts are to the texts of ``fit``.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples,)
+
+        Returns
+        -------
+        scores : ndarray of float64, shape (n_samples,)
+            The higher, the more similar, as ``score_samples`` of the classifier.
+        """
+        if "scores" not in self.config_["outputs"]:
+            raise AttributeError(
+                "`score_samples` needs a classifier with one class for each text, got "
+                f"an exported {self.config_['estimator']} without scores. Use the "
+                "largest value of predict_proba for each text."
+            )
+        return self.run(X, "scores")[:, 0].astype(np.float64)
 
     def transform(self, X):
         """Return the context vectors.
@@ -208,6 +242,7 @@ class OnnxPredictor:
         from sklearn.utils import (
             ClassifierTags,
             InputTags,
+            RegressorTags,
             Tags,
             TargetTags,
             TransformerTags,
@@ -215,12 +250,14 @@ class OnnxPredictor:
 
         inputs = InputTags(one_d_array=True, two_d_array=False, string=True)
         targets = TargetTags(required=False, multi_output=not self._is_single)
-        is_classifier = bool(self._tasks)
+        is_classifier = bool(self._tasks) and not self._is_regressor
+        kind = "classifier" if is_classifier else None
         return Tags(
-            estimator_type="classifier" if is_classifier else None,
+            estimator_type="regressor" if self._is_regressor else kind,
             target_tags=targets,
             transformer_tags=TransformerTags(),
             classifier_tags=ClassifierTags() if is_classifier else None,
+            regressor_tags=RegressorTags() if self._is_regressor else None,
             input_tags=inputs,
         )
 
@@ -256,7 +293,7 @@ class OnnxPredictor:
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
-        output : {"contexts", "logits", "probabilities"}
+        output : {"contexts", "logits", "probabilities", "scores"}
             Name of the output. For several tasks, the columns of all tasks are
             concatenated.
 
@@ -300,18 +337,37 @@ def _count_cores():
 
 
 class _Task:
-    """One task: its classes and its columns in the logits of the graph."""
+    """One task: its classes or numbers, and its columns in the logits of the graph."""
 
-    def __init__(self, name, kind, classes, columns, threshold):
-        if kind not in ("labels", "sets", "matrix"):
+    def __init__(
+        self,
+        name,
+        kind,
+        columns,
+        classes=None,
+        threshold=None,
+        label_names=None,
+        mean=None,
+        scale=None,
+    ):
+        if kind not in ("labels", "sets", "matrix", "numbers"):
             raise ValueError(f"the kind of a task is {kind!r:.40}")
         self.name, self.kind = name, kind
-        self.classes = _restore_array(**classes)
         self._columns = slice(*columns)
+        self.label_names = None
+        if kind == "numbers":
+            self._mean, self._scale = np.array(mean, float), np.array(scale, float)
+            return
+        self.classes = _restore_array(**classes)
+        if label_names is not None:
+            self.label_names = _restore_array(**label_names)
         self._cut = None if threshold is None else np.log(threshold / (1 - threshold))
 
     def predict(self, logits):
         logits = logits[:, self._columns]
+        if self.kind == "numbers":
+            numbers = logits * self._scale + self._mean
+            return numbers[:, 0] if numbers.shape[1] == 1 else numbers
         if self.kind == "labels":
             return self.classes[logits.argmax(axis=1)]
         return (logits > self._cut).astype(np.int64)

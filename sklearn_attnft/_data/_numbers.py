@@ -81,6 +81,10 @@ class Numbers:
         """Return numbers as standardized numbers of float32."""
         return ((numbers - self.mean) / self.scale).astype(np.float32)
 
+    def decision(self, logits):
+        """Return the standardized numbers, shape (n_texts, n_outputs)."""
+        return logits
+
     def predict(self, logits):
         """Return numbers, shape (n_texts,) or (n_texts, n_outputs)."""
         numbers = logits * self.scale + self.mean

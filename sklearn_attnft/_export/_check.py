@@ -47,8 +47,8 @@ class Difference:
     n_texts : int
     probabilities, contexts : float
         Largest absolute difference of a probability and of a feature. Features above 1
-        are compared by their relative difference. `probabilities` is 0.0 if there are
-        no classes.
+        are compared by their relative difference. A regressor has standardized numbers
+        in place of probabilities. `probabilities` is 0.0 if there are neither.
     changed_labels : float
         Fraction of the predicted labels that differ.
     """
@@ -112,7 +112,10 @@ class Reference:
         scale = np.maximum(np.abs(self._contexts), 1)
         of_contexts = np.abs(contexts - self._contexts) / scale
         distances, changed = [], []
-        if self._targets:
+        if [target.kind for target in self._targets] == ["numbers"]:
+            found = predictor.run(self._texts, "logits")
+            distances.append(np.abs(found - self._logits[0]))
+        elif self._targets:
             found = predictor.predict_proba(self._texts)
             found = [found] if predictor.config_["single_task"] else found
             in_graph = predictor.run(self._texts, "probabilities")

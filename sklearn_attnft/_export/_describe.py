@@ -55,7 +55,7 @@ def describe(estimator, targets, output_names):
         "single_task": is_single,
         "container": "array" if container == "array" else "dict",
         "n_features": spec.n_features,
-        "tasks": _describe_tasks(targets),
+        "tasks": _describe_tasks(targets, estimator),
         "tokens": tokens,
         "inputs": inputs,
         "outputs": list(output_names),
@@ -63,19 +63,20 @@ def describe(estimator, targets, output_names):
     }
 
 
-def _describe_tasks(targets):
+def _describe_tasks(targets, estimator):
     described, start = [], 0
     for target in targets:
         stop = start + target.n_outputs
-        described.append(
-            {
-                "name": _plain_name(target.name),
-                "kind": target.kind,
-                "classes": _describe_classes(target.classes),
-                "columns": [start, stop],
-                "threshold": THRESHOLD if target.multilabel else None,
-            }
-        )
+        task = {"name": _plain_name(target.name), "kind": target.kind}
+        task["columns"] = [start, stop]
+        if target.kind == "numbers":
+            task["mean"], task["scale"] = target.mean.tolist(), target.scale.tolist()
+        else:
+            task["classes"] = _describe_classes(target.classes)
+            task["threshold"] = THRESHOLD if target.multilabel else None
+        if target.multilabel and hasattr(estimator, "label_names_"):
+            task["label_names"] = _describe_classes(estimator.label_names_)
+        described.append(task)
         start = stop
     return described
 
@@ -105,12 +106,18 @@ def _describe_classes(classes):
 
 def card_usage(config, difference):
     """Return the section of the model card that shows how to predict."""
-    has_classes = bool(config["tasks"])
+    method, what = "transform", "feature"
+    if config["tasks"]:
+        is_number = config["tasks"][0]["kind"] == "numbers"
+        method = "predict" if is_number else "predict_proba"
+        what = "standardized number" if is_number else "probability"
     return CARD_USAGE.format(
-        method="predict_proba" if has_classes else "transform",
+        method=method,
         n_texts=difference.n_texts,
-        what="probability" if has_classes else "feature",
-        difference=difference.probabilities if has_classes else difference.contexts,
+        what=what,
+        difference=difference.probabilities
+        if what != "feature"
+        else difference.contexts,
         dtype=config["quantize"] or "float32",
         changed=difference.changed_labels,
     )

@@ -27,7 +27,10 @@ IGNORED = (
 
 
 class ExportedModel(nn.Module):
-    """Run the encoder, and return contexts, logits and probabilities of all tasks.
+    """Run the encoder, and return the outputs of all tasks.
+
+    The outputs are contexts; with heads, logits; if all tasks have classes,
+    probabilities; if a single task has a density, the scores of ``score_samples``.
 
     Unlike ``TextModel``, it runs without autocast, takes the rows of the windows
     instead of their numbers, and returns the tasks in another order.
@@ -38,11 +41,16 @@ class ExportedModel(nn.Module):
         The weights are copied to the CPU.
     order : list of int
         The tasks in the order of the outputs, as indices of ``model.tasks``.
-    multilabel : list of bool
-        For each output, whether a text may have several classes.
+    activations : list of callable
+        For each task that has classes, the function from logits to probabilities.
+
+    Attributes
+    ----------
+    output_names : list of str
+        Names of the outputs of ``forward``.
     """
 
-    def __init__(self, model, order, multilabel):
+    def __init__(self, model, order, activations):
         super().__init__()
         self.encoder = copy.deepcopy(model.encoder).cpu().float().eval()
         self.encoder.set_attn_implementation("eager")
@@ -51,20 +59,19 @@ class ExportedModel(nn.Module):
             if task.recur is not None:
                 task.recur = ExportedLSTM(task.recur.lstm)
         self.layers, self.tasks = model.layers, nn.ModuleList(tasks)
-        self._multilabel = multilabel
+        self._activations = activations
         self.requires_grad_(False).eval()
+        self.output_names = self._find_outputs()
 
-    @property
-    def output_names(self):
-        """Names of the outputs of ``forward``."""
-        return (
-            ["contexts", "logits", "probabilities"] if self.has_heads else ["contexts"]
-        )
-
-    @property
-    def has_heads(self):
-        """Whether the tasks have logits."""
-        return all(task.classify is not None for task in self.tasks)
+    def _find_outputs(self):
+        density = self.tasks[0].density
+        available = {
+            "contexts": True,
+            "logits": all(task.classify is not None for task in self.tasks),
+            "probabilities": len(self._activations) == len(self.tasks),
+            "scores": len(self.tasks) == 1 and density is not None and density.is_set,
+        }
+        return [name for name, is_there in available.items() if is_there]
 
     def forward(self, input_ids, attention_mask, windows=None):
         """Return the outputs for texts.
@@ -82,8 +89,8 @@ class ExportedModel(nn.Module):
         states = run_encoder(
             self.encoder, attention_mask, self.layers, input_ids=input_ids
         )
-        contexts, logits, probabilities = [], [], []
-        for task, multilabel in zip(self.tasks, self._multilabel, strict=True):
+        contexts = []
+        for task in self.tasks:
             tokens, mask = task.mix(states), attention_mask.bool()
             if windows is not None:
                 rows = windows.clamp(min=0)
@@ -92,15 +99,24 @@ class ExportedModel(nn.Module):
             if task.recur is not None:
                 tokens, mask = task.recur(tokens, mask)
             contexts.append(task.pool(tokens, mask))
-            if self.has_heads:
-                logits.append(task.classify(contexts[-1]))
-                activate = torch.sigmoid if multilabel else _softmax
-                probabilities.append(activate(logits[-1]))
-        results = [contexts, logits, probabilities][: len(self.output_names)]
+        return self._outputs(contexts)
+
+    def _outputs(self, contexts):
+        """Return the outputs with `output_names`, from a list of context vectors."""
+        results, names = [contexts], self.output_names
+        if "logits" in names:
+            pairs = zip(self.tasks, contexts, strict=True)
+            results.append([task.classify(each) for task, each in pairs])
+        if "probabilities" in names:
+            pairs = zip(self._activations, results[1], strict=True)
+            results.append([activate(logits) for activate, logits in pairs])
+        if "scores" in names:
+            results.append([self.tasks[0].density.score(contexts[0])[:, None].float()])
         return tuple(torch.cat(each, dim=1) for each in results)
 
 
-def _softmax(logits):
+def softmax(logits):
+    """Return probabilities of tasks with one class per text."""
     return torch.softmax(logits, dim=1)
 
 

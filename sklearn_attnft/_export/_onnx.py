@@ -5,13 +5,15 @@ import json
 import tempfile
 from pathlib import Path
 
+import torch
+
 from .. import predictor
 from .._persistence._create import check_no_others, create, list_files
 from .._persistence._save_load import make_card
 from .._utils._warnings import warn
 from ._check import MAX_CHANGED, TOLERANCE, Reference, default_texts
 from ._describe import as_dict, card_usage, describe
-from ._graph import ExportedModel, to_onnx
+from ._graph import ExportedModel, softmax, to_onnx
 from ._int8 import to_int8
 
 CARD = "README.md"
@@ -36,8 +38,12 @@ def export(estimator, path, quantize, texts, *, overwrite):
     n_tasks = len(estimator._spec.tasks)
     in_module = sorted(range(len(targets)), key=lambda i: str(targets[i].name))
     order = [in_module.index(i) for i in range(len(targets))] or list(range(n_tasks))
-    multilabel = [target.multilabel for target in targets] or [False] * n_tasks
-    model = ExportedModel(estimator.module_, order, multilabel)
+    activations = [
+        torch.sigmoid if target.multilabel else softmax
+        for target in targets
+        if target.kind != "numbers"
+    ]
+    model = ExportedModel(estimator.module_, order, activations)
     config = describe(estimator, targets, model.output_names)
     tokenizer = estimator._tokenizer
     n_words = model.encoder.get_input_embeddings().num_embeddings

@@ -13,12 +13,14 @@ import onnx
 import pandas as pd
 import pytest
 import tiny
+from sklearn.base import is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
+    AttentionFineTuneRegressor,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
 )
@@ -88,6 +90,42 @@ def test_several_tasks(small, tmp_path):
     view = multi.task("z")
     model = assert_equal(view, view.export_onnx(tmp_path / "view"))
     np.testing.assert_array_equal(model.predict(NEW), view.predict(NEW))
+
+
+def test_a_matrix_of_labels(small, tmp_path):
+    y = pd.DataFrame({"loud": [1, 0, 1, 1, 0, 0] * 2, "late": [0, 1] * 6})
+    clf = classifier(small).fit(X, y)
+    model = assert_equal(clf, clf.export_onnx(tmp_path / "model"))
+    assert model.label_names_.tolist() == ["loud", "late"]
+    assert [each.tolist() for each in model.classes_] == [[0, 1], [0, 1]]
+    np.testing.assert_array_equal(model.predict(NEW), clf.predict(NEW))
+    with pytest.raises(AttributeError, match="one class for each text"):
+        model.score_samples(NEW)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_numbers(n_outputs, small, tmp_path):
+    y = 1000 * np.random.default_rng(0).normal(size=(12, n_outputs)) + 5
+    reg = AttentionFineTuneRegressor(**{**small, "max_epochs": 1})
+    reg.fit(X, y[:, 0] if n_outputs == 1 else y)
+    model = OnnxPredictor(reg.export_onnx(tmp_path / "model"))
+    expected = reg.predict(NEW)
+    assert model.predict(NEW).shape == expected.shape
+    np.testing.assert_allclose(model.predict(NEW), expected, atol=0.05)
+    np.testing.assert_allclose(model.transform(NEW), reg.transform(NEW), 1e-3)
+    assert not hasattr(model, "classes_")
+    assert is_regressor(FrozenEstimator(model))
+    with pytest.raises(AttributeError, match="needs a classifier, got an exported re"):
+        model.predict_proba(NEW)
+
+
+@pytest.mark.parametrize("trainable_layers", [0, 1])
+def test_scores_of_unknown_texts(trainable_layers, small, tmp_path):
+    clf = classifier(small, trainable_layers=trainable_layers).fit(X, Y)
+    model = OnnxPredictor(clf.export_onnx(tmp_path / "model"))
+    expected = clf.score_samples(NEW)
+    assert expected.std() > 0
+    np.testing.assert_allclose(model.score_samples(NEW), expected, 1e-3, 1e-3)
 
 
 def test_features(small, tmp_path):
