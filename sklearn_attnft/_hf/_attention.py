@@ -73,7 +73,7 @@ def attention(module, query, key, value, attention_mask, **options):
         )
     scale = options.get("scaling")
     scale = query.shape[-1] ** -0.5 if scale is None else scale
-    return _products(query, key, value, attention_mask, scale), None
+    return products(query, key, value, attention_mask, scale), None
 
 
 def _suits(module, query, key, attention_mask, options):
@@ -94,7 +94,7 @@ def _suits(module, query, key, attention_mask, options):
     )
 
 
-def _products(query, key, value, attention_mask, scale):
+def products(query, key, value, attention_mask, scale):
     """Return softmax(scale * query @ key.T + mask) @ value."""
     n_texts, n_heads = query.shape[:2]
     bias = query.new_zeros((1, 1, 1))
