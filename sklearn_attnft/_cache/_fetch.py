@@ -14,7 +14,7 @@ from .._version import __version__
 
 # Version of the stored values. Increase this number when the format or the computation
 # of the values changes.
-FORMAT = 2
+FORMAT = 3
 # Number of values that a process locks and computes at once. With a larger number,
 # batches are fuller. With a smaller number, other processes can compute more of the
 # values, and fewer values are lost when a process is killed.

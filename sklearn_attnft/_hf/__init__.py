@@ -16,6 +16,7 @@ from ._find import (
 )
 from ._identity import encoder_identity, once_per_process
 from ._model import load_config, load_encoder, load_language_model
+from ._packed import pack_encoder, packing_pays
 from ._partial import cut_encoder
 from ._rebuild import encoder_config, encoder_skeleton
 from ._tokenizer import TextTokenizer, count_positions, load_tokenizer
@@ -40,6 +41,8 @@ __all__ = [
     "load_language_model",
     "load_tokenizer",
     "once_per_process",
+    "pack_encoder",
+    "packing_pays",
     "same_bits",
     "shares_blocks",
 ]

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from .._utils._process import preserve_generator, translate_errors
+from ._attention import use_products
 from ._find import (
     DEFAULT_ENCODER,
     find_encoder,
@@ -205,6 +206,7 @@ def _load_model(mapping, encoder, config):
             f"{', '.join(sorted(wrong)[:3])}, ...). Save the encoder again with "
             "save_pretrained."
         )
+    use_products(model)
     return model, missing
 
 

@@ -47,17 +47,30 @@ class CutEncoder:
         Name of the ``ModuleList`` of the blocks.
     n_lower : int
         Number of blocks below the cut.
+    blocks : list of torch.nn.Module or None
+        Modules that run instead of the blocks. If None, the blocks run.
     """
 
-    def __init__(self, encoder, name, n_lower):
+    def __init__(self, encoder, name, n_lower, blocks=None):
         self.n_blocks = encoder.config.num_hidden_layers
         self.n_lower = n_lower
         self._now = threading.local()  # state of a call: threads may share a model
         self._rest = None  # further outputs of a block that returns a tuple
+        self._blocks = blocks
         self._encoder = _with_another(encoder, name.split("."), self._stand_in)
 
     def _stand_in(self, blocks):
+        blocks = self._blocks or blocks
         return nn.ModuleList(_StandIn(self, i, block) for i, block in enumerate(blocks))
+
+    def states(self, input_ids, attention_mask, layers):
+        """Return the hidden states of `layers`.
+
+        The other arguments are those of :meth:`lower`.
+        """
+        inputs, last = self._run(input_ids, attention_mask, range(max(layers)))
+        outputs = {**inputs, self.n_blocks: last}
+        return [outputs[layer] for layer in layers]
 
     def lower(self, input_ids, attention_mask):
         """Return the hidden states up to the cut, lowest first.

@@ -10,6 +10,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from .._utils._process import on_cpu
+from ._attention import use_products
 from ._model import refuse_decoder, refuse_family, without_pooler
 
 # Entries of a config.json that are removed: the origin of the encoder, labels of a
@@ -147,6 +148,8 @@ def _build(config):
     """Return the encoder, without its pooling layer if the class can omit it."""
     from transformers import MODEL_MAPPING
 
-    model = MODEL_MAPPING[type(config)]
-    has_it = "add_pooling_layer" in inspect.signature(model).parameters
-    return model(config, **({"add_pooling_layer": False} if has_it else {}))
+    model_class = MODEL_MAPPING[type(config)]
+    has_it = "add_pooling_layer" in inspect.signature(model_class).parameters
+    model = model_class(config, **({"add_pooling_layer": False} if has_it else {}))
+    use_products(model)
+    return model

@@ -16,6 +16,7 @@ import torch
 from .. import _cache, _hf
 from .._model._encoding import PlainEncoding
 from .._utils._process import ForkableLock
+from ._packed_encoding import PackedEncoding
 
 CacheInfo = namedtuple("CacheInfo", ["hits", "misses", "maxsize", "currsize"])
 
@@ -151,6 +152,7 @@ def open_cache(encoder, digest, machine, settings, counts, **options):
             dtype=str(machine.dtype),
             # TF32 if the user has enabled TF32. By default, float32 is exact.
             float32=backend.matmul.fp32_precision.replace("none", "ieee"),
+            packed=device == "cpu" and _hf.packing_pays(machine.dtype),
             **options,
         ),
         counts,
@@ -170,7 +172,7 @@ class CachedEncoding:
 
     def __init__(self, cache):
         self._cache = cache
-        self._plain = PlainEncoding()
+        self._plain = PackedEncoding(PlainEncoding())
 
     def __call__(self, encoder, input_ids, attention_mask, layers):
         """Return the hidden states of `layers`, which are 0 for padding."""

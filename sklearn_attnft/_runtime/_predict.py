@@ -9,7 +9,13 @@ import torch
 from .._data._batching import sorted_batches, tokens_per_batch
 from .._data._tokens import chunks, tokenize
 from .._utils._progress_bar import is_shown, open_bar
-from ._device import autocast, is_out_of_memory, without_cudnn_attention
+from ._device import (
+    autocast,
+    is_out_of_memory,
+    trim_memory,
+    without_cudnn_attention,
+)
+from ._packed_encoding import with_packed_weights
 
 
 def predict(
@@ -33,14 +39,25 @@ def predict(
     -------
     ndarray of float32, shape (n_texts, n_outputs)
     """
-    position = {}
-    inverse = [position.setdefault(text, len(position)) for text in texts]
-    distinct = list(position)
+    first = {}  # index of the first text that is equal
+    same = np.fromiter((first.setdefault(t, i) for i, t in enumerate(texts)), np.intp)
+    distinct, where = list(first), np.fromiter(first.values(), np.intp)
+    del first
+    outputs, start = None, 0
     with open_bar(is_shown(verbose), total=len(distinct), desc="encode") as progress:
         prediction = _Prediction(model, tokenizer, machine, output, progress, cache)
-        parts = [prediction.outputs(chunk) for chunk in chunks(distinct)]
-    outputs = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return outputs if len(distinct) == len(texts) else outputs[inverse]
+        for chunk in chunks(distinct):
+            part = prediction.outputs(chunk)
+            if len(part) == len(texts):
+                return part
+            if outputs is None:  # allocated once, because it can be large
+                outputs = np.empty((len(texts), part.shape[1]), dtype=part.dtype)
+            outputs[where[start : start + len(chunk)]] = part
+            start += len(chunk)
+            trim_memory()
+    (copies,) = np.nonzero(same != np.arange(len(texts)))
+    outputs[copies] = outputs[same[copies]]
+    return outputs
 
 
 class _Prediction:
@@ -94,7 +111,7 @@ def run(model, tokens, machine, output="logits", *, progress=None):
     -------
     ndarray of float32, shape (n_texts, n_outputs)
     """
-    forward = functools.partial(_forward, model, output)
+    forward = functools.partial(_forward, with_packed_weights(model), output)
     device, result = machine.device, None
     with (
         torch.inference_mode(),

@@ -30,9 +30,9 @@ from sklearn_attnft._cache import _directory, _fetch
 from sklearn_attnft._cache._directory import DirectoryStore
 from sklearn_attnft._cache._memory import MemoryStore
 from sklearn_attnft._data import _tokens
-from sklearn_attnft._model._encoding import PlainEncoding
 from sklearn_attnft._runtime import _encoder_cache
 from sklearn_attnft._runtime._device import Machine
+from sklearn_attnft._runtime._packed_encoding import PackedEncoding
 
 X = ["good day", "bad dog", "", "the sun and the rain are fun", "bad dog", "a man"]
 N_DISTINCT = 5
@@ -63,13 +63,13 @@ def encoder(tmp_path):
 @pytest.fixture
 def encoded(monkeypatch):
     """Return the list of batch sizes that the encoder has read, in windows."""
-    sizes, encode = [], PlainEncoding.__call__
+    sizes, encode = [], PackedEncoding.__call__
 
     def counting(self, encoder, input_ids, *args):
         sizes.append(len(input_ids))
         return encode(self, encoder, input_ids, *args)
 
-    monkeypatch.setattr(PlainEncoding, "__call__", counting)
+    monkeypatch.setattr(PackedEncoding, "__call__", counting)
     return sizes
 
 

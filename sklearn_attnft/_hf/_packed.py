@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Transformer blocks with weights that are packed for predictions on a CPU.
+
+Autocast would convert the weights to bfloat16 in each call. Here they are converted
+once, in the layout that oneDNN needs. Hidden states between the parts of a block stay
+in float32, as under autocast.
+"""
+
+import functools
+import os
+import platform
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ._attention import LONGEST, products
+from ._blocks import block_lists
+from ._partial import CutEncoder
+
+# Name of the environment variable that turns packed weights off.
+SWITCH = "SKLEARN_ATTNFT_PACKED_WEIGHTS"
+# Families whose blocks have the parts and the order of operations of BERT.
+FAMILIES = (
+    "BertLayer",
+    "CamembertLayer",
+    "Data2VecTextLayer",
+    "ElectraLayer",
+    "ErnieLayer",
+    "RobertaLayer",
+    "XLMRobertaLayer",
+)
+
+
+def pack_encoder(encoder, dtype):
+    """Return an encoder with packed weights, or None if it has to stay as it is.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        Encoder on the CPU. Its embeddings and normalizations are shared.
+    dtype : torch.dtype
+        Data type of the matrix products.
+
+    Returns
+    -------
+    CutEncoder or None
+    """
+    lists = block_lists(encoder)
+    if len(lists) != 1:
+        return None
+    ((name, blocks),) = lists.items()
+    is_patched = any("forward" in vars(module) for module in encoder.modules())
+    if is_patched or not all(map(_is_known, blocks)):
+        return None
+    with torch.no_grad():
+        packed = [_PackedBlock(block, dtype) for block in blocks]
+    return CutEncoder(encoder, name, len(packed), packed)
+
+
+def packing_pays(dtype):
+    """Return whether packed products are faster on this processor.
+
+    The answer depends on the processor and on settings of torch, and not on measured
+    times, so that predictions are reproducible. The environment variable
+    ``SKLEARN_ATTNFT_PACKED_WEIGHTS=0`` turns packed products off.
+    """
+    is_off = os.environ.get(SWITCH) == "0" or not torch.backends.mkldnn.enabled
+    if is_off or dtype not in _packed_types():
+        return False
+    if dtype != torch.float32:
+        return True
+    # The user may have enabled products in a lower precision.
+    return torch.backends.mkldnn.matmul.fp32_precision in ("none", "ieee")
+
+
+@functools.cache
+def _packed_types():
+    """Return the types whose packed products are faster on this processor.
+
+    In bfloat16, packing is always faster. In float32, torch multiplies by MKL, which
+    does not use AVX512 on AMD's processors, while oneDNN does.
+    """
+    operators = ("_linear_pointwise", "_reorder_linear_weight")  # private ones of torch
+    if not torch.backends.mkldnn.is_available() or not all(
+        hasattr(torch.ops.mkldnn, each) for each in operators
+    ):
+        return set()
+    abilities, types = torch.cpu.get_capabilities(), set()
+    if abilities.get("avx512_bf16") or abilities.get("amx_bf16"):
+        types.add(torch.bfloat16)
+    if torch.backends.mkl.is_available() and abilities.get("avx512_f") and _is_amd():
+        types.add(torch.float32)
+    return types
+
+
+def _is_amd():
+    """Return whether the processor is of AMD."""
+    try:
+        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text()
+    except OSError:  # not on Linux
+        return "AuthenticAMD" in platform.processor()
+
+
+def _is_known(block):
+    """Return whether a block computes what :class:`_PackedBlock` computes."""
+    if type(block).__name__ not in FAMILIES or block.is_decoder or block.training:
+        return False
+    parts = [part for part in block.modules() if not list(part.children())]
+    own = {nn.Linear, nn.LayerNorm, nn.Dropout}
+    act = block.intermediate.intermediate_act_fn
+    return (
+        type(block).__module__.startswith("transformers.")
+        and block.chunk_size_feed_forward == 0
+        and all(type(part) in own or part is act for part in parts)
+        and all(weight.dtype == torch.float32 for weight in block.parameters())
+        and not any(weight.is_inference() for weight in block.parameters())
+        and not any(map(_has_hooks, block.modules()))
+    )
+
+
+def _has_hooks(module):
+    """Return whether a user has registered hooks for the forward pass of a module."""
+    hooks = (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
+    # Hooks of transformers record hidden states, which a CutEncoder does itself.
+    return any(not hook.__module__.startswith("transformers.") for hook in hooks)
+
+
+class _PackedLinear:
+    """One or several linear layers of the same input, with packed weights."""
+
+    def __init__(self, linears, dtype, fused="none"):
+        weight = torch.cat([linear.weight for linear in linears]).to(dtype)
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight)
+        self._bias = torch.cat([linear.bias for linear in linears]).to(dtype)
+        self._fused = fused
+        self._algorithm = "none" if fused == "gelu" else ""  # gelu without tanh
+        self._compute = torch.ops.mkldnn._linear_pointwise.default
+
+    def __call__(self, states):
+        return self._compute(
+            states, self._weight, self._bias, self._fused, [], self._algorithm
+        )
+
+
+class _PackedBlock(nn.Module):
+    """A block of a family like BERT, with packed weights.
+
+    Parameters
+    ----------
+    block : torch.nn.Module
+    dtype : torch.dtype
+    """
+
+    def __init__(self, block, dtype):
+        super().__init__()
+        attention = block.attention.self
+        act = block.intermediate.intermediate_act_fn
+        is_gelu = type(act).__name__ == "GELUActivation" and act.act is F.gelu
+        self.dtype = dtype
+        self.n_heads = attention.num_attention_heads
+        self.act = None if is_gelu else act
+        self.norms = nn.ModuleList(
+            [block.attention.output.LayerNorm, block.output.LayerNorm]
+        )
+        inner = [attention.query, attention.key, attention.value]
+        self.query_key_value = _PackedLinear(inner, dtype)
+        self.mix = _PackedLinear([block.attention.output.dense], dtype)
+        self.widen = _PackedLinear(
+            [block.intermediate.dense], dtype, "gelu" if is_gelu else "none"
+        )
+        self.narrow = _PackedLinear([block.output.dense], dtype)
+
+    def forward(self, states, attention_mask=None, *args, **kwargs):
+        """Return the next hidden states, (n_texts, n_tokens, n_features), float32."""
+        first, second = self.norms
+        mixed = self.mix(self._attend(states.to(self.dtype), attention_mask))
+        states = first(mixed + states)
+        wide = self.widen(states.to(self.dtype))
+        if self.act is not None:
+            wide = self.act(wide)
+        return second(self.narrow(wide) + states)
+
+    def _attend(self, states, mask):
+        """Return the attention of all heads, (n_texts, n_tokens, n_features)."""
+        parts = self.query_key_value(states).unflatten(-1, (3, self.n_heads, -1))
+        query, key, value = (part.transpose(1, 2) for part in parts.unbind(2))
+        if self.dtype == torch.bfloat16 and states.shape[1] <= LONGEST:
+            output = products(query, key, value, mask, query.shape[-1] ** -0.5)
+        else:
+            output = F.scaled_dot_product_attention(query, key, value, mask)
+            output = output.transpose(1, 2)
+        return output.flatten(2)

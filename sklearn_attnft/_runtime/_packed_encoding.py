@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""An encoding that computes predictions with packed weights, where they are faster.
+
+The packed weights of an encoder are a second copy of the weights of its blocks. They
+are kept as long as the encoder lives and its weights do not change.
+"""
+
+import copy
+import weakref
+
+import torch
+from torch import nn
+
+from .. import _hf
+from .._model._encoding import PlainEncoding
+from .._utils._process import ForkableLock
+
+_KEPT = weakref.WeakKeyDictionary()  # a _Packed by encoder
+_LOCK = ForkableLock()
+
+
+def with_packed_weights(model):
+    """Return a model that computes predictions with packed weights.
+
+    The model shares all modules and hooks. An encoding that is not a PlainEncoding is
+    left alone.
+    """
+    if type(model.encoding) is not PlainEncoding:
+        return model
+    packed = copy.copy(model)
+    packed.encoding = PackedEncoding(model.encoding)
+    return packed
+
+
+class PackedEncoding:
+    """An encoding that uses packed weights on a CPU, without gradients.
+
+    Parameters
+    ----------
+    plain : PlainEncoding
+        The encoding for all other calls, and for encoders that cannot be packed.
+    """
+
+    def __init__(self, plain):
+        self._plain = plain
+
+    def __call__(self, encoder, input_ids, attention_mask, layers):
+        """Return the hidden states of `layers`."""
+        packed = None
+        if input_ids.device.type == "cpu" and not torch.is_grad_enabled():
+            is_lower = torch.is_autocast_enabled("cpu")
+            dtype = torch.get_autocast_dtype("cpu") if is_lower else torch.float32
+            packed = packed_encoder(encoder, dtype)
+        if packed is None:
+            return self._plain(encoder, input_ids, attention_mask, layers)
+        return packed.states(input_ids, attention_mask, layers)
+
+
+def packed_encoder(encoder, dtype):
+    """Return the encoder with packed weights, or None if it cannot be packed."""
+    if not _hf.packing_pays(dtype):
+        return None
+    kept = _KEPT.get(encoder)
+    if kept is None or not kept.is_current(dtype):
+        with _LOCK:
+            kept = _KEPT.get(encoder)
+            if kept is None or not kept.is_current(dtype):
+                _KEPT.pop(encoder, None)  # frees the old copy first
+                kept = _KEPT[encoder] = _Packed(encoder, dtype)
+    return kept.encoder
+
+
+class _Packed:
+    """An encoder with packed weights, and the state of the encoder when it was packed.
+
+    The object must not refer to the encoder, which it would keep alive.
+    """
+
+    def __init__(self, encoder, dtype):
+        self._dtype = dtype
+        modules = list(encoder.modules())
+        self._modules = [_state_of_module(each) for each in modules]
+        self._parts = [
+            (each._modules, *part) for each in modules for part in each._modules.items()
+        ]
+        # Embeddings and normalizations are shared with the encoder.
+        self._weights = [
+            (each._parameters, name, weight, *_state_of_weight(weight))
+            for each in modules
+            if isinstance(each, nn.Linear)
+            for name, weight in each._parameters.items()
+            if weight is not None and weight.dtype == torch.float32
+            if weight.device.type == "cpu" and not weight.is_inference()
+        ]
+        with torch.inference_mode(False), torch.no_grad():
+            self.encoder = _hf.pack_encoder(encoder, dtype)
+
+    def is_current(self, dtype):
+        """Return whether the encoder is still the one that was packed.
+
+        The loops are plain because they run in each prediction.
+        """
+        if dtype != self._dtype:
+            return False
+        for attributes, is_training, hooks, n_hooks, early, n_early in self._modules:
+            if (
+                attributes["training"] is not is_training
+                or len(hooks) != n_hooks
+                or len(early) != n_early
+                or ("forward" in attributes and self.encoder is not None)
+            ):
+                return False
+        for parent, name, part in self._parts:
+            if parent.get(name) is not part:
+                return False
+        for parent, name, weight, version, address, sample, then in self._weights:
+            if (
+                parent.get(name) is not weight
+                or weight._version != version
+                or weight.data_ptr() != address
+                or sample.tolist() != then
+            ):
+                return False
+        return True
+
+
+def _state_of_module(module):
+    """Return what shows whether the forward pass of a module has changed."""
+    hooks, early = module._forward_hooks, module._forward_pre_hooks
+    return vars(module), module.training, hooks, len(hooks), early, len(early)
+
+
+def _state_of_weight(weight):
+    """Return what shows whether the values of a weight have changed.
+
+    Fused optimizers of torch do not count their changes. They change all values, so a
+    sample of a few values is compared, too.
+    """
+    values = weight.detach().flatten()
+    sample = values[:: max(1, len(values) // 4)].numpy()  # shares the memory
+    return weight._version, weight.data_ptr(), sample, sample.tolist()
