@@ -85,7 +85,7 @@ def test_one_column_is_flattened_with_a_warning(y):
         ([[1.0, 2.0], [1.0, -np.inf], [3.0, 4.0]], "got -inf at position 1"),
         ([1.0, 2.0], "`y` must have one entry for each text, got 2 entries for 3"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_other_values_are_refused(y, message):
     with pytest.raises(ValueError, match=message):
