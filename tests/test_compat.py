@@ -12,17 +12,26 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 from versions import has_sklearn
 
-from sklearn_attnft import AttentionFineTuneClassifier, load
+from sklearn_attnft import AttentionFineTuneClassifier
 from sklearn_attnft._utils import _compat
 
 ROOT = Path(__file__).parent.parent
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
 Y = ["good", "bad"] * 12
-# Runs in a new process, in which sklearn.callback cannot be imported.
+# Runs in a new process, in which the package cannot import sklearn.callback.
 WITHOUT_CALLBACKS = """
-import pickle, sys
-sys.modules["sklearn.callback"] = None
-from sklearn_attnft import load
+import builtins, pickle, sys
+
+true_import = builtins.__import__
+
+def without_callbacks(name, globals=None, *args, **kwargs):
+    importer = (globals or {}).get("__name__", "")
+    if name == "sklearn.callback" and importer.startswith("sklearn_attnft"):
+        raise ImportError(name)
+    return true_import(name, globals, *args, **kwargs)
+
+builtins.__import__ = without_callbacks
+from sklearn_attnft import AttentionFineTuneClassifier
 mode, directory = sys.argv[1:]
 if mode == "write":
     with open(f"{directory}/task.pickle", "rb") as file:
@@ -36,7 +45,8 @@ else:
         clf, proba = pickle.load(file)
     X = ["good day", "bad dog", "lovely night"]
     assert (clf.predict_proba(X) == proba).all()
-    assert (load(f"{directory}/saved").predict_proba(X) == proba).all()
+    loaded = AttentionFineTuneClassifier.load(f"{directory}/saved")
+    assert (loaded.predict_proba(X) == proba).all()
 """
 
 
@@ -59,7 +69,8 @@ def test_a_fit_without_callbacks_is_the_same_and_loads(small, tmp_path):
     expected = clf.fit(X, Y).predict_proba(X)
     np.testing.assert_allclose(proba, expected, rtol=1e-5)
     np.testing.assert_array_equal(loaded.predict_proba(X), proba)
-    np.testing.assert_array_equal(load(tmp_path / "saved").predict_proba(X), proba)
+    loaded = AttentionFineTuneClassifier.load(tmp_path / "saved")
+    np.testing.assert_array_equal(loaded.predict_proba(X), proba)
 
 
 def test_a_fit_with_callbacks_loads_without_them(small, tmp_path):

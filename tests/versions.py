@@ -17,6 +17,10 @@ needs_stateless_hashing = pytest.mark.skipif(
     not has_sklearn("1.7"),
     reason="the tag requires_fit of HashingVectorizer is wrong before scikit-learn 1.7",
 )
+needs_score_routing = pytest.mark.skipif(
+    not has_sklearn("1.8"),
+    reason="a search passes sample_weight to Pipeline.score with scikit-learn 1.8",
+)
 needs_numpy_2 = pytest.mark.skipif(
     not hasattr(np.dtypes, "StringDType"), reason="StringDType needs numpy 2"
 )
