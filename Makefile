@@ -1,10 +1,11 @@
 # Each target makes the virtual environment that it needs; `make quickstart` is first.
 PYTHON ?= python3
 VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 SERVING ?= .venv-serving
-INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
-METADATA := setup.cfg pyproject.toml constraints.txt
+INSTALL := $(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable
+METADATA := setup.cfg pyproject.toml $(CONSTRAINTS)
 
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 # Tests of the parts that most changes touch; they take less than a minute on two cores.
@@ -12,13 +13,18 @@ FAST := tests/test_house.py tests/data tests/model tests/fit/test_contrastive_st
 	tests/training/test_loop.py tests/persistence/test_json.py tests/runtime \
 	tests/test_datasets.py
 
-.PHONY: quickstart test test-fast test-slow test-export docs bench lint format clean
+.PHONY: quickstart test test-oldest test-fast test-slow test-export docs bench lint
+.PHONY: format clean
 
 quickstart: $(VENV)/.installed-minilm
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/.installed-test
-	$(PYTEST) --durations=20
+	$(PYTEST) --durations=20 $(TESTS)
+
+# Test with the oldest supported versions. TESTS limits the tests, also in `make test`.
+test-oldest:
+	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt
 
 test-fast: $(VENV)/.installed-test
 	$(PYTEST) $(FAST)
@@ -49,7 +55,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(SERVING) docs/_build docs/api docs/auto_examples
+	rm -rf $(VENV) $(SERVING) .venv-oldest docs/_build docs/api docs/auto_examples
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

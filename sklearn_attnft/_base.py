@@ -7,7 +7,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import (
     Interval,
     InvalidParameterError,
@@ -27,6 +26,7 @@ from ._runtime._device import Machine, on_device, use_one_thread_after_fork
 from ._runtime._encoder_cache import cache_info, with_cached_states
 from ._runtime._predict import predict
 from ._training._progress import CallbackContexts, FitProgress
+from ._utils._compat import CallbackSupportMixin
 from ._utils._one_fit import reads_one_fit
 
 SHARED_CONSTRAINTS = {

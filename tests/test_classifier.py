@@ -16,6 +16,7 @@ import torch
 from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
 from tqdm import tqdm
+from versions import needs_numpy_2
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
@@ -471,6 +472,7 @@ class Sentence(str, enum.Enum):  # noqa: UP042 (StrEnum's __str__ is harmless)
     BAD = "bad dog"
 
 
+@needs_numpy_2
 def test_a_deque_string_dtype_labels_and_str_enums_are_accepted(small):
     expected = fit(small).predict_proba(X)
     texts = collections.deque(X)

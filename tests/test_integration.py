@@ -37,6 +37,7 @@ from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.semi_supervised import SelfTrainingClassifier
+from versions import needs_score_routing
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
@@ -68,6 +69,7 @@ def test_grid_search_works_over_a_pipeline(n_jobs, small):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
+@needs_score_routing
 def test_metadata_routing_passes_validation_data_through_a_pipeline(small):
     seen = []
 

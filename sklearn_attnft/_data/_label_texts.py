@@ -31,6 +31,8 @@ def add_label_texts(data, targets, label_texts):
     """
     parts = [data]
     for task, (target, given) in enumerate(zip(targets, label_texts, strict=True)):
+        if given is None:
+            continue
         for index, texts in enumerate(texts_of_classes(given, target)):
             part = _of_class(data, task, index, texts)
             parts += [] if part is None else [part]
@@ -59,8 +61,6 @@ def texts_of_classes(label_texts, target):
     """Check `label_texts` and return a list of texts for each class of a target."""
     classes = target.classes.tolist()
     task = "" if target.name is None else f" of task {target.name!r}"
-    if label_texts is None:
-        return [[] for _ in classes]
     if isinstance(label_texts, Mapping):
         given = {plain_label(label): each for label, each in label_texts.items()}
     else:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.model_selection import train_test_split
-from sklearn.utils.class_weight import compute_class_weight
 
+from .._utils._compat import compute_class_weight
 from .._utils._messages import describe_type
 from ._datasets import LabeledDataset
 from ._labels import check_class_weight, check_two_classes

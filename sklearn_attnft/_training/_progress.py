@@ -3,8 +3,7 @@
 
 import functools
 
-from sklearn.callback import ProgressBar, ScoringMonitor
-
+from .._utils._compat import ProgressBar, ScoringMonitor
 from .._utils._progress_bar import is_shown, open_bar
 
 _NEVER_STOP = ProgressBar, ScoringMonitor  # callbacks that never end a stage

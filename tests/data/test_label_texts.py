@@ -68,7 +68,6 @@ def test_other_tags_of_a_label_text_are_unknown():
 
 def test_classes_are_texts():
     assert texts_of_classes("classes", TOPIC) == [["nice"], ["sad"]]
-    assert texts_of_classes(None, NUMBER) == [[], []]
     assert texts_of_classes({2: "two", 9: "nine"}, NUMBER) == [[], ["two"]]
     assert texts_of_classes({np.int64(2): ("two", "zwei")}, NUMBER)[1] == [
         "two",

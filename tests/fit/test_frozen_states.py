@@ -8,12 +8,13 @@ import pytest
 import test_families
 import tiny
 import torch
-from sklearn.callback import ScoringMonitor
 from test_families import FAMILIES
+from versions import needs_callbacks
 
 from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier, _hf
 from sklearn_attnft._fit import _frozen_states
 from sklearn_attnft._hf._partial import CutEncoder
+from sklearn_attnft._utils._compat import ScoringMonitor
 
 X = ["good day", "bad dog", "a lovely night", "awful rain", "", "good " * 40, "bad"] * 3
 Y = ["good", "bad", "good", "bad", "bad", "good", "bad"] * 3
@@ -227,6 +228,7 @@ def test_encoders_with_steps_between_blocks_are_not_split(tmp_path, monkeypatch)
     assert _hf.cut_encoder(encoder, 1) is None
 
 
+@needs_callbacks
 def test_a_model_that_skips_blocks_can_be_copied(deep):
     clf = classifier(deep, layers=[0, 2], trainable_layers="blocks")
     monitor = ScoringMonitor(scoring="accuracy")  # scores a copy after each epoch

@@ -14,11 +14,11 @@ import tiny
 import torch
 from rich.file_proxy import FileProxy
 from sklearn.base import clone
-from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from tqdm import tqdm
+from versions import needs_callbacks
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
@@ -26,6 +26,7 @@ from sklearn_attnft import (
     TransformerFeatureExtractor,
 )
 from sklearn_attnft._utils import _progress_bar
+from sklearn_attnft._utils._compat import ProgressBar, ScoringMonitor
 from sklearn_attnft._utils._progress_bar import is_shown
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
@@ -108,12 +109,14 @@ class TestOurBar:
         clf.fit(X, Y, X_unlabeled=X[:10])
         assert "135/135" in capsys.readouterr().err  # 33 for the head, 3 epochs of 34
 
+    @needs_callbacks
     def test_bar_of_a_stopped_stage_ends_at_100_percent(self, small, capsys):
         clf = classifier(small, verbose=1).set_callbacks(Recorder(lambda *_: True))
         clf.fit(X, Y)
         assert "fit: classifier 1/3: 100%" in capsys.readouterr().err
         assert clf.n_iter_ == 1
 
+    @needs_callbacks
     def test_a_failed_fit_closes_the_bar(self, small):
         def fail(epoch, fitted):
             raise RuntimeError("of the callback")
@@ -134,6 +137,7 @@ class TestOurBar:
         monkeypatch.setattr(sys, "stderr", FileProxy(None, io.StringIO()))
         assert not is_shown(2)
 
+    @needs_callbacks
     def test_bar_is_not_shown_with_the_bar_of_scikit_learn(self, small, capsys):
         classifier(small, verbose=1).set_callbacks(ProgressBar()).fit(X, Y)
         out, err = capsys.readouterr()
@@ -173,6 +177,7 @@ class TestOurBar:
         classifier(small, verbose=0).fit(X, Y).predict(X)
 
 
+@needs_callbacks
 class TestCallbacksOfScikitLearn:
     def test_each_epoch_is_a_task(self, small):
         recorder = Recorder()
@@ -335,6 +340,7 @@ class TestCallbacksOfScikitLearn:
         assert clf.n_iter_ == 3
 
 
+@needs_callbacks
 class TestCopies:
     def test_a_clone_has_the_callbacks_but_not_the_weights(self, small):
         recorder = Recorder()
@@ -365,6 +371,7 @@ class TestCopies:
 
 
 class TestInASearch:
+    @needs_callbacks
     @pytest.mark.parametrize(
         "backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)]
     )
@@ -391,6 +398,7 @@ class TestInASearch:
         assert shown == [False, False, False, True]
         assert [is_shown(verbose) for verbose in levels] == [False, True, True, True]
 
+    @needs_callbacks
     def test_a_monitor_gets_scores_of_workers(self, small):
         monitor = ScoringMonitor(scoring="accuracy")
         clf = classifier(small, max_epochs=2).set_callbacks(monitor)
@@ -398,6 +406,7 @@ class TestInASearch:
         names = [row["task_name"] for row in monitor.get_logs().data]
         assert names.count("classifier epoch") == 2 * (2 * 2 + 1)
 
+    @needs_callbacks
     def test_a_pipeline_shows_the_extractor_in_the_bar(self, capsys):
         model = make_pipeline(
             TransformerFeatureExtractor(tiny.ENCODER, max_length=32),
