@@ -101,7 +101,8 @@ class TaskHead(nn.Module):
             )
         self.density = None
         sizes = task.n_outputs, spec.context_size(task)
-        if task.loss == "cross_entropy" and ClassGaussians.fits(*sizes):
+        is_one_of_n = head is not None and task.loss == "cross_entropy"
+        if is_one_of_n and ClassGaussians.fits(*sizes):
             self.density = ClassGaussians(*sizes)
 
     def context(self, tokens, mask, windows_per_text=None):

@@ -12,7 +12,7 @@ from test_families import FAMILIES
 from versions import needs_callbacks
 
 from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier, _hf
-from sklearn_attnft._fit import _frozen_states
+from sklearn_attnft._fit import _classification_stage, _frozen_states
 from sklearn_attnft._hf._partial import CutEncoder
 from sklearn_attnft._utils._compat import ScoringMonitor
 
@@ -32,6 +32,12 @@ def deep(tmp_path_factory):
         AutoModel.from_config(config).save_pretrained(directory)
     AutoTokenizer.from_pretrained(tiny.ENCODER).save_pretrained(directory)
     return str(directory)
+
+
+@pytest.fixture(autouse=True)
+def without_densities(monkeypatch):
+    """Leave out the last step of a fit, which reads texts once more."""
+    monkeypatch.setattr(_classification_stage, "fit_densities", lambda *args: None)
 
 
 def classifier(encoder, **params):
