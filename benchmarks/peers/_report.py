@@ -1,4 +1,4 @@
-"""Tables of the results for the screen and the README."""
+"""Tables of the results for the screen and the page of the benchmarks."""
 
 import json
 import statistics
@@ -8,11 +8,11 @@ from pathlib import Path
 from ._contest import RESULTS_FILE
 from ._parts import PARTS
 
-README = Path(__file__).parents[2] / "README.md"
-BEGIN, END = "<!-- python -m benchmarks.peers --readme -->", "<!-- to here -->"
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- python -m benchmarks.peers --page -->", "<!-- to here -->"
 UNITS = {"seconds": "s", "gflops": "GFLOP/s", "mebibytes": "MiB"}
 QUALITIES = ("accuracy", "error")
-# The parts in the README: those that compare with other software.
+# The parts on the page: those that compare with other software.
 SHOWN = ("transform", "fit", "grid", "few-shot", "latency", "limit")
 
 
@@ -115,7 +115,7 @@ def markdown(lines):
 
 
 def section(rows):
-    """Return the table of the README, or None without results."""
+    """Return the table of the page, or None without results."""
     rows = [row for row in rows if not row["trial"]]
     header = ("benchmark", "compared with", "ours", "theirs", "ratio")
     lines = [(*header, "quality (ours; theirs)", "machine")]
@@ -165,15 +165,16 @@ def explained(rows):
     )
 
 
-def renewed(readme, rows):
-    """Return the README with a renewed table. Without results, return it unchanged."""
+def renewed(page, rows):
+    """Return the page with a renewed table. Without results, return it unchanged."""
     made = section(rows)
     if made is None:
-        return readme
-    before, _, rest = readme.partition(BEGIN)
+        return page
+    before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{made}\n\n{END}{after}"
 
 
-def renew_readme(rows):
-    README.write_text(renewed(README.read_text(), rows))
+def renew_page(rows):
+    text = renewed(PAGE.read_text(encoding="utf-8"), rows)
+    PAGE.write_text(text, encoding="utf-8")
