@@ -74,6 +74,16 @@ def test_table_has_medians_ranges_and_ratios_of_equal_seeds(report):
     assert len([line for line in lines if "16 (trial)" in line]) == 1
 
 
+def test_a_quality_is_a_mean_and_a_time_a_median(report):
+    runs = {
+        seed: row("ours", seed, 10.0 * seed, accuracy=accuracy, error=2e-7)
+        for seed, accuracy in ((1, 0.5), (2, 0.6), (3, 0.85))
+    }
+    assert report.qualities(runs) == ["accuracy 0.65 (0.5 to 0.85)", "error 2e-07"]
+    seconds = [run["seconds"] for run in runs.values()]
+    assert report.spread([*seconds, 100.0], "s") == "25 s (10 to 100)"
+
+
 def test_ratio_of_a_rate_is_ours_divided_by_theirs(report):
     rows = [
         row("bare encoder", 0, 1.0, part="limit", dataset="training", gflops=100.0),

@@ -61,13 +61,11 @@ def ratios(part, first, other):
     return [theirs / ours for ours, theirs in pairs]
 
 
-def spread(values, unit=""):
-    """Format the median. If there are several values, add minimum and maximum."""
-    values = sorted(values)
-    text = f"{short(statistics.median(values))} {unit}".strip()
-    if len(values) == 1:
-        return text
-    return f"{text} ({short(values[0])} to {short(values[-1])})"
+def spread(values, unit="", center=statistics.median):
+    """Format the median. If the values differ, add minimum and maximum."""
+    text = f"{short(center(values))} {unit}".strip()
+    low, high = short(min(values)), short(max(values))
+    return text if low == high else f"{text} ({low} to {high})"
 
 
 def short(value):
@@ -76,9 +74,9 @@ def short(value):
 
 
 def qualities(runs):
-    """Format the accuracies and errors of a model's runs."""
+    """Format the mean accuracies and errors of a model's runs."""
     return [
-        f"{name} {spread([row[name] for row in runs.values()])}"
+        f"{name} {spread([row[name] for row in runs.values()], center=statistics.mean)}"
         for name in QUALITIES
         if all(name in row for row in runs.values())
     ]
@@ -154,9 +152,10 @@ def explained(rows):
     dates = sorted({row["date"] for row in rows})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     return (
-        "The table shows medians over the seeds, with the minimum and maximum in "
-        "parentheses. Rows without a range are from a single run. The ratio is their "
-        "time divided by ours, for runs with the same seed; for `limit`, it is our "
+        "Times and ratios are medians over the seeds; accuracies and errors are means. "
+        "The minimum and maximum are in parentheses. Values without a range are from "
+        "a single run, or equal in all runs. The ratio is their time divided by ours, for runs with "
+        "the same seed; for `limit`, it is our "
         "GFLOP/s divided by theirs. Measured with `python -m benchmarks.peers PART "
         "--threads 1 --data DIRECTORY` (`latency` without `--threads`) on "
         f"{when}. The modules in `benchmarks/peers` describe each benchmark. Versions: "
