@@ -52,6 +52,7 @@ html_sidebars = {
     "index": [],
     "install": [],
     "quickstart": [],
+    "benchmarks": [],
     "changes": [],
     "development": [],
 }

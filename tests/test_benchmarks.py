@@ -2,10 +2,12 @@
 
 import importlib
 import json
+import re
 import sys
 from pathlib import Path
 from unittest.mock import MagicMock
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -72,6 +74,16 @@ def test_table_has_medians_ranges_and_ratios_of_equal_seeds(report):
     assert len([line for line in lines if "16 (trial)" in line]) == 1
 
 
+def test_a_quality_is_a_mean_and_a_time_a_median(report):
+    runs = {
+        seed: row("ours", seed, 10.0 * seed, accuracy=accuracy, error=2e-7)
+        for seed, accuracy in ((1, 0.5), (2, 0.6), (3, 0.85))
+    }
+    assert report.qualities(runs) == ["accuracy 0.65 (0.5 to 0.85)", "error 2e-07"]
+    seconds = [run["seconds"] for run in runs.values()]
+    assert report.spread([*seconds, 100.0], "s") == "25 s (10 to 100)"
+
+
 def test_ratio_of_a_rate_is_ours_divided_by_theirs(report):
     rows = [
         row("bare encoder", 0, 1.0, part="limit", dataset="training", gflops=100.0),
@@ -80,7 +92,7 @@ def test_ratio_of_a_rate_is_ours_divided_by_theirs(report):
     assert "| 0.8 |" in report.table(rows)
 
 
-def test_only_the_table_of_the_readme_is_replaced(report):
+def test_only_the_table_of_the_page_is_replaced(report):
     old = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
     new = report.renewed(old, ROWS)
     assert "old" not in new
@@ -95,10 +107,62 @@ def test_only_the_table_of_the_readme_is_replaced(report):
     assert report.renewed(old, ROWS[-2:]) == old
 
 
-def test_readme_matches_the_results(report):
-    readme = report.README.read_text(encoding="utf-8")
-    assert readme.count(report.BEGIN) == readme.count(report.END) == 1
-    assert report.renewed(readme, report.read_rows()) == readme
+def test_page_matches_the_results(report):
+    page = report.PAGE.read_text(encoding="utf-8")
+    assert page.count(report.BEGIN) == page.count(report.END) == 1
+    assert report.renewed(page, report.read_rows()) == page
+
+
+@pytest.fixture
+def defaults(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("plot_defaults")
+
+
+def test_the_figure_shows_the_most_labels_that_all_methods_have(defaults):
+    rows = [
+        {"n": n, "seed": seed, "method": method, "accuracy": 0.5 + n / 1e4 + seed / 10}
+        for n, seeds in ((200, (0, 1)), (2000, (0, 2)))
+        for seed in seeds
+        for method in defaults.METHODS
+    ]
+    rows.pop()  # seed 2 lacks a method
+    rows = pd.DataFrame(rows).assign(part="test", dataset="trec", changed=[{}] * 15)
+    changed = rows.assign(changed=[{"max_epochs": 1}] * 15, n=5000)
+    development = rows.assign(part="development", n=6000)
+    cells = defaults.largest(pd.concat([rows, changed, development]))
+    assert cells["n"].to_dict() == {"trec": 2000}
+    assert cells["default"].to_dict() == {"trec": pytest.approx(0.7)}
+
+
+def test_the_figure_matches_the_results(defaults, tmp_path):
+    rows = pd.read_json(defaults.RESULTS, lines=True)
+    cells = defaults.largest(rows)
+    assert set(cells.index) == set(defaults.NAMES)
+    defaults.plot(cells, tmp_path / "defaults.svg")
+    drawn = (tmp_path / "defaults.svg").read_text(encoding="utf-8")
+    assert drawn == defaults.PLOT.read_text(encoding="utf-8")
+    others = cells.drop(columns=["n", "default"])
+    assert others.lt(cells["default"], axis=0).all(axis=None)  # as its text says
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/guide/method.md"])
+def test_accuracies_of_the_defaults_match_the_results(path, defaults):
+    rows = pd.read_json(defaults.RESULTS, lines=True)
+    means = defaults.means(rows)
+    table = re.findall(
+        r"^\| ([^|]+) \| ([\d,]+) \|((?: [\d.*]+ \|){4})",
+        (ROOT / path).read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+    assert len(table) >= 6
+    keys = {name: key for key, name in defaults.NAMES.items()}
+    keys |= {"TREC": "trec", "a part of AG News": "ag_news"}
+    keys |= {"a part of DBpedia": "dbpedia14"}
+    for name, n, values in table:
+        shown = [float(value) for value in re.findall(r"[\d.]+", values)]
+        cell = means.loc[keys[name], int(n.replace(",", ""))]
+        assert shown == pytest.approx(cell.tolist(), abs=5.1e-4), (name, n)
 
 
 def test_runs_with_results_are_not_repeated(monkeypatch, tmp_path, capsys):

@@ -153,6 +153,33 @@ def test_links_to_headings_have_a_heading():
         assert anchor in headings(linked), f"{page.name}: {target}#{anchor}"
 
 
+def test_links_to_files_have_a_file():
+    links = [
+        (ROOT / page, target)
+        for page in PAGES
+        for target in re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", read(page))
+        if not target.startswith(("auto_examples", "../auto_examples"))  # generated
+    ]
+    assert len(links) > 50
+    for page, target in links:
+        assert (page.parent / target).is_file(), f"{page.name}: {target}"
+
+
+def test_the_readme_is_short_and_its_links_are_absolute():
+    """A package index shows it as the description, without the files around it."""
+    readme = read("README.md")
+    assert len(readme.splitlines()) < 120
+    links = re.findall(r"(?<!!)\[[^\]]*\]\(([^)]*)\)", readme)
+    assert links
+    assert all(link.startswith("https://") for link in links)
+
+
+def test_paths_in_the_readme_exist():
+    named = re.findall(r"`((?:docs|examples|benchmarks)/[\w./]+)`", read("README.md"))
+    assert len(named) > 3
+    assert all((ROOT / path).is_file() for path in named)
+
+
 def test_the_example_of_explanations_runs(quick, capsys):
     ran = runpy.run_path(str(ROOT / "examples" / "plot_explanations.py"))
     assert "accuracy 0." in capsys.readouterr().out

@@ -31,7 +31,8 @@ ABOUT = (
     "has its official test set of 500 texts, and the others have 2,000 test texts. "
     "`ag_news` and `dbpedia14` are parts of the published data sets. "
     "`yelp_polarity_like` and `yelp_full_like` are substitutes for the Yelp data sets. "
-    "Texts with more than 48 words are reduced to their first and last 24 words."
+    "Texts with more than 48 words are reduced to their first and last 24 words, so "
+    "do not compare the error rates with those of other pages."
 )
 HOW = (
     "Error rates are the percentage of test texts with a wrong prediction. The tables "

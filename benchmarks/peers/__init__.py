@@ -3,7 +3,7 @@
 python -m benchmarks.peers --data DIRECTORY [PART ...]    # all parts by default
 python -m benchmarks.peers fit --data DIRECTORY --dataset trec --repeats 3
 python -m benchmarks.peers --table                        # medians, ranges, ratios
-python -m benchmarks.peers --readme                       # write the README table
+python -m benchmarks.peers --page                         # renew docs/benchmarks.md
 make bench DATA=DIRECTORY                                 # all parts and the table
 
 Each part is a module of this package and describes what it measures. The contestants

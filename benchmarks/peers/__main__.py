@@ -8,7 +8,7 @@ import benchmarks.peers
 
 from ._contest import RESULTS_FILE, run
 from ._parts import PARTS
-from ._report import read_rows, renew_readme, table
+from ._report import read_rows, renew_page, table
 
 
 def parse(arguments):
@@ -27,11 +27,13 @@ def parse(arguments):
     parser.add_argument("--threads", type=int, help="threads of torch")
     parser.add_argument("--results", type=Path, default=RESULTS_FILE)
     parser.add_argument("--table", action="store_true", help="print the results")
-    parser.add_argument("--readme", action="store_true", help="renew the README")
+    parser.add_argument(
+        "--page", action="store_true", help="renew the table in docs/benchmarks.md"
+    )
     options = parser.parse_args(arguments)
     if not set(options.part) <= set(PARTS):
         parser.error(f"part must be one of {', '.join(PARTS)}")
-    if not (options.data or options.table or options.readme):
+    if not (options.data or options.table or options.page):
         parser.error("--data is required: the directory with the data sets")
     return options
 
@@ -43,8 +45,8 @@ def main(arguments):
             run(name, PARTS[name], options)
     if options.table:
         print(table(read_rows(options.results), options.part))
-    if options.readme:
-        renew_readme(read_rows(options.results))
+    if options.page:
+        renew_page(read_rows(options.results))
 
 
 if __name__ == "__main__":

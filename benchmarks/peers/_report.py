@@ -1,4 +1,4 @@
-"""Tables of the results for the screen and the README."""
+"""Tables of the results for the screen and the page of the benchmarks."""
 
 import json
 import statistics
@@ -8,11 +8,11 @@ from pathlib import Path
 from ._contest import RESULTS_FILE
 from ._parts import PARTS
 
-README = Path(__file__).parents[2] / "README.md"
-BEGIN, END = "<!-- python -m benchmarks.peers --readme -->", "<!-- to here -->"
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- python -m benchmarks.peers --page -->", "<!-- to here -->"
 UNITS = {"seconds": "s", "gflops": "GFLOP/s", "mebibytes": "MiB"}
 QUALITIES = ("accuracy", "error")
-# The parts in the README: those that compare with other software.
+# The parts on the page: those that compare with other software.
 SHOWN = ("transform", "fit", "grid", "few-shot", "latency", "limit")
 
 
@@ -61,13 +61,11 @@ def ratios(part, first, other):
     return [theirs / ours for ours, theirs in pairs]
 
 
-def spread(values, unit=""):
-    """Format the median. If there are several values, add minimum and maximum."""
-    values = sorted(values)
-    text = f"{short(statistics.median(values))} {unit}".strip()
-    if len(values) == 1:
-        return text
-    return f"{text} ({short(values[0])} to {short(values[-1])})"
+def spread(values, unit="", center=statistics.median):
+    """Format the median. If the values differ, add minimum and maximum."""
+    text = f"{short(center(values))} {unit}".strip()
+    low, high = short(min(values)), short(max(values))
+    return text if low == high else f"{text} ({low} to {high})"
 
 
 def short(value):
@@ -76,9 +74,9 @@ def short(value):
 
 
 def qualities(runs):
-    """Format the accuracies and errors of a model's runs."""
+    """Format the mean accuracies and errors of a model's runs."""
     return [
-        f"{name} {spread([row[name] for row in runs.values()])}"
+        f"{name} {spread([row[name] for row in runs.values()], center=statistics.mean)}"
         for name in QUALITIES
         if all(name in row for row in runs.values())
     ]
@@ -115,7 +113,7 @@ def markdown(lines):
 
 
 def section(rows):
-    """Return the table of the README, or None without results."""
+    """Return the table of the page, or None without results."""
     rows = [row for row in rows if not row["trial"]]
     header = ("benchmark", "compared with", "ours", "theirs", "ratio")
     lines = [(*header, "quality (ours; theirs)", "machine")]
@@ -154,26 +152,28 @@ def explained(rows):
     dates = sorted({row["date"] for row in rows})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     return (
-        "The table shows medians over the seeds, with the minimum and maximum in "
-        "parentheses. Rows without a range are from a single run. The ratio is their "
-        "time divided by ours, for runs with the same seed; for `limit`, it is our "
-        "GFLOP/s divided by theirs. Measured with `python -m benchmarks.peers PART "
-        "--threads 1 --data DIRECTORY` (`latency` without `--threads`) on "
+        "Times and ratios are medians over the seeds; accuracies and errors are means. "
+        "The minimum and maximum are in parentheses. Values without a range are from "
+        "a single run, or equal in all runs. The ratio is their time divided by ours, "
+        "for runs with the same seed; for `limit`, it is our GFLOP/s divided by "
+        "theirs. Measured with `python -m benchmarks.peers PART --threads 1 --data "
+        "DIRECTORY` (`latency` without `--threads`) on "
         f"{when}. The modules in `benchmarks/peers` describe each benchmark. Versions: "
         f"{'; '.join(versions)}. The versions of the other packages are in the results "
         "file."
     )
 
 
-def renewed(readme, rows):
-    """Return the README with a renewed table. Without results, return it unchanged."""
+def renewed(page, rows):
+    """Return the page with a renewed table. Without results, return it unchanged."""
     made = section(rows)
     if made is None:
-        return readme
-    before, _, rest = readme.partition(BEGIN)
+        return page
+    before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{made}\n\n{END}{after}"
 
 
-def renew_readme(rows):
-    README.write_text(renewed(README.read_text(), rows))
+def renew_page(rows):
+    text = renewed(PAGE.read_text(encoding="utf-8"), rows)
+    PAGE.write_text(text, encoding="utf-8")
