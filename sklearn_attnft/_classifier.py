@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Classifier with attention over the layers and tokens of a fine-tuned encoder."""
 
-import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -692,7 +691,7 @@ class AttentionFineTuneClassifier(
                 "predict_proba for each text."
             )
         contexts = torch.from_numpy(self._forward(X, "contexts"))
-        return copy.deepcopy(density).cpu().score(contexts).numpy()
+        return density.score(contexts).numpy()
 
     def predict(self, X):
         """Return the most probable class of each text.

@@ -39,16 +39,14 @@ def fit_densities(model, fit, n_epochs, context):
         fractions = np.bincount(
             labeled.labels[i], weights, minlength=fit.spec.tasks[i].n_outputs
         )
-        if not fractions.all():
-            continue  # a class whose texts all have weight 0
+        # The weights of all texts of a class may be 0.
+        classes, labels = np.unique(labeled.labels[i][rows][known], return_inverse=True)
         means, covariance = estimate(
-            parts[i][known].astype(float),
-            labeled.labels[i][rows][known],
-            weights[rows][known],
+            parts[i][known].astype(float), labels, weights[rows][known]
         )
-        model.tasks[i].density.set(
-            *map(torch.from_numpy, (means, fractions / fractions.sum(), covariance))
-        )
+        fractions = fractions[classes] / fractions.sum()
+        values = classes, means, fractions, covariance
+        model.tasks[i].density.set(*map(torch.from_numpy, values))
 
 
 def sample(labeled, tasks, n_epochs, seed):

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 MAX_BYTES = 2_500_000  # of one task, so that a pickle stays small
+FAR = 1e30  # distance of a class without training texts, which is never the nearest
 
 
 class ClassGaussians(nn.Module):
@@ -49,14 +50,16 @@ class ClassGaussians(nn.Module):
         """Whether :meth:`set` was called."""
         return bool(self.distances.any())
 
-    def set(self, means, fractions, covariance):
+    def set(self, classes, means, fractions, covariance):
         """Set the Gaussians.
 
         Parameters
         ----------
-        means : tensor of float64, shape (n_classes, n_context)
-        fractions : tensor of float64, shape (n_classes,)
-            Fraction of the texts of each class, above 0.
+        classes : tensor of int64, shape (n_present,)
+            Indices of the classes that have training texts.
+        means : tensor of float64, shape (n_present, n_context)
+        fractions : tensor of float64, shape (n_present,)
+            Fraction of the texts of each of these classes, above 0.
         covariance : tensor of float64, shape (n_context, n_context)
             Covariance within the classes. It must be invertible.
         """
@@ -66,14 +69,12 @@ class ClassGaussians(nn.Module):
         products = directions @ means.T
         # Inverse of the covariance of all texts, by the Woodbury identity.
         between = torch.linalg.inv(torch.diag(1 / fractions) + products)
-        values = {
-            "directions": directions,
-            "offsets": directions @ center,
-            "distances": products.diagonal(),
-            "between": between,
-        }
-        for name, value in values.items():
-            getattr(self, name).copy_(value)
+        classes = classes.to(self.distances.device)
+        self.distances.fill_(FAR)
+        self.directions[classes] = directions.to(self.directions)
+        self.offsets[classes] = (directions @ center).to(self.offsets)
+        self.distances[classes] = products.diagonal().to(self.distances)
+        self.between[classes[:, None], classes] = between.to(self.between)
 
     def score(self, contexts):
         """Return the scores of context vectors.
@@ -84,10 +85,10 @@ class ClassGaussians(nn.Module):
 
         Returns
         -------
-        tensor of float64, shape (n_texts,)
+        tensor of float64 on the CPU, shape (n_texts,)
         """
         directions, offsets, distances, between = (
-            each.double() for each in self.buffers()
+            each.cpu().double() for each in self.buffers()
         )
         projected = contexts.double() @ directions.T - offsets
         nearest = (distances - 2 * projected).min(dim=1).values

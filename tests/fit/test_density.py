@@ -48,7 +48,8 @@ def test_scores_are_the_difference_of_two_distances(seed, n_classes, n_context):
     covariance = root @ root.T + np.eye(n_context)
     contexts = rng.normal(size=(7, n_context)) * 3
     density = ClassGaussians(n_classes, n_context)
-    density.set(*map(torch.from_numpy, (means, fractions, covariance)))
+    values = np.arange(n_classes), means, fractions, covariance
+    density.set(*map(torch.from_numpy, values))
     actual = density.score(torch.from_numpy(contexts)).numpy()
     expected = relative_distances(contexts, means, fractions, covariance)
     np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-3)
@@ -60,7 +61,8 @@ def test_texts_far_from_all_classes_have_low_scores():
     contexts = rng.normal(size=(300, 5)) + 6 * np.eye(5)[labels]
     means, covariance = estimate(contexts, labels, np.ones(300))
     density = ClassGaussians(3, 5)
-    density.set(*map(torch.from_numpy, (means, np.ones(3) / 3, covariance)))
+    values = np.arange(3), means, np.ones(3) / 3, covariance
+    density.set(*map(torch.from_numpy, values))
     known = density.score(torch.from_numpy(contexts))
     unknown = density.score(torch.from_numpy(rng.normal(size=(50, 5))))
     assert np.quantile(known, 0.05) > max(unknown)
@@ -151,6 +153,15 @@ def test_views_of_tasks_have_scores():
         assert np.isfinite(model.task(name).score_samples(X)).all()
     with pytest.raises(AttributeError, match="needs a classifier with one class for"):
         model.task("tags").score_samples(X)
+
+
+def test_a_class_of_weight_0_is_ignored():
+    y = np.array(["nice", "sad", "none"] * 8)
+    weight = {"nice": 1, "sad": 1, "none": 0}
+    model = classifier(class_weight=weight).fit(X, y)
+    scores = model.score_samples(X)
+    assert np.isfinite(scores).all()
+    assert 0 < np.abs(scores).max() < 1e6  # the class has a distance of 1e30
 
 
 def test_too_many_classes_have_no_density():
