@@ -34,7 +34,8 @@ test-slow: $(VENV)/.installed-slow
 
 # Run exported models with only numpy, onnxruntime and tokenizers installed.
 test-export: $(VENV)/.installed-test $(SERVING)/.installed
-	SERVING_PYTHON=$(abspath $(SERVING)/bin/python) $(BIN)/python -m pytest tests/export
+	SERVING_PYTHON=$(abspath $(SERVING)/bin/python) \
+		$(BIN)/python -m pytest tests/export/test_alone.py
 
 docs: $(VENV)/.installed-docs
 	HF_HUB_OFFLINE=1 $(BIN)/python -m sphinx -W --keep-going docs docs/_build/html

@@ -6,10 +6,13 @@ PYTHON is the interpreter of an environment with only numpy, onnxruntime and tok
 A classifier with the default parameters is fitted on 1,000 texts of each data set and
 predicts up to 1,000 test texts. Torch and the exports take turns, three rounds, in
 float32 and on one thread; times are medians of processor time. ``--sets`` selects data
-sets. Each data set appends one JSON line to results/export.jsonl.
+sets. Each data set appends one JSON line to results/export.jsonl. With ``--equal``,
+models of several kinds are fitted on 300 texts instead, and the environment of PYTHON
+predicts the test texts; each model appends one line to results/export_equal.jsonl.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -23,7 +26,7 @@ import numpy as np
 import torch
 from _common import RESULTS, append, read
 
-from sklearn_attnft import AttentionFineTuneClassifier
+from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
 from sklearn_attnft.predictor import OnnxPredictor
 
 SETS = {
@@ -33,6 +36,24 @@ SETS = {
     "massive_en": ("train", "test"),
 }
 ROUNDS = 3
+EQUAL = {
+    "attention": {},
+    "lstm": {"head": "lstm"},
+    "concat": {"pooling": "concat"},
+    "windows": {"max_length": 64, "long_texts": "window"},
+    "tasks": {},
+}
+# Predicts texts.json with an exported directory.
+PREDICT = """
+import json, sys
+import numpy as np
+from predictor import OnnxPredictor
+model = OnnxPredictor(".", threads=1)
+texts = json.load(open("../texts.json"))
+found = model.predict_proba(texts)
+np.savez("../found.npz", *(found if isinstance(found, list) else [found]))
+assert not {"torch", "transformers", "sklearn"} & set(sys.modules)
+"""
 # Prints the processor time and the resident memory after the first answer.
 FIRST_ANSWER = {
     "torch": "import joblib; joblib.load('model.joblib').predict_proba(['It rains.'])",
@@ -109,13 +130,15 @@ def installed(python):
 def run(data, name, serving):
     train, test = SETS[name]
     clf = AttentionFineTuneClassifier(random_state=0)
-    clf.fit(*sample(data, name, train, 1000))
+    train_texts, train_labels = sample(data, name, train, 1000)
+    clf.fit(train_texts, train_labels)
     clf.set_params(precision="float32")
     texts, labels = sample(data, name, test, 1000)
     with tempfile.TemporaryDirectory() as directory:
         paths = {each: Path(directory, each) for each in ("float32", "int8")}
         clf.export_onnx(paths["float32"])
-        clf.export_onnx(paths["int8"], quantize="int8")
+        check = train_texts[:300]
+        clf.export_onnx(paths["int8"], quantize="int8", check_texts=check)
         models = {"torch": clf}
         models |= {k: OnnxPredictor(path, threads=1) for k, path in paths.items()}
         found = {k: model.predict_proba(texts) for k, model in models.items()}
@@ -140,14 +163,60 @@ def run(data, name, serving):
     append(RESULTS / "export.jsonl", row)
 
 
+def fit_kind(kind, texts, labels):
+    """Fit one of the models of EQUAL. "tasks" has one task of tags."""
+    clf = AttentionFineTuneClassifier(random_state=0, max_epochs=1, **EQUAL[kind])
+    if kind != "tasks":
+        return clf.fit(texts, labels)
+    tags = [
+        {label, "long"} if len(text) > 60 else {label}
+        for text, label in zip(texts, labels, strict=True)
+    ]
+    return MultiTaskClassifier(clf).fit(texts, {"label": labels, "tags": tags})
+
+
+def compare(data, name, kind, serving):
+    """Compare probabilities and labels of one model with torch."""
+    train, test = SETS[name]
+    model = fit_kind(kind, *sample(data, name, train, 300))
+    model.set_params(**{"estimator__" * (kind == "tasks") + "precision": "float32"})
+    texts, _ = sample(data, name, test, 1000)
+    expected = model.predict_proba(texts)
+    expected = expected if isinstance(expected, list) else [expected]
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "texts.json").write_text(json.dumps(texts))
+        path = model.export_onnx(Path(directory, "model"))
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        code = [serving, "-W", "ignore", "-c", PREDICT]
+        subprocess.run(code, cwd=path, env=environment, check=True)
+        found = list(np.load(Path(directory, "found.npz")).values())
+    distance = max(np.abs(f - e).max() for f, e in zip(found, expected, strict=True))
+    changed = [decide(f) != decide(e) for f, e in zip(found, expected, strict=True)]
+    row = {"dataset": name, "kind": kind, "n_texts": len(texts)}
+    row["difference"] = float(f"{distance:.2g}")
+    row["changed_labels"] = int(sum(each.sum() for each in changed))
+    append(RESULTS / "export_equal.jsonl", row)
+
+
+def decide(probabilities):
+    """Return classes, or 0 and 1 for the tags, whose rows do not sum to 1."""
+    one_class = np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
+    return probabilities.argmax(axis=1) if one_class else probabilities > 0.5
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="directory with the data sets")
     parser.add_argument("--serving", required=True, help="Python of the three packages")
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--equal", action="store_true", help="compare predictions only")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", message=".*longer than max_length")
     warnings.filterwarnings("ignore", message="With quantize='int8'")
     for each in arguments.sets:
-        run(arguments.data, each, arguments.serving)
+        if not arguments.equal:
+            run(arguments.data, each, arguments.serving)
+            continue
+        for kind in EQUAL:
+            compare(arguments.data, each, kind, arguments.serving)

@@ -307,10 +307,13 @@ class OnnxPredictor:
         distinct, parts = list(position), []
         for start in range(0, len(distinct), CHUNK_SIZE):
             chunk = distinct[start : start + CHUNK_SIZE]
-            windows = [self._cutter.windows(ids) for ids in self._encode(chunk)]
-            parts.append(self._run_windows(session, windows, output))
+            parts.append(self._run_windows(session, self._windows(chunk), output))
         outputs = np.concatenate(parts)
         return outputs if len(distinct) == len(texts) else outputs[inverse]
+
+    def _windows(self, texts):
+        """Return the windows of each text, as lists of token ids."""
+        return [self._cutter.windows(ids) for ids in self._encode(texts)]
 
     def _encode(self, texts):
         # A lone surrogate cannot be encoded as UTF-8.
@@ -320,15 +323,19 @@ class OnnxPredictor:
 
     def _run_windows(self, session, windows, output):
         """Return an output for texts that are lists of windows of token ids."""
-        longest = np.array([max(map(len, each)) for each in windows])
         result = None
-        for batch in _batches(longest, np.array([len(each) for each in windows])):
-            inputs = self._cutter.batch([windows[i] for i in batch])
+        for batch, inputs in self._batches(windows):
             outputs = session.run([output], inputs)[0]
             if result is None:
                 result = np.empty((len(windows), outputs.shape[1]), dtype=np.float32)
             result[batch] = outputs
         return result
+
+    def _batches(self, windows):
+        """Yield the positions of some texts, and the inputs of the graph for them."""
+        longest = np.array([max(map(len, each)) for each in windows])
+        for batch in _batches(longest, np.array([len(each) for each in windows])):
+            yield batch, self._cutter.batch([windows[i] for i in batch])
 
 
 def _count_cores():

@@ -36,8 +36,9 @@ class ExportingMixin:
             Whether to replace an existing directory that ``export_onnx`` has written.
         check_texts : array-like of str, shape (n_samples,), default=None
             Texts on which the predictions are compared. With ``quantize="int8"``, pass
-            a few hundred typical texts: the changes on these texts are stored in
-            ``config.json``. If None, texts of several lengths and scripts.
+            a few hundred typical texts: int8 is calibrated on these texts, and the
+            changes of their predictions are stored in ``config.json``. If None, texts
+            of several lengths and scripts.
 
         Returns
         -------

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Export a fitted estimator to a directory with an ONNX graph."""
 
+import contextlib
 import json
 import tempfile
 from pathlib import Path
@@ -55,7 +56,9 @@ def export(estimator, path, quantize, texts, *, overwrite):
         "predictor.py": Path(predictor.__file__).read_bytes(),
         "model.onnx": _to_bytes(graph),
     }
-    difference = _measure(files, config, reference)
+    with _opened(files, config) as model:
+        difference = reference.compare(model)
+        batches = [inputs for _, inputs in model._batches(model._windows(texts))]
     if not difference.is_small:
         raise ValueError(
             f"The predictions of the graph must differ by at most {TOLERANCE:g} from "
@@ -66,8 +69,9 @@ def export(estimator, path, quantize, texts, *, overwrite):
         )
     config |= {"quantize": quantize, "float32_difference": as_dict(difference)}
     if quantize is not None:
-        files["model.onnx"] = _to_bytes(to_int8(graph))
-        difference = _measure(files, config, reference)
+        files["model.onnx"] = _to_bytes(to_int8(graph, batches))
+        with _opened(files, config) as model:
+            difference = reference.compare(model)
         config["int8_difference"] = as_dict(difference)
         _warn_if_changed(difference)
     card = make_card(estimator, config["versions"], card_usage(config, difference))
@@ -92,12 +96,13 @@ def _config(config, files):
     return f"{json.dumps(config, indent=2, allow_nan=False)}\n".encode()
 
 
-def _measure(files, config, reference):
-    """Predict with a temporary directory, and return the Difference."""
+@contextlib.contextmanager
+def _opened(files, config):
+    """Open the predictor of a temporary directory."""
     with tempfile.TemporaryDirectory(prefix="sklearn_attnft-") as directory:
         for name, data in {**files, predictor.CONFIG: _config(config, files)}.items():
             Path(directory, name).write_bytes(data)
-        return reference.compare(predictor.OnnxPredictor(directory, threads=1))
+        yield predictor.OnnxPredictor(directory, threads=1)
 
 
 def _warn_if_changed(difference):
