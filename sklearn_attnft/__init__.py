@@ -19,6 +19,7 @@ The user guide is in the folder docs.
 
 import importlib
 
+from ._utils._imports import paused_garbage_collection
 from ._version import __version__
 
 __all__ = [
@@ -46,7 +47,8 @@ SKOPS_TRUSTED_TYPES = tuple(
 
 def __getattr__(name):
     if name in _MODULES:
-        module = importlib.import_module(f".{_MODULES[name]}", __name__)
+        with paused_garbage_collection():
+            module = importlib.import_module(f".{_MODULES[name]}", __name__)
         globals()[name] = getattr(module, name)
         return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,15 +17,11 @@ from sklearn.utils.validation import check_is_fitted
 from . import _hf
 from ._data._validation import check_texts
 from ._export._mixin import ExportingMixin
-from ._fit._estimate import estimate
-from ._fit._pipeline import fit_tasks
 from ._fit._plan import FitData, FitPlan
-from ._fit._stages import count_epochs
 from ._persistence import _pack, _save_load
 from ._runtime._device import Machine, on_device, use_one_thread_after_fork
 from ._runtime._encoder_cache import cache_info, with_cached_states
 from ._runtime._predict import predict
-from ._training._progress import CallbackContexts, FitProgress
 from ._utils._compat import CallbackSupportMixin
 from ._utils._one_fit import reads_one_fit
 
@@ -97,6 +93,10 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         *data : tuple
             X, y and sample_weight, as :class:`CallbackContexts` takes them.
         """
+        # Only a fit needs skorch, so that predictions start faster.
+        from ._fit._stages import count_epochs
+        from ._training._progress import CallbackContexts, FitProgress
+
         contexts = CallbackContexts(self, count_epochs(plan), *data)
         return FitProgress(self._template.verbose, contexts)
 
@@ -310,12 +310,17 @@ class FineTuningEstimator(TextEstimator):
 
     def _fit(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
         """Check the data, fine-tune, and set the fitted attributes."""
+        from ._fit._pipeline import fit_tasks
+
         plan, data = self._plan(X, y, sample_weight, X_val, y_val, X_unlabeled)
         progress = self._start_progress(plan, X, y, sample_weight)
         return self._set_fitted(fit_tasks(plan, data, progress), progress)
 
     def _estimate_fit(self, *data):
         """Estimate time and memory of a fit with these arguments of ``fit``."""
+        from ._fit._estimate import estimate
+        from ._fit._pipeline import fit_tasks
+
         self._validate_params()
         plan, data = self._plan(*data)
         return estimate(fit_tasks, plan, data)

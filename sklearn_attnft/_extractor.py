@@ -6,8 +6,6 @@ from sklearn.utils._param_validation import StrOptions
 
 from ._base import LM_CONSTRAINTS, SHARED_CONSTRAINTS, TextEstimator
 from ._data._validation import check_texts
-from ._fit._estimate import estimate
-from ._fit._pipeline import fit_features
 from ._fit._plan import FitPlan
 from ._hf import DEFAULT_ENCODER
 from ._model._pooling import POOLINGS
@@ -225,6 +223,8 @@ class TransformerFeatureExtractor(
         TypeError
             If `X` has an element that is not a str.
         """
+        from ._fit._pipeline import fit_features  # only a fit needs skorch
+
         texts = check_texts(X)
         plan = FitPlan.of(self._parameters())
         progress = self._start_progress(plan, X)
@@ -246,6 +246,9 @@ class TransformerFeatureExtractor(
         -------
         estimate : FitEstimate
         """
+        from ._fit._estimate import estimate
+        from ._fit._pipeline import fit_features
+
         self._validate_params()
         plan = FitPlan.of(self._parameters())
         return estimate(fit_features, plan, check_texts(X))

@@ -6,6 +6,7 @@ import copy
 import torch
 from torch import nn
 
+from .._utils._imports import paused_garbage_collection
 from .._utils._process import preserve_generator, translate_errors
 from ._attention import use_products
 from ._find import (
@@ -128,6 +129,7 @@ def _not_an_encoder(encoder, reason, kind):
     )
 
 
+@paused_garbage_collection()
 def load_encoder(encoder, config):
     """Load the encoder's weights in float32, on the CPU, without a pooling layer.
 
@@ -142,6 +144,7 @@ def load_encoder(encoder, config):
     return without_pooler(model)
 
 
+@paused_garbage_collection()
 def load_language_model(encoder, config):
     """Load the encoder's weights and its masked-LM head, if it has one.
 

@@ -9,6 +9,7 @@ import re
 import torch
 from torch.overrides import TorchFunctionMode
 
+from .._utils._imports import paused_garbage_collection
 from .._utils._process import on_cpu
 from ._attention import use_products
 from ._model import refuse_decoder, refuse_family, without_pooler
@@ -50,6 +51,7 @@ def encoder_config(encoder):
     return json.dumps(config, indent=2, sort_keys=True)
 
 
+@paused_garbage_collection()
 def encoder_skeleton(config_json):
     """Return an encoder with weights on the meta device.
 
@@ -71,6 +73,14 @@ def encoder_skeleton(config_json):
         ) from error
 
 
+RANDOM = {
+    torch.Tensor.uniform_,
+    torch.Tensor.normal_,
+    torch.nn.init.uniform_,
+    torch.nn.init.normal_,
+}
+
+
 class _WithoutWeights(TorchFunctionMode):
     """Create only empty and random tensors on the meta device.
 
@@ -79,8 +89,8 @@ class _WithoutWeights(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if func in (torch.Tensor.uniform_, torch.Tensor.normal_) and args[0].is_meta:
-            return args[0]
+        if func in RANDOM and (tensor := (args or tuple(kwargs.values()))[0]).is_meta:
+            return tensor
         if func in (torch.empty, torch.rand, torch.randn, torch.normal):
             kwargs = {**kwargs, "device": "meta"}
         return func(*args, **kwargs)
