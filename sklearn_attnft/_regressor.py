@@ -367,7 +367,7 @@ class AttentionFineTuneRegressor(
             ``n_features`` is the hidden size of the encoder. With ``pooling="concat"``,
             ``n_features`` is three times the hidden size.
         """
-        return self._forward(X, "contexts")
+        return self._forward(X, "contexts", self.verbose)
 
     def explain(self, X, *, attribution=None, target=None, words=False):
         """Return the attention and the attribution of each token of each text.

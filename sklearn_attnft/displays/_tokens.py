@@ -9,6 +9,7 @@ import re
 import numpy as np
 
 from .._data._validation import check_texts
+from ._notebook import ShownOnce
 from ._style import BLUE, VERMILION, new_axes
 
 # Opacity of the darkest shade. Black and white text is legible on this shade.
@@ -21,7 +22,7 @@ CAPTIONS = {
 _UNPRINTABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
 
 
-class AttentionDisplay:
+class AttentionDisplay(ShownOnce):
     """Texts whose tokens are shaded by attention or attribution.
 
     The whole text is shown, including tokens without a value. Shades are relative to
@@ -118,7 +119,7 @@ class AttentionDisplay:
         leading = 1.6 * font_size
         is_new = ax is None
         ax = new_axes(self, ax, figsize=(7, 1))
-        figure = ax.get_figure(root=True)
+        figure = ax.figure.figure  # of a subfigure, the whole figure
         ax.set_axis_off()
         figure.draw_without_rendering()  # the layout sets the width of the axes
         width = ax.get_window_extent().width * 72 / figure.dpi
