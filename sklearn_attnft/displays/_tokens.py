@@ -9,6 +9,7 @@ import re
 import numpy as np
 
 from .._data._validation import check_texts
+from .._explain._validation import labels_of_texts
 from ._notebook import ShownOnce
 from ._style import BLUE, VERMILION, new_axes
 
@@ -63,7 +64,13 @@ class AttentionDisplay(ShownOnce):
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, attribution=None, target=None, words=False
+        cls,
+        estimator,
+        X,
+        *,
+        attribution="integrated_gradients",
+        target=None,
+        words=False,
     ):
         """Explain predictions and return a display, without plotting.
 
@@ -72,12 +79,14 @@ class AttentionDisplay(ShownOnce):
         estimator : fitted AttentionFineTuneClassifier
             For a fitted ``MultiTaskClassifier``, pass ``task(name)``.
         X : array-like of str, shape (n_samples,)
-        attribution : {"gradient", "integrated_gradients"} or None, default=None
-            Method of the attributions that set the shade. If None, token attention sets
-            the shade.
-        target : label, default=None
-            The class whose logit is attributed. If None, the class with the highest
-            logit of each text is used.
+        attribution : str or None, default="integrated_gradients"
+            Method of the attributions that set the shade: "integrated_gradients" or
+            "gradient", which is faster but finds the words that decide a prediction
+            less often. If None, token attention sets the shade.
+        target : label or array-like of labels, shape (n_samples,), default=None
+            The class whose logit is attributed: one for all texts, or one for each
+            text, such as the true labels. If None, the class with the highest logit of
+            each text is used.
         words : bool, default=False
             Whether to shade whole words instead of tokens.
 
@@ -90,11 +99,16 @@ class AttentionDisplay(ShownOnce):
         explanation = estimator.explain(
             X, attribution=attribution, target=target, words=words
         )
-        headings = [f"predicted: {label}" for label in estimator.predict(X)]
+        texts = check_texts(X)
+        headings = [f"predicted: {label}" for label in estimator.predict(texts)]
         if target is not None:
-            headings = [f"{heading}; explained: {target}" for heading in headings]
+            labels = labels_of_texts(target, len(texts))
+            headings = [
+                f"{heading}; explained: {label}"
+                for heading, label in zip(headings, labels, strict=True)
+            ]
         return cls(
-            check_texts(X),
+            texts,
             explanation,
             column="token_attention" if attribution is None else "attribution",
             headings=headings,
