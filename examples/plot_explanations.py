@@ -46,8 +46,10 @@ AttentionDisplay.from_estimator(clf, X_test[right], words=True)
 # Why was this wrong?
 # -------------------
 #
-# For each mistake, explain the predicted class and the true class, and subtract. Words
-# with a high value led the model to the wrong class.
+# For each mistake, explain the predicted class and the true class, and subtract. Blue
+# words led the model to the wrong class. Orange words spoke for the true class. In the
+# last text, for example, "want", "euros" and "back" ask for a return, but the text also
+# contains "Unless you know", as questions do.
 
 wrong = np.flatnonzero(~is_right & is_short)[:3]
 method = {"attribution": "integrated_gradients", "words": True}
@@ -69,7 +71,7 @@ misled[["sample", "token", "attribution"]].round(2)
 # -------------------------------
 #
 # Attention shows which tokens the model reads. On these tickets, it prefers punctuation
-# and frequent words, because the states of these tokens contain the whole sentence.
+# and frequent words, which do not tell a reader why the model chose the class.
 
 AttentionDisplay.from_estimator(clf, X_test[right], attribution=None, words=True)
 
