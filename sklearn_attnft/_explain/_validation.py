@@ -74,7 +74,7 @@ def check_targets(target, classes, attribution, n_texts):
             where = f" at position {i}" if is_list_of_labels(target) else ""
             raise ValueError(
                 f"`target` must be a label of y, or one label of y for each text, got "
-                f"{label!r:.80}{where}. Use {labels!r:.200}."
+                f"{label!r:.80}{where}. Use one of {labels!r:.200}."
             )
         indices.append(labels.index(label))
     return np.array(indices, dtype=np.int64)

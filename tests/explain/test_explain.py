@@ -389,7 +389,7 @@ def test_targets_of_a_regressor_have_their_own_units():
     pd.testing.assert_frame_equal(rows, expected, rtol=1e-4, atol=1e-4)
     scale = rows.groupby("sample")["attribution"].apply(lambda v: v.abs().max())
     assert scale[3] > 10 * scale[2]
-    with pytest.raises(ValueError, match=r"each text, got 2 at position 1. Use .0, 1."):
+    with pytest.raises(ValueError, match=r"got 2 at position 1. Use one of .0, 1."):
         model.explain(TEXTS, target=[1, 2, 0, 1], **kwargs)
     with pytest.raises(ValueError, match="several columns, got None"):
         model.explain(TEXTS, **kwargs)
