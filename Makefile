@@ -14,7 +14,7 @@ FAST := tests/test_house.py tests/data tests/model tests/fit/test_contrastive_st
 	tests/test_datasets.py
 
 .PHONY: quickstart test test-oldest test-fast test-slow test-export docs bench lint
-.PHONY: format clean
+.PHONY: format dist clean
 
 quickstart: $(VENV)/.installed-minilm
 	$(BIN)/python examples/quickstart.py
@@ -54,6 +54,12 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Build the wheel and the sdist, and test the wheel in a new environment.
+dist: $(VENV)/.installed-dev
+	rm -rf dist build
+	$(BIN)/python -m build
+	$(BIN)/python tools/check_dist.py
 
 clean:
 	rm -rf $(VENV) $(SERVING) .venv-oldest docs/_build docs/api docs/auto_examples

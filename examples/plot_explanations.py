@@ -1,19 +1,19 @@
 """
-Explanations and their faithfulness
-===================================
+Explanations and mistakes
+=========================
 
-Attention shows which words are weighted most in a prediction. It does not show whether
-these words determine the prediction. This can be measured: remove the words and predict
-again.
+Integrated gradients show which words speak for a class. This page explains predictions
+and mistakes with them, and compares them with attention.
 
 The tickets are synthetic, and many of their words identify the topic.
 """
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from sklearn_attnft import AttentionFineTuneClassifier
 from sklearn_attnft.datasets import load_support_tickets
-from sklearn_attnft.displays import AttentionDisplay, LayerAttentionDisplay
+from sklearn_attnft.displays import AttentionDisplay
 
 X_train, y_train = load_support_tickets(subset="train", return_X_y=True)
 X_test, y_test = load_support_tickets(subset="test", return_X_y=True)
@@ -29,38 +29,63 @@ clf.fit(X_train, y_train)
 print(f"accuracy {clf.score(X_test, y_test):.3f}")
 
 # %%
-# Attended words
-# --------------
+# Words for a class
+# -----------------
 #
-# The darker a word, the larger its fraction of the attention. The fraction is shown
-# when the mouse pointer is over the word.
+# The display shades the words by their integrated gradients. Blue words speak for the
+# predicted class, and orange words speak against it. The value is shown when the mouse
+# pointer is over the word.
 
-AttentionDisplay.from_estimator(clf, X_test[:3], words=True)
-
-# %%
-# The table shows the same values together with the attribution of each word, which is
-# the gradient of the predicted class's score times the embedding.
-
-words = clf.explain(X_test[:3], attribution="gradient", words=True)
-words.sort_values("token_attention", ascending=False).head(10).round(3)
+predicted = clf.predict(X_test)
+is_right = predicted == y_test
+is_short = np.array([len(text) < 200 for text in X_test])
+right = np.flatnonzero(is_right & is_short)[:3]
+AttentionDisplay.from_estimator(clf, X_test[right], words=True)
 
 # %%
-# Attended layers
-# ---------------
-
-LayerAttentionDisplay.from_estimator(clf)
-plt.show()
-
-# %%
-# Faithfulness
-# ------------
+# Why was this wrong?
+# -------------------
 #
-# Comprehensiveness is the drop of the predicted probability when the top words of a
-# ranking are removed from the text. Higher is better. Sufficiency is the drop when only
-# these words are kept. Lower is better. Compare both with those of a random ranking.
+# For each mistake, explain the predicted class and the true class, and subtract. Blue
+# words led the model to the wrong class. Orange words spoke for the true class. In the
+# last text, for example, "want", "euros" and "back" ask for a return, but the text also
+# contains "Unless you know", as questions do.
+
+wrong = np.flatnonzero(~is_right & is_short)[:3]
+method = {"attribution": "integrated_gradients", "words": True}
+why = clf.explain(X_test[wrong], **method)
+for_truth = clf.explain(X_test[wrong], target=y_test[wrong], **method)
+why["attribution"] -= for_truth["attribution"]
+headings = [f"predicted: {predicted[i]}; true: {y_test[i]}" for i in wrong]
+AttentionDisplay(X_test[wrong], why, column="attribution", headings=headings)
+
+# %%
+# The five words of each text that misled the model most.
+
+misled = why.sort_values("attribution", ascending=False).groupby("sample").head(5)
+misled = misled.sort_values(["sample", "attribution"], ascending=[True, False])
+misled[["sample", "token", "attribution"]].round(2)
+
+# %%
+# Attention is not an explanation
+# -------------------------------
+#
+# Attention shows which tokens the model reads. On these tickets, it prefers punctuation
+# and frequent words, which do not tell a reader why the model chose the class.
+
+AttentionDisplay.from_estimator(clf, X_test[right], attribution=None, words=True)
+
+# %%
+# Which ranking of the words explains the prediction can be measured. Comprehensiveness
+# is the drop of the predicted probability when the top tokens of a ranking are removed
+# from the text. Higher is better. Sufficiency is the drop when only these tokens are
+# kept. Lower is better. Compare both with those of a random ranking.
 
 scores = clf.faithfulness(
-    X_test[:40], attribution="gradient", n_random=2, random_state=0
+    X_test[is_short][:20],
+    attribution="integrated_gradients",
+    n_random=2,
+    random_state=0,
 )
 means = scores.drop(columns="sample").groupby("ranking").agg(["mean", "sem"])
 

@@ -152,7 +152,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         """Return a pair for each head: the number of classes and the loss."""
         return []
 
-    def _forward(self, X, output="logits"):
+    def _forward(self, X, output="logits", verbose=0):
         """Check texts and return the output of the module for these texts."""
         check_is_fitted(self, "module_")
         texts = check_texts(X)
@@ -164,7 +164,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
             tokenizer=self._tokenizer,
             machine=machine,
             output=output,
-            verbose=self._template.verbose,
+            verbose=verbose,
             cache=cache,
         )
 

@@ -232,9 +232,10 @@ class AttentionFineTuneClassifier(
         available when the pickle is written and when the pickle is loaded. :meth:`save`
         always writes all weights.
     verbose : int, default=0
-        If 1, ``fit`` and predictions show a progress bar, except in the worker
-        processes of a search, where bars would overwrite one another. If 2, worker
-        processes show a progress bar too.
+        If 1, ``fit`` shows a progress bar, and ``transform`` shows one if it takes
+        longer than 2 seconds. Predictions and explanations show no bar. Worker
+        processes of a search show no bar, because the bars would overwrite one another.
+        If 2, worker processes show a bar too.
 
     Attributes
     ----------
@@ -753,7 +754,7 @@ class AttentionFineTuneClassifier(
             ``n_features`` is the hidden size of the encoder. With ``pooling="concat"``,
             ``n_features`` is three times the hidden size.
         """
-        return self._forward(X, "contexts")
+        return self._forward(X, "contexts", self.verbose)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -104,9 +104,10 @@ class TransformerFeatureExtractor(
         available when the pickle is written and when the pickle is loaded. :meth:`save`
         always writes all weights.
     verbose : int, default=0
-        If 1, language-model fine-tuning and ``transform`` show a progress bar, except
-        in the worker processes of a search, where bars would overwrite one another. If
-        2, worker processes show a progress bar too.
+        If 1, language-model fine-tuning shows a progress bar, and ``transform`` shows
+        one if it takes longer than 2 seconds. Worker processes of a search show no bar,
+        because the bars would overwrite one another. If 2, worker processes show a bar
+        too.
 
     Attributes
     ----------
@@ -269,7 +270,7 @@ class TransformerFeatureExtractor(
             ``n_features`` is the hidden size of the encoder. With ``pooling="concat"``,
             ``n_features`` is three times the hidden size.
         """
-        return self._forward(X, "contexts")
+        return self._forward(X, "contexts", self.verbose)
 
     def _module_and_cache(self, machine):
         cache = features_cache(self.module_, self._spec, self._tokenizer, machine, self)

@@ -439,7 +439,7 @@ class MultiTaskClassifier(
             Context vectors, in the order of ``task_names_``. ``set_output`` can change
             the result to a data frame.
         """
-        contexts = self._forward(X, "contexts")
+        contexts = self._forward(X, "contexts", self.estimator.verbose)
         sizes = [self._spec.context_size(task) for task in self._spec.tasks]
         return np.hstack(self._split_tasks(contexts, sizes))
 

@@ -22,7 +22,7 @@ from ._data._validation import (
     check_weights,
 )
 from ._explain._mixin import TokenAttentionMixin
-from ._explain._validation import check_output
+from ._explain._validation import check_outputs
 from ._fit._plan import FitData
 from ._fit._tasks import Tasks
 from ._hf import DEFAULT_ENCODER
@@ -367,7 +367,7 @@ class AttentionFineTuneRegressor(
             ``n_features`` is the hidden size of the encoder. With ``pooling="concat"``,
             ``n_features`` is three times the hidden size.
         """
-        return self._forward(X, "contexts")
+        return self._forward(X, "contexts", self.verbose)
 
     def explain(self, X, *, attribution=None, target=None, words=False):
         """Return the attention and the attribution of each token of each text.
@@ -379,9 +379,9 @@ class AttentionFineTuneRegressor(
             Method that attributes a predicted number to the tokens.
             :meth:`AttentionFineTuneClassifier.explain` describes the methods. If None,
             only attention is returned.
-        target : int, default=None
-            Column of `y` whose prediction is attributed. If None, `y` must have been
-            one-dimensional.
+        target : int or array-like of int, shape (n_samples,), default=None
+            Column of `y` whose prediction is attributed: one for all texts, or one for
+            each text. If None, `y` must have been one-dimensional.
         words : bool, default=False
             Whether to sum the tokens of a word into one row.
 
@@ -394,10 +394,9 @@ class AttentionFineTuneRegressor(
             text and for a text of mask tokens.
         """
         check_is_fitted(self, "module_")
-        fitted = self._target
-        output = check_output(target, fitted.n_outputs, attribution)
-        unit = float(fitted.scale[output])
-        return self._explain(X, attribution, output, words, unit)
+        texts, fitted = check_texts(X), self._target
+        outputs = check_outputs(target, fitted.n_outputs, attribution, len(texts))
+        return self._explain(texts, attribution, outputs, words, fitted.scale[outputs])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The version, where every module may read it."""
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"

@@ -209,7 +209,7 @@ def test_the_badges_are_what_the_package_asks_for():
     options = asked["options"]
     needs = dict(re.findall(r"([\w-]+)>=([\d.]+)", options["install_requires"]))
     needs["python"] = options["python_requires"].removeprefix(">=")
-    license_name = asked["metadata"]["license"]
+    license_name = asked["metadata"]["license_expression"]
     badge = r"!\[(.*?)\]\(https://img\.shields\.io/badge/(.*?)-blue\)"
     shown = re.findall(badge, read("README.md"))
     assert len(shown) == 4

@@ -19,7 +19,7 @@ from ._attribution import (
     token_attributions,
 )
 from ._faithfulness import faithfulness, rank_tokens
-from ._validation import check_attributions, check_target
+from ._validation import check_attributions, check_targets
 
 
 class TokenAttentionMixin:
@@ -35,32 +35,30 @@ class TokenAttentionMixin:
         scores = self.module_.tasks[0].mix.scores.detach().cpu().double()
         return torch.softmax(scores, dim=0).numpy()
 
-    def _explain(self, X, attribution, output, words, unit=1.0):
+    def _explain(self, texts, attribution, outputs, words, units=None):
         """Return the explanation of texts.
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        texts : list of str
         attribution : str or None
-        output : int or None
+        outputs : ndarray of int64, shape (n_texts,), or None
             Index of the logit to attribute. If None, the highest logit of each text.
         words : bool
-        unit : float
-            Attributions are multiplied by this number.
+        units : ndarray of float64, shape (n_texts,), or None
+            The attributions of a text are multiplied by its unit. If None, by 1.
         """
         methods = check_attributions(attribution, ATTRIBUTIONS)
-        texts = check_texts(X)
-        table, values = self._token_values(texts, methods, output)
+        table, values = self._token_values(texts, methods, outputs)
+        attributions = values[attribution] if methods else None
+        if methods and units is not None:
+            attributions = attributions * np.repeat(units, table.tokens.n_tokens)
         columns = explain(
-            table,
-            values.pop("attention"),
-            unit * values[attribution] if methods else None,
-            self._tokenizer,
-            words=words,
+            table, values["attention"], attributions, self._tokenizer, words=words
         )
         return _as_frame(columns)
 
-    def _token_values(self, texts, methods, class_index=None):
+    def _token_values(self, texts, methods, outputs=None):
         """Return a TokenTable and a dict of token values.
 
         The keys of the dict are "attention" and the names in `methods`.
@@ -69,15 +67,13 @@ class TokenAttentionMixin:
         table = TokenTable.of(texts, self._tokenizer)
         module, _ = self._module_and_cache(machine)
         values = {"attention": token_attention(module, table.tokens, machine)}
-        if methods and class_index is None:
-            targets = self._forward(texts).argmax(axis=1)
-        else:
-            targets = np.full(len(texts), class_index)
+        if methods and outputs is None:
+            outputs = self._forward(texts).argmax(axis=1)
         for method in methods:
             values[method] = token_attributions(
                 self.module_,
                 table.tokens,
-                targets,
+                outputs,
                 method=method,
                 baseline_id=self._tokenizer.filler_id,
                 device=machine.device,
@@ -108,10 +104,11 @@ class ExplainingMixin(TokenAttentionMixin):
             of a text sum to the difference of the two logits, but computing takes 64
             times as long. If the vocabulary does not have a mask token, padding tokens
             are used. If None, only attention is returned.
-        target : label, default=None
-            The class whose logit is attributed, for all texts. If a text can have
-            several labels, a name in ``label_names_``. If None, the class with the
-            highest logit of each text is used.
+        target : label or array-like of labels, shape (n_samples,), default=None
+            The class whose logit is attributed: one for all texts, or one for each
+            text, such as the true labels. If a text can have several labels, names in
+            ``label_names_``. If None, the class with the highest logit of each text is
+            used.
         words : bool, default=False
             Whether to sum the tokens of a word into one row.
 
@@ -141,8 +138,9 @@ class ExplainingMixin(TokenAttentionMixin):
         Raises
         ------
         ValueError
-            If `attribution` is unknown, or if `target` is not a label of ``fit`` or is
-            given without `attribution`.
+            If `attribution` is unknown, or if `target` has labels that ``fit`` did not
+            see, does not have one label for each text, or is given without
+            `attribution`.
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
 
@@ -156,8 +154,10 @@ class ExplainingMixin(TokenAttentionMixin):
         """
         check_is_fitted(self, "module_")
         check_attributions(attribution, ATTRIBUTIONS)
-        class_index = check_target(target, self._output_names, attribution)
-        return self._explain(X, attribution, class_index, words)
+        texts = check_texts(X)
+        classes = self._output_names
+        outputs = check_targets(target, classes, attribution, len(texts))
+        return self._explain(texts, attribution, outputs, words)
 
     def faithfulness(self, X, *, attribution=None, n_random=5, random_state=None):
         """Measure how much the highest-ranked tokens influence the prediction.

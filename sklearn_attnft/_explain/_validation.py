@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Checks of the arguments of explanations."""
 
+from collections.abc import Mapping, Set
+
 import numpy as np
 
 from .._data._labels import plain_label
+from .._data._validation import check_lengths, fill_masked
 
 
 def check_attributions(attribution, allowed, *, several=False):
@@ -35,13 +38,27 @@ def check_attributions(attribution, allowed, *, several=False):
     return tuple(dict.fromkeys(names))
 
 
-def check_target(target, classes, attribution):
-    """Return the index of the class to explain, or None for the predicted class.
+def check_targets(target, classes, attribution, n_texts):
+    """Return the index of the class to explain for each text.
+
+    Parameters
+    ----------
+    target : label, array-like of labels or None
+        As in ``explain``.
+    classes : ndarray of shape (n_classes,)
+    attribution : str or None
+    n_texts : int
+
+    Returns
+    -------
+    ndarray of int64, shape (n_texts,), or None
+        None if `target` is None, which stands for the predicted classes.
 
     Raises
     ------
     ValueError
-        If `target` is not one of `classes`, or is passed without `attribution`.
+        If `target` has other labels than `classes`, does not have one label for each
+        text, or is passed without `attribution`.
     """
     if target is None:
         return None
@@ -51,31 +68,53 @@ def check_target(target, classes, attribution):
             "Attention is the same for all classes. Pass attribution='gradient' or "
             "'integrated_gradients' to explain one class."
         )
-    labels, target = classes.tolist(), plain_label(target)
-    if not np.isscalar(target) or target not in labels:
-        raise ValueError(
-            f"`target` must be a label of y, got {target!r:.80}. Use one of "
-            f"{labels!r:.200}."
-        )
-    return labels.index(target)
+    labels, indices = classes.tolist(), []
+    for i, label in enumerate(labels_of_texts(target, n_texts)):
+        if not np.isscalar(label) or label not in labels:
+            where = f" at position {i}" if is_list_of_labels(target) else ""
+            raise ValueError(
+                f"`target` must be a label of y, or one label of y for each text, got "
+                f"{label!r:.80}{where}. Use one of {labels!r:.200}."
+            )
+        indices.append(labels.index(label))
+    return np.array(indices, dtype=np.int64)
 
 
-def check_output(target, n_outputs, attribution):
-    """Return the index of the number to explain.
+def labels_of_texts(target, n_texts):
+    """Return `target` as a list of one label for each text.
 
     Raises
     ------
     ValueError
-        If `target` is not a column of `y`, is passed without `attribution`, or is not
-        passed although there are several numbers.
+        If `target` is a list of labels, but does not have `n_texts` entries.
     """
-    if attribution is None and target is None:
-        return 0
-    if attribution is None or (target is None and n_outputs == 1):
-        return check_target(target, np.arange(n_outputs), attribution) or 0
-    if target is None:
+    if not is_list_of_labels(target):
+        return [plain_label(target)] * n_texts
+    if not isinstance(target, (list, tuple)):
+        target = np.asarray(fill_masked(target), dtype=object)
+    check_lengths(n_texts, target, "target")
+    return [plain_label(label) for label in target]
+
+
+def is_list_of_labels(target):
+    """Return whether `target` is an array-like, and not a single label."""
+    is_one = isinstance(target, (str, bytes, Mapping, Set))
+    return hasattr(target, "__len__") and not is_one and getattr(target, "ndim", 1) == 1
+
+
+def check_outputs(target, n_outputs, attribution, n_texts):
+    """Return the index of the number to explain for each text.
+
+    Raises
+    ------
+    ValueError
+        If `target` has something else than columns of `y`, is passed without
+        `attribution`, or is not passed although there are several numbers.
+    """
+    if target is None and attribution is not None and n_outputs > 1:
         raise ValueError(
             f"`target` must be a column of y (0 to {n_outputs - 1}) if y has several "
             "columns, got None. Pass the number of one column."
         )
-    return check_target(target, np.arange(n_outputs), attribution)
+    outputs = check_targets(target, np.arange(n_outputs), attribution, n_texts)
+    return np.zeros(n_texts, np.int64) if outputs is None else outputs

@@ -17,6 +17,8 @@ from ._device import (
 )
 from ._packed_encoding import with_packed_weights
 
+BAR_DELAY = 2.0  # seconds after which a call shows its progress bar
+
 
 def predict(
     model, texts, *, tokenizer, machine, output="logits", verbose=0, cache=None
@@ -31,7 +33,8 @@ def predict(
     machine : Machine
     output : {"logits", "contexts"}
     verbose : int
-        Controls the progress bar, as the parameter `verbose` of the estimators.
+        Controls the progress bar, as the parameter `verbose` of the estimators. A call
+        that takes less than `BAR_DELAY` shows no bar.
     cache : Cache or None
         If given, the model runs only on texts whose output is not in the cache.
 
@@ -44,7 +47,8 @@ def predict(
     distinct, where = list(first), np.fromiter(first.values(), np.intp)
     del first
     outputs, start = None, 0
-    with open_bar(is_shown(verbose), total=len(distinct), desc="encode") as progress:
+    bar = {"total": len(distinct), "desc": "encode", "delay": BAR_DELAY}
+    with open_bar(is_shown(verbose), **bar) as progress:
         prediction = _Prediction(model, tokenizer, machine, output, progress, cache)
         for chunk in chunks(distinct):
             part = prediction.outputs(chunk)

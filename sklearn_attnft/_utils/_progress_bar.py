@@ -3,11 +3,17 @@
 
 import contextlib
 import functools
-import importlib.util
 import multiprocessing
 import sys
+import warnings
 
 from ._process import ForkableLock
+
+with warnings.catch_warnings():
+    # In a notebook without ipywidgets, the first import of tqdm.auto warns, and
+    # transformers imports it too. Without ipywidgets, bars are text.
+    warnings.simplefilter("ignore")
+    import tqdm.auto
 
 
 def is_shown(verbose):
@@ -39,13 +45,8 @@ def _bar_class():
     All processes share the lock of ordinary tqdm bars. If a forked worker is killed
     while it holds that lock, all other processes wait forever.
     """
-    # Without ipywidgets, tqdm.auto would warn in a notebook.
-    if importlib.util.find_spec("ipywidgets") is not None:
-        from tqdm.auto import tqdm
-    else:
-        from tqdm import tqdm
 
-    class Bar(tqdm):
+    class Bar(tqdm.auto.tqdm):
         pass
 
     Bar.set_lock(ForkableLock())

@@ -4,10 +4,11 @@
 import numpy as np
 from sklearn.model_selection import learning_curve
 
+from ._notebook import ShownOnce
 from ._style import by_name, line_style, new_axes, tidy
 
 
-class LabelEfficiencyDisplay:
+class LabelEfficiencyDisplay(ShownOnce):
     """Scores of classifiers as a function of the number of training labels.
 
     Parameters

@@ -4,10 +4,11 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from ._notebook import ShownOnce
 from ._style import line_style, new_axes, tidy
 
 
-class TrainingDisplay:
+class TrainingDisplay(ShownOnce):
     """Losses, validation scores and learning rates of a fit, plotted over the steps.
 
     Each stage has its own panel for losses, because losses of different stages are not

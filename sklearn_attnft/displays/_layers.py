@@ -3,10 +3,11 @@
 
 import copy
 
+from ._notebook import ShownOnce
 from ._style import by_name, line_style, new_axes, tidy
 
 
-class LayerAttentionDisplay:
+class LayerAttentionDisplay(ShownOnce):
     """Weights of the encoder layers in the layer attention of models.
 
     A model computes a weighted sum of the normalized hidden states of the encoder. The

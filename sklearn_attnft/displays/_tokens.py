@@ -9,6 +9,8 @@ import re
 import numpy as np
 
 from .._data._validation import check_texts
+from .._explain._validation import labels_of_texts
+from ._notebook import ShownOnce
 from ._style import BLUE, VERMILION, new_axes
 
 # Opacity of the darkest shade. Black and white text is legible on this shade.
@@ -21,7 +23,7 @@ CAPTIONS = {
 _UNPRINTABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
 
 
-class AttentionDisplay:
+class AttentionDisplay(ShownOnce):
     """Texts whose tokens are shaded by attention or attribution.
 
     The whole text is shown, including tokens without a value. Shades are relative to
@@ -62,7 +64,13 @@ class AttentionDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, attribution=None, target=None, words=False
+        cls,
+        estimator,
+        X,
+        *,
+        attribution="integrated_gradients",
+        target=None,
+        words=False,
     ):
         """Explain predictions and return a display, without plotting.
 
@@ -71,12 +79,14 @@ class AttentionDisplay:
         estimator : fitted AttentionFineTuneClassifier
             For a fitted ``MultiTaskClassifier``, pass ``task(name)``.
         X : array-like of str, shape (n_samples,)
-        attribution : {"gradient", "integrated_gradients"} or None, default=None
-            Method of the attributions that set the shade. If None, token attention sets
-            the shade.
-        target : label, default=None
-            The class whose logit is attributed. If None, the class with the highest
-            logit of each text is used.
+        attribution : str or None, default="integrated_gradients"
+            Method of the attributions that set the shade: "integrated_gradients" or
+            "gradient", which is faster but finds the words that decide a prediction
+            less often. If None, token attention sets the shade.
+        target : label or array-like of labels, shape (n_samples,), default=None
+            The class whose logit is attributed: one for all texts, or one for each
+            text, such as the true labels. If None, the class with the highest logit of
+            each text is used.
         words : bool, default=False
             Whether to shade whole words instead of tokens.
 
@@ -89,11 +99,16 @@ class AttentionDisplay:
         explanation = estimator.explain(
             X, attribution=attribution, target=target, words=words
         )
-        headings = [f"predicted: {label}" for label in estimator.predict(X)]
+        texts = check_texts(X)
+        headings = [f"predicted: {label}" for label in estimator.predict(texts)]
         if target is not None:
-            headings = [f"{heading}; explained: {target}" for heading in headings]
+            labels = labels_of_texts(target, len(texts))
+            headings = [
+                f"{heading}; explained: {label}"
+                for heading, label in zip(headings, labels, strict=True)
+            ]
         return cls(
-            check_texts(X),
+            texts,
             explanation,
             column="token_attention" if attribution is None else "attribution",
             headings=headings,
@@ -118,7 +133,7 @@ class AttentionDisplay:
         leading = 1.6 * font_size
         is_new = ax is None
         ax = new_axes(self, ax, figsize=(7, 1))
-        figure = ax.get_figure(root=True)
+        figure = ax.figure.figure  # of a subfigure, the whole figure
         ax.set_axis_off()
         figure.draw_without_rendering()  # the layout sets the width of the axes
         width = ax.get_window_extent().width * 72 / figure.dpi

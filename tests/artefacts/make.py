@@ -23,25 +23,34 @@ def fitted(encoder):
 
     from sklearn_attnft import (
         AttentionFineTuneClassifier,
+        AttentionFineTuneRegressor,
         MultiTaskClassifier,
         TransformerFeatureExtractor,
     )
 
     labels = np.array(["good", "bad", "good", "bad", "bad", "good"])
-    classifier = AttentionFineTuneClassifier(
-        encoder,
-        max_length=16,
-        long_texts="window",
-        max_epochs=5,
-        learning_rate=1e-2,
-        head_learning_rate=1e-2,
-        precision="float32",
-        random_state=0,
-    )
+    small = {
+        "max_length": 16,
+        "long_texts": "window",
+        "max_epochs": 5,
+        "learning_rate": 1e-2,
+        "head_learning_rate": 1e-2,
+        "precision": "float32",
+        "random_state": 0,
+    }
+    classifier = AttentionFineTuneClassifier(encoder, **small)
+    hybrid = AttentionFineTuneClassifier(encoder, **small, head="lstm")
+    regressor = AttentionFineTuneRegressor(encoder, **small)
+    tags = np.array([[1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0], [0, 1, 1], [1, 0, 0]])
     several = MultiTaskClassifier(clone(classifier), task_params={3: {"head": "mlp"}})
     features = TransformerFeatureExtractor(encoder, max_length=16, long_texts="window")
     return {
         "classifier": classifier.fit(TEXTS, labels),
+        "hybrid": hybrid.fit(TEXTS, labels),
+        "tags": clone(classifier).fit(TEXTS, tags),
+        "regressor": regressor.fit(
+            TEXTS, np.column_stack([np.arange(6.0), tags[:, 0]])
+        ),
         "multitask": several.fit(TEXTS, {"a": labels, 3: [{1}, {2}, None] * 2}),
         "extractor": features.set_params(precision="float32").fit(TEXTS),
     }
@@ -49,11 +58,16 @@ def fitted(encoder):
 
 def output(estimator):
     """Return the output that a loaded estimator must reproduce, as lists."""
-    if not hasattr(estimator, "predict_proba"):
+    if not hasattr(estimator, "predict"):
         return estimator.transform(TEXTS).tolist()
+    if not hasattr(estimator, "predict_proba"):
+        return estimator.predict(TEXTS).tolist()
     probabilities = estimator.predict_proba(TEXTS)
     several = isinstance(probabilities, list)
-    return [each.tolist() for each in (probabilities if several else [probabilities])]
+    outputs = [*probabilities] if several else [probabilities]
+    if getattr(estimator, "head", None) == "lstm":  # has the means of the classes
+        outputs.append(estimator.score_samples(TEXTS))
+    return [each.tolist() for each in outputs]
 
 
 def main():

@@ -3,6 +3,7 @@
 import html
 import re
 import sys
+import types
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -249,6 +250,67 @@ def test_without_matplotlib_html_works_and_plot_raises_a_clear_error(monkeypatch
         display.plot()
     with pytest.raises(ImportError, match=r"LayerAttentionDisplay.plot requires"):
         LayerAttentionDisplay.from_estimator(fitted())
+
+
+class Notebook:
+    """A stand-in for IPython in the kernel of a notebook."""
+
+    kernel = object()
+
+    def __init__(self, monkeypatch):
+        self.shown = []
+        ipython = types.ModuleType("IPython")
+        ipython.get_ipython = lambda: self
+        ipython.display = types.ModuleType("IPython.display")
+        ipython.display.display = self.shown.append
+        monkeypatch.setitem(sys.modules, "IPython", ipython)
+        monkeypatch.setitem(sys.modules, "IPython.display", ipython.display)
+        monkeypatch.setattr("matplotlib.get_backend", lambda: "inline")
+
+
+def test_a_notebook_shows_a_figure_once(monkeypatch):
+    notebook = Notebook(monkeypatch)
+    figure, axes = plt.subplots(1, 2)
+    displays = [
+        LayerAttentionDisplay.from_estimator(fitted()),
+        TrainingDisplay.from_estimator(fitted(), ax=axes[0]),
+        TrainingDisplay.from_estimator(fitted(), ax=figure.subfigures().subplots()),
+    ]
+    other = plt.figure()
+    for display in displays:
+        display._ipython_display_()  # the notebook shows the open figure
+    assert notebook.shown == []
+    assert plt.gcf() is other
+    plt.close("all")
+    for display in displays:
+        display._ipython_display_()
+    assert notebook.shown == [displays[0].figure_, figure, figure]
+
+
+def test_a_notebook_shows_html_instead_of_a_closed_figure(monkeypatch):
+    notebook = Notebook(monkeypatch)
+    display = AttentionDisplay.from_estimator(fitted(), TEXTS)
+    with pytest.raises(NotImplementedError):  # IPython then looks for HTML
+        display._ipython_display_()
+    display.plot()._ipython_display_()
+    plt.close("all")
+    with pytest.raises(NotImplementedError):
+        display._ipython_display_()
+    assert notebook.shown == []
+
+
+@pytest.mark.parametrize("place", ["terminal", "agg", "no IPython"])
+def test_displays_are_text_where_no_figure_is_shown(place, monkeypatch):
+    notebook = Notebook(monkeypatch)
+    if place == "terminal":
+        monkeypatch.delattr(Notebook, "kernel")
+    elif place == "agg":
+        monkeypatch.setattr("matplotlib.get_backend", lambda: "agg")
+    else:
+        monkeypatch.delitem(sys.modules, "IPython")
+    with pytest.raises(NotImplementedError):
+        LayerAttentionDisplay.from_estimator(fitted())._ipython_display_()
+    assert notebook.shown == []
 
 
 def test_attention_is_shown_without_pandas(monkeypatch):

@@ -8,6 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import tiny
 import torch
@@ -17,7 +19,11 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from test_families import FAMILIES, save
 
-from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    AttentionFineTuneRegressor,
+    MultiTaskClassifier,
+)
 from sklearn_attnft._explain._faithfulness import PERCENTAGES
 from sklearn_attnft._hf import TextTokenizer
 from sklearn_attnft._model._encoding import run_encoder
@@ -328,6 +334,67 @@ def test_the_predicted_class_is_explained(method):
     assert len(numbers.explain(["good day"], attribution=method, target=7)) == 2
 
 
+def alone(estimator, targets, **kwargs):
+    """Return the explanations of TEXTS, each computed alone with its own target."""
+    rows = [
+        estimator.explain([text], target=target, **kwargs).assign(sample=i)
+        for i, (text, target) in enumerate(zip(TEXTS, targets, strict=True))
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "container", [list, tuple, np.array, pd.Series, pd.Categorical, pl.Series, pa.array]
+)
+def test_each_text_has_its_own_target(container, method):
+    clf, targets = fitted(long_texts="window", max_length=12), ["good", "bad"] * 2
+    kwargs = {"attribution": method, "words": True}
+    rows = clf.explain(TEXTS, target=container(targets), **kwargs)
+    expected = alone(clf, targets, **kwargs)
+    pd.testing.assert_frame_equal(rows, expected, rtol=0, atol=1e-5)
+    other = clf.explain(TEXTS, target="bad", **kwargs)["attribution"]
+    is_bad = rows["sample"] % 2 == 1
+    differs = ~np.isclose(rows["attribution"], other, atol=1e-5)
+    np.testing.assert_array_equal(differs, ~is_bad)
+
+
+def test_targets_may_be_numbers_tags_and_labels_of_a_task():
+    kwargs = {"attribution": "gradient"}
+    numbers = clone(fitted()).fit(X, [3, 7, -2] * 8)
+    tags = clone(fitted()).fit(X, pd.DataFrame({"a": [1, 0] * 12, "b": [1, 1, 0] * 8}))
+    y = {"tone": Y, "kind": [{"animal"}, set(), {"time", "day"}, {"day"}] * 6}
+    tasks = MultiTaskClassifier(fitted()).fit(X, y)
+    cases = [
+        (numbers, np.array([7, -2, 3, 7])),
+        (tags, ["a", "b", "b", "a"]),
+        (tasks.task("tone"), pd.Series(["bad", "bad", "good", "bad"])),
+        (tasks.task("kind"), ["day", "time", "animal", "day"]),
+    ]
+    for estimator, targets in cases:
+        rows = estimator.explain(TEXTS, target=targets, **kwargs)
+        expected = alone(estimator, targets, **kwargs)
+        pd.testing.assert_frame_equal(rows, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_targets_of_a_regressor_have_their_own_units():
+    y = np.column_stack([np.arange(24), 100.0 * np.arange(24)[::-1]])
+    parameters = {**fitted(max_epochs=1).get_params(), "class_weight": None}
+    names = AttentionFineTuneRegressor().get_params()
+    small = {name: parameters[name] for name in names if name in parameters}
+    model = AttentionFineTuneRegressor(**small).fit(X, y)
+    kwargs = {"attribution": "integrated_gradients"}
+    rows = model.explain(TEXTS, target=[1, 0, 0, 1], **kwargs)
+    expected = alone(model, [1, 0, 0, 1], **kwargs)
+    pd.testing.assert_frame_equal(rows, expected, rtol=1e-4, atol=1e-4)
+    scale = rows.groupby("sample")["attribution"].apply(lambda v: v.abs().max())
+    assert scale[3] > 10 * scale[2]
+    with pytest.raises(ValueError, match=r"got 2 at position 1. Use one of .0, 1."):
+        model.explain(TEXTS, target=[1, 2, 0, 1], **kwargs)
+    with pytest.raises(ValueError, match="several columns, got None"):
+        model.explain(TEXTS, **kwargs)
+
+
 @pytest.mark.parametrize("words", [False, True])
 @pytest.mark.parametrize("long_texts", ["truncate", "window"])
 @pytest.mark.parametrize("head", ["linear", "lstm"])
@@ -503,12 +570,26 @@ def test_texts_without_tokens():
         ({"target": "good"}, "`target` must be None without `attribution`, got 'good'"),
         (
             {"target": "ugly", "attribution": "gradient"},
-            "must be a label of y, got 'ugly'",
+            "must be a label of y, or one label of y for each text, got 'ugly'. Use",
         ),
         (
             {"target": ["bad"], "attribution": "gradient"},
-            "a label of y, got .'bad'",
+            "`target` must have one entry for each text, got 1 entries for 24 texts",
         ),
+        (
+            {"target": ["bad"] * 23 + ["ugly"], "attribution": "gradient"},
+            "one label of y for each text, got 'ugly' at position 23. Use ",
+        ),
+        (
+            {"target": [None] * 24, "attribution": "gradient"},
+            "one label of y for each text, got None at position 0",
+        ),
+        (
+            {"target": np.eye(24), "attribution": "gradient"},
+            "one label of y for each text, got array",
+        ),
+        ({"target": Y}, "`target` must be None without `attribution`, got .'good'"),
+        ({"target": {"bad"}, "attribution": "gradient"}, "a label of y, .* got {'bad'"),
     ],
 )
 def test_wrong_arguments(arguments, message):

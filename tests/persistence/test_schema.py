@@ -1,5 +1,6 @@
 """Estimators stored by earlier versions can be loaded, see ``artefacts/make.py``."""
 
+import hashlib
 import json
 import pickle
 import sys
@@ -15,9 +16,14 @@ ARTEFACTS = Path(__file__).parents[1] / "artefacts"
 sys.path.insert(0, str(ARTEFACTS))
 CLASSES = {
     "classifier": sklearn_attnft.AttentionFineTuneClassifier,
+    "hybrid": sklearn_attnft.AttentionFineTuneClassifier,
     "multitask": sklearn_attnft.MultiTaskClassifier,
+    "regressor": sklearn_attnft.AttentionFineTuneRegressor,
+    "tags": sklearn_attnft.AttentionFineTuneClassifier,
     "extractor": sklearn_attnft.TransformerFeatureExtractor,
 }
+# Released schemas, and the sha256 of what was stored in them.
+FROZEN = {1: "d843188e1f5c263150943b75dcd17fc4b2b1bfcc0673f1e393329c29e5f4921e"}
 
 
 @pytest.mark.parametrize("form", ["pickle", "directory"])
@@ -39,3 +45,15 @@ def test_what_was_stored_gives_the_same(schema, name, form):
 
 def test_every_older_schema_has_its_migration():
     assert set(MIGRATIONS) == set(range(1, SCHEMA))
+
+
+@pytest.mark.parametrize("schema", FROZEN)
+def test_the_schema_of_a_release_is_frozen(schema):
+    """A change of the format needs a new schema, and not other artifacts."""
+    stored = ARTEFACTS / f"schema-{schema}"
+    digest = hashlib.sha256()
+    for path in sorted(stored.rglob("*")):
+        if path.is_file():
+            digest.update(path.relative_to(stored).as_posix().encode())
+            digest.update(path.read_bytes())
+    assert digest.hexdigest() == FROZEN[schema]

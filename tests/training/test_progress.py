@@ -5,7 +5,6 @@ import functools
 import io
 import pickle
 import sys
-import types
 
 import joblib
 import numpy as np
@@ -22,12 +21,15 @@ from versions import needs_callbacks
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
+    AttentionFineTuneRegressor,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
 )
+from sklearn_attnft._runtime import _predict
 from sklearn_attnft._utils import _progress_bar
 from sklearn_attnft._utils._compat import ProgressBar, ScoringMonitor
 from sklearn_attnft._utils._progress_bar import is_shown
+from sklearn_attnft.displays import AttentionDisplay
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
 Y = ["good", "bad"] * 12
@@ -90,11 +92,11 @@ def classifier(small, **parameters):
 
 class TestOurBar:
     def test_one_bar_for_all_stages(self, small, capsys):
-        classifier(small, **LM, verbose=1).fit(X, Y).predict(X)
+        classifier(small, **LM, verbose=1).fit(X, Y)
         out, err = capsys.readouterr()
         assert out == ""
-        assert err.count("\n") == 2  # one line for the fit, one for the prediction
-        fit, encode, _ = err.split("\n")
+        assert err.count("\n") == 1
+        fit, _ = err.split("\n")
         for stage in ["model head 1/1", "language model 2/2", "classifier 1/3"]:
             assert f"{stage}: " in fit
         last = fit.split("\r")[-1]
@@ -102,7 +104,33 @@ class TestOurBar:
         assert "141/141" in last  # 3 epochs of 23 texts (1 is held out), 3 of 24
         assert "text/s" in last
         assert "train_loss=" in last
-        assert "encode: 100%" in encode
+
+    def test_only_a_long_transform_shows_a_bar_after_the_fit(
+        self, small, capsys, monkeypatch
+    ):
+        y = {"mood": Y, "again": Y}
+        clf = classifier(small, verbose=1).fit(X, Y)
+        models = [
+            clf,
+            MultiTaskClassifier(classifier(small, verbose=1)).fit(X, y),
+            AttentionFineTuneRegressor(**{**small, "verbose": 1}).fit(X, range(24)),
+            TransformerFeatureExtractor(tiny.ENCODER, max_length=32, verbose=1).fit(X),
+        ]
+        capsys.readouterr()
+        for model in models:
+            model.transform(X)
+        assert capsys.readouterr().err == ""
+        monkeypatch.setattr(_predict, "BAR_DELAY", 0.0)
+        for model in models:
+            model.transform(X)
+            assert "encode: 100%" in capsys.readouterr().err
+        for model in models[:3]:
+            model.predict(X)
+        clf.predict_proba(X), clf.score(X, Y), clf.score_samples(X)
+        clf.explain(X, attribution="gradient")
+        AttentionDisplay.from_estimator(clf, X)
+        clf.set_params(verbose=0).transform(X)
+        assert capsys.readouterr() == ("", "")
 
     def test_joint_training_counts_unlabeled_texts(self, small, capsys):
         clf = classifier(small, lm_weight=0.5, verbose=1)
@@ -145,15 +173,11 @@ class TestOurBar:
         assert err == ""
 
     def test_notebooks_show_a_widget(self, monkeypatch):
-        monkeypatch.setattr(
-            _progress_bar.importlib.util, "find_spec", lambda name: name
-        )
-        module = types.ModuleType("tqdm.auto")
-        module.tqdm = type("Widget", (tqdm,), {})
-        monkeypatch.setitem(sys.modules, "tqdm.auto", module)
+        widget = type("Widget", (tqdm,), {})
+        monkeypatch.setattr("tqdm.auto.tqdm", widget)
         _progress_bar._bar_class.cache_clear()
         with _progress_bar.open_bar(True, total=3) as bar:
-            assert isinstance(bar, module.tqdm)
+            assert isinstance(bar, widget)
             assert bar.total == 3
         _progress_bar._bar_class.cache_clear()
 
