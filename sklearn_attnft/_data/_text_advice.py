@@ -58,6 +58,11 @@ def advise_on_container(X, name):
             "Open the file in text mode, and pass "
             f"[line.rstrip({end}) for line in {name}] if each line is one text."
         )
+    names = getattr(X, "column_names", None)
+    if isinstance(names, list) and names:  # datasets.Dataset, streamed or not
+        streamed = f"[row[{{!r}}] for row in {name}]"
+        code = f"{name}[{{!r}}]" if hasattr(X, "__len__") else streamed
+        return f"Pass the texts only: {one_of(code, names)}."
     if isinstance(X, (Iterator, KeysView, ValuesView)):
         return f"Pass list({name}) if {name} yields the texts in order."
     if isinstance(X, Set) and not isinstance(X, ItemsView):

@@ -193,3 +193,33 @@ def test_each_estimator_advises(method, small):
             arguments = (WORDS,)
         with pytest.raises(TypeError, match=r"\[' '.join\(row\) for row in X\]"):
             getattr(estimator, method)(*arguments)
+
+
+class Dataset:
+    """A table as datasets.Dataset: rows are dicts, and a name selects a column."""
+
+    column_names = ["subject", "text"]
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, name):
+        return ["good day", "bad dog"]
+
+
+class StreamedDataset:
+    column_names = ["text"]
+
+    def __iter__(self):
+        return iter([{"text": "good day"}])
+
+
+def test_a_dataset_of_several_columns_is_not_a_collection():
+    match = r"got a Dataset. Pass the texts only: X\['subject'\] or X\['text'\]\.$"
+    with pytest.raises(TypeError, match=match):
+        check_texts(Dataset())
+    match = (
+        r"got a StreamedDataset. Pass the texts only: \[row\['text'\] for row in X\]"
+    )
+    with pytest.raises(TypeError, match=match):
+        check_texts(StreamedDataset())
