@@ -24,13 +24,9 @@ from ._data._label_matrix import (
 )
 from ._data._labeled import LabeledTexts
 from ._data._labels import check_labels, check_two_classes, encode_labels
+from ._data._pairs import InputKind, check_texts_or_pairs, check_unlabeled
 from ._data._targets import OneOfN, TagMatrix
-from ._data._validation import (
-    check_texts,
-    check_unlabeled,
-    check_validation_pair,
-    check_weights,
-)
+from ._data._validation import check_validation_pair, check_weights
 from ._explain._mixin import ExplainingMixin
 from ._fit._plan import FitData
 from ._fit._tasks import Tasks
@@ -539,7 +535,7 @@ class AttentionFineTuneClassifier(
 
     def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
         """Check the arguments of fit and return the parameters and the FitData."""
-        texts, parameters = check_texts(X), self._parameters()
+        texts, parameters = check_texts_or_pairs(X), self._parameters()
         matrix = find_matrix(y, len(texts))
         if matrix is None:
             names = container = None
@@ -553,7 +549,8 @@ class AttentionFineTuneClassifier(
             labels, names, container = matrix.values, matrix.names, matrix.container
             target = TagMatrix(None, np.arange(len(names)))
         weights = check_weights(sample_weight, len(texts))
-        validation = _check_validation(X_val, y_val, target, names)
+        kind = InputKind.of(X, texts)
+        validation = _check_validation(X_val, y_val, kind, target, names)
         data = LabeledTexts(texts, (labels,), weights[:, None])
         tasks, data = Tasks((target,)).weigh(data, parameters)
         unlabeled = check_unlabeled(X_unlabeled, parameters)
@@ -762,11 +759,11 @@ class AttentionFineTuneClassifier(
         return tags
 
 
-def _check_validation(X_val, y_val, target, label_names):
+def _check_validation(X_val, y_val, kind, target, label_names):
     """Return checked validation texts and labels as LabeledTexts, or None."""
     if not check_validation_pair(X_val, y_val):
         return None
-    texts = check_texts(X_val, "X_val")
+    texts = kind.check(X_val, "X_val")
     if target.multilabel:
         labels = check_matrix(y_val, len(texts), label_names, "y_val")
     else:

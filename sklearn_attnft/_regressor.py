@@ -14,13 +14,9 @@ from ._base import FineTuningEstimator
 from ._classifier import AttentionFineTuneClassifier
 from ._data._labeled import LabeledTexts
 from ._data._numbers import check_numbers
+from ._data._pairs import InputKind, check_texts_or_pairs, check_unlabeled
 from ._data._targets import Numbers, restore_target
-from ._data._validation import (
-    check_texts,
-    check_unlabeled,
-    check_validation_pair,
-    check_weights,
-)
+from ._data._validation import check_validation_pair, check_weights
 from ._explain._mixin import TokenAttentionMixin
 from ._explain._validation import check_output
 from ._fit._plan import FitData
@@ -292,13 +288,14 @@ class AttentionFineTuneRegressor(
 
     def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
         """Check the arguments of fit and return the parameters and the FitData."""
-        texts, parameters = check_texts(X), self._parameters()
+        texts, parameters = check_texts_or_pairs(X), self._parameters()
         numbers = check_numbers(y, len(texts))
         weights = check_weights(sample_weight, len(texts))
         target = Numbers.fit(numbers, weights)
         data = LabeledTexts(texts, (target.encode(numbers),), weights[:, None])
         data = data.take(np.flatnonzero(weights))
-        validation = _check_validation(X_val, y_val, target)
+        kind = InputKind.of(X, texts)
+        validation = _check_validation(X_val, y_val, kind, target)
         unlabeled = check_unlabeled(X_unlabeled, parameters)
         tasks = Tasks((target,))
         return parameters, FitData(
@@ -417,11 +414,11 @@ def _check_outputs(y, n_texts, target, name="y"):
     return numbers[:, 0] if target.n_outputs == 1 else numbers
 
 
-def _check_validation(X_val, y_val, target):
+def _check_validation(X_val, y_val, kind, target):
     """Return checked validation texts and numbers as LabeledTexts, or None."""
     if not check_validation_pair(X_val, y_val):
         return None
-    texts = check_texts(X_val, "X_val")
+    texts = kind.check(X_val, "X_val")
     numbers = _check_outputs(y_val, len(texts), target, "y_val")
     labels = target.encode(numbers.reshape(len(texts), -1))
     return LabeledTexts(texts, (labels,), np.ones((len(texts), 1)))

@@ -8,7 +8,6 @@ import torch
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .._data._validation import check_texts
 from .._runtime._seeds import draw_seed
 from .._utils._one_fit import reads_one_fit
 from ._attribution import (
@@ -49,7 +48,7 @@ class TokenAttentionMixin:
             Attributions are multiplied by this number.
         """
         methods = check_attributions(attribution, ATTRIBUTIONS)
-        texts = check_texts(X)
+        texts = self._check_texts(X)
         table, values = self._token_values(texts, methods, output)
         columns = explain(
             table,
@@ -216,7 +215,7 @@ class ExplainingMixin(TokenAttentionMixin):
         check_is_fitted(self, "module_")
         methods = check_attributions(attribution, ATTRIBUTIONS, several=True)
         check_scalar(n_random, "n_random", Integral, min_val=0)
-        texts = check_texts(X)
+        texts = self._check_texts(X)
         table, values = self._token_values(texts, methods)
         scores = {name: table.per_token(each) for name, each in values.items()}
         rng = np.random.RandomState(draw_seed(random_state))

@@ -37,8 +37,8 @@ def describe(estimator, targets, output_names):
     container = getattr(estimator, "_container", "array")
     has_windows = tokenizer.long_texts == "window"
     tokens = {
-        "prefix": list(map(int, tokenizer.prefix)),
-        "suffix": list(map(int, tokenizer.suffix)),
+        "prefix": tokenizer.templates[1].specials[0].tolist(),
+        "suffix": tokenizer.templates[1].specials[1].tolist(),
         "pad_id": tokenizer.pad_id,
         "filler_id": tokenizer.filler_id,
         "max_length": tokenizer.max_length,
