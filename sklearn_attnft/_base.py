@@ -63,8 +63,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.one_d_array = True
-        # Also for estimators of pairs: if True, scikit-learn's checks pass numbers.
-        tags.input_tags.two_d_array = False
+        tags.input_tags.two_d_array = False  # else scikit-learn tests with numbers
         tags.input_tags.string = True
         return tags
 
@@ -102,9 +101,9 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         contexts = CallbackContexts(self, count_epochs(plan), *data)
         return FitProgress(self._template.verbose, contexts)
 
-    def _set_fitted(self, model, progress, **attributes):
+    def _set_fitted(self, model, progress, of_input=()):
         """Set all fitted attributes at once, at the end of fit."""
-        attributes = {**self._fitted_attributes(model), **attributes}
+        attributes = {**self._fitted_attributes(model), **dict(of_input)}
         stale = {*OPTIONAL_ATTRIBUTES} - attributes.keys()
         # The old values live on until all are replaced: freeing them can run other
         # code and other threads, which would see attributes of both fits.
@@ -319,9 +318,8 @@ class FineTuningEstimator(TextEstimator):
         plan, data = self._plan(X, y, sample_weight, X_val, y_val, X_unlabeled)
         check_no_labels(X, data.training, data.tasks.targets)
         progress = self._start_progress(plan, X, y, sample_weight)
-        kind = InputKind.of(X, data.training.texts)
-        model = fit_tasks(plan, data, progress)
-        return self._set_fitted(model, progress, **kind.attributes())
+        attributes = InputKind.of(X, data.training.texts).attributes()
+        return self._set_fitted(fit_tasks(plan, data, progress), progress, attributes)
 
     def _check_texts(self, X, name="X"):
         return InputKind.of_fitted(vars(self)).check(X, name)

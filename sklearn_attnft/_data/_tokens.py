@@ -201,8 +201,8 @@ def split_into_windows(bodies, tokenizer, *, cut=None, words=None):
     cut : callable or None, default=None
         See :func:`tokenize`.
     words : list of ndarray of int, or None, default=None
-        In the form of `bodies`, a number above 0 for each token, such as its word number. The numbers are split
-        into windows like the tokens.
+        In the form of `bodies`, a number above 0 for each token, such as its word
+        number. The numbers are split into windows like the tokens.
 
     Returns
     -------

@@ -12,7 +12,6 @@ import numpy as np
 from sklearn.utils import check_array
 
 from .._utils._messages import describe_type
-from .._utils._warnings import warn
 from ._text_advice import (
     BYTES,
     advise_on_container,
