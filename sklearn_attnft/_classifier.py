@@ -260,6 +260,10 @@ class AttentionFineTuneClassifier(
         Number of epochs for which the classifier was trained.
     n_samples_fit_ : int
         Number of texts given to ``fit``.
+    n_texts_in_ : int
+        Number of texts of each sample: 1, or 2 for pairs.
+    feature_names_in_ : ndarray of shape (2,)
+        Column names, only if `X` of ``fit`` was a data frame of pairs.
     truncated_fraction_ : float
         Fraction of the training texts that were truncated. With
         ``long_texts="window"``, the fraction is 0.
@@ -433,9 +437,10 @@ class AttentionFineTuneClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
             Texts: a list, tuple, array, pandas or polars Series, or a data frame with
-            one column.
+            one column. Two columns, or a list of tuples, are pairs of texts, which the
+            encoder reads together.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Labels: str, bool or int. Members of a str or int enumeration become their
             value. If a text can have several labels, `y` is a matrix of 0 and 1 with a

@@ -94,6 +94,10 @@ class MultiTaskClassifier(
         Number of epochs for which the classifier was trained.
     n_samples_fit_ : int
         Number of texts given to ``fit``.
+    n_texts_in_ : int
+        Number of texts of each sample: 1, or 2 for pairs.
+    feature_names_in_ : ndarray of shape (2,)
+        Column names, only if `X` of ``fit`` was a data frame of pairs.
     truncated_fraction_ : float
         Fraction of the training texts that were truncated.
 
@@ -157,8 +161,10 @@ class MultiTaskClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
-            Texts.
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
+            Texts: a list, tuple, array, pandas or polars Series, or a data frame with
+            one column. Two columns, or a list of tuples, are pairs of texts, which the
+            encoder reads together.
         y : array-like of shape (n_samples, n_tasks), data frame, or mapping
             Labels, with one column per task. A mapping maps the name of a task to a
             column, or to a matrix of 0 and 1 with one column per class. Labels are str,

@@ -121,7 +121,9 @@ class ExplainingMixin(TokenAttentionMixin):
             and truncated parts of long texts have no rows. If pandas is not installed,
             a dict of ndarrays.
 
-            - "sample": index of the text in `X`.
+            - "sample": index of the text or the pair in `X`.
+            - "text": 0 for the first text of a pair, 1 for the second. This column
+              exists only for pairs.
             - "token": the characters of the text from "start" to "end". If a token is
               only a part of a character, the whole character. If the tokenizer adds a
               token before the text, the first character.
