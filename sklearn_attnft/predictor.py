@@ -805,9 +805,12 @@ def _check_texts(X, name="X"):
                 f"position {i}. Drop the rows with missing values, or replace the "
                 "values with ''."
             )
+        advice = PASS_TEXTS
+        if isinstance(text, list) and len(text) == 2:
+            advice = "If each row is a pair of texts, pass [tuple(row) for row in X]."
         raise TypeError(
             f"`{name}` must be {TEXTS_FORMAT}, got {_describe_type(text)} "
-            f"({text!r:.40}) at position {i}. {PASS_TEXTS}"
+            f"({text!r:.40}) at position {i}. {advice}"
         )
     return [str.__str__(text) for text in texts]
 

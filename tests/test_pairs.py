@@ -31,7 +31,6 @@ from sklearn_attnft._model._encoding import window_keys
 from sklearn_attnft._runtime._device import Machine
 from sklearn_attnft._runtime._predict import predict
 from sklearn_attnft.displays import AttentionDisplay
-from sklearn_attnft.predictor import OnnxPredictor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -313,47 +312,6 @@ def test_an_estimator_of_an_earlier_version_takes_single_texts(small):
     np.testing.assert_array_equal(loaded.predict_proba(ANSWERS), expected)
     with pytest.raises(ValueError, match="must have one text"):
         loaded.predict(X)
-
-
-@pytest.mark.parametrize("long_texts", ["truncate", "window"])
-def test_exports_read_the_same_pairs(long_texts, small, tmp_path):
-    for estimator in estimators(small, long_texts=long_texts):
-        path = estimator.export_onnx(tmp_path / type(estimator).__name__)
-        model = OnnxPredictor(path)
-        assert model.config_["n_texts"] == 2
-        expected = estimator.transform(NEW)
-        np.testing.assert_allclose(model.transform(NEW), expected, atol=1e-3)
-        for held in (X, np.array(X), FRAME, pl.DataFrame(FRAME)):
-            found, expected = model.predict(held), estimator.predict(held)
-            if isinstance(found, dict):
-                found, expected = found["mood"], expected["mood"]
-            if np.asarray(found).dtype.kind == "f":
-                np.testing.assert_allclose(found, expected, rtol=1e-4)
-            else:
-                assert list(found) == list(expected)
-        for wrong in (ANSWERS, FRAME.assign(more=Y), [("a", "b", "c")], [("a", None)]):
-            with pytest.raises((ValueError, TypeError)) as expected:
-                estimator.predict(wrong)
-            with pytest.raises(type(expected.value)) as found:
-                model.predict(wrong)
-            sentence = str(expected.value).split(". ")[0]
-            assert str(found.value).startswith(sentence)
-
-
-def test_an_export_knows_the_columns(small, tmp_path):
-    clf = AttentionFineTuneClassifier(**small).fit(FRAME, Y)
-    model = OnnxPredictor(clf.export_onnx(tmp_path / "pairs", check_texts=FRAME))
-    with pytest.raises(ValueError, match="must have the columns of fit in their order"):
-        model.predict(FRAME[["answer", "question"]])
-    assert '[("The first text of a pair.", "The second text.")]' in (
-        tmp_path / "pairs" / "README.md"
-    ).read_text(encoding="utf-8")
-    single = clone(clf).fit(FRAME["answer"], Y)
-    model = OnnxPredictor(single.export_onnx(tmp_path / "single"))
-    assert model.config_["n_texts"] == 1
-    assert "pair" not in model.config_["tokens"]
-    with pytest.raises(ValueError, match="must have one text for each sample"):
-        model.predict(FRAME)
 
 
 @pytest.mark.parametrize("words", [False, True])
