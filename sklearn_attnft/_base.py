@@ -7,14 +7,11 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import (
-    Interval,
-    InvalidParameterError,
-    StrOptions,
-)
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from . import _hf
+from ._data._pairs import InputKind, check_no_labels
 from ._data._validation import check_texts
 from ._export._mixin import ExportingMixin
 from ._fit._plan import FitData, FitPlan
@@ -39,8 +36,8 @@ SHARED_CONSTRAINTS = {
     "pickle_weights": [StrOptions({"full", "delta"})],
     "verbose": ["verbose"],
 }
-# Fitted attributes that depend on the kind of `y`.
-OPTIONAL_ATTRIBUTES = ("label_names_", "_container")
+# Fitted attributes that depend on the kind of `X` and `y`.
+OPTIONAL_ATTRIBUTES = ("feature_names_in_", "label_names_", "_container")
 LM_CONSTRAINTS = {
     "lm_epochs": [Interval(Integral, 0, None, closed="left")],
     "lm_learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -58,7 +55,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
+        tags.input_tags.two_d_array = False  # else scikit-learn tests with numbers
         tags.input_tags.string = True
         return tags
 
@@ -100,9 +97,9 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         contexts = CallbackContexts(self, count_epochs(plan), *data)
         return FitProgress(self._template.verbose, contexts)
 
-    def _set_fitted(self, model, progress):
+    def _set_fitted(self, model, progress, of_input=()):
         """Set all fitted attributes at once, at the end of fit."""
-        attributes = self._fitted_attributes(model)
+        attributes = {**self._fitted_attributes(model), **dict(of_input)}
         stale = {*OPTIONAL_ATTRIBUTES} - attributes.keys()
         # The old values live on until all are replaced: freeing them can run other
         # code and other threads, which would see attributes of both fits.
@@ -152,10 +149,14 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         """Return a pair for each head: the number of classes and the loss."""
         return []
 
+    def _check_texts(self, X, name="X"):
+        """Return the texts of `X` for a method of the fitted estimator."""
+        return check_texts(X, name)
+
     def _forward(self, X, output="logits", verbose=0):
         """Check texts and return the output of the module for these texts."""
         check_is_fitted(self, "module_")
-        texts = check_texts(X)
+        texts = self._check_texts(X)
         machine = self._prepare()
         module, cache = self._module_and_cache(machine)
         return predict(
@@ -201,8 +202,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
     def save(self, path, *, overwrite=False):
         """Write the fitted estimator to a directory, without pickle.
 
-        The directory is also a Hugging Face model directory.
-        ``transformers.AutoModel`` loads the encoder, and ``AutoTokenizer`` loads the
+        ``transformers.AutoModel`` loads the encoder from it, and ``AutoTokenizer`` the
         tokenizer. A new estimator with ``encoder=path`` starts from this encoder. The
         directory contains all weights, for every value of `pickle_weights`.
         ``estimator.json`` contains the rest of the estimator, and ``README.md`` is a
@@ -313,8 +313,13 @@ class FineTuningEstimator(TextEstimator):
         from ._fit._pipeline import fit_tasks
 
         plan, data = self._plan(X, y, sample_weight, X_val, y_val, X_unlabeled)
+        check_no_labels(X, data.training, data.tasks.targets)
         progress = self._start_progress(plan, X, y, sample_weight)
-        return self._set_fitted(fit_tasks(plan, data, progress), progress)
+        attributes = InputKind.of(X, data.training.texts).attributes()
+        return self._set_fitted(fit_tasks(plan, data, progress), progress, attributes)
+
+    def _check_texts(self, X, name="X"):
+        return InputKind.of_fitted(vars(self)).check(X, name)
 
     def _estimate_fit(self, *data):
         """Estimate time and memory of a fit with these arguments of ``fit``."""

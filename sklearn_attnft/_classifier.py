@@ -24,13 +24,9 @@ from ._data._label_matrix import (
 )
 from ._data._labeled import LabeledTexts
 from ._data._labels import check_labels, check_two_classes, encode_labels
+from ._data._pairs import InputKind, check_texts_or_pairs, check_unlabeled
 from ._data._targets import OneOfN, TagMatrix
-from ._data._validation import (
-    check_texts,
-    check_unlabeled,
-    check_validation_pair,
-    check_weights,
-)
+from ._data._validation import check_validation_pair, check_weights
 from ._explain._mixin import ExplainingMixin
 from ._fit._plan import FitData
 from ._fit._tasks import Tasks
@@ -265,6 +261,10 @@ class AttentionFineTuneClassifier(
         Number of epochs for which the classifier was trained.
     n_samples_fit_ : int
         Number of texts given to ``fit``.
+    n_texts_in_ : int
+        Number of texts of each sample: 1, or 2 for pairs.
+    feature_names_in_ : ndarray of shape (2,)
+        Column names, only if `X` of ``fit`` was a data frame of pairs.
     truncated_fraction_ : float
         Fraction of the training texts that were truncated. With
         ``long_texts="window"``, the fraction is 0.
@@ -438,9 +438,10 @@ class AttentionFineTuneClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
             Texts: a list, tuple, array, pandas or polars Series, or a data frame with
-            one column.
+            one column. Two columns, or a list of tuples, are pairs of texts, which the
+            encoder reads together.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Labels: str, bool or int. Members of a str or int enumeration become their
             value. If a text can have several labels, `y` is a matrix of 0 and 1 with a
@@ -540,7 +541,7 @@ class AttentionFineTuneClassifier(
 
     def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
         """Check the arguments of fit and return the parameters and the FitData."""
-        texts, parameters = check_texts(X), self._parameters()
+        texts, parameters = check_texts_or_pairs(X), self._parameters()
         matrix = find_matrix(y, len(texts))
         if matrix is None:
             names = container = None
@@ -554,7 +555,8 @@ class AttentionFineTuneClassifier(
             labels, names, container = matrix.values, matrix.names, matrix.container
             target = TagMatrix(None, np.arange(len(names)))
         weights = check_weights(sample_weight, len(texts))
-        validation = _check_validation(X_val, y_val, target, names)
+        kind = InputKind.of(X, texts)
+        validation = _check_validation(X_val, y_val, kind, target, names)
         data = LabeledTexts(texts, (labels,), weights[:, None])
         tasks, data = Tasks((target,)).weigh(data, parameters)
         unlabeled = check_unlabeled(X_unlabeled, parameters)
@@ -763,11 +765,11 @@ class AttentionFineTuneClassifier(
         return tags
 
 
-def _check_validation(X_val, y_val, target, label_names):
+def _check_validation(X_val, y_val, kind, target, label_names):
     """Return checked validation texts and labels as LabeledTexts, or None."""
     if not check_validation_pair(X_val, y_val):
         return None
-    texts = check_texts(X_val, "X_val")
+    texts = kind.check(X_val, "X_val")
     if target.multilabel:
         labels = check_matrix(y_val, len(texts), label_names, "y_val")
     else:

@@ -18,13 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import FineTuningEstimator, TextEstimator
 from ._data._labeled import LabeledTexts
+from ._data._pairs import InputKind, check_texts_or_pairs, check_unlabeled
 from ._data._targets import fit_target, restore_target
-from ._data._validation import (
-    check_texts,
-    check_unlabeled,
-    check_validation_pair,
-    check_weights,
-)
+from ._data._validation import check_validation_pair, check_weights
 from ._data._validation_tasks import (
     check_no_callbacks,
     check_task,
@@ -98,6 +94,10 @@ class MultiTaskClassifier(
         Number of epochs for which the classifier was trained.
     n_samples_fit_ : int
         Number of texts given to ``fit``.
+    n_texts_in_ : int
+        Number of texts of each sample: 1, or 2 for pairs.
+    feature_names_in_ : ndarray of shape (2,)
+        Column names, only if `X` of ``fit`` was a data frame of pairs.
     truncated_fraction_ : float
         Fraction of the training texts that were truncated.
 
@@ -161,8 +161,10 @@ class MultiTaskClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
-            Texts.
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
+            Texts: a list, tuple, array, pandas or polars Series, or a data frame with
+            one column. Two columns, or a list of tuples, are pairs of texts, which the
+            encoder reads together.
         y : array-like of shape (n_samples, n_tasks), data frame, or mapping
             Labels, with one column per task. A mapping maps the name of a task to a
             column, or to a matrix of 0 and 1 with one column per class. Labels are str,
@@ -222,7 +224,7 @@ class MultiTaskClassifier(
 
     def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
         """Check the arguments of fit and return the parameters and the FitData."""
-        texts = check_texts(X)
+        texts = check_texts_or_pairs(X)
         parameters = self._check_estimator()
         check_no_callbacks(self.estimator)
         columns = check_tasks(y, len(texts))
@@ -231,7 +233,8 @@ class MultiTaskClassifier(
         tasks = self._tasks(targets)
         weights = check_weights(sample_weight, len(texts))
         data = _labeled(texts, columns, targets, weights, "y")
-        validation = _check_validation(X_val, y_val, targets)
+        kind = InputKind.of(X, texts)
+        validation = _check_validation(X_val, y_val, kind, targets)
         more = check_unlabeled(X_unlabeled, parameters)
         has_none = (weights > 0) & ~data.weights.any(axis=1)
         unlabeled = [texts[i] for i in np.flatnonzero(has_none)] + more
@@ -459,7 +462,7 @@ class MultiTaskClassifier(
         """
         check_is_fitted(self, "module_")
         fitted = copy.copy(self)  # another thread may fit it
-        X = check_texts(X)
+        X = fitted._check_texts(X)
         columns = _columns(y, len(X), fitted.task_names_, "y")
         weights = check_weights(sample_weight, len(X))
         scores = [
@@ -503,6 +506,7 @@ class MultiTaskClassifier(
             view._container = None
         view.history_ = list(self.history_)
         view._base_model = self._base_model
+        vars(view).update(InputKind.of_fitted(vars(self)).attributes())
         return view
 
     @staticmethod
@@ -559,11 +563,11 @@ def _labeled(texts, columns, targets, weights, name):
     return LabeledTexts(texts, labels, weights[:, None] * np.column_stack(present))
 
 
-def _check_validation(X_val, y_val, targets):
+def _check_validation(X_val, y_val, kind, targets):
     """Return checked validation texts and labels as LabeledTexts, or None."""
     if not check_validation_pair(X_val, y_val):
         return None
-    texts = check_texts(X_val, "X_val")
+    texts = kind.check(X_val, "X_val")
     names = [target.name for target in targets]
     columns = _columns(y_val, len(texts), names, "y_val")
     data = _labeled(texts, columns, targets, np.ones(len(texts)), "y_val")

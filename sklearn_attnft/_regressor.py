@@ -14,13 +14,9 @@ from ._base import FineTuningEstimator
 from ._classifier import AttentionFineTuneClassifier
 from ._data._labeled import LabeledTexts
 from ._data._numbers import check_numbers
+from ._data._pairs import InputKind, check_texts_or_pairs, check_unlabeled
 from ._data._targets import Numbers, restore_target
-from ._data._validation import (
-    check_texts,
-    check_unlabeled,
-    check_validation_pair,
-    check_weights,
-)
+from ._data._validation import check_validation_pair, check_weights
 from ._explain._mixin import TokenAttentionMixin
 from ._explain._validation import check_outputs
 from ._fit._plan import FitData
@@ -116,6 +112,10 @@ class AttentionFineTuneRegressor(
         Number of epochs for which the regressor was trained.
     n_samples_fit_ : int
         Number of texts given to ``fit``.
+    n_texts_in_ : int
+        Number of texts of each sample: 1, or 2 for pairs.
+    feature_names_in_ : ndarray of shape (2,)
+        Column names, only if `X` of ``fit`` was a data frame of pairs.
     truncated_fraction_ : float
         Fraction of the training texts that were truncated. With
         ``long_texts="window"``, the fraction is 0.
@@ -226,9 +226,10 @@ class AttentionFineTuneRegressor(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
             Texts: a list, tuple, array, pandas or polars Series, or a data frame with
-            one column.
+            one column. Two columns, or a list of tuples, are pairs of texts, which the
+            encoder reads together.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Numbers, which must be finite.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -292,13 +293,14 @@ class AttentionFineTuneRegressor(
 
     def _check_data(self, X, y, sample_weight, X_val, y_val, X_unlabeled):
         """Check the arguments of fit and return the parameters and the FitData."""
-        texts, parameters = check_texts(X), self._parameters()
+        texts, parameters = check_texts_or_pairs(X), self._parameters()
         numbers = check_numbers(y, len(texts))
         weights = check_weights(sample_weight, len(texts))
         target = Numbers.fit(numbers, weights)
         data = LabeledTexts(texts, (target.encode(numbers),), weights[:, None])
         data = data.take(np.flatnonzero(weights))
-        validation = _check_validation(X_val, y_val, target)
+        kind = InputKind.of(X, texts)
+        validation = _check_validation(X_val, y_val, kind, target)
         unlabeled = check_unlabeled(X_unlabeled, parameters)
         tasks = Tasks((target,))
         return parameters, FitData(
@@ -394,7 +396,7 @@ class AttentionFineTuneRegressor(
             text and for a text of mask tokens.
         """
         check_is_fitted(self, "module_")
-        texts, fitted = check_texts(X), self._target
+        texts, fitted = self._check_texts(X), self._target
         outputs = check_outputs(target, fitted.n_outputs, attribution, len(texts))
         return self._explain(texts, attribution, outputs, words, fitted.scale[outputs])
 
@@ -416,11 +418,11 @@ def _check_outputs(y, n_texts, target, name="y"):
     return numbers[:, 0] if target.n_outputs == 1 else numbers
 
 
-def _check_validation(X_val, y_val, target):
+def _check_validation(X_val, y_val, kind, target):
     """Return checked validation texts and numbers as LabeledTexts, or None."""
     if not check_validation_pair(X_val, y_val):
         return None
-    texts = check_texts(X_val, "X_val")
+    texts = kind.check(X_val, "X_val")
     numbers = _check_outputs(y_val, len(texts), target, "y_val")
     labels = target.encode(numbers.reshape(len(texts), -1))
     return LabeledTexts(texts, (labels,), np.ones((len(texts), 1)))

@@ -33,6 +33,7 @@ TEXTS_FORMAT = (
     "a one-dimensional collection of str (a list, tuple, array, Series or data frame "
     "with one column)"
 )
+PAIRS_FORMAT = f"{TEXTS_FORMAT}, or pairs of texts (two columns, or a list of tuples)"
 PASS_TEXTS = "Pass the texts themselves, as a list of str."
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|U\d{1,9}|O)")
@@ -110,6 +111,10 @@ class OnnxPredictor:
             self._files = self.config_["files"]
             self._is_single = bool(self.config_["single_task"])
             self._is_array = self.config_["container"] == "array"
+            # Without these entries, an older version wrote the directory.
+            self._n_texts = int(self.config_.get("n_texts", 1))
+            self._columns = self.config_.get("feature_names")
+            self._cutter.check(self._n_texts)
         self._is_regressor = [task.kind for task in self._tasks] == ["numbers"]
         names = self._tasks[0].label_names if self._tasks else None
         if self._is_single and names is not None:
@@ -147,8 +152,9 @@ class OnnxPredictor:
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
-            Texts: a list, tuple, array, Series or data frame with one column.
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
+            Texts: a list, tuple, array, Series or data frame with one column. If the
+            estimator was fitted on pairs, two columns of texts or a list of tuples.
 
         Returns
         -------
@@ -301,7 +307,8 @@ class OnnxPredictor:
         -------
         values : ndarray of float32, shape (n_samples, n_columns)
         """
-        texts, session = _check_texts(X), self._session()
+        texts = _check_input(X, self._n_texts, self._columns)
+        session = self._session()
         position = {}
         inverse = [position.setdefault(text, len(position)) for text in texts]
         distinct, parts = list(position), []
@@ -316,6 +323,14 @@ class OnnxPredictor:
         return [self._cutter.windows(ids) for ids in self._encode(texts)]
 
     def _encode(self, texts):
+        """Return lists of token ids, or tuples of two lists for pairs."""
+        if self._n_texts == 2:
+            columns = zip(*texts, strict=True)
+            sides = [self._encode_each(list(column)) for column in columns]
+            return list(zip(*sides, strict=True))
+        return self._encode_each(texts)
+
+    def _encode_each(self, texts):
         # A lone surrogate cannot be encoded as UTF-8.
         clean = [_SURROGATE.sub("\ufffd", text) for text in texts]
         encode = self._tokenizer.encode_batch_fast
@@ -398,28 +413,66 @@ class _Task:
 
 
 class _Cutter:
-    """Cut token ids into windows, add special tokens, and make padded batches."""
+    """Cut token ids into windows, add special tokens, and make padded batches.
 
-    def __init__(self, prefix, suffix, pad_id, filler_id, max_length, long_texts):
-        self._prefix, self._suffix = list(prefix), list(suffix)
+    A window is a list of int: the id of each token, plus its token type times 2 ** 32.
+    """
+
+    def __init__(
+        self, prefix, suffix, pad_id, filler_id, max_length, long_texts, pair=None
+    ):
+        self._specials = {1: [list(prefix), list(suffix)]}
+        self._types = {1: [0]}
+        if pair is not None:
+            parts = zip(pair["specials"], pair["special_types"], strict=True)
+            self._specials[2] = [_typed(ids, types) for ids, types in parts]
+            self._types[2] = list(pair["text_types"])
         self._pad, self._filler = int(pad_id), int(filler_id)
-        self._room = int(max_length) - len(prefix) - len(suffix)
         self._is_windowed = long_texts == "window"
-        if self._room < 1:
-            raise ValueError(f"max_length is {max_length}")
+        self._rooms = {
+            n: int(max_length) - sum(map(len, specials))
+            for n, specials in self._specials.items()
+        }
 
-    def windows(self, ids):
-        """Return the windows of a text, as lists of token ids."""
-        room, parts = self._room, [ids]
-        if self._is_windowed:
-            overlap = room // 4
-            last = max(len(ids) - overlap, 1)
-            parts = [ids[i : i + room] for i in range(0, last, room - overlap)]
-        elif len(ids) > room:
-            tail = room // 2
-            parts = [ids[: room - tail] + ids[len(ids) - tail :]]
-        windows = [self._prefix + part + self._suffix for part in parts]
-        return [window or [self._filler] for window in windows]
+    def check(self, n_texts):
+        """Raise an error if there is no room for texts or pairs."""
+        if self._rooms[n_texts] < n_texts:
+            raise ValueError("max_length is too small")
+
+    def windows(self, text):
+        """Return the windows of a text, or of a pair, which is a tuple."""
+        parts = text if isinstance(text, tuple) else (text,)
+        n, windows = len(parts), []
+        for cut in self._cut(parts, self._rooms[n]):
+            first, *others = self._specials[n]
+            window = list(first)
+            for part, kind, special in zip(cut, self._types[n], others, strict=True):
+                window += _typed(part, [kind] * len(part)) if kind else part
+                window += special
+            windows.append(window or [self._filler])
+        return windows
+
+    def _cut(self, parts, room):
+        """Return windows as lists of one or two lists of token ids."""
+        if len(parts) == 1:
+            return [[window] for window in self._cut_text(parts[0], room)]
+        if sum(map(len, parts)) <= room:
+            return [parts]
+        first, second = parts
+        if len(first) > len(second):
+            second = _truncate(second, room // 2)
+            return [
+                [each, second] for each in self._cut_text(first, room - len(second))
+            ]
+        first = _truncate(first, room // 2)
+        return [[first, each] for each in self._cut_text(second, room - len(first))]
+
+    def _cut_text(self, ids, room):
+        if not self._is_windowed:
+            return [_truncate(ids, room)]
+        overlap = room // 4
+        last = max(len(ids) - overlap, 1)
+        return [ids[i : i + room] for i in range(0, last, room - overlap)]
 
     def batch(self, texts):
         """Return the inputs of the graph for texts."""
@@ -428,7 +481,9 @@ class _Cutter:
         mask = np.arange(lengths.max()) < lengths[:, None]
         ids = np.full(mask.shape, self._pad, dtype=np.int64)
         ids[mask] = np.concatenate(rows)
-        inputs = {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
+        # The mask is 0 for padding, else 1 plus the token type.
+        mask = mask * (1 + (ids >> 32))
+        inputs = {"input_ids": ids & (2**32 - 1), "attention_mask": mask}
         if self._is_windowed:
             counts = np.array([len(text) for text in texts])
             slots = np.arange(counts.max())
@@ -436,6 +491,18 @@ class _Cutter:
             numbers = np.where(slots < counts[:, None], numbers, -1)
             inputs["windows"] = numbers.astype(np.int64)
         return inputs
+
+
+def _typed(ids, types):
+    return [i + (kind << 32) for i, kind in zip(ids, types, strict=True)]
+
+
+def _truncate(ids, room):
+    """Return at most `room` tokens: the first ones and the last ones."""
+    if len(ids) <= room:
+        return ids
+    tail = room // 2
+    return ids[: room - tail] + ids[len(ids) - tail :]
 
 
 def _batches(longest, n_windows):
@@ -649,36 +716,113 @@ def _varint(data, position):
     raise ValueError("it is not an ONNX graph")
 
 
-def _check_texts(X):
+def _check_input(X, n_texts, names):
+    """Return texts or pairs as a list, or raise the errors of the estimators."""
+    columns = _two_columns(X)
+    if columns is None:
+        texts = _check_texts(X)
+        if n_texts == 2:
+            raise ValueError(
+                "`X` must have two texts for each sample, as the `X` of fit, got "
+                "single texts. Pass both columns, or a list of tuples (first, second)."
+            )
+        return texts
+    sides = [_check_texts(column, code) for code, column in columns.items()]
+    texts = list(zip(*sides, strict=True))
+    if n_texts == 1:
+        raise ValueError(
+            "`X` must have one text for each sample, as the `X` of fit, got pairs of "
+            f"texts. Pass the column of fit: {' or '.join(columns)}."
+        )
+    found = _names(X) if hasattr(X, "columns") else None
+    is_named = found is not None and all(type(name) is str for name in found)
+    if names is not None and is_named and found != names:
+        raise ValueError(
+            f"`X` must have the columns of fit in their order, {names!r}, got "
+            f"{found!r}. Pass X[{names!r}]."
+        )
+    return texts
+
+
+def _names(X):
+    return list(getattr(X, "column_names", X.columns))
+
+
+def _two_columns(X):
+    """Return the columns of pairs by the code that selects them, else None."""
+    if isinstance(X, Sequence):
+        is_text = isinstance(X, (str, bytes, bytearray, memoryview))
+        return _of_tuples(X) if not is_text and len(X) and _is_pair(X[0]) else None
+    shape = getattr(X, "shape", ())
+    if len(shape) != 2 or shape[1] < 2:
+        return None
+    if hasattr(X, "columns") and shape[1] == 2:
+        return {f"X[{column!r}]": X[column] for column in _names(X)}
+    if shape[1] == 2 and hasattr(X, "__array__"):
+        array = _as_objects(X)
+        return {f"X[:, {i}]": array[:, i].tolist() for i in range(2)}
+    what = f"an array of shape {tuple(shape)}"
+    if hasattr(X, "columns"):
+        what = f"a data frame with {shape[1]} columns"
+    raise ValueError(
+        f"`X` must be {PAIRS_FORMAT}, got {what}. Select the columns of texts."
+    )
+
+
+def _is_pair(row):
+    return isinstance(row, tuple) and len(row) == 2
+
+
+def _of_tuples(X):
+    for i, row in enumerate(X):
+        if not _is_pair(row):
+            size = f" of {len(row)}" if isinstance(row, tuple) else ""
+            raise TypeError(
+                f"`X` must have two texts in each tuple, got {_describe_type(row)}"
+                f"{size} at position {i}. Pass a tuple (first, second) for each sample."
+            )
+    return {f"[row[{i}] for row in X]": [row[i] for row in X] for i in range(2)}
+
+
+def _as_objects(X):
+    if isinstance(X, np.ma.MaskedArray):
+        X = X.astype(object).filled(None)
+    return np.asarray(X, dtype=object)
+
+
+def _check_texts(X, name="X"):
     """Return texts as a list of str, or raise the errors of the estimators."""
     if isinstance(X, str):
         raise ValueError(
-            f"`X` must be {TEXTS_FORMAT}, got a single str. Put a single text in a "
-            "list: [text]."
+            f"`{name}` must be {TEXTS_FORMAT}, got a single str. Put a single text in "
+            "a list: [text]."
         )
-    texts = _column(X)
+    texts = _column(X, name)
     if not len(texts):
         raise ValueError(
-            "`X` must have at least one text, got an empty collection (0 samples). "
-            "Check the code that selects the texts."
+            f"`{name}` must have at least one text, got an empty collection (0 "
+            "samples). Check the code that selects the texts."
         )
     for i, text in enumerate(texts):
         if isinstance(text, str):
             continue
         if _is_missing(text):
             raise ValueError(
-                f"`X` must be {TEXTS_FORMAT}, got a missing value ({text!r}) at "
+                f"`{name}` must be {TEXTS_FORMAT}, got a missing value ({text!r}) at "
                 f"position {i}. Drop the rows with missing values, or replace the "
                 "values with ''."
             )
+        advice = PASS_TEXTS
+        if isinstance(text, list) and len(text) == 2:
+            advice = "If each row is a pair of texts, pass [tuple(row) for row in X]."
         raise TypeError(
-            f"`X` must be {TEXTS_FORMAT}, got {_describe_type(text)} ({text!r:.40}) "
-            f"at position {i}. {PASS_TEXTS}"
+            f"`{name}` must be {TEXTS_FORMAT}, got {_describe_type(text)} "
+            f"({text!r:.40}) at position {i}. {advice}"
         )
     return [str.__str__(text) for text in texts]
 
 
-def _column(X):
+def _column(X, name):
     """Return the only column of `X` as a list."""
     is_bytes = isinstance(X, (bytes, bytearray, memoryview))
     if isinstance(X, Sequence) and not is_bytes:
@@ -686,23 +830,21 @@ def _column(X):
     if hasattr(X, "shape") and hasattr(X, "columns"):
         if X.shape[1] != 1:
             raise ValueError(
-                f"`X` must be {TEXTS_FORMAT}, got a data frame with {X.shape[1]} "
+                f"`{name}` must be {TEXTS_FORMAT}, got a data frame with {X.shape[1]} "
                 "columns. Select the column of texts."
             )
-        X = X[next(iter(getattr(X, "column_names", X.columns)))]
+        X = X[_names(X)[0]]
     if is_bytes or not hasattr(X, "__array__"):
         raise TypeError(
-            f"`X` must be {TEXTS_FORMAT}, got {_describe_type(X)}. {PASS_TEXTS}"
+            f"`{name}` must be {TEXTS_FORMAT}, got {_describe_type(X)}. {PASS_TEXTS}"
         )
-    if isinstance(X, np.ma.MaskedArray):
-        X = X.astype(object).filled(None)
-    array = np.asarray(X, dtype=object)
+    array = _as_objects(X)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
         raise ValueError(
-            f"`X` must be {TEXTS_FORMAT}, got an array of shape {array.shape}. Pass an "
-            "array of shape (n_samples,)."
+            f"`{name}` must be {TEXTS_FORMAT}, got an array of shape {array.shape}. "
+            "Pass an array of shape (n_samples,)."
         )
     return array.tolist()
 

@@ -215,8 +215,10 @@ def test_one_classifier_predicts_the_same_in_many_threads(clf, n_threads):
 def test_pyarrow_tables_and_arrays_are_accepted_as_texts(clf):
     for texts in (pa.table({"text": X}), pa.chunked_array([X[:5], X[5:]])):
         np.testing.assert_array_equal(clf.predict_proba(texts), clf.predict_proba(X))
-    with pytest.raises(ValueError, match="data frame with 2 columns"):
+    with pytest.raises(ValueError, match=r"got pairs of texts.*X\['a'\] or X\['b'\]"):
         clf.predict(pa.table({"a": X, "b": X}))
+    with pytest.raises(ValueError, match="data frame with 3 columns"):
+        clf.predict(pa.table({"a": X, "b": X, "c": X}))
 
 
 def explained(clf):

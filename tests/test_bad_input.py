@@ -179,7 +179,13 @@ PARAMETERS = [
 
 
 MISTAKES = [
-    *(({"X": texts}, error, message) for texts, error, message in TEXTS),
+    *(
+        ({"X": texts}, error, message)
+        for texts, error, message in TEXTS
+        if getattr(texts, "shape", ()) != (4, 2)  # pairs of texts
+    ),
+    ({"X": np.array([["a", "b", "c"]] * 4)}, ValueError, r"of shape \(4, 3\)"),
+    ({"X": pd.DataFrame({"a": X, "b": X, "c": X})}, ValueError, "with 3 columns"),
     ({"X": MASKED}, ValueError, r"missing value \(None\) at position 2"),
     ({"y": MASKED}, ValueError, "got missing labels"),
     (

@@ -33,6 +33,12 @@ def add_label_texts(data, targets, label_texts):
     for task, (target, given) in enumerate(zip(targets, label_texts, strict=True)):
         if given is None:
             continue
+        if isinstance(data.texts[0], tuple):
+            raise ValueError(
+                "`label_texts` must be None if each sample is a pair of texts, got "
+                f"{given!r:.80}: a text that describes a class is not a pair. Set "
+                "label_texts=None."
+            )
         for index, texts in enumerate(texts_of_classes(given, target)):
             part = _of_class(data, task, index, texts)
             parts += [] if part is None else [part]

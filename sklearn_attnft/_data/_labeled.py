@@ -21,7 +21,8 @@ class LabeledTexts:
 
     Attributes
     ----------
-    texts : list of str
+    texts : list of str or of tuple of str
+        Texts, or pairs of texts.
     labels : tuple of ndarray
         The labels of each task, as ``Target.encode`` returns them.
     weights : ndarray of float, shape (n_texts, n_tasks)
@@ -60,7 +61,7 @@ class LabeledTexts:
         -------
         dataset : LabeledDataset
         is_truncated : ndarray of bool, shape (n_texts,)
-            Whether each text is longer than one window.
+            Whether each text is truncated.
         """
         tokens, is_truncated = tokenize(self.texts, tokenizer)
         weights = self.weights

@@ -10,7 +10,8 @@ from torch.utils.data import Dataset
 
 from ._batching import shuffled_batches, sorted_batches
 from ._datasets import Step, micro_batches
-from ._tokens import TokenBatch, TokenizedTexts, cut_without_overlap, tokenize
+from ._template import cut_without_overlap
+from ._tokens import TokenBatch, TokenizedTexts, tokenize
 
 # 80 % of the chosen tokens are replaced by the mask token and 10 % by a random token;
 # 10 % are unchanged (Devlin et al. 2019, section 3.1).

@@ -7,6 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ._template import (
+    cut_parts,
+    cut_with_overlap,
+    loses_tokens,
+    parts_of,
+    truncate_middle,
+)
+
 # Number of texts that are tokenized at a time if their tokens are not stored. It limits
 # the memory that the tokens take.
 CHUNK_SIZE = 16384
@@ -20,7 +28,9 @@ class TokenBatch:
     ----------
     input_ids : tensor of int64, shape (n_windows, n_tokens)
     attention_mask : tensor of int64, shape (n_windows, n_tokens)
-        1 for tokens, 0 for padding.
+        0 for padding, else 1 plus the token type of the token. Token types tell the
+        texts of a pair apart: in a BERT, the tokens of the second text have the type 1,
+        and 2 in this mask.
     windows_per_text : tensor of int64, shape (n_texts,), or None
         Number of consecutive rows of each text. If None, each text has one row. This
         tensor stays on the CPU.
@@ -70,6 +80,8 @@ class TokenizedTexts:
     words : ndarray of int32, shape (n_tokens,), or None
         Word number of each token: 1 for the tokens of the first word of a text, 2 for
         those of the second word, and so on. Special tokens have the number 0.
+    types : ndarray of int32, shape (n_tokens,), or None
+        Token type of each token. If None, all types are 0.
     """
 
     ids: np.ndarray
@@ -77,6 +89,7 @@ class TokenizedTexts:
     text_starts: np.ndarray
     pad_id: int
     words: np.ndarray | None = None
+    types: np.ndarray | None = None
 
     def __len__(self):
         return len(self.text_starts) - 1
@@ -111,6 +124,7 @@ class TokenizedTexts:
             text_starts=np.cumsum([0, *np.diff(first)[indices]]),
             pad_id=self.pad_id,
             words=None if self.words is None else self.words[positions],
+            types=None if self.types is None else self.types[positions],
         )
 
     def windows_of(self, indices):
@@ -134,8 +148,11 @@ class TokenizedTexts:
             counts = torch.from_numpy(np.diff(self.text_starts)[indices])
         if self.words is not None:
             words = _pad(self.words, spans, mask.shape, 0)
+        mask = torch.from_numpy(mask)
+        if self.types is not None:
+            mask += _pad(self.types, spans, mask.shape, 0)
         ids = _pad(self.ids, spans, mask.shape, self.pad_id)
-        return TokenBatch(ids, torch.from_numpy(mask), counts, words)
+        return TokenBatch(ids, mask, counts, words)
 
 
 def _pad(values, spans, shape, filler):
@@ -147,11 +164,12 @@ def _pad(values, spans, shape, filler):
 
 
 def tokenize(texts, tokenizer, *, cut=None, with_words=False):
-    """Tokenize texts, and find texts that are longer than one window.
+    """Tokenize texts, and find texts that are truncated.
 
     Parameters
     ----------
-    texts : list of str
+    texts : list of str or of tuple of str
+        Texts, or pairs of texts.
     tokenizer : TextTokenizer
     cut : callable or None, default=None
         Function that splits the tokens of a text into windows. It takes the tokens and
@@ -164,12 +182,12 @@ def tokenize(texts, tokenizer, *, cut=None, with_words=False):
     -------
     tokens : TokenizedTexts
     is_truncated : ndarray of bool, shape (n_texts,)
-        Whether each text is longer than one window.
+        Whether ``tokenizer.long_texts`` leaves out tokens of each text.
     """
     bodies = tokenizer.encode(texts)
     words = tokenizer.words(texts) if with_words else None
     tokens = split_into_windows(bodies, tokenizer, cut=cut, words=words)
-    return tokens, np.array([len(body) > tokenizer.room for body in bodies])
+    return tokens, np.array([_is_truncated(body, tokenizer) for body in bodies])
 
 
 def split_into_windows(bodies, tokenizer, *, cut=None, words=None):
@@ -178,13 +196,13 @@ def split_into_windows(bodies, tokenizer, *, cut=None, words=None):
     Parameters
     ----------
     bodies : list of ndarray of int, each (n_tokens,)
-        Token ids of each text, without special tokens.
+        Token ids of each text, without special tokens. A pair is a tuple of two arrays.
     tokenizer : TextTokenizer
     cut : callable or None, default=None
         See :func:`tokenize`.
-    words : list of ndarray of int, each (n_tokens,), or None, default=None
-        A number above 0 for each token, such as its word number. The numbers are split
-        into windows like the tokens.
+    words : list of ndarray of int, or None, default=None
+        In the form of `bodies`, a number above 0 for each token, such as its word
+        number. The numbers are split into windows like the tokens.
 
     Returns
     -------
@@ -193,31 +211,52 @@ def split_into_windows(bodies, tokenizer, *, cut=None, words=None):
     if cut is None:
         is_windowed = tokenizer.long_texts == "window"
         cut = cut_with_overlap if is_windowed else truncate_middle
-    windows = [cut(body, tokenizer.room) for body in bodies]
-    ends, filler = (tokenizer.prefix, tokenizer.suffix), tokenizer.filler_id
-    ids, lengths = _flatten(windows, *ends, filler)
+    windows = [_cut(body, tokenizer, cut) for body in bodies]
+    flat = [(tokenizer.templates[len(w)], w) for each in windows for w in each]
+    # If a window is empty, a token is added, because the encoder needs at least one.
+    ids = _filled([t.ids(window) for t, window in flat], tokenizer.filler_id)
+    types = None
+    if any(len(window) == 2 for _, window in flat):
+        types = np.concatenate(_filled([t.types(window) for t, window in flat], 0))
+        types = types if types.any() else None
     if words is not None:
-        numbers = [cut(body, tokenizer.room) for body in words]
-        words, _ = _flatten(numbers, *([0] * len(end) for end in ends), 0)
+        numbers = [w for body in words for w in _cut(body, tokenizer, cut)]
+        numbers = [t.numbers(w) for (t, _), w in zip(flat, numbers, strict=True)]
+        words = np.concatenate(_filled(numbers, 0))
     return TokenizedTexts(
-        ids=ids,
-        window_starts=np.cumsum([0, *lengths]),
+        ids=np.concatenate(ids),
+        window_starts=np.cumsum([0, *map(len, ids)]),
         text_starts=np.cumsum([0, *map(len, windows)]),
         pad_id=tokenizer.pad_id,
         words=words,
+        types=types,
     )
 
 
-def _flatten(windows, prefix, suffix, filler):
-    """Return all windows of all texts in one array, and their lengths.
+def _cut(body, tokenizer, cut):
+    """Return the windows of a text or a pair, as tuples of arrays."""
+    parts = parts_of(body)
+    room = tokenizer.templates[len(parts)].room(tokenizer.max_length)
+    if room < len(parts):
+        raise ValueError(
+            f"`max_length` must be at least {tokenizer.max_length - room + len(parts)} "
+            f"to read {'pairs of texts' if len(parts) == 2 else 'texts'} with the "
+            f"special tokens of this encoder, got {tokenizer.max_length}. Raise "
+            "max_length."
+        )
+    return cut_parts(parts, room, cut)
 
-    `prefix` and `suffix` are added to each window. If a window is still empty, `filler`
-    is added, because the encoder needs at least one token.
-    """
-    start, end = np.array(prefix, dtype=np.int32), np.array(suffix, dtype=np.int32)
-    flat = [np.concatenate([start, part, end]) for parts in windows for part in parts]
-    flat = [part if len(part) else np.array([filler], dtype=np.int32) for part in flat]
-    return np.concatenate(flat), [len(part) for part in flat]
+
+def _filled(arrays, filler):
+    """Return arrays, with an array of one `filler` in place of each empty array."""
+    filler = np.array([filler], dtype=np.int32)
+    return [each if len(each) else filler for each in arrays]
+
+
+def _is_truncated(body, tokenizer):
+    parts, is_windowed = parts_of(body), tokenizer.long_texts == "window"
+    room = tokenizer.templates[len(parts)].room(tokenizer.max_length)
+    return loses_tokens(parts, room, is_windowed=is_windowed)
 
 
 def chunks(texts):
@@ -227,33 +266,8 @@ def chunks(texts):
 
 
 def truncated_fraction(texts, tokenizer):
-    """Return the fraction of texts that are longer than one window."""
-    longer = 0
+    """Return the fraction of texts that are truncated."""
+    n_truncated = 0
     for part in chunks(texts):
-        longer += sum(len(body) > tokenizer.room for body in tokenizer.encode(part))
-    return longer / len(texts)
-
-
-def truncate_middle(body, room):
-    """Return one window with the first and last ``room / 2`` tokens.
-
-    Classifiers of long documents are more accurate if they read the first and last
-    tokens instead of only the first tokens (Sun et al. 2019, "How to Fine-Tune BERT for
-    Text Classification", section 5.3.1).
-    """
-    if len(body) <= room:
-        return [body]
-    tail = room // 2
-    return [np.concatenate([body[: room - tail], body[len(body) - tail :]])]
-
-
-def cut_with_overlap(body, room):
-    """Return windows of `room` tokens that overlap by a quarter."""
-    overlap = room // 4
-    last = max(len(body) - overlap, 1)
-    return [body[i : i + room] for i in range(0, last, room - overlap)]
-
-
-def cut_without_overlap(body, room):
-    """Return windows of `room` tokens that do not overlap."""
-    return [body[i : i + room] for i in range(0, max(len(body), 1), room)]
+        n_truncated += sum(_is_truncated(b, tokenizer) for b in tokenizer.encode(part))
+    return n_truncated / len(texts)

@@ -12,7 +12,6 @@ import numpy as np
 from sklearn.utils import check_array
 
 from .._utils._messages import describe_type
-from .._utils._warnings import warn
 from ._text_advice import (
     BYTES,
     advise_on_container,
@@ -76,18 +75,6 @@ def check_texts(X, name="X"):
     return [str.__str__(text) for text in texts]
 
 
-def check_unlabeled(X_unlabeled, params):
-    """Return the texts without labels as a list; warn if they are not used."""
-    if X_unlabeled is None:
-        return []
-    if not params["lm_epochs"] and not params["lm_weight"]:
-        warn(
-            "`X_unlabeled` is ignored: only language-model training uses texts without "
-            "labels. To use them, set lm_epochs=1 or lm_weight above 0.",
-        )
-    return check_texts(X_unlabeled, "X_unlabeled")
-
-
 def _column(X, name):
     """Return the only column of `X` as a list."""
     if isinstance(X, Sequence) and not isinstance(X, BYTES):
@@ -97,8 +84,8 @@ def _column(X, name):
             columns = one_of(f"{name}[{{!r}}]", column_names(X) or ["text"])
             raise ValueError(
                 f"`{name}` must be {TEXTS_FORMAT}, got a data frame with {X.shape[1]} "
-                f"columns. Select the column of texts, for example {columns}, or use "
-                "a ColumnTransformer."
+                f"columns. Select the column of texts, for example {columns}. To "
+                "encode each column by itself, use a ColumnTransformer."
             )
         X = X[column_names(X)[0]]
     if isinstance(X, BYTES) or not hasattr(X, "__array__"):
@@ -112,7 +99,8 @@ def _column(X, name):
     if array.ndim != 1:
         raise ValueError(
             f"`{name}` must be {TEXTS_FORMAT}, got an array of shape {array.shape}. "
-            "Pass an array of shape (n_samples,)."
+            "Pass an array of shape (n_samples,). To encode each column by itself, use "
+            "a ColumnTransformer."
         )
     return array.tolist()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from .._data._template import flatten, parts_of
 from .._data._tokens import TokenizedTexts, split_into_windows
 from .._model._encoding import run_encoder
 from .._runtime._device import autocast, without_cudnn_attention
@@ -28,9 +29,12 @@ class TokenTable:
 
     Attributes
     ----------
-    texts : list of str
+    texts : list of str or of tuple of str
+        Texts, or pairs of texts. The two texts of a pair count as one text below.
     bodies : list of ndarray of int32
         Ids of all tokens of each text, without special tokens.
+    n_first : ndarray of int64, shape (n_texts,)
+        Number of tokens in the first text of each pair, or in each single text.
     tokens : TokenizedTexts
         The windows of the texts. The attribute `words` holds the position of each token
         in its text, from 1, and 0 for special tokens.
@@ -42,6 +46,7 @@ class TokenTable:
 
     texts: list
     bodies: list
+    n_first: np.ndarray
     tokens: TokenizedTexts
     sample: np.ndarray
     place: np.ndarray
@@ -50,15 +55,25 @@ class TokenTable:
     def of(cls, texts, tokenizer):
         """Tokenize texts and create the table."""
         bodies = tokenizer.encode(texts)
-        places = [np.arange(1, len(body) + 1) for body in bodies]
+        places = [_number(body) for body in bodies]
         tokens = split_into_windows(bodies, tokenizer, words=places)
+        n_first = np.array([len(parts_of(body)[0]) for body in bodies])
+        bodies = [np.concatenate(parts_of(body)) for body in bodies]
         pairs = np.stack([_text_indices(tokens), tokens.words - 1])  # (2, n_tokens)
         sample, place = np.unique(pairs[:, tokens.words > 0], axis=1)
-        return cls(texts, bodies, tokens, sample, place)
+        return cls(texts, bodies, n_first, tokens, sample, place)
 
     def rows_of(self, sample):
         """Return the table rows of one text as a slice."""
         return slice(*np.searchsorted(self.sample, [sample, sample + 1]))
+
+    def body(self, sample, places):
+        """Return the ids of some tokens of a text, or a tuple for a pair."""
+        body = self.bodies[sample]
+        if not isinstance(self.texts[sample], tuple):
+            return body[places]
+        is_first = places < self.n_first[sample]
+        return body[places[is_first]], body[places[~is_first]]
 
     def per_token(self, values):
         """Sum the values of each token over its windows.
@@ -81,6 +96,15 @@ class TokenTable:
         is_special = self.tokens.words == 0
         text_indices = _text_indices(self.tokens)[is_special]
         return np.bincount(text_indices, values[is_special], len(self.texts))
+
+
+def _number(body):
+    """Return the positions of the tokens of a text or a pair, from 1."""
+    parts = parts_of(body)
+    numbers = np.arange(1, sum(map(len, parts)) + 1)
+    if len(parts) == 1:
+        return numbers
+    return numbers[: len(parts[0])], numbers[len(parts[0]) :]
 
 
 def _text_indices(tokens):
@@ -108,25 +132,30 @@ def explain(table, attention, attributions, tokenizer, *, words):
     """
     starts = np.cumsum([0, *map(len, table.bodies)])
     rows = starts[table.sample] + table.place
-    spans = np.concatenate(tokenizer.spans(table.texts))[rows]
+    spans = np.concatenate(flatten(tokenizer.spans(table.texts)))[rows]
     values = {"token_attention": table.per_token(attention)}
     if attributions is not None:
         values["attribution"] = table.per_token(attributions)
     sample = table.sample
+    side = (table.place >= table.n_first[sample]).astype(np.int64)
     if words and len(rows):
-        word = np.concatenate(tokenizer.words(table.texts))[rows]
+        word = np.concatenate(flatten(tokenizer.words(table.texts)))[rows]
         # If the middle of a word is truncated, the word has two rows.
         steps = np.stack([np.diff(sample), np.diff(word), np.diff(rows) - 1])
         first = np.flatnonzero([True, *steps.any(axis=0)])
         last = np.append(first[1:], len(rows)) - 1
         spans = np.column_stack([spans[first, 0], spans[last, 1]])
         values = {name: np.add.reduceat(v, first) for name, v in values.items()}
-        sample = sample[first]
+        sample, side = sample[first], side[first]
     token = np.empty(len(sample), dtype=object)
-    for row, (i, (start, end)) in enumerate(zip(sample, spans, strict=True)):
-        token[row] = table.texts[i][start:end]
+    for row, (i, part, (start, end)) in enumerate(
+        zip(sample, side, spans, strict=True)
+    ):
+        token[row] = parts_of(table.texts[i])[part][start:end]
+    has_pairs = isinstance(table.texts[0], tuple)
     return {
         "sample": sample,
+        **({"text": side} if has_pairs else {}),
         "token": token,
         "start": spans[:, 0].astype(np.int64),
         "end": spans[:, 1].astype(np.int64),

@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from .._data._template import parts_of
 from .._data._tokens import split_into_windows
 from .._runtime._predict import run
 
@@ -63,13 +64,14 @@ def faithfulness(model, table, rankings, probabilities, tokenizer, machine):
     """
     versions, rows = ErasedTexts(), []
     for sample, name, orders in rankings:
-        body = table.bodies[sample][table.place[table.rows_of(sample)]]
+        places = table.place[table.rows_of(sample)]
         erased = [
-            versions.erase(body, order, -(-percent * len(body) // 100))
+            versions.erase(table, sample, places[order], percent)
             for order in orders
             for percent in PERCENTAGES
         ]
-        rows.append((sample, name, versions.add(body), erased))
+        whole = versions.add(table.body(sample, places))
+        rows.append((sample, name, whole, erased))
     falls = np.zeros((len(rows), 2))
     if rows:
         logits = run(model, split_into_windows(versions.bodies, tokenizer), machine)
@@ -94,15 +96,33 @@ class ErasedTexts:
 
     def add(self, body):
         """Add a text and return its index in `bodies`."""
-        where = self._where.setdefault(body.tobytes(), len(self._where))
+        key = tuple(part.tobytes() for part in parts_of(body))
+        where = self._where.setdefault(key, len(self._where))
         if where == len(self.bodies):
             self.bodies.append(body)
         return where
 
-    def erase(self, body, order, count):
-        """Add a text without its first `count` tokens, and a text of only these.
+    def erase(self, table, sample, ranked, percent):
+        """Add a text without its first tokens, and a text of only these.
 
-        The tokens have the ranking `order`. The indices of both texts are returned.
+        Parameters
+        ----------
+        table : TokenTable
+        sample : int
+            Index of the text.
+        ranked : ndarray of int
+            Positions of the tokens, starting with the most important token.
+        percent : int
+            Percentage of the tokens to remove.
+
+        Returns
+        -------
+        tuple of int
+            Indices of both texts in `bodies`.
         """
-        first, rest = np.sort(order[:count]), np.sort(order[count:])
-        return self.add(body[rest]), self.add(body[first])
+        count = -(-percent * len(ranked) // 100)
+        first, rest = np.sort(ranked[:count]), np.sort(ranked[count:])
+        return (
+            self.add(table.body(sample, rest)),
+            self.add(table.body(sample, first)),
+        )

@@ -8,7 +8,6 @@ import torch
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .._data._validation import check_texts
 from .._runtime._seeds import draw_seed
 from .._utils._one_fit import reads_one_fit
 from ._attribution import (
@@ -119,7 +118,9 @@ class ExplainingMixin(TokenAttentionMixin):
             and truncated parts of long texts have no rows. If pandas is not installed,
             a dict of ndarrays.
 
-            - "sample": index of the text in `X`.
+            - "sample": index of the text or the pair in `X`.
+            - "text": 0 for the first text of a pair, 1 for the second. This column
+              exists only for pairs.
             - "token": the characters of the text from "start" to "end". If a token is
               only a part of a character, the whole character. If the tokenizer adds a
               token before the text, the first character.
@@ -154,7 +155,7 @@ class ExplainingMixin(TokenAttentionMixin):
         """
         check_is_fitted(self, "module_")
         check_attributions(attribution, ATTRIBUTIONS)
-        texts = check_texts(X)
+        texts = self._check_texts(X)
         classes = self._output_names
         outputs = check_targets(target, classes, attribution, len(texts))
         return self._explain(texts, attribution, outputs, words)
@@ -216,7 +217,7 @@ class ExplainingMixin(TokenAttentionMixin):
         check_is_fitted(self, "module_")
         methods = check_attributions(attribution, ATTRIBUTIONS, several=True)
         check_scalar(n_random, "n_random", Integral, min_val=0)
-        texts = check_texts(X)
+        texts = self._check_texts(X)
         table, values = self._token_values(texts, methods)
         scores = {name: table.per_token(each) for name, each in values.items()}
         rng = np.random.RandomState(draw_seed(random_state))

@@ -65,11 +65,14 @@ class Difference:
         return bool(worst <= TOLERANCE)
 
 
-def default_texts(max_length):
-    """Return texts of several lengths, up to three times `max_length` words."""
+def default_texts(max_length, n_texts):
+    """Return texts or pairs of several lengths, up to `max_length` times 3 words."""
     words = " ".join(TEXTS).split()
     lengths = [max_length // 2, max_length, 3 * max_length]
-    return TEXTS + [" ".join(np.resize(words, n).tolist()) for n in lengths]
+    texts = TEXTS + [" ".join(np.resize(words, n).tolist()) for n in lengths]
+    if n_texts == 1:
+        return texts
+    return [*zip(texts, texts[::-1], strict=True), (texts[-1], texts[-1])]
 
 
 class Reference:
@@ -81,7 +84,7 @@ class Reference:
     targets : list of Target
     order : list of int
         The task of each target, as an index of ``module_.tasks``.
-    texts : list of str
+    texts : list of str or of tuple of str
     """
 
     def __init__(self, estimator, targets, order, texts):

@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 
 from .. import predictor
+from .._data._pairs import InputKind
 from .._persistence._save_load import package_versions
 
 THRESHOLD = 0.5  # of a probability, for tasks with several labels per text
@@ -18,7 +19,7 @@ Install numpy, onnxruntime and tokenizers. Run this code in the directory:
 from predictor import OnnxPredictor
 
 model = OnnxPredictor(".")
-model.{method}(["The first text.", "The second text."])
+model.{method}({texts})
 ```
 
 The graph `model.onnx` was compared with the estimator on {n_texts} texts. The largest
@@ -37,13 +38,16 @@ def describe(estimator, targets, output_names):
     container = getattr(estimator, "_container", "array")
     has_windows = tokenizer.long_texts == "window"
     tokens = {
-        "prefix": list(map(int, tokenizer.prefix)),
-        "suffix": list(map(int, tokenizer.suffix)),
+        "prefix": tokenizer.templates[1].specials[0].tolist(),
+        "suffix": tokenizer.templates[1].specials[1].tolist(),
         "pad_id": tokenizer.pad_id,
         "filler_id": tokenizer.filler_id,
         "max_length": tokenizer.max_length,
         "long_texts": tokenizer.long_texts,
     }
+    kind = InputKind.of_fitted(vars(estimator))
+    if kind.n_texts == 2:
+        tokens["pair"] = _describe_template(tokenizer.templates[2])
     rows = ["n_windows", "n_tokens"]
     inputs = {"input_ids": rows, "attention_mask": rows}
     if has_windows:
@@ -54,12 +58,22 @@ def describe(estimator, targets, output_names):
         "estimator": type(estimator).__name__,
         "single_task": is_single,
         "container": "array" if container == "array" else "dict",
+        "n_texts": kind.n_texts,
+        "feature_names": None if kind.names is None else list(kind.names),
         "n_features": spec.n_features,
         "tasks": _describe_tasks(targets, estimator),
         "tokens": tokens,
         "inputs": inputs,
         "outputs": list(output_names),
         "versions": package_versions(("onnx", "onnxruntime")),
+    }
+
+
+def _describe_template(template):
+    return {
+        "specials": [each.tolist() for each in template.specials],
+        "special_types": [each.tolist() for each in template.special_types],
+        "text_types": list(template.text_types),
     }
 
 
@@ -111,8 +125,12 @@ def card_usage(config, difference):
         is_number = config["tasks"][0]["kind"] == "numbers"
         method = "predict" if is_number else "predict_proba"
         what = "standardized number" if is_number else "probability"
+    texts = '["The first text.", "The second text."]'
+    if config["n_texts"] == 2:
+        texts = '[("The first text of a pair.", "The second text.")]'
     return CARD_USAGE.format(
         method=method,
+        texts=texts,
         n_texts=difference.n_texts,
         what=what,
         difference=difference.probabilities

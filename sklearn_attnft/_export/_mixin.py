@@ -3,7 +3,6 @@
 
 from sklearn.utils.validation import check_is_fitted
 
-from .._data._validation import check_texts as check_x
 from .._utils._one_fit import reads_one_fit
 
 
@@ -71,7 +70,9 @@ class ExportingMixin:
                 f"`quantize` must be 'int8' or None, got {quantize!r:.80}. Pass None "
                 "to keep float32."
             )
-        texts = None if check_texts is None else check_x(check_texts, "check_texts")
+        texts = None
+        if check_texts is not None:
+            texts = self._check_texts(check_texts, "check_texts")
         try:
             import onnx  # noqa: F401
             import onnxruntime  # noqa: F401

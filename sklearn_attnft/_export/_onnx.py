@@ -49,7 +49,8 @@ def export(estimator, path, quantize, texts, *, overwrite):
     tokenizer = estimator._tokenizer
     n_words = model.encoder.get_input_embeddings().num_embeddings
     graph = to_onnx(model, n_words, has_windows="windows" in config["inputs"])
-    texts = default_texts(tokenizer.max_length) if texts is None else texts
+    if texts is None:
+        texts = default_texts(tokenizer.max_length, config["n_texts"])
     reference = Reference(estimator, targets, order, texts)
     files = {
         "tokenizer.json": tokenizer.json.encode(),

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from .. import _hf
 from .._data._datasets import LabeledDataset
 from .._training import train
 from ._stage import Stage
@@ -90,7 +91,7 @@ class SentenceModel(nn.Module):
         """Return context vectors of float32 of shape (n_texts, n_features)."""
         # The texts of a batch differ in length. Chunks of texts that are sorted by
         # length have little padding.
-        lengths = attention_mask.sum(dim=1)
+        lengths = attention_mask.count_nonzero(dim=1)
         order, sums = lengths.argsort(), []
         recompute = self.chunk_size is not None and self.chunk_size < len(order)
         for rows in order.split(self.chunk_size if recompute else CHUNK_SIZE):
@@ -120,8 +121,9 @@ class SentenceModel(nn.Module):
         -------
         tensor of float32, shape (n_texts, n_features)
         """
-        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        return (states.float() * mask[..., None]).sum(dim=1)
+        inputs = _hf.encoder_inputs(self.encoder, mask)
+        states = self.encoder(input_ids=ids, **inputs).last_hidden_state
+        return (states.float() * inputs["attention_mask"][..., None]).sum(dim=1)
 
 
 class ContrastiveDataset(LabeledDataset):

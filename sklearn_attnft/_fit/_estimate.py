@@ -142,7 +142,8 @@ def _sizes(steps):
     sizes, n_tokens, most, largest = [], 0, -1, None
     for step in steps:
         padded = [batch.input_ids.numel() for batch, _ in step.parts]
-        n_tokens += sum(int(batch.attention_mask.sum()) for batch, _ in step.parts)
+        masks = [batch.attention_mask for batch, _ in step.parts]
+        n_tokens += sum(int(mask.count_nonzero()) for mask in masks)
         sizes.append(sum(padded))
         if max(padded) > most:
             most = max(padded)
@@ -211,7 +212,7 @@ def _activations(net, step):
             # The hooks do not see activations that the step computes again. So this
             # pass stores the activations of the longest texts.
             batch = step.parts[0][0].to(net.context.device)
-            rows = batch.attention_mask.sum(dim=1).argsort()[-chunk_size:]
+            rows = batch.attention_mask.count_nonzero(dim=1).argsort()[-chunk_size:]
             net.module_.sum_tokens(batch.input_ids[rows], batch.attention_mask[rows])
     return sum(kept.values())
 

@@ -10,6 +10,7 @@ import torch
 
 from .. import _hf
 from .._data._batching import sorted_batches
+from .._model._encoding import window_keys
 from .._runtime._device import autocast, is_out_of_memory
 from .._training import scoring_budget
 
@@ -21,7 +22,7 @@ LIMIT = 2 * 2**30
 
 @dataclass(frozen=True)
 class FrozenStates:
-    """Hidden states of windows, which are looked up by token ids.
+    """Hidden states of windows, which are looked up by token ids and token types.
 
     Attributes
     ----------
@@ -29,7 +30,7 @@ class FrozenStates:
         Hidden states of each layer, for the tokens of all windows in sequence. The last
         row is 0 and is used for padding.
     starts : dict of int
-        Index of the first token of each window. A key is the token ids as bytes.
+        Index of the first token of each window. A key is that of ``window_keys``.
     """
 
     layers: dict
@@ -47,9 +48,8 @@ class FrozenStates:
         dict of tensor, each (n_windows, n_tokens, n_features), or None
             Hidden states by number of the layer.
         """
-        n_tokens = attention_mask.sum(dim=1).tolist()
-        rows = zip(input_ids.numpy(), n_tokens, strict=True)
-        starts = [self.starts.get(_key(row[:n])) for row, n in rows]
+        keys = window_keys(input_ids, attention_mask)
+        starts = [self.starts.get(key) for key in keys]
         if None in starts:
             return None
         where = torch.tensor(starts)[:, None] + torch.arange(input_ids.shape[1])
@@ -63,10 +63,6 @@ class FrozenStates:
     def n_bytes(self):
         """Memory of the hidden states in bytes."""
         return sum(states.nbytes for states in self.layers.values())
-
-
-def _key(ids):
-    return ids.astype("<i8", copy=False).tobytes()
 
 
 class UpperEncoding:
@@ -158,15 +154,16 @@ def _batches(corpora, n_layers, model, budget):
 
 def _keep(model, cut, wanted, batches):
     """Return the FrozenStates of the layers `wanted` for all windows of the batches."""
-    n_tokens = sum(int(batch.attention_mask.sum()) for batch in batches)
+    n_tokens = sum(int(batch.attention_mask.count_nonzero()) for batch in batches)
     layers, starts, stop = {}, {}, 0
     for batch in batches:
         is_token = batch.attention_mask.bool()
         states = _states(model, cut, batch)
         start = stop
         lengths = is_token.sum(dim=1).tolist()
-        for row, n in zip(batch.input_ids.numpy(), lengths, strict=True):
-            starts[_key(row[:n])] = stop
+        keys = window_keys(batch.input_ids, batch.attention_mask)
+        for key, n in zip(keys, lengths, strict=True):
+            starts[key] = stop
             stop += n
         for layer in wanted:
             if layer not in layers:

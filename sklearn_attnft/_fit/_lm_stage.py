@@ -12,6 +12,7 @@ import torch
 
 from .. import _cache
 from .._data._masking import MaskedDataset
+from .._data._template import parts_of
 from .._model._masked_lm import MaskedCrossEntropy, MaskedLanguageModel, new_head
 from .._runtime._encoder_cache import open_cache
 from .._runtime._seeds import initial_weights
@@ -243,9 +244,13 @@ def _open_cache(fit, encoder, head, context):
 
 def _content(texts, seed):
     """Return the texts, in order, and the seed as bytes."""
-    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-    lengths = np.array([seed, *map(len, encoded)], dtype="<i8")
-    return lengths.tobytes() + b"".join(encoded)
+    encoded, lengths = [], [seed]
+    for text in texts:
+        parts = [part.encode("utf-8", "surrogatepass") for part in parts_of(text)]
+        encoded += parts
+        # A negative number shows that the next text belongs to the same pair.
+        lengths += [-1 - len(part) for part in parts[:-1]] + [len(parts[-1])]
+    return np.array(lengths, dtype="<i8").tobytes() + b"".join(encoded)
 
 
 def _sha256(array):

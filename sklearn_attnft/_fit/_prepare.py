@@ -183,14 +183,21 @@ def _identify(plan, parameters, pretrained, data):
 
 def _check_lengths(plan, fraction, warns):
     """Return the fraction of truncated texts, and warn of truncated texts."""
-    if plan.long_texts != "truncate":
-        return 0.0
-    if fraction > 0 and warns:
-        # Whole percents, so that all folds give the same warning, which Python shows
-        # only once.
+    if fraction == 0 or not warns:
+        return fraction
+    # Whole percents, so that all folds give the same warning, which Python shows only
+    # once.
+    percent = math.ceil(100 * fraction)
+    if plan.long_texts == "truncate":
         warn(
-            f"Up to {math.ceil(100 * fraction)}% of the texts are longer than "
+            f"Up to {percent}% of the texts are longer than "
             f"max_length={plan.max_length} tokens and are truncated in the middle. "
             "Set long_texts='window' to read whole texts, or raise max_length."
+        )
+    else:
+        warn(
+            f"In up to {percent}% of the pairs, the shorter text has more than half of "
+            f"max_length={plan.max_length} tokens and is truncated in the middle, "
+            "because each window has both texts. Raise max_length to read whole texts."
         )
     return fraction

@@ -15,6 +15,7 @@ from ._find import (
     install_hint,
 )
 from ._identity import encoder_identity, once_per_process
+from ._inputs import encoder_inputs
 from ._model import load_config, load_encoder, load_language_model
 from ._packed import pack_encoder, packing_pays
 from ._partial import cut_encoder
@@ -32,6 +33,7 @@ __all__ = [
     "encoder_config",
     "encoder_digest",
     "encoder_identity",
+    "encoder_inputs",
     "encoder_license",
     "encoder_skeleton",
     "find_encoder",

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ._blocks import block_lists
+from ._inputs import encoder_inputs
 
 
 def cut_encoder(encoder, n_lower):
@@ -110,7 +111,8 @@ class CutEncoder:
         now = self._now
         now.wanted, now.given, now.inputs = wanted, given, {}
         try:
-            output = self._encoder(input_ids=input_ids, attention_mask=attention_mask)
+            inputs = encoder_inputs(self._encoder, attention_mask)
+            output = self._encoder(input_ids=input_ids, **inputs)
             return now.inputs, output.last_hidden_state
         finally:
             del now.given, now.inputs

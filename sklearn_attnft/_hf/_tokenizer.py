@@ -8,6 +8,7 @@ import re
 import numpy as np
 import torch
 
+from .._data._template import Template, each_text
 from .._utils._process import translate_errors
 from ._find import find_encoder, refuse_own_code
 from ._growth import check_growth
@@ -43,8 +44,8 @@ class TextTokenizer:
 
     Attributes
     ----------
-    prefix, suffix : list of int
-        Special tokens that go before and after a text.
+    templates : dict of Template
+        The special tokens around a text (key 1) and a pair of texts (key 2).
     """
 
     def __init__(self, json, *, pad_id, mask_id, max_length, long_texts, config):
@@ -62,12 +63,12 @@ class TextTokenizer:
         self._tokenizer.no_truncation()
         # "[SEP]" typed by a user is text, not a separator.
         self._tokenizer.encode_special_tokens = True
-        example = self._tokenizer.encode("a")
-        text = [i for i, m in enumerate(example.special_tokens_mask) if not m]
-        self.prefix = example.ids[: text[0]]
-        self.suffix = example.ids[text[-1] + 1 :]
-        pair = self._tokenizer.encode("a a", add_special_tokens=False)
-        self._cuts_at_spaces = len(set(pair.word_ids)) > 1
+        self.templates = {
+            1: Template.of(self._tokenizer.encode("a"), 1),
+            2: Template.of(self._tokenizer.encode("a", "a"), 2),
+        }
+        two_words = self._tokenizer.encode("a a", add_special_tokens=False)
+        self._cuts_at_spaces = len(set(two_words.word_ids)) > 1
 
     @property
     def settings(self):
@@ -78,11 +79,13 @@ class TextTokenizer:
     @property
     def room(self):
         """Maximum number of tokens per window, without special tokens."""
-        return self.max_length - len(self.prefix) - len(self.suffix)
+        return self.templates[1].room(self.max_length)
 
     def fits(self, n_embeddings):
         """Return whether all token ids are below the number of embeddings."""
-        ids = {self.pad_id, self.filler_id, *self.prefix, *self.suffix}
+        ids = {self.pad_id, self.filler_id}
+        for template in self.templates.values():
+            ids.update(np.concatenate(template.specials).tolist())
         ids |= set(self._tokenizer.get_vocab(with_added_tokens=True).values())
         return min(ids) >= 0 and max(ids) < n_embeddings
 
@@ -92,7 +95,14 @@ class TextTokenizer:
         return self.pad_id if self.mask_id is None else self.mask_id
 
     def encode(self, texts):
-        """Return an array of token ids for each text, without special tokens."""
+        """Return an array of token ids for each text, without special tokens.
+
+        `texts` may contain pairs, which are tuples of two str. For a pair, this method
+        and :meth:`words` and :meth:`spans` return a tuple of two arrays.
+        """
+        return each_text(self._ids, texts)
+
+    def _ids(self, texts):
         return self._each(texts, self._tokenizer.encode_batch_fast, lambda e: e.ids)
 
     def words(self, texts):
@@ -100,8 +110,17 @@ class TextTokenizer:
 
         Words are numbered from 1. The tokenizer decides which tokens form a word. If
         the tokenizer does not split texts at spaces, words end at spaces. In scripts
-        without spaces between words, each token is a word.
+        without spaces between words, each token is a word. The numbers of the second
+        text of a pair follow those of the first.
         """
+        return [
+            (each[0], each[1] + each[0].max(initial=0))
+            if isinstance(each, tuple)
+            else each
+            for each in each_text(self._words, texts)
+        ]
+
+    def _words(self, texts):
         words = self._each(texts, self._tokenizer.encode_batch, lambda e: e.word_ids)
         odd = [
             i
@@ -127,6 +146,9 @@ class TextTokenizer:
             the span of this character. If the tokenizer inserts a token before the
             text, the inserted token has the span of the first character.
         """
+        return each_text(self._spans, texts)
+
+    def _spans(self, texts):
         spans = self._each(texts, self._tokenizer.encode_batch, lambda e: e.offsets)
         return [
             np.array(

@@ -6,7 +6,8 @@ An encoding is a callable with one signature::
     encoding(encoder, input_ids, attention_mask, layers) -> list of tensor
 
 Each tensor holds the hidden states of one of the `layers` (0 for the embeddings), of
-shape (n_windows, n_tokens, n_features). `_runtime._encoder_cache` has an encoding that
+shape (n_windows, n_tokens, n_features). The mask is 0 for padding, else 1 plus the
+token type. `_runtime._encoder_cache` has an encoding that
 reads hidden states from a cache. `_fit._frozen_states` has an encoding that starts from
 the output of the frozen blocks.
 """
@@ -44,6 +45,7 @@ def run_encoder(encoder, attention_mask, layers, **inputs):
     ----------
     encoder : torch.nn.Module
     attention_mask : tensor of int64, shape (n_windows, n_tokens)
+        0 for padding, else 1 plus the token type.
     layers : tuple of int
     **inputs : tensor
         ``input_ids`` of shape (n_windows, n_tokens), or ``inputs_embeds`` of shape
@@ -54,9 +56,27 @@ def run_encoder(encoder, attention_mask, layers, **inputs):
     list of tensor, each (n_windows, n_tokens, n_features)
     """
     only_last = tuple(layers) == (encoder.config.num_hidden_layers,)
-    output = encoder(
-        **inputs, attention_mask=attention_mask, output_hidden_states=not only_last
-    )
+    inputs |= _hf.encoder_inputs(encoder, attention_mask)
+    output = encoder(**inputs, output_hidden_states=not only_last)
     if only_last:
         return [output.last_hidden_state]
     return [output.hidden_states[layer] for layer in layers]
+
+
+def window_keys(input_ids, attention_mask):
+    """Return bytes that identify the token ids and the token types of each window.
+
+    The token types are in the upper half of each number, which is 0 for single texts.
+
+    Parameters
+    ----------
+    input_ids, attention_mask : tensor of int64, shape (n_windows, n_tokens)
+
+    Returns
+    -------
+    list of bytes
+    """
+    ids, mask = input_ids.cpu().numpy(), attention_mask.cpu().numpy()
+    numbers = (ids + ((mask - 1) << 32)).astype("<i8", copy=False)
+    lengths = (mask > 0).sum(axis=1)
+    return [row[:n].tobytes() for row, n in zip(numbers, lengths, strict=True)]

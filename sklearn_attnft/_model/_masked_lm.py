@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .. import _hf
 from .._utils._process import in_float32
 
 
@@ -44,7 +45,8 @@ class MaskedLanguageModel(nn.Module):
 
     def forward(self, input_ids, attention_mask, windows_per_text, chosen):
         """Return logits of shape (n_chosen, vocab_size)."""
-        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+        inputs = _hf.encoder_inputs(self.encoder, attention_mask)
+        output = self.encoder(input_ids=input_ids, **inputs)
         return self.head(output.last_hidden_state[chosen])
 
 

@@ -10,6 +10,8 @@ import inspect
 import platform
 from importlib import metadata
 
+import numpy as np
+
 from .. import _hf
 from .._persistence import _directory, _pack
 from .._utils._process import translate_errors
@@ -20,10 +22,12 @@ from ._model_card import model_card
 # Fitted attributes in estimator.json. The module and the tokenizer have separate files.
 FITTED = (
     "classes_",
+    "feature_names_in_",
     "history_",
     "label_names_",
     "n_iter_",
     "n_samples_fit_",
+    "n_texts_in_",
     "task_names_",
     "truncated_fraction_",
     "_base_model",
@@ -41,6 +45,8 @@ _VALID = {
     "history_": lambda value: type(value) is list and all(map(_is_row, value)),
     "n_iter_": lambda value: type(value) is int and value >= 0,
     "n_samples_fit_": lambda value: type(value) is int and value > 0,
+    "n_texts_in_": lambda value: type(value) is int and value in (1, 2),
+    "feature_names_in_": lambda value: _are_names(value),
     "truncated_fraction_": lambda value: type(value) is float and 0 <= value <= 1,
 }
 PACKED = ("module_", "_spec", "_tokenizer")
@@ -56,6 +62,11 @@ PACKAGES = (
     "torch",
     "transformers",
 )
+
+
+def _are_names(value):
+    is_array = isinstance(value, np.ndarray) and value.shape == (2,)
+    return is_array and all(type(name) is str for name in value)
 
 
 def _is_row(row):

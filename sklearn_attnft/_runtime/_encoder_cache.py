@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from .. import _cache, _hf
-from .._model._encoding import PlainEncoding
+from .._model._encoding import PlainEncoding, window_keys
 from .._utils._process import ForkableLock
 from ._packed_encoding import PackedEncoding
 
@@ -176,14 +176,14 @@ class CachedEncoding:
 
     def __call__(self, encoder, input_ids, attention_mask, layers):
         """Return the hidden states of `layers`, which are 0 for padding."""
-        lengths = attention_mask.sum(dim=1).tolist()
+        lengths = (attention_mask > 0).sum(dim=1).tolist()
         compute = functools.partial(
             self._compute, encoder, input_ids, attention_mask, layers, lengths
         )
-        ids = input_ids.cpu().numpy().astype("<i8", copy=False)
-        contents = [row[:n].tobytes() for row, n in zip(ids, lengths, strict=True)]
+        contents = window_keys(input_ids, attention_mask)
         n_layers, n_features = len(layers), encoder.config.hidden_size
-        states = np.zeros((n_layers, *ids.shape, n_features), dtype=np.float32)
+        shape = n_layers, *input_ids.shape, n_features
+        states = np.zeros(shape, dtype=np.float32)
         values = self._cache.fetch_floats(contents, compute)
         for row, (n, value) in enumerate(zip(lengths, values, strict=True)):
             states[:, row, :n] = value.reshape(n_layers, n, n_features)

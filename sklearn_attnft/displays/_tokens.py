@@ -8,7 +8,6 @@ import re
 
 import numpy as np
 
-from .._data._validation import check_texts
 from .._explain._validation import labels_of_texts
 from ._notebook import ShownOnce
 from ._style import BLUE, VERMILION, new_axes
@@ -33,8 +32,8 @@ class AttentionDisplay(ShownOnce):
 
     Parameters
     ----------
-    texts : list of str
-        The texts to show.
+    texts : list of str, or list of tuples of two str
+        The texts to show. The texts of a pair are shown on separate lines.
     explanation : DataFrame or dict of ndarray
         Explanation of these texts, as returned by the method ``explain``.
     column : str, default="token_attention"
@@ -99,7 +98,7 @@ class AttentionDisplay(ShownOnce):
         explanation = estimator.explain(
             X, attribution=attribution, target=target, words=words
         )
-        texts = check_texts(X)
+        texts = estimator._check_texts(X)
         headings = [f"predicted: {label}" for label in estimator.predict(texts)]
         if target is not None:
             labels = labels_of_texts(target, len(texts))
@@ -189,14 +188,22 @@ class AttentionDisplay(ShownOnce):
     def _shaded(self):
         """Yield a heading and a list of (piece, value, shade) for each text."""
         names = ["sample", "start", "end", self.column]
-        columns = {name: np.asarray(self.explanation[name]) for name in names}
+        columns = {name: self._column(name) for name in names}
         for i, text in enumerate(self.texts):
             of_text = columns["sample"] == i
+            if isinstance(text, tuple):  # as one text of two lines
+                is_second = self._column("text") == 1
+                shift = np.where(is_second, len(text[0]) + 1, 0)
+                columns |= {end: self._column(end) + shift for end in ("start", "end")}
+                text = "\n".join(text)
             _, *rows = (column[of_text].tolist() for column in columns.values())
             segments = _segments(text, zip(*rows, strict=True))
             largest = max((abs(value) for _, value in segments), default=0) or 1
             heading = None if self.headings is None else self.headings[i]
             yield heading, [(piece, v, v / largest) for piece, v in segments]
+
+    def _column(self, name):
+        return np.asarray(self.explanation[name])
 
     def _lines(self, figure, width, font_size):
         """Return a list of lines.

@@ -14,7 +14,7 @@ import numpy as np
 
 from ._data import corpus
 from ._tags import first_declares_text, tags_of
-from ._tools import METHODS, assert_refused, fresh, installed
+from ._tools import METHODS, assert_refused, assert_same, fresh, installed, outputs
 
 _ANY_ERROR = {"errors": (Exception,)}
 
@@ -108,23 +108,58 @@ def check_pandas_na_refused(estimator):
 
 
 def check_several_columns_refused(estimator):
-    """An array of two columns of texts is refused."""
+    """An array of three columns of texts is refused."""
     _assert_refused_everywhere(
         estimator,
-        lambda X: np.array([X, X], dtype=object).T,
-        "an array of two columns as X",
+        lambda X: np.array([X, X, X], dtype=object).T,
+        "an array of three columns as X",
         (ValueError,),
     )
 
 
+def check_two_columns(estimator):
+    """Two columns of texts are refused, or are read together as pairs."""
+    X, y = corpus(estimator)
+    pairs = np.array([X, X[1:] + X[:1]], dtype=object).T
+    try:
+        fitted = fresh(estimator).fit(pairs, y)
+    except Exception:
+        _assert_refused_everywhere(
+            estimator,
+            lambda X: np.array([X, X], dtype=object).T,
+            "an array of two columns as X",
+            (ValueError,),
+        )
+        return
+    expected = outputs(fitted, pairs)
+    if not expected:  # a search without refit
+        return
+    other = outputs(fitted, np.array([X, X], dtype=object).T)
+    assert any(not np.array_equal(other[m], expected[m]) for m in expected), (
+        "With another second column, all outputs are the same, expected other outputs. "
+        "Is the second column ignored?"
+    )
+    for method in expected:
+        assert_refused(
+            partial(getattr(fitted, method), X),
+            f"{method} of single texts after fit on pairs",
+        )
+    tuples = [tuple(pair) for pair in pairs.tolist()]
+    assert_same(
+        outputs(fitted, tuples),
+        expected,
+        "Pairs in a list of tuples must give the same outputs as two columns",
+    )
+
+
 def check_frame_of_several_columns_refused(estimator):
-    """A data frame of two columns is refused, because the text column is unclear."""
+    """A data frame of three columns is refused: the text column is unclear."""
     import pandas as pd
 
     _assert_refused_everywhere(
         estimator,
-        lambda X: pd.DataFrame({"a": X, "b": X}),
-        "a data frame of two columns as X",
+        lambda X: pd.DataFrame({"a": X, "b": X, "c": X}),
+        "a data frame of three columns as X",
         (ValueError,),
     )
 
@@ -187,6 +222,7 @@ def applicable(traits):
     yield check_none_refused
     yield check_nan_refused
     yield check_several_columns_refused
+    yield check_two_columns
     yield check_three_dimensions_refused
     yield check_scalars_refused
     yield check_nested_lists_refused

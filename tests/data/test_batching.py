@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sklearn_attnft._data._batching import shuffled_batches, sorted_batches
+from sklearn_attnft._data._template import Template
 from sklearn_attnft._data._tokens import TokenizedTexts, tokenize
 
 # Each text is a list of token ids.
@@ -15,7 +16,8 @@ CUTS = st.sampled_from(["truncate", "window"])
 class Tokenizer:
     """A tokenizer of texts that are already token ids."""
 
-    pad_id, filler_id, prefix, suffix, room = 0, 0, [1], [2], 8
+    pad_id, filler_id, max_length = 0, 0, 10
+    templates = {1: Template((np.array([1]), np.array([2])), (), (0,))}
 
     def __init__(self, long_texts):
         self.long_texts = long_texts
@@ -37,7 +39,7 @@ def test_sorted_batches_have_each_text_once_within_the_budget(texts, cut, budget
 def test_sorted_batches_have_little_padding():
     lengths = np.random.RandomState(0).poisson(10, size=1000)
     tokenizer = Tokenizer("truncate")
-    tokenizer.room = 100
+    tokenizer.max_length = 102
     tokens, _ = tokenize([[3] * n for n in lengths], tokenizer)
     sizes = [
         len(batch) * tokens.longest_windows[batch].max()
@@ -57,7 +59,8 @@ def test_short_texts_are_not_padded_to_long_ones():
 @given(TEXTS, CUTS, st.data())
 def test_a_batch_has_the_tokens_of_its_texts_only(texts, cut, data):
     tokens, is_truncated = tokenize(texts, Tokenizer(cut))
-    assert is_truncated.tolist() == [len(text) > 8 for text in texts]
+    is_cut = [cut == "truncate" and len(text) > 8 for text in texts]
+    assert is_truncated.tolist() == is_cut
     n = len(texts)
     indices = np.array(data.draw(st.lists(st.integers(0, n - 1), min_size=1)))
     batch = tokens.batch(indices)
@@ -121,7 +124,7 @@ def test_the_real_tokenizer_respects_max_length(long_texts, tiny_encoder):
         tiny_encoder, config, max_length=10, long_texts=long_texts
     )
     tokens, is_truncated = tokenize(["good " * 30, "good", ""], tokenizer)
-    assert is_truncated.tolist() == [True, False, False]
+    assert is_truncated.tolist() == [long_texts == "truncate", False, False]
     assert tokens.longest_windows.tolist() == [10, 3, 2]
     batch = tokens.batch([0])
     cls, sep = 2, 3

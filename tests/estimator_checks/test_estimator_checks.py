@@ -424,7 +424,11 @@ class TakesNoTexts(Words):
         return super().transform(X)
 
 
-@caught_by("check_several_columns_refused", "check_frame_of_several_columns_refused")
+@caught_by(
+    "check_several_columns_refused",
+    "check_two_columns",
+    "check_frame_of_several_columns_refused",
+)
 class TakesTheFirstColumn(Bayes):
     def _texts(self, X, name="X"):
         if getattr(X, "ndim", 1) == 2:

@@ -26,7 +26,6 @@ from sklearn_attnft import (
     TransformerFeatureExtractor,
 )
 from sklearn_attnft import predictor as predictor_module
-from sklearn_attnft._data._validation import check_texts
 from sklearn_attnft._export import _onnx
 from sklearn_attnft._export._int8 import to_int8
 from sklearn_attnft.predictor import OnnxPredictor
@@ -224,9 +223,10 @@ WRONG = [
 
 @pytest.mark.parametrize("texts", WRONG, ids=repr)
 def test_mistakes_get_the_sentences_of_the_estimators(texts, saved):
-    model = OnnxPredictor(saved[1])
+    estimator, path = saved
+    model = OnnxPredictor(path)
     with pytest.raises((ValueError, TypeError)) as expected:
-        check_texts(texts)
+        estimator.predict(texts)
     with pytest.raises(type(expected.value)) as found:
         model.predict(texts)
     sentence = str(expected.value).split(". ")[0]

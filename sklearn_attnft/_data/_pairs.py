@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Checks of pairs of texts.
+
+A pair is a tuple of two str. The encoder reads both texts together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._utils._messages import describe_type
+from .._utils._warnings import warn
+from ._text_advice import BYTES, column_names, one_of
+from ._validation import TEXTS_FORMAT, check_texts, fill_masked
+
+PAIRS_FORMAT = f"{TEXTS_FORMAT}, or pairs of texts (two columns, or a list of tuples)"
+
+
+def check_texts_or_pairs(X, name="X"):
+    """Return texts as a list of str, or pairs of texts as a list of tuples.
+
+    Parameters
+    ----------
+    X : list, tuple, array, Series or data frame
+        Pairs are a list of tuples, an array of shape (n_samples, 2), or a data frame
+        with two columns.
+    name : str
+        Name of the argument, for messages.
+
+    Returns
+    -------
+    list of str or list of (str, str)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`check_texts`, and if `X` has more than two columns.
+    """
+    columns = _two_columns(X, name)
+    if columns is None:
+        return check_texts(X, name)
+    columns = [check_texts(column, code) for code, column in columns.items()]
+    return list(zip(*columns, strict=True))
+
+
+def _two_columns(X, name):
+    """Return the columns of pairs by the code that selects them, else None."""
+    if isinstance(X, Sequence):
+        is_pairs = not isinstance(X, (str, *BYTES)) and len(X) and _is_pair(X[0])
+        return _of_tuples(X, name) if is_pairs else None
+    shape = getattr(X, "shape", ())
+    if len(shape) != 2 or shape[1] < 2:
+        return None
+    if hasattr(X, "columns"):
+        names = column_names(X)
+        if len(names) == 2:
+            return {f"{name}[{column!r}]": X[column] for column in names}
+        one = one_of(f"{name}[{{!r}}]", names)
+        raise ValueError(
+            f"`{name}` must be {PAIRS_FORMAT}, got a data frame with {len(names)} "
+            f"columns. Select the column of texts, for example {one}, or the two "
+            f"columns of the pairs, for example {name}[{names[:2]!r}]."
+        )
+    if not hasattr(X, "__array__"):
+        return None
+    if shape[1] > 2:
+        raise ValueError(
+            f"`{name}` must be {PAIRS_FORMAT}, got an array of shape {tuple(shape)}. "
+            f"Select one or two columns of texts, for example {name}[:, :2]."
+        )
+    array = np.asarray(fill_masked(X), dtype=object)
+    return {f"{name}[:, {i}]": array[:, i].tolist() for i in range(2)}
+
+
+def _is_pair(row):
+    return isinstance(row, tuple) and len(row) == 2
+
+
+def _of_tuples(X, name):
+    for i, row in enumerate(X):
+        if not _is_pair(row):
+            size = f" of {len(row)}" if isinstance(row, tuple) else ""
+            raise TypeError(
+                f"`{name}` must have two texts in each tuple, got {describe_type(row)}"
+                f"{size} at position {i}. Pass a tuple (first, second) for each sample."
+            )
+    return {f"[row[{i}] for row in {name}]": [row[i] for row in X] for i in range(2)}
+
+
+def check_unlabeled(X_unlabeled, params):
+    """Return texts or pairs without labels as a list; warn if they are not used."""
+    if X_unlabeled is None:
+        return []
+    if not params["lm_epochs"] and not params["lm_weight"]:
+        warn(
+            "`X_unlabeled` is ignored: only language-model training uses texts without "
+            "labels. To use them, set lm_epochs=1 or lm_weight above 0.",
+        )
+    return check_texts_or_pairs(X_unlabeled, "X_unlabeled")
+
+
+@dataclass(frozen=True)
+class InputKind:
+    """Number of texts of each sample, and the names of their columns.
+
+    Attributes
+    ----------
+    n_texts : int
+        1 for single texts and 2 for pairs.
+    names : tuple of str or None
+        Column names of the data frame of pairs. None for other containers.
+    """
+
+    n_texts: int = 1
+    names: tuple | None = None
+
+    @classmethod
+    def of(cls, X, texts):
+        """Return the kind of the checked `texts` of `X`."""
+        if not isinstance(texts[0], tuple):
+            return cls()
+        return cls(2, _str_names(X))
+
+    @classmethod
+    def of_fitted(cls, attributes):
+        """Return the kind that :meth:`attributes` describes."""
+        names = attributes.get("feature_names_in_")
+        n_texts = attributes.get("n_texts_in_", 1)
+        return cls(n_texts, None if names is None else tuple(names))
+
+    def attributes(self):
+        """Return the fitted attributes that describe the input."""
+        attributes = {"n_texts_in_": self.n_texts}
+        if self.names is not None:
+            attributes["feature_names_in_"] = np.array(self.names, dtype=object)
+        return attributes
+
+    def check(self, X, name="X"):
+        """Return the texts or pairs of `X`; raise if they differ from this kind."""
+        texts = check_texts_or_pairs(X, name)
+        found = InputKind.of(X, texts)
+        if found.n_texts < self.n_texts:
+            raise ValueError(
+                f"`{name}` must have two texts for each sample, as the `X` of fit, got "
+                "single texts. Pass both columns, or a list of tuples (first, second)."
+            )
+        if found.n_texts > self.n_texts:
+            raise ValueError(
+                f"`{name}` must have one text for each sample, as the `X` of fit, got "
+                f"pairs of texts. Pass the column of fit: {_one_column(X, name)}."
+            )
+        if None not in (found.names, self.names) and found.names != self.names:
+            raise ValueError(
+                f"`{name}` must have the columns of fit in their order, "
+                f"{list(self.names)!r}, got {list(found.names)!r}. Pass "
+                f"{name}[{list(self.names)!r}]."
+            )
+        return texts
+
+
+def _str_names(X):
+    """Return the names of the two columns if both are str, else None."""
+    names = tuple(column_names(X)) if hasattr(X, "columns") else ()
+    return names if len(names) == 2 and all(type(n) is str for n in names) else None
+
+
+def _one_column(X, name):
+    """Return code that selects a column of pairs."""
+    return " or ".join(_two_columns(X, name))
+
+
+def check_no_labels(X, data, targets):
+    """Raise if a column of pairs equals the labels; warn if it may have labels.
+
+    Parameters
+    ----------
+    X : object
+        The argument of ``fit``.
+    data : LabeledTexts
+        The checked texts and labels of `X`.
+    targets : tuple of Target
+    """
+    if not isinstance(data.texts[0], tuple):
+        return
+    codes = list(_two_columns(X, "X"))
+    n_classes = max(
+        (len(each.classes) for each in targets if each.kind != "numbers"), default=0
+    )
+    for code, other, column in zip(
+        codes, codes[::-1], zip(*data.texts, strict=True), strict=True
+    ):
+        for task, target in enumerate(targets):
+            known = np.flatnonzero(data.weights[:, task])
+            if len(known) and _equals([column[i] for i in known], data, task, target):
+                named = "`y`" if target.name is None else f"y[{target.name!r}]"
+                raise ValueError(
+                    f"`X` must have texts in both columns, got {code}, which equals "
+                    f"{named}. Pass the texts only: {other}."
+                )
+        n_values = len(set(column))
+        if n_values <= n_classes:
+            warn(
+                f"{code} has {n_values} different values, and `y` has {n_classes} "
+                "classes, so the column may have labels instead of texts. If it is not "
+                f"a text, pass the other column only: {other}."
+            )
+
+
+def _equals(column, data, task, target):
+    """Return whether str are the known labels of a task."""
+    labels = data.labels[task][np.flatnonzero(data.weights[:, task])]
+    if target.kind == "labels":
+        return column == [str(label) for label in target.classes[labels].tolist()]
+    if target.kind != "numbers":
+        return False
+    try:
+        numbers = np.array(column, dtype=np.float64)
+    except ValueError:  # texts
+        return False
+    outputs = target.predict(labels.astype(np.float64)).reshape(len(numbers), -1).T
+    margin = 1e-5 * np.abs(numbers).max()  # labels are standardized in float32
+    return any(np.allclose(output, numbers, atol=margin) for output in outputs)

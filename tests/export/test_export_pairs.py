@@ -1,0 +1,106 @@
+"""Exported estimators of pairs predict as the estimators, also without torch."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone
+
+from sklearn_attnft import (
+    AttentionFineTuneClassifier,
+    AttentionFineTuneRegressor,
+    MultiTaskClassifier,
+)
+from sklearn_attnft.predictor import OnnxPredictor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+QUESTIONS = [f"how was the {w}" for w in ("day", "night", "dog", "cat", "ride", "fish")]
+ANSWERS = [f"it was {w}" for w in ("good", "awful", "lovely", "bad", "funny", "poor")]
+X = [(question, answer) for question in QUESTIONS for answer in ANSWERS]
+Y = ["glad", "cross"] * 18
+FRAME = pd.DataFrame(X, columns=["question", "answer"])
+NEW = [*X[:3], ("", ""), ("", "so " * 90), ("so " * 40, "bad " * 50), ("[SEP]", "ß")]
+SERVING_PYTHON = os.environ.get("SERVING_PYTHON", sys.executable)
+WITHOUT_TORCH = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from predictor import OnnxPredictor
+
+pairs = [tuple(row) for row in json.load(sys.stdin)]
+model = OnnxPredictor(sys.argv[1])
+json.dump(model.predict_proba(pairs).tolist(), sys.stdout)
+assert not {"torch", "transformers", "sklearn", "pandas"} & set(sys.modules)
+"""
+
+
+def estimators(small, **params):
+    """Return fitted estimators of each kind."""
+    small = {**small, "max_epochs": 1, **params}
+    clf = AttentionFineTuneClassifier(**small)
+    tasks = {"mood": Y, "long": [len(q) > 16 for q, _ in X]}
+    return [
+        clone(clf).fit(FRAME, Y),
+        AttentionFineTuneRegressor(**small).fit(X, np.arange(36.0)),
+        MultiTaskClassifier(clf).fit(X, tasks),
+    ]
+
+
+def test_the_directory_works_alone(small, tmp_path):
+    clf = AttentionFineTuneClassifier(**small, long_texts="window").fit(X, Y)
+    path = clf.export_onnx(tmp_path / "model")
+    done = subprocess.run(
+        [SERVING_PYTHON, "-W", "error", "-I", "-c", WITHOUT_TORCH, path],
+        input=json.dumps(NEW),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    np.testing.assert_allclose(found, clf.predict_proba(NEW), atol=1e-5)
+
+
+@pytest.mark.parametrize("long_texts", ["truncate", "window"])
+def test_exports_read_the_same_pairs(long_texts, small, tmp_path):
+    for estimator in estimators(small, long_texts=long_texts):
+        path = estimator.export_onnx(tmp_path / type(estimator).__name__)
+        model = OnnxPredictor(path)
+        assert model.config_["n_texts"] == 2
+        expected = estimator.transform(NEW)
+        np.testing.assert_allclose(model.transform(NEW), expected, atol=1e-3)
+        for held in (X, np.array(X), FRAME, pl.DataFrame(FRAME)):
+            found, expected = model.predict(held), estimator.predict(held)
+            if isinstance(found, dict):
+                found, expected = found["mood"], expected["mood"]
+            if np.asarray(found).dtype.kind == "f":
+                np.testing.assert_allclose(found, expected, rtol=1e-4)
+            else:
+                assert list(found) == list(expected)
+        for wrong in (ANSWERS, FRAME.assign(more=Y), [("a", None)], [["a", "b"]]):
+            with pytest.raises((ValueError, TypeError)) as expected:
+                estimator.predict(wrong)
+            with pytest.raises(type(expected.value)) as found:
+                model.predict(wrong)
+            sentence = str(expected.value).split(". ")[0]
+            assert str(found.value).startswith(sentence)
+
+
+def test_an_export_knows_the_columns(small, tmp_path):
+    clf = AttentionFineTuneClassifier(**small).fit(FRAME, Y)
+    model = OnnxPredictor(clf.export_onnx(tmp_path / "pairs", check_texts=FRAME))
+    with pytest.raises(ValueError, match="must have the columns of fit in their order"):
+        model.predict(FRAME[["answer", "question"]])
+    assert '[("The first text of a pair.", "The second text.")]' in (
+        tmp_path / "pairs" / "README.md"
+    ).read_text(encoding="utf-8")
+    single = clone(clf).fit(FRAME["answer"], Y)
+    model = OnnxPredictor(single.export_onnx(tmp_path / "single"))
+    assert model.config_["n_texts"] == 1
+    assert "pair" not in model.config_["tokens"]
+    with pytest.raises(ValueError, match="must have one text for each sample"):
+        model.predict(FRAME)
