@@ -6,9 +6,10 @@ PYTHON is the interpreter of an environment with only numpy, onnxruntime and tok
 A classifier with the default parameters is fitted on 1,000 texts of each data set and
 predicts up to 1,000 test texts. Torch and the exports take turns, three rounds, in
 float32 and on one thread; times are medians of processor time. ``--sets`` selects data
-sets. Each data set appends one JSON line to results/export.jsonl. With ``--equal``,
-models of several kinds are fitted on 300 texts instead, and the environment of PYTHON
-predicts the test texts; each model appends one line to results/export_equal.jsonl.
+sets, and ``--seeds`` training texts. Each fit appends one JSON line to
+results/export.jsonl. With ``--equal``, models of several kinds are fitted on 300 texts
+instead, and the environment of PYTHON predicts the test texts; each model appends one
+line to results/export_equal.jsonl.
 """
 
 import argparse
@@ -68,10 +69,10 @@ print(seconds, pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
 """
 
 
-def sample(data, name, part, n):
+def sample(data, name, part, n, seed=0):
     """Sample `n` texts and labels of a part at random."""
     texts, labels = read(data, name, part)
-    rows = np.random.default_rng(0).permutation(len(texts))[:n]
+    rows = np.random.default_rng(seed).permutation(len(texts))[:n]
     return [texts[i] for i in rows], np.array([labels[i] for i in rows])
 
 
@@ -127,10 +128,10 @@ def installed(python):
     return round(sum(path.stat().st_size for path in files) / 2**20)
 
 
-def run(data, name, serving):
+def run(data, name, serving, seed):
     train, test = SETS[name]
-    clf = AttentionFineTuneClassifier(random_state=0)
-    train_texts, train_labels = sample(data, name, train, 1000)
+    clf = AttentionFineTuneClassifier(random_state=seed)
+    train_texts, train_labels = sample(data, name, train, 1000, seed)
     clf.fit(train_texts, train_labels)
     clf.set_params(precision="float32")
     texts, labels = sample(data, name, test, 1000)
@@ -144,7 +145,7 @@ def run(data, name, serving):
         found = {k: model.predict_proba(texts) for k, model in models.items()}
         predicted = {k: clf.classes_[p.argmax(axis=1)] for k, p in found.items()}
         ms_one, ms_all = measure(models, texts)
-        row = {"dataset": name, "n_texts": len(texts)}
+        row = {"dataset": name, "seed": seed, "n_texts": len(texts)}
         for k in paths:
             distance = np.abs(found[k] - found["torch"]).max()
             row[f"{k}_difference"] = float(f"{distance:.2g}")
@@ -209,6 +210,7 @@ if __name__ == "__main__":
     parser.add_argument("--data", required=True, help="directory with the data sets")
     parser.add_argument("--serving", required=True, help="Python of the three packages")
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--equal", action="store_true", help="compare predictions only")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -216,7 +218,8 @@ if __name__ == "__main__":
     warnings.filterwarnings("ignore", message="With quantize='int8'")
     for each in arguments.sets:
         if not arguments.equal:
-            run(arguments.data, each, arguments.serving)
+            for seed in arguments.seeds:
+                run(arguments.data, each, arguments.serving, seed)
             continue
         for kind in EQUAL:
             compare(arguments.data, each, kind, arguments.serving)
