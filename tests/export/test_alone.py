@@ -21,6 +21,9 @@ TAGS = [{"a"}, {"a", "b"}, set(), {"b"}, {"a"}, {"b"}] * 2
 MATRIX = np.array([[1, 0], [0, 1], [1, 1], [0, 0], [0, 1], [1, 0]] * 2)
 NUMBERS = np.arange(12.0)
 NEW = [*X, "a fine [SEP] day \ud800", "so " * 31, "so " * 200, "how are you ?", "ß"]
+SCORED = {"one class", "concat", "pairs, windows"}
+PAIRS = list(zip(X, reversed(X), strict=True))
+NEW_PAIRS = [*PAIRS, ("", ""), ("so " * 40, "bad " * 50), ("[SEP]", "ß \ud800")]
 # Python of an environment with only the packages that serving needs; see the Makefile.
 SERVING_PYTHON = os.environ.get("SERVING_PYTHON", sys.executable)
 WITHOUT_TORCH = """
@@ -38,6 +41,7 @@ def as_json(answer):
 
 model = OnnxPredictor(sys.argv[1], threads=1)
 texts, methods = json.loads(sys.stdin.read())
+texts = [tuple(each) if isinstance(each, list) else each for each in texts]
 answers = [as_json(getattr(model, method)(texts)) for method in methods]
 packages = {"torch", "sklearn", "scipy", "transformers", "sklearn_attnft"}
 assert not packages & set(sys.modules)
@@ -56,6 +60,8 @@ def fit(kind, parameters):
         return clf.set_params(head="lstm", long_texts="window").fit(X, Y)
     if kind == "concat":
         return clf.set_params(pooling="concat", head="mlp").fit(X, Y)
+    if kind == "pairs, windows":
+        return clf.set_params(long_texts="window").fit(PAIRS, Y)
     if kind == "label matrix":
         return clf.fit(X, MATRIX)
     if kind == "numbers":
@@ -63,11 +69,11 @@ def fit(kind, parameters):
     return MultiTaskClassifier(clf).fit(X, {"says": Y, "tags": TAGS})
 
 
-def predict_alone(path, methods):
+def predict_alone(path, methods, texts=NEW):
     """Return the answers of a directory in the environment of SERVING_PYTHON."""
     done = subprocess.run(
         [SERVING_PYTHON, "-W", "error", "-I", "-c", WITHOUT_TORCH, path],
-        input=json.dumps([NEW, methods]),
+        input=json.dumps([texts, methods]),
         capture_output=True,
         text=True,
     )
@@ -77,16 +83,24 @@ def predict_alone(path, methods):
 
 @pytest.mark.parametrize(
     "kind",
-    ["one class", "lstm, windows", "concat", "label matrix", "numbers", "tasks"],
+    [
+        "one class",
+        "lstm, windows",
+        "concat",
+        "pairs, windows",
+        "label matrix",
+        "numbers",
+        "tasks",
+    ],
 )
 def test_a_fitted_estimator(kind, small, tmp_path):
-    model = fit(kind, small)
+    model, texts = fit(kind, small), NEW_PAIRS if kind.startswith("pairs") else NEW
     methods = ["predict", "transform"]
     methods += ["predict_proba"] if hasattr(model, "predict_proba") else []
-    methods += ["score_samples"] if kind in ("one class", "concat") else []
-    found = predict_alone(model.export_onnx(tmp_path / "model"), methods)
+    methods += ["score_samples"] if kind in SCORED else []
+    found = predict_alone(model.export_onnx(tmp_path / "model"), methods, texts)
     for method, answer in zip(methods, found, strict=True):
-        expected = getattr(model, method)(NEW)
+        expected = getattr(model, method)(texts)
         if method == "predict" and kind != "numbers":
             assert_same_labels(answer, expected)
         elif isinstance(expected, list):

@@ -1,9 +1,4 @@
-"""Exported estimators of pairs predict as the estimators, also without torch."""
-
-import json
-import os
-import subprocess
-import sys
+"""Exported estimators of pairs predict as the estimators."""
 
 import numpy as np
 import pandas as pd
@@ -26,17 +21,6 @@ X = [(question, answer) for question in QUESTIONS for answer in ANSWERS]
 Y = ["glad", "cross"] * 18
 FRAME = pd.DataFrame(X, columns=["question", "answer"])
 NEW = [*X[:3], ("", ""), ("", "so " * 90), ("so " * 40, "bad " * 50), ("[SEP]", "ß")]
-SERVING_PYTHON = os.environ.get("SERVING_PYTHON", sys.executable)
-WITHOUT_TORCH = """
-import json, sys
-sys.path.insert(0, sys.argv[1])
-from predictor import OnnxPredictor
-
-pairs = [tuple(row) for row in json.load(sys.stdin)]
-model = OnnxPredictor(sys.argv[1])
-json.dump(model.predict_proba(pairs).tolist(), sys.stdout)
-assert not {"torch", "transformers", "sklearn", "pandas"} & set(sys.modules)
-"""
 
 
 def estimators(small, **params):
@@ -49,20 +33,6 @@ def estimators(small, **params):
         AttentionFineTuneRegressor(**small).fit(X, np.arange(36.0)),
         MultiTaskClassifier(clf).fit(X, tasks),
     ]
-
-
-def test_the_directory_works_alone(small, tmp_path):
-    clf = AttentionFineTuneClassifier(**small, long_texts="window").fit(X, Y)
-    path = clf.export_onnx(tmp_path / "model")
-    done = subprocess.run(
-        [SERVING_PYTHON, "-W", "error", "-I", "-c", WITHOUT_TORCH, path],
-        input=json.dumps(NEW),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    np.testing.assert_allclose(found, clf.predict_proba(NEW), atol=1e-5)
 
 
 @pytest.mark.parametrize("long_texts", ["truncate", "window"])
