@@ -50,11 +50,6 @@ html_copy_source = False
 html_math_renderer = "mathml"
 html_sidebars = {
     "index": [],
-    "install": [],
-    "quickstart": [],
-    "benchmarks": [],
-    "changes": [],
-    "development": [],
 }
 html_theme_options = {
     "logo": {"text": "sklearn_attnft"},

@@ -39,7 +39,9 @@ def write_clinc150(folder):
         frame = read(folder, part)
         frame = frame[frame["label_domain"].isin(["banking", "credit_cards"])]
         frame = frame.groupby("label").head(n)
-        parts[part] = frame.rename(columns={"label": "intent", "label_domain": "domain"})
+        parts[part] = frame.rename(
+            columns={"label": "intent", "label_domain": "domain"}
+        )
     unknown = read(folder, "oos_test").head(100)[["text"]]
     parts["unknown"] = unknown.assign(intent="", domain="")
     write("clinc150", **parts)
