@@ -18,6 +18,7 @@ from sklearn_attnft.displays import LayerAttentionDisplay
 
 tasks = ["topic", "urgency", "sentiment"]
 X, y = load_support_tickets(label=tasks, subset="train", return_X_y=True, as_frame=True)
+X, y = X[:400], y[:400]
 X_test, y_test = load_support_tickets(
     label=tasks, subset="test", return_X_y=True, as_frame=True
 )
