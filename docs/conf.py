@@ -67,6 +67,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_attnft"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_math_renderer = "mathml"
@@ -91,7 +92,7 @@ copybutton_prompt_is_regexp = True
 
 
 def plain_roles(app, what, name, obj, options, lines):
-    """Turn links of scikit-learn's docstrings into text: only its names are in the inventory."""
+    """Turn links of scikit-learn's docstrings into text, if they are not to names."""
     if getattr(obj, "__module__", "").startswith("sklearn."):
         role = r":(?:ref|term|mod|meth):`~?([^`<]+?)(?:\s*<[^>]*>)?`"
         lines[:] = [re.sub(role, r"\1", line) for line in lines]

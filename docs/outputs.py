@@ -1,4 +1,6 @@
-"""Write the outputs of the code on pages: python docs/outputs.py docs/quickstart.md
+"""Write the outputs of the code on pages.
+
+python docs/outputs.py docs/quickstart.md
 
 The blocks of a page run in order, in a temporary directory. What a block prints is
 written into the block of text after it. As in an interactive session, values of
@@ -55,6 +57,7 @@ def with_outputs(text):
 
 
 def main(pages):
+    """Write the outputs of the pages."""
     for page in map(Path.absolute, map(Path, pages)):
         text = page.read_text(encoding="utf-8")
         with tempfile.TemporaryDirectory() as directory:

@@ -14,6 +14,7 @@ class ExampleOrder:
         self.source_directory = source_directory
 
     def __call__(self, file):
+        """Return the key of an example."""
         return file not in FIRST, file
 
 

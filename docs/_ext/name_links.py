@@ -12,18 +12,20 @@ from docutils import nodes
 from sphinx.util.nodes import make_refnode
 
 INVENTORY = Path(__file__).parents[1] / "_inventories" / "scikit-learn.inv"
-MODULES = """
-base calibration callback cluster compose datasets decomposition discriminant_analysis
-dummy ensemble exceptions feature_extraction.text feature_selection frozen
-inspection linear_model metrics model_selection multiclass multioutput naive_bayes
-neighbors neural_network pipeline preprocessing semi_supervised svm tree utils
-utils.discovery utils.estimator_checks utils.metadata_routing utils.validation
-""".split()
+MODULES = [
+    *("base", "calibration", "callback", "cluster", "compose", "datasets"),
+    *("decomposition", "dummy", "ensemble", "exceptions", "feature_extraction.text"),
+    *("feature_selection", "frozen", "inspection", "linear_model", "metrics"),
+    *("model_selection", "multiclass", "multioutput", "naive_bayes", "neighbors"),
+    *("neural_network", "pipeline", "preprocessing", "semi_supervised", "svm", "tree"),
+    *("discriminant_analysis", "utils", "utils.discovery", "utils.estimator_checks"),
+    *("utils.metadata_routing", "utils.validation"),
+]
 # Of modules without __all__.
-OTHERS = """
-BaseEstimator ClassifierMixin RegressorMixin TransformerMixin clone check_estimator
-check_is_fitted parametrize_with_checks
-""".split()
+OTHERS = [
+    *("BaseEstimator", "ClassifierMixin", "RegressorMixin", "TransformerMixin"),
+    *("clone", "check_estimator", "check_is_fitted", "parametrize_with_checks"),
+]
 CALL = re.compile(r"(\w+)(?:\(.*\))?", flags=re.DOTALL)
 
 

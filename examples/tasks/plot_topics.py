@@ -46,8 +46,8 @@ for k, name in enumerate(names):
     print(f"{k} ({(clusters == k).sum():3d} texts): {name}")
 
 # %%
-# Compared with the labels, an adjusted Rand index of 0 is expected by chance, and 1 means
-# equal partitions. The most frequent label of each cluster, with its fraction:
+# Compared with the labels, an adjusted Rand index of 0 is expected by chance, and 1
+# means equal partitions. The most frequent label of each cluster, with its fraction:
 
 print(f"adjusted Rand index {adjusted_rand_score(topics, clusters):.2f}")
 for k, part in topics.groupby(clusters):
