@@ -3,11 +3,9 @@
 python docs/outputs.py docs/quickstart.md
 
 The blocks of a page run in order, in a temporary directory. What a block prints is
-written into the block of text after it. As in an interactive session, values of
-expressions are printed too, except estimators and displays.
+written into the block of text after it.
 """
 
-import ast
 import contextlib
 import io
 import os
@@ -16,29 +14,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sklearn.base import BaseEstimator
-
 BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", flags=re.DOTALL)
-
-
-def show(value):
-    """Print a value, except those that a page would not print."""
-    is_display = type(value).__name__.endswith(("Display", "Axes"))
-    if value is not None and not is_display and not isinstance(value, BaseEstimator):
-        print(value if type(value).__module__.startswith("pandas") else repr(value))
 
 
 def run(code, namespace, name="page"):
     """Run a block of code and return what it prints."""
-    hook, sys.displayhook = sys.displayhook, show
     printed = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(printed):
-            for statement in ast.parse(code).body:
-                single = ast.Interactive([statement])
-                exec(compile(single, name, "single"), namespace)
-    finally:
-        sys.displayhook = hook
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, name, "exec"), namespace)
     lines = printed.getvalue().rstrip().split("\n")
     return "".join(line.rstrip() + "\n" for line in lines if printed.getvalue())
 

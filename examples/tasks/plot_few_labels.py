@@ -25,11 +25,11 @@ from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtrac
 # with eight labels of each and five random samples.
 
 results = pd.read_json("../../benchmarks/results/peers.jsonl", lines=True)
-results = results[(results["part"] == "few-shot") & (results["trial"] == False)]  # noqa: E712
+results = results[(results["part"] == "few-shot") & ~results["trial"].astype(bool)]
 results = results[~results["machine"].str.contains("NVIDIA")]
 names = {
-    "frozen": "logistic regression",
-    "defaults": "defaults",
+    "ours, frozen": "logistic regression",
+    "ours, defaults": "defaults",
     "setfit": "SetFit",
     "ours": "contrastive",
 }
@@ -90,3 +90,4 @@ for row, name in enumerate(methods):
     axes.plot(values, [row] * len(values), "o", color="#0072B2", alpha=0.5)
 axes.set_yticks(range(len(methods)), methods)
 axes.set(title="CLINC150, 150 labels, 30 classes", xlabel="accuracy", ylim=(-0.5, 3.5))
+# sphinx_gallery_thumbnail_number = 2
