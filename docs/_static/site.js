@@ -1,6 +1,6 @@
 // Name the column of each cell, for the narrow screens of site.css.
 document.addEventListener("DOMContentLoaded", () => {
-  for (const table of document.querySelectorAll(".bd-article table.docutils")) {
+  for (const table of document.querySelectorAll(".bd-article table.table")) {
     const names = [...table.querySelectorAll("thead th")].map((th) => th.textContent.trim());
     if (names.length === 0 || table.classList.contains("autosummary")) continue;
     table.classList.add("stacked");
