@@ -1,5 +1,6 @@
 """Sphinx: `make docs` builds the site into docs/_build/html, without a network."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -68,6 +69,9 @@ html_title = "sklearn_attnft"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
+# Cards of social networks need absolute addresses.
+html_baseurl = os.environ.get("SITE_URL", "")
+html_context = {"site_url": html_baseurl}
 html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_math_renderer = "mathml"
