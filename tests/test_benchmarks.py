@@ -146,7 +146,7 @@ def test_the_figure_matches_the_results(defaults, tmp_path):
     assert others.lt(cells["default"], axis=0).all(axis=None)  # as its text says
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/guide/method.md"])
+@pytest.mark.parametrize("path", ["README.md", "docs/guide/defaults.md"])
 def test_accuracies_of_the_defaults_match_the_results(path, defaults):
     rows = pd.read_json(defaults.RESULTS, lines=True)
     means = defaults.means(rows)

@@ -7,7 +7,7 @@ texts and a scaler transforms the numbers. Here the numbers are counts from the 
 characters, exclamation marks and words in capitals. The example tests whether they
 improve the prediction of urgency compared with the features of the encoder alone.
 
-The tickets are synthetic.
+The tickets are synthetic, so the differences do not apply to real texts.
 """
 
 import matplotlib.pyplot as plt
@@ -54,5 +54,6 @@ axes.axvline(
     most_frequent, color="gray", linestyle=":", label="the most frequent class"
 )
 axes.set_yticks(range(len(scores)), scores)
-axes.set(xlabel="accuracy of urgency, 5 folds", ylim=(-0.5, len(scores) - 0.5))
+axes.set(title="Urgency from text, numbers, or both", xlabel="accuracy, 5 folds")
+axes.set(ylim=(-0.5, len(scores) - 0.5))
 axes.legend()

@@ -6,8 +6,8 @@ The topic, urgency and sentiment of tickets are learned with one encoder, which 
 each text once for all tasks. Half of the urgency labels are removed before the fit, as
 if only some tickets had been rated.
 
-The tickets are synthetic, and the learning rates were chosen on the test texts, so the
-scores are optimistic.
+The tickets are synthetic, so the scores do not apply to real texts. The parameters are
+the defaults.
 """
 
 import matplotlib.pyplot as plt
@@ -34,11 +34,7 @@ print(y_train.head(6).to_string())
 # single tasks.
 
 clf = MultiTaskClassifier(
-    AttentionFineTuneClassifier(
-        trainable_layers=2,
-        learning_rate=5e-4,
-        random_state=0,
-    ),
+    AttentionFineTuneClassifier(random_state=0),
     task_params={"sentiment": {"class_weight": "balanced"}},
 )
 clf.fit(X_train, y_train)

@@ -7,7 +7,7 @@ of training, the last layer of the default encoder has a weight of 0.77, and the
 six layers have equal weights. Training changes the weights, so they show which layers
 are useful for the labels.
 
-The tickets are synthetic.
+The tickets are synthetic, so the weights and scores do not apply to real texts.
 """
 
 import matplotlib.pyplot as plt
@@ -18,6 +18,7 @@ from sklearn_attnft.displays import LayerAttentionDisplay
 
 tasks = ["topic", "urgency", "sentiment"]
 X, y = load_support_tickets(label=tasks, subset="train", return_X_y=True, as_frame=True)
+X, y = X[:400], y[:400]
 X_test, y_test = load_support_tickets(
     label=tasks, subset="test", return_X_y=True, as_frame=True
 )
@@ -27,28 +28,31 @@ X_test, y_test = load_support_tickets(
 # ----------------
 #
 # With ``trainable_layers=0``, only attention and head are learned. The default encoder
-# was trained so that the mean of its last layer describes what a text is about. This is
-# enough for the topic. Urgency and sentiment use the layers below slightly more.
+# was trained so that the mean of its last layer describes what a text is about. All
+# three tasks give nearly all of the weight to this layer.
 
 frozen = MultiTaskClassifier(
     AttentionFineTuneClassifier(trainable_layers=0, random_state=0)
 ).fit(X, y)
-LayerAttentionDisplay.from_estimator(frozen)
+display = LayerAttentionDisplay.from_estimator(frozen)
+display.ax_.set_title("Layer weights of three tasks, frozen encoder")
 plt.show()
 
 # %%
 # A trained encoder
 # -----------------
 #
-# If the encoder is trained too, its last layers adapt to the labels.
+# If the encoder is trained too, its last layers adapt to the labels, and the weight of
+# the last layer hardly changes.
 
 trained = AttentionFineTuneClassifier(random_state=0).fit(X, y["topic"])
-LayerAttentionDisplay.from_estimator(
+display = LayerAttentionDisplay.from_estimator(
     {
         "topic, frozen encoder": frozen.task("topic"),
         "topic, trained encoder": trained,
     }
 )
+display.ax_.set_title("Layer weights of a frozen and a trained encoder")
 plt.show()
 
 # %%
