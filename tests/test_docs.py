@@ -55,7 +55,6 @@ def code_of(path):
 
 # Their outputs are not written by docs/outputs.py.
 WITHOUT_OUTPUTS = {
-    "docs/guide/explanations.md",
     "docs/guide/serving.md",
 }
 WITH_CODE = [page.as_posix() for page in PAGES if code_of(page)]
