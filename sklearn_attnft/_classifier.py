@@ -581,7 +581,9 @@ class AttentionFineTuneClassifier(
         try:
             classes = vars(self)["classes_"]
         except KeyError:
-            raise AttributeError("classes_ exists after fit only") from None
+            raise AttributeError(
+                "`classes_` is not defined before fit. Call fit first."
+            ) from None
         return LabelClasses(classes) if isinstance(classes, list) else classes
 
     @classes_.setter

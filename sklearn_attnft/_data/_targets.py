@@ -220,7 +220,7 @@ class Tags(Target):
         return (((logits > 0) == labels) | np.isnan(labels)).all(axis=1)
 
     def predict(self, logits):
-        """Return an int64 matrix (n_texts, n_classes), 1 for predicted classes."""
+        """Return an int64 matrix that is 1 for predicted classes and 0 otherwise."""
         return (logits > 0).astype(np.int64)
 
     def cells(self, logits):

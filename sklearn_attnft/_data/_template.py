@@ -39,7 +39,7 @@ def flatten(texts):
 
 
 def parts_of(text):
-    """Return a tuple with a text, or a pair unchanged."""
+    """Return the texts of an entry as a tuple. A pair is such a tuple already."""
     return text if isinstance(text, tuple) else (text,)
 
 
@@ -63,7 +63,9 @@ class Template:
 
     @classmethod
     def of(cls, encoding, n_texts):
-        """Read the template from an encoding of texts of at least one token.
+        """Create the template from an encoding.
+
+        Each encoded text must have at least one token.
 
         Parameters
         ----------

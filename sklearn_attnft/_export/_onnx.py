@@ -22,7 +22,7 @@ FILES = {"model.onnx", "tokenizer.json", "predictor.py"}
 
 
 def export(estimator, path, quantize, texts, *, overwrite):
-    """Write a fitted estimator to a directory; return its path.
+    """Export a fitted estimator to a directory, and return the path of the directory.
 
     Parameters
     ----------
@@ -30,7 +30,8 @@ def export(estimator, path, quantize, texts, *, overwrite):
     path : str or path-like
     quantize : {"int8"} or None
     texts : list of str or None
-        Texts on which the predictions are compared.
+        Texts on which the predictions of the graph and of the estimator are compared.
+        If None, built-in texts.
     overwrite : bool
         Whether to replace an existing directory that this function has written.
     """
@@ -112,7 +113,7 @@ def _warn_if_changed(difference):
             f"With quantize='int8', {100 * difference.changed_labels:.1f} % of the "
             f"predicted labels of {difference.n_texts} texts change, and a probability "
             f"changes by up to {difference.probabilities:.2g}. Measure the accuracy of "
-            "the directory, or export with quantize=None."
+            "the exported model, or export with quantize=None."
         )
 
 

@@ -24,7 +24,7 @@ from ._trainable import freeze
 
 @dataclass(frozen=True)
 class ClassificationStage(Stage):
-    """Train the classifier and, with `lm_weight`, jointly the language model.
+    """Train the classifier. If `lm_weight` is above 0, train the LM head jointly.
 
     Attributes
     ----------

@@ -69,8 +69,8 @@ def _run_until_it_fits(fit, progress, timer):
         plan = dataclasses.replace(fit.plan, micro_batch_size=size)
         fit = dataclasses.replace(fit, plan=plan)
         warn(
-            f"The memory of {machine.device} does not hold the texts of a training "
-            f"step at once, so the fit starts again with micro_batch_size={size} and "
+            f"The memory of {machine.device} is too small for the texts of a training "
+            f"step, so the fit starts again with micro_batch_size={size} and "
             "the same batch_size. Set micro_batch_size to this value to avoid "
             "failed attempts."
         )

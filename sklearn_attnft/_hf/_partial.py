@@ -35,7 +35,7 @@ def cut_encoder(encoder, n_lower):
 
 
 class CutEncoder:
-    """An encoder in two parts, cut between blocks. It shares the encoder's weights.
+    """An encoder in two parts. Both parts use the weights of the original encoder.
 
     Each family of encoders embeds tokens and calls its blocks (masks, positions) in a
     different way. Therefore the code of the family runs, with a stand-in for each

@@ -26,7 +26,7 @@ def encode(value):
     Raises
     ------
     TypeError
-        If :func:`decode` could not restore the value.
+        If :func:`decode` cannot restore a value of this type.
     """
     kind = type(value)
     if value is None or kind in (bool, int, str):
@@ -77,7 +77,9 @@ class ArrayBudget:
         """Subtract the memory of an array; raise ValueError if too little is left."""
         self.left -= n_bytes
         if self.left < 0:
-            raise ValueError(f"arrays of more than {MAX_BYTES} bytes are too large")
+            raise ValueError(
+                f"the arrays of the file must have at most {MAX_BYTES} bytes in total"
+            )
 
 
 def decode(value, budget=None):

@@ -86,8 +86,9 @@ def _load_base_model_or_warn(name, settings):
         return _load_base_model(name, settings)
     except ValueError as error:
         warn(
-            "pickle_weights='delta' has no effect: the pretrained encoder cannot be "
-            f"read again, so the pickle holds all weights: {error}",
+            "The pickle contains all weights, although pickle_weights='delta', because "
+            f"the pretrained encoder cannot be read: {error}. Restore the encoder, or "
+            "set pickle_weights='full'.",
         )
         return None
 

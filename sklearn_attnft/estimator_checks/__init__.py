@@ -276,8 +276,8 @@ def _check_reasons(expected_failed_checks):
         return {}
     if not isinstance(expected_failed_checks, dict):
         raise TypeError(
-            "The expected failures of an estimator must be a dict from the name of a "
-            f"check to a reason, got {expected_failed_checks!r}. Write for example "
+            "`expected_failed_checks` must be a dict that maps names of checks to "
+            f"reasons, got {expected_failed_checks!r}. Pass for example "
             '{"check_pickle": "a lambda cannot be pickled"}.'
         )
     return expected_failed_checks

@@ -58,7 +58,7 @@ def check_column_array(estimator):
 
 
 def check_read_only_array(estimator):
-    """A read-only array, as from joblib, gives the same outputs as a list."""
+    """A read-only array, such as joblib creates, gives the same outputs as a list."""
 
     def convert(X):
         array = np.array(X, dtype=object)

@@ -155,7 +155,7 @@ def _fit_and_transform_dense(estimator):
     """Skip the check if `transform` returns a sparse matrix."""
     fitted, X, expected = _fit_and_transform(estimator)
     if issparse(fitted.transform(X)):
-        raise unittest.SkipTest("A data frame cannot hold the sparse matrix.")
+        raise unittest.SkipTest("`transform` returns a sparse matrix.")
     return fitted, X, expected
 
 

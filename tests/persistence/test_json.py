@@ -98,11 +98,11 @@ def test_str_comes_back_as_wide_as_the_longest():
 def test_all_arrays_of_a_file_share_a_budget(monkeypatch):
     monkeypatch.setattr(_json, "MAX_BYTES", 100)
     written = encode([np.zeros(5), {"a": np.zeros(5)}, np.array(["a" * 4, ""])])
-    with pytest.raises(ValueError, match="more than 100 bytes"):
+    with pytest.raises(ValueError, match="at most 100 bytes in total"):
         decode(written)
     budget = _json.ArrayBudget()
     decode(encode(np.zeros(7)), budget)
-    with pytest.raises(ValueError, match="more than 100 bytes"):
+    with pytest.raises(ValueError, match="at most 100 bytes in total"):
         decode(encode({(1, 2): (np.zeros(7), [3])}), budget)
 
 

@@ -200,7 +200,7 @@ def test_an_encoder_that_is_missing(delta, passing_encoder):
         ValueError, match=r"needs the encoder .*/passing.* sha256 \w{64}"
     ):
         pickle.loads(dumped)
-    with pytest.warns(UserWarning, match="the pickle holds all weights"):
+    with pytest.warns(UserWarning, match="The pickle contains all weights"):
         dumped = pickle.dumps(clf)
     loaded = pickle.loads(dumped)
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))

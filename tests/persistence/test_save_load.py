@@ -756,7 +756,7 @@ def test_strings_wider_than_the_file(saved, monkeypatch):
     AttentionFineTuneClassifier.load(saved)
     fitted = json.loads((saved / MANIFEST).read_text())["fitted"]
     rewrite(saved, fitted={**fitted, "classes_": wide})
-    refused(saved, "arrays of more than 10000 bytes")
+    refused(saved, "arrays of the file must have at most 10000 bytes in total")
 
 
 def array(*labels):
