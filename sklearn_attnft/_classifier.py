@@ -23,7 +23,12 @@ from ._data._label_matrix import (
     find_matrix,
 )
 from ._data._labeled import LabeledTexts
-from ._data._labels import check_labels, check_two_classes, encode_labels
+from ._data._labels import (
+    check_labels,
+    check_two_classes,
+    encode_labels,
+    warn_if_marked,
+)
 from ._data._pairs import InputKind, check_texts_or_pairs, check_unlabeled
 from ._data._targets import OneOfN, TagMatrix
 from ._data._validation import check_validation_pair, check_weights
@@ -549,6 +554,7 @@ class AttentionFineTuneClassifier(
                 check_labels(y, len(texts)), return_inverse=True
             )
             check_two_classes(classes)
+            warn_if_marked(classes, labels)
             target = OneOfN(None, classes)
         else:
             matrix.warn_one_hot()

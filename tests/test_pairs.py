@@ -105,6 +105,11 @@ def test_another_number_of_texts_than_in_fit_is_refused(fitted, small):
 
 
 LABELED = [
+    (
+        FRAME.assign(question=Y),
+        [{"glad": 0, "cross": 1}.get(label, label) for label in Y],
+        r"X\['question'\], which equals `y` or names its classes.*X\['answer'\]",
+    ),
     (FRAME.assign(question=Y), Y, r"X\['question'\], which equals `y`.*X\['answer'\]"),
     (FRAME.assign(answer=["0", "1"] * 18), [0, 1] * 18, r"got X\['answer'\]"),
     (list(zip(Y, ANSWERS * 6, strict=True)), np.array(Y), r"got \[row\[0\] for row"),

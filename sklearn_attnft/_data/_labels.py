@@ -9,6 +9,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from .._utils._messages import describe_type
+from .._utils._warnings import warn
 from ._validation import check_lengths, fill_masked, is_missing
 
 LABELS_FORMAT = "one class label for each text"
@@ -18,6 +19,12 @@ LABEL_KINDS = {
     "int": (int, np.integer),
     "float": (float, np.floating),
 }
+
+
+PASS_UNLABELED = (
+    "Fit on the texts with labels. With lm_epochs=3, fit(X[known], y[known], "
+    "X_unlabeled=X[~known]) also uses the others."
+)
 
 
 def check_labels(y, n_texts, name="y"):
@@ -54,9 +61,11 @@ def check_labels(y, n_texts, name="y"):
     cells = list(array)
     for i, cell in enumerate(cells):
         if is_missing(cell):
+            n_missing = sum(map(is_missing, cells))
             raise ValueError(
                 f"`{name}` must have {LABELS_FORMAT}, got missing labels (None or "
-                f"NaN), the first at position {i}. Drop the texts without a label."
+                f"NaN) for {n_missing} of {n_texts} texts, the first at position {i}. "
+                f"{PASS_UNLABELED}"
             )
         if is_collection(cell):
             raise ValueError(
@@ -216,6 +225,28 @@ def find_labels(y, classes):
     """Return the index of each label in `classes`, or -1 for unknown labels."""
     order = {label: i for i, label in enumerate(classes.tolist())}
     return np.array([order.get(label, -1) for label in y.tolist()], dtype=np.int64)
+
+
+def warn_if_marked(classes, labels):
+    """Warn if a label looks like a mark for texts without a label.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+    labels : ndarray of int, shape (n_texts,)
+        Indices of classes.
+    """
+    kinds = classes.tolist()
+    if kinds == [-1, 1]:  # two usual classes
+        return
+    for mark in (-1, "-1", ""):
+        if mark in kinds:
+            n_marked = int((labels == kinds.index(mark)).sum())
+            warn(
+                f"`y` has the label {mark!r} for {n_marked} of {len(labels)} texts, "
+                "and fit trains it as a class. If it marks texts without a label: "
+                f"{PASS_UNLABELED}"
+            )
 
 
 def check_two_classes(classes, task=None):

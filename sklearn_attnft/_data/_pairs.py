@@ -56,9 +56,10 @@ def _two_columns(X, name):
         names = column_names(X)
         if len(names) == 2:
             return {f"{name}[{column!r}]": X[column] for column in names}
+        names = [each for each in names if isinstance(_first(X[each]), str)] or names
         one = one_of(f"{name}[{{!r}}]", names)
         raise ValueError(
-            f"`{name}` must be {PAIRS_FORMAT}, got a data frame with {len(names)} "
+            f"`{name}` must be {PAIRS_FORMAT}, got a data frame with {shape[1]} "
             f"columns. Select the column of texts, for example {one}, or the two "
             f"columns of the pairs, for example {name}[{names[:2]!r}]."
         )
@@ -71,6 +72,10 @@ def _two_columns(X, name):
         )
     array = np.asarray(fill_masked(X), dtype=object)
     return {f"{name}[:, {i}]": array[:, i].tolist() for i in range(2)}
+
+
+def _first(column):
+    return next(iter(np.asarray(column, dtype=object)), None)
 
 
 def _is_pair(row):
@@ -171,7 +176,7 @@ def _one_column(X, name):
 
 
 def check_no_labels(X, data, targets):
-    """Raise if a column of pairs equals the labels; warn if it may have labels.
+    """Raise if a column of pairs is one to one with the labels; warn if it may be.
 
     Parameters
     ----------
@@ -196,7 +201,7 @@ def check_no_labels(X, data, targets):
                 named = "`y`" if target.name is None else f"y[{target.name!r}]"
                 raise ValueError(
                     f"`X` must have texts in both columns, got {code}, which equals "
-                    f"{named}. Pass the texts only: {other}."
+                    f"{named} or names its classes. Pass the texts only: {other}."
                 )
         n_values = len(set(column))
         if n_values <= n_classes:
@@ -208,10 +213,15 @@ def check_no_labels(X, data, targets):
 
 
 def _equals(column, data, task, target):
-    """Return whether str are the known labels of a task."""
+    """Return whether str are the known labels of a task, or names of them."""
     labels = data.labels[task][np.flatnonzero(data.weights[:, task])]
     if target.kind == "labels":
-        return column == [str(label) for label in target.classes[labels].tolist()]
+        if column == [str(label) for label in target.classes[labels].tolist()]:
+            return True
+        # Other names of the classes, unless each text is of a class of its own.
+        names = {*zip(column, labels, strict=True)}
+        is_one_to_one = len(set(column)) == len(set(labels)) == len(names)
+        return is_one_to_one and len(names) < len(column)
     if target.kind != "numbers":
         return False
     try:

@@ -50,6 +50,8 @@ def advise_on_container(X, name):
         )
     if isinstance(X, Mapping):
         return _advise_on_mapping(X, name)
+    if hasattr(X, "toarray"):  # a sparse matrix
+        return "Remove the step that turns texts into numbers, such as TfidfVectorizer."
     if isinstance(X, os.PathLike):
         return "Read the texts from the file, and pass them as a list of str."
     if hasattr(X, "read"):  # iterating over a file keeps the ends of the lines
