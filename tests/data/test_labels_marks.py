@@ -21,9 +21,7 @@ X = ["good day", "bad dog", "lovely night", "awful rain"] * 3
     ids=["str", "empty", "int", "float"],
 )
 def test_a_mark_that_is_trained_as_a_class_warns(y, small):
-    with pytest.warns(
-        UserWarning, match="for 6 of 12 .* trains it as a class"
-    ):
+    with pytest.warns(UserWarning, match="for 6 of 12 .* trains it as a class"):
         AttentionFineTuneClassifier(**{**small, "max_epochs": 1}).fit(X, y)
 
 
