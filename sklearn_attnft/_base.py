@@ -202,13 +202,13 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
     def save(self, path, *, overwrite=False):
         """Write the fitted estimator to a directory, without pickle.
 
-        ``transformers.AutoModel`` loads the encoder from it, and ``AutoTokenizer`` the
-        tokenizer. A new estimator with ``encoder=path`` starts from this encoder. The
-        directory contains all weights, for every value of `pickle_weights`.
-        ``estimator.json`` contains the rest of the estimator, and ``README.md`` is a
-        model card. The parameter `encoder` is stored, so other users can see the path
-        of a local encoder. `cache` and `checkpoint_dir` are not stored, because these
-        paths belong to this machine.
+        From this directory, ``transformers.AutoModel`` loads the encoder and
+        ``transformers.AutoTokenizer`` loads the tokenizer. A new estimator with
+        ``encoder=path`` starts from this encoder. The directory contains all weights,
+        for every value of `pickle_weights`. ``estimator.json`` contains the rest of the
+        estimator, and ``README.md`` is a model card. The parameter `encoder` is stored,
+        so other users can see the path of a local encoder. `cache` and `checkpoint_dir`
+        are not stored, because these paths belong to this machine.
 
         Parameters
         ----------

@@ -109,7 +109,8 @@ class AttentionFineTuneClassifier(
         stopping may end the fit before all blocks are unfrozen.
     learning_rate : float or "auto", default="auto"
         Peak learning rate of the highest trained block. "auto" is 2e-4 for encoders of
-        hidden size 384, and inversely proportional to the hidden size.
+        hidden size 384. For other encoders, "auto" is inversely proportional to the
+        hidden size.
     head_learning_rate : float or "auto", default="auto"
         Peak learning rate of token attention and head. "auto" is 2e-3 for a linear
         head, which starts at a logistic regression, or 5e-4 if ``trainable_layers=0``.
@@ -129,7 +130,7 @@ class AttentionFineTuneClassifier(
         training.
     encoder_dropout : float, default=0.0
         Dropout probability inside the encoder in training, except on attention
-        probabilities. Training is slower if `encoder_dropout` is above 0.
+        probabilities. Values above 0 make training slower.
     max_epochs : int or "auto", default="auto"
         Largest number of passes over the training texts. "auto" is 3 epochs, or more
         on few texts, so that there are at least 40 steps. With ``trainable_layers=0``,
@@ -160,7 +161,7 @@ class AttentionFineTuneClassifier(
     random_state : int, RandomState instance or None, default=None
         Seed for the weights of the head, the order of the texts and dropout. With an
         int, two fits with the same CPU, package versions and number of threads are
-        equal bit for bit, except that dropout differs if another thread draws from the
+        equal bit for bit. Only dropout can differ, if another thread samples from the
         global generator of torch during ``fit``. If None, each fit has a new seed. The
         global random generators of numpy and torch do not change.
     lm_epochs : int, default=0
@@ -185,11 +186,11 @@ class AttentionFineTuneClassifier(
     label_texts : "classes", dict or None, default=None
         Texts that describe the classes. A dict maps a class to a text, or to a list of
         texts. "classes" uses the labels of `y` as texts, and requires labels of str.
-        ``fit`` adds the texts to the training texts of their class, in all stages. They
-        have the mean weight of the training texts and are not used for validation. The
-        dict may lack classes, and classes that `y` lacks are ignored. Label texts help
-        with few labels if they say what the class is about. If None, ``fit`` uses only
-        `X`.
+        ``fit`` adds these label texts to the training texts of the class, in all
+        stages. Label texts have the mean weight of the training texts and are not used
+        for validation. The dict may omit classes. Classes that are not in `y` are
+        ignored. With few labels, label texts help if they describe the content of the
+        class. If None, ``fit`` uses only `X`.
     device : str, default="auto"
         Device to run on: "cpu", "cuda", "cuda:1", "mps" or "auto". "auto" is a CUDA GPU
         if the machine has one, otherwise the CPU. The device is resolved in each call,
@@ -197,8 +198,8 @@ class AttentionFineTuneClassifier(
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Data type of the matrix products in the encoder. "auto" is bfloat16 if the
         hardware supports bfloat16 (recent GPUs and x86 servers), otherwise float32.
-        bfloat16 is faster on such hardware, and changes probabilities in the third
-        digit. Attention, head, losses and all weights are always float32.
+        On such hardware, bfloat16 is faster than float32. It changes probabilities in
+        the third digit. Attention, head, losses and all weights are always float32.
     cache : "memory", str, path-like or None, default=None
         Where to cache results that the candidates of a search share.
         :class:`TransformerFeatureExtractor` describes "memory" and directories. With a
@@ -216,13 +217,14 @@ class AttentionFineTuneClassifier(
         texts. If None, all texts of a step are in one pass. If memory runs out,
         ``fit`` warns and starts again with half as many texts per pass.
     checkpoint_dir : str, path-like or None, default=None
-        Directory for the resume state of ``fit``. The same ``fit`` on the same data
-        continues where the last one was killed and gives the same weights. A finished
-        fit is not run again, except with ``random_state=None``: then it leaves nothing
-        in the directory, and the next fit has a new seed. Each combination of
-        parameters and data has its own folder, so the clones of a search share the
-        directory. A state is 1.5 to 3 times as large as the encoder. The state of
-        `callbacks` is not stored.
+        Directory for the resume state of ``fit``. If a fit was killed, the next ``fit``
+        with the same parameters and data continues from the resume state. The resumed
+        fit gives the same weights as an uninterrupted fit. A finished fit is not run
+        again. With ``random_state=None``, a finished fit leaves nothing in the
+        directory, and the next fit has a new seed. Each combination of parameters and
+        data has its own folder, so the clones of a search share the directory. A state
+        is 1.5 to 3 times as large as the encoder. The state of `callbacks` is not
+        stored.
     checkpoint_minutes : float, default=10.0
         Minutes between two resume states. A resume state is also written after each
         epoch.
@@ -241,11 +243,11 @@ class AttentionFineTuneClassifier(
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,) or list of ndarray
-        Sorted class labels. If a text can have several labels, a list with an array
-        [0, 1] for each label.
+        Sorted class labels. If a text can have several labels, the attribute is a list
+        with an array [0, 1] for each label.
     label_names_ : ndarray of shape (n_labels,)
-        Columns of `y`, if `y` is a matrix of 0 and 1: the columns of a data frame, or
-        0, 1, ... for other containers.
+        Names of the columns of `y`. Defined only if `y` is a matrix of 0 and 1. If `y`
+        is not a data frame, the names are 0, 1, ...
     module_ : torch.nn.Module
         Trained encoder, attention and head.
     layer_attention_ : ndarray of float64, shape (n_attended_layers,)
@@ -269,7 +271,7 @@ class AttentionFineTuneClassifier(
     n_texts_in_ : int
         Number of texts of each sample: 1, or 2 for pairs.
     feature_names_in_ : ndarray of shape (2,)
-        Column names, only if `X` of ``fit`` was a data frame of pairs.
+        Column names. Defined only if `X` of ``fit`` was a data frame of pairs.
     truncated_fraction_ : float
         Fraction of the training texts that were truncated. With
         ``long_texts="window"``, the fraction is 0.
@@ -472,11 +474,14 @@ class AttentionFineTuneClassifier(
         Raises
         ------
         ValueError
-            If a parameter is invalid, if the encoder is not found or has a decoder, if
-            the device is not available, or if the data is invalid. Data is invalid if
-            it is empty, has missing values, has fewer than two classes, if `y` is
-            two-dimensional and has other values than 0 and 1, or if `X` and `y` differ
-            in length.
+            If one of these conditions holds:
+
+            - A parameter is invalid.
+            - The encoder is not found, or has a decoder.
+            - The device is not available.
+            - The data is empty, has missing values, or has fewer than two classes.
+            - `y` is two-dimensional and has other values than 0 and 1.
+            - `X` and `y` do not have the same length.
         TypeError
             If `X` has an element that is not a str.
         FloatingPointError
@@ -490,10 +495,14 @@ class AttentionFineTuneClassifier(
         Warns
         -----
         UserWarning
-            If texts are truncated, if `X_unlabeled` is not used, if `y` is a matrix
-            with a single 1 in each row, if memory runs out and
-            the fit starts again with smaller micro-batches, or if `checkpoint_dir` has
-            an unfinished fit that differs in one parameter.
+            If one of these conditions holds:
+
+            - Texts are truncated.
+            - `X_unlabeled` is not used.
+            - `y` is a matrix with a single 1 in each row.
+            - Memory runs out, and the fit starts again with smaller micro-batches.
+            - `checkpoint_dir` has an unfinished fit whose parameters differ from this
+              fit in one parameter.
         ConvergenceWarning
             If there are at least 32 training texts and the same class is predicted for
             all of them in the last epoch.
@@ -583,7 +592,7 @@ class AttentionFineTuneClassifier(
 
     @property
     def classes_(self):
-        """The class labels, as the docstring of the class describes them."""
+        """Class labels, as described in the docstring of the class."""
         try:
             classes = vars(self)["classes_"]
         except KeyError:
@@ -647,8 +656,8 @@ class AttentionFineTuneClassifier(
         -------
         probabilities : ndarray of float64, shape (n_samples, n_classes)
             Probabilities in the order of ``classes_``. Each row sums to 1. If a text
-            can have several labels, one array of shape (n_samples, n_labels) with the
-            probability of each label.
+            can have several labels, the result is an array of shape (n_samples,
+            n_labels) with the probability of each label.
         """
         logits = self._float64_logits(X)
         return self._target.probabilities(logits)
@@ -681,11 +690,11 @@ class AttentionFineTuneClassifier(
         Returns
         -------
         scores : ndarray of float64, shape (n_samples,)
-            The higher, the more similar. A score is the squared Mahalanobis distance of
-            the context vector to the mean of all training texts, minus the smallest
-            squared distance to the mean of a class (Lee et al. 2018, Ren et al. 2021).
-            All classes have the same covariance, estimated with Ledoit-Wolf shrinkage
-            on a sample of the training texts at the end of ``fit``.
+            A higher score means a more similar text. A score is the squared Mahalanobis
+            distance of the context vector to the mean of all training texts, minus the
+            smallest squared distance to the mean of a class (Lee et al. 2018, Ren et
+            al. 2021). All classes have the same covariance, estimated with Ledoit-Wolf
+            shrinkage on a sample of the training texts at the end of ``fit``.
 
         Raises
         ------
@@ -715,8 +724,9 @@ class AttentionFineTuneClassifier(
         -------
         labels : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Predicted classes, with the data type of ``classes_``. If a text can have
-            several labels, a matrix of int with 1 for each label of probability above
-            0.5. The matrix is sparse (CSR) if the `y` of ``fit`` was sparse.
+            several labels, the result is a matrix of int with 1 for each label whose
+            probability is above 0.5. The matrix is sparse (CSR) if the `y` of ``fit``
+            was sparse.
         """
         logits = self._float64_logits(X)
         target = self._target

@@ -50,8 +50,8 @@ class TransformerFeatureExtractor(
     layers : {"last", "all"} or list of int, default="last"
         Layers whose hidden states are averaged. 0 selects the embeddings, i selects the
         i-th block, and -1 selects the last block. Sentence encoders are trained for the
-        last block. For other masked language models, averaging several layers is
-        better.
+        last block. For other masked language models, the mean of several layers is
+        better than the last block alone.
     pooling : {"mean", "cls", "max", "concat"}, default="mean"
         How the tokens of a text become one vector. "mean" and "max" compute the mean
         and the maximum of each feature. "cls" selects the first token. "concat"
@@ -72,16 +72,17 @@ class TransformerFeatureExtractor(
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Data type of the matrix products in the encoder. "auto" is bfloat16 if the
         hardware supports bfloat16 (recent GPUs and x86 servers), otherwise float32.
-        bfloat16 is faster on such hardware, and has two to three significant digits.
-        The features are always float32.
+        On such hardware, bfloat16 is faster than float32. It has two to three
+        significant digits. The features are always float32.
     cache : "memory", str, path-like or None, default=None
         Where to cache features, so that all folds, clones and candidates of a search
         encode a text only once. "memory" is a cache that all estimators of a process
         share until the process ends. A directory is a cache that all processes and
         machines with access to the directory share. A relative path refers to the
-        current working directory of each call. With `lm_epochs` and a fixed
-        `random_state`, the cache also stores the fine-tuned encoder. If the encoder, a
-        parameter or a package version changes the features, old entries are not used.
+        current working directory of each call. If `lm_epochs` is above 0 and
+        `random_state` is fixed, the cache also stores the fine-tuned encoder. If the
+        encoder, a parameter or a package version changes the features, old entries are
+        not used.
     cache_size : int, default=10737418240
         Largest size of the cache in bytes. The default is 10 GiB. If the cache is full,
         the least recently used entries are removed.
@@ -202,7 +203,7 @@ class TransformerFeatureExtractor(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Load the encoder and, with `lm_epochs`, fine-tune it on the texts.
+        """Load the encoder and fine-tune it if `lm_epochs` is above 0.
 
         Parameters
         ----------
@@ -219,8 +220,12 @@ class TransformerFeatureExtractor(
         Raises
         ------
         ValueError
-            If a parameter is invalid, if the encoder is not found or has a decoder, or
-            if `X` is empty, is two-dimensional, is a single str or has missing values.
+            If one of these conditions holds:
+
+            - A parameter is invalid.
+            - The encoder is not found, or has a decoder.
+            - `X` is empty, two-dimensional or a single str.
+            - `X` has missing values.
         TypeError
             If `X` has an element that is not a str.
         """

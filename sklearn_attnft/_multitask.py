@@ -97,7 +97,7 @@ class MultiTaskClassifier(
     n_texts_in_ : int
         Number of texts of each sample: 1, or 2 for pairs.
     feature_names_in_ : ndarray of shape (2,)
-        Column names, only if `X` of ``fit`` was a data frame of pairs.
+        Column names. Defined only if `X` of ``fit`` was a data frame of pairs.
     truncated_fraction_ : float
         Fraction of the training texts that were truncated.
 
@@ -191,8 +191,8 @@ class MultiTaskClassifier(
         Raises
         ------
         ValueError
-            In the cases of :meth:`AttentionFineTuneClassifier.fit`, and if a parameter
-            contains the name of a task that is not in `y`.
+            As in :meth:`AttentionFineTuneClassifier.fit`, or if a parameter contains
+            the name of a task that is not in `y`.
         TypeError
             If `X` has an element that is not a str, or if `estimator` is not an
             AttentionFineTuneClassifier.
@@ -358,8 +358,9 @@ class MultiTaskClassifier(
         Returns
         -------
         labels : ndarray of shape (n_samples, n_tasks), data frame, or dict
-            The container has the same type as `y` of ``fit``. An array has the type
-            that all labels have, if it is bool, int or float; else it has objects.
+            The container has the same type as `y` of ``fit``. If the labels of all
+            tasks are bool, int or float, an array has this data type. Otherwise, the
+            data type of the array is object.
         """
         columns = {
             target.name: target.cells(logits) for target, logits in self._task_logits(X)
@@ -420,7 +421,7 @@ class MultiTaskClassifier(
         scores : list of ndarray of float64, each (n_samples, n_classes)
             Logits. With two classes the shape is (n_samples,), as for the `estimator`.
             If the classes of every task are 0 and 1, `scores` is one array of shape
-            (n_samples, n_tasks), which the metrics of scikit-learn take.
+            (n_samples, n_tasks), which the metrics of scikit-learn accept.
         """
         scores = [target.decision(logits) for target, logits in self._task_logits(X)]
         is_binary = all(
@@ -487,8 +488,9 @@ class MultiTaskClassifier(
         classifier : estimator of the type of `estimator`, fitted
             Classifier of the task `name`, for example for calibration with
             ``CalibratedClassifierCV(FrozenEstimator(...))`` or for displays. For a task
-            with several labels per text, the classifier is that of a matrix of 0 and 1:
-            ``label_names_`` has the classes of the task.
+            with several labels per text, the classifier has the attributes of a
+            classifier that was fitted on a matrix of 0 and 1, and ``label_names_`` has
+            the classes of the task.
         """
         check_is_fitted(self, "module_")
         check_task(name, self.task_names_, "name")
@@ -526,8 +528,8 @@ class MultiTaskClassifier(
         scorer : callable
             Function of an estimator, `X` and `y` that returns a number. The estimator
             is a MultiTaskClassifier, a pipeline that ends in a MultiTaskClassifier, or
-            a search. Each call of a scorer runs the encoder on `X`. With metadata
-            routing, call ``set_score_request`` of the scorer.
+            a search over either estimator. Each call of a scorer runs the encoder on
+            `X`. With metadata routing, call ``set_score_request`` of the scorer.
         """
         return TaskScorer(name, metric)
 
@@ -546,7 +548,7 @@ def _sorted(names):
 
 
 def _as_array(columns):
-    """Return columns of labels as one array; metrics do not take numbers as objects."""
+    """Return columns of labels as one array, with a numeric dtype if possible."""
     kinds = {column.dtype.kind for column in columns}
     if len(kinds) == 1 and kinds <= set("biuf"):
         return np.column_stack(columns)

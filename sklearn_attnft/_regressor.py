@@ -45,9 +45,10 @@ class AttentionFineTuneRegressor(
 ):
     """Fine-tune a pretrained encoder to predict numbers from texts.
 
-    The numbers are, for example, ratings, prices or scores. The model is that of
-    :class:`AttentionFineTuneClassifier`, but its head predicts one number, or one for
-    each column of `y`. The loss is the squared error of the standardized numbers.
+    The numbers are, for example, ratings, prices or scores. The model is the same as in
+    :class:`AttentionFineTuneClassifier`, but the head predicts one number, or one
+    number for each column of `y`. The loss is the squared error of the standardized
+    numbers.
 
     Parameters
     ----------
@@ -105,9 +106,9 @@ class AttentionFineTuneRegressor(
         Weight of each layer in layer attention, in the order of `layers`.
     history_ : list of dict
         One dict per epoch. :class:`AttentionFineTuneClassifier` describes the keys. The
-        stage of the regressor is "classifier", too. With validation texts, its epochs
-        have "valid_loss" (mean squared error of the standardized numbers) and
-        "valid_r2".
+        stage that trains the regressor is also called "classifier". With validation
+        texts, the epochs of this stage have "valid_loss" (mean squared error of the
+        standardized numbers) and "valid_r2".
     n_iter_ : int
         Number of epochs for which the regressor was trained.
     n_samples_fit_ : int
@@ -115,7 +116,7 @@ class AttentionFineTuneRegressor(
     n_texts_in_ : int
         Number of texts of each sample: 1, or 2 for pairs.
     feature_names_in_ : ndarray of shape (2,)
-        Column names, only if `X` of ``fit`` was a data frame of pairs.
+        Column names. Defined only if `X` of ``fit`` was a data frame of pairs.
     truncated_fraction_ : float
         Fraction of the training texts that were truncated. With
         ``long_texts="window"``, the fraction is 0.
@@ -252,10 +253,14 @@ class AttentionFineTuneRegressor(
         Raises
         ------
         ValueError
-            If a parameter is invalid, if the encoder is not found or has a decoder, if
-            the device is not available, or if the data is invalid. Data is invalid if
-            it is empty, if `y` has values that are missing, infinite or not numbers, or
-            if `X` and `y` differ in length.
+            If one of these conditions holds:
+
+            - A parameter is invalid.
+            - The encoder is not found, or has a decoder.
+            - The device is not available.
+            - The data is empty.
+            - `y` has values that are missing, infinite or not numbers.
+            - `X` and `y` do not have the same length.
         TypeError, FloatingPointError, MemoryError, OSError
             As in :meth:`AttentionFineTuneClassifier.fit`.
 
@@ -349,7 +354,8 @@ class AttentionFineTuneRegressor(
         Returns
         -------
         score : float
-            R² of ``sklearn.metrics.r2_score``. With several outputs, the mean of R².
+            R² of ``sklearn.metrics.r2_score``. With several outputs, `score` is the
+            mean of R² over the outputs.
         """
         check_is_fitted(self, "module_")
         y = _check_outputs(y, _num_samples(X), self._target)
@@ -382,8 +388,9 @@ class AttentionFineTuneRegressor(
             :meth:`AttentionFineTuneClassifier.explain` describes the methods. If None,
             only attention is returned.
         target : int or array-like of int, shape (n_samples,), default=None
-            Column of `y` whose prediction is attributed: one for all texts, or one for
-            each text. If None, `y` must have been one-dimensional.
+            Number of the column of `y` whose prediction is attributed: one number for
+            all texts, or one number for each text. If None, `y` of ``fit`` must have
+            been one-dimensional.
         words : bool, default=False
             Whether to sum the tokens of a word into one row.
 

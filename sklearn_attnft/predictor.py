@@ -44,8 +44,9 @@ _PREDICTORS = weakref.WeakSet()
 def _forget_sessions():
     """Let a forked process open new sessions.
 
-    The threads of the old sessions exist only in the parent. To close an old session
-    would wait forever for its threads, so each gets a reference that is never released.
+    The threads of the old sessions exist only in the parent. Closing an old session
+    would wait forever for these threads. So each old session gets a reference that is
+    never released.
     """
     global _LOCK
     _LOCK = threading.Lock()
@@ -72,15 +73,16 @@ class OnnxPredictor:
         sums in ``config.json`` before they are used.
     threads : int or None, default=None
         Number of threads of a prediction. With more threads, one prediction is faster,
-        but several workers on the same cores are slower. If None, all cores that this
-        process may use.
+        but several workers on the same cores are slower. If None, a prediction uses all
+        cores that this process may use.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,), or list of ndarray
-        Sorted class labels. For several tasks, a list in the order of ``task_names_``.
-        If `y` of ``fit`` was a matrix of labels, a list with ``array([0, 1])`` for each
-        label. Feature extractors and regressors do not have this attribute.
+        Sorted class labels. For several tasks, this is a list in the order of
+        ``task_names_``. If `y` of ``fit`` was a matrix of labels, this is a list with
+        ``array([0, 1])`` for each label. Feature extractors and regressors do not have
+        this attribute.
     label_names_ : ndarray of shape (n_labels,)
         Names of the labels. Only a classifier of several labels has this attribute.
     task_names_ : list
@@ -154,15 +156,16 @@ class OnnxPredictor:
         ----------
         X : array-like of str, shape (n_samples,) or (n_samples, 2)
             Texts: a list, tuple, array, Series or data frame with one column. If the
-            estimator was fitted on pairs, two columns of texts or a list of tuples.
+            estimator was fitted on pairs, `X` must have two columns of texts or be a
+            list of tuples.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,), (n_samples, n_classes), or dict
-            Most probable classes. If a text may have several classes, a matrix of 0 and
-            1. For a regressor, numbers in the unit of `y`. For several tasks, an array
-            with one column per task if `y` of ``fit`` was an array, otherwise a dict of
-            columns by the name of the task.
+            Most probable classes. If a text may have several classes, the result is a
+            matrix of 0 and 1. A regressor returns numbers in the unit of `y`. For
+            several tasks, the result is an array with one column per task if `y` of
+            ``fit`` was an array, otherwise a dict of columns by the name of the task.
         """
         logits = self._logits(X)
         if self._is_single:
@@ -180,8 +183,8 @@ class OnnxPredictor:
         Returns
         -------
         probabilities : ndarray of float64, shape (n_samples, n_classes), or list
-            Probabilities in the order of ``classes_``. For several tasks, a list of
-            arrays.
+            Probabilities in the order of ``classes_``. For several tasks, the result is
+            a list of arrays.
         """
         if self._is_regressor:
             raise AttributeError(
@@ -202,7 +205,8 @@ class OnnxPredictor:
         Returns
         -------
         scores : ndarray of float64, shape (n_samples,)
-            The higher, the more similar, as ``score_samples`` of the classifier.
+            A higher score means a more similar text, as in ``score_samples`` of the
+            classifier.
         """
         if "scores" not in self.config_["outputs"]:
             raise AttributeError(
@@ -615,7 +619,7 @@ def _read_bounded(path):
 
 
 class _explained:
-    """A context that names the file in the errors of what reads the file."""
+    """Name the file in errors that occur while the file is read."""
 
     def __init__(self, path):
         self._path = path
@@ -749,7 +753,7 @@ def _names(X):
 
 
 def _two_columns(X):
-    """Return the columns of pairs by the code that selects them, else None."""
+    """Return a dict from code to the column that it selects; None if not pairs."""
     if isinstance(X, Sequence):
         is_text = isinstance(X, (str, bytes, bytearray, memoryview))
         return _of_tuples(X) if not is_text and len(X) and _is_pair(X[0]) else None

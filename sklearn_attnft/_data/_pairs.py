@@ -45,7 +45,7 @@ def check_texts_or_pairs(X, name="X"):
 
 
 def _two_columns(X, name):
-    """Return the columns of pairs by the code that selects them, else None."""
+    """Return a dict from code to the column that it selects; None if not pairs."""
     if isinstance(X, Sequence):
         is_pairs = not isinstance(X, (str, *BYTES)) and len(X) and _is_pair(X[0])
         return _of_tuples(X, name) if is_pairs else None

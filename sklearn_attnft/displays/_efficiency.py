@@ -24,7 +24,7 @@ class LabelEfficiencyDisplay(ShownOnce):
     ax_ : matplotlib.axes.Axes
     figure_ : matplotlib.figure.Figure
     lines_ : list of matplotlib.lines.Line2D
-        One line per classifier. It shows the mean scores over the folds.
+        One line per classifier, which shows the mean scores over the folds.
 
     See Also
     --------

@@ -13,7 +13,7 @@ class ShownOnce:
     """
 
     def _ipython_display_(self):
-        """Show the display, if the notebook does not show its figure anyway.
+        """Show the display, unless the notebook already shows its figure.
 
         Raises
         ------

@@ -80,8 +80,9 @@ class AttentionDisplay(ShownOnce):
         X : array-like of str, shape (n_samples,)
         attribution : str or None, default="integrated_gradients"
             Method of the attributions that set the shade: "integrated_gradients" or
-            "gradient", which is faster but finds the words that decide a prediction
-            less often. If None, token attention sets the shade.
+            "gradient". "gradient" is faster than "integrated_gradients", but less often
+            finds the words that decide a prediction. If None, token attention sets the
+            shade.
         target : label or array-like of labels, shape (n_samples,), default=None
             The class whose logit is attributed: one for all texts, or one for each
             text, such as the true labels. If None, the class with the highest logit of

@@ -7,10 +7,10 @@ checks for text, and further ones. The tags, methods, parameters and ``fit`` sig
 of an estimator decide which checks apply to it.
 
 Some checks demand more than scikit-learn's estimators do: for example, that invalid
-texts are refused with an error that names X, and that a failed fit keeps the earlier
-one. They apply if the tags of the estimator declare `input_tags.string` and
-`input_tags.one_d_array`. The vectorizers, pipelines and searches of scikit-learn do not
-declare both.
+texts are refused with an error that names X, and that a failed fit does not change the
+result of an earlier fit. These checks apply if the tags of the estimator declare
+`input_tags.string` and `input_tags.one_d_array`. The vectorizers, pipelines and
+searches of scikit-learn do not declare both.
 """
 
 import functools
@@ -80,7 +80,7 @@ def text_checks(
         ``pytest.param`` with the mark ``pytest.mark.xfail``. If "skip", the check
         raises ``unittest.SkipTest``. If None, they are not marked.
     xfail_strict : bool, default=None
-        Whether a check that is expected to fail but passes is a failure. It is used if
+        Whether a check that is expected to fail but passes is a failure. Used only if
         `mark` is "xfail". If None, the configuration of pytest decides.
 
     Yields
@@ -89,7 +89,8 @@ def text_checks(
         The estimator that was passed.
     check : callable
         ``check(estimator)`` raises an error if the estimator breaks the rule that the
-        docstring of the check states. It raises ``unittest.SkipTest`` if it cannot run.
+        docstring of the check states. A check that cannot run raises
+        ``unittest.SkipTest``.
 
     See Also
     --------

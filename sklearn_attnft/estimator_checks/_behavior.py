@@ -158,7 +158,7 @@ def check_cross_val_score(estimator):
     """``cross_val_score`` works.
 
     Applies to estimators that score their predictions, and to transformers. A
-    transformer without a score is scored with a classifier after it.
+    transformer without a score is scored together with a classifier.
     """
     X, y = corpus(estimator)
     scores = cross_val_score(

@@ -2,7 +2,7 @@
 # ruff: noqa: D401 (the docstring of a check states its rule)
 """Checks of fits that fail or are interrupted.
 
-scikit-learn's estimators do not keep their earlier state.
+scikit-learn's estimators do not keep their earlier state if ``fit`` fails.
 """
 
 import contextlib

@@ -2,9 +2,9 @@
 # ruff: noqa: D401 (the docstring of a check states its rule)
 """Checks that ``fit`` and all prediction methods refuse invalid `X`.
 
-scikit-learn's vectorizers refuse most of them too, with errors of any type that do not
-name X. Errors are compared only if the tags declare text, also those of the first step
-of a Pipeline.
+scikit-learn's vectorizers refuse most invalid `X` too, with errors of any type that do
+not name X. The type and the message of an error are checked only if the tags of the
+estimator, or of the first step of a Pipeline, declare text.
 """
 
 import warnings
@@ -153,7 +153,7 @@ def check_two_columns(estimator):
 
 
 def check_frame_of_several_columns_refused(estimator):
-    """A data frame of three columns is refused: the text column is unclear."""
+    """A data frame of three columns is refused, as it has no clear text column."""
     import pandas as pd
 
     _assert_refused_everywhere(
@@ -209,7 +209,7 @@ def check_nested_lists_refused(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply, all if the tags or those of a first step say text.
+    """Yield the checks that apply, all of them if the first step declares text.
 
     scikit-learn's vectorizers decode bytes and accept any iterable, also an empty one.
     A search without refit ignores folds that fail.

@@ -271,7 +271,7 @@ def check_columns_one_is_the_template(estimator):
 def applicable(traits):
     """Yield the checks that apply, most of them if the tags declare text.
 
-    MultiOutputClassifier does not take missing labels, mixed types and data frames, and
+    MultiOutputClassifier does not take missing labels, mixed types or data frames, and
     its score is the fraction of rows that are right in all columns.
     """
     if not (traits.classifier and traits.columns):

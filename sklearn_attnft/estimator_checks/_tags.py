@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tags and methods of an estimator, with those of the estimators that it wraps."""
+"""Tags and methods of an estimator and of the estimators that it wraps."""
 
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import get_tags
@@ -17,7 +17,7 @@ def wrapped(estimator):
 
 
 def tags_of(estimator):
-    """Return the tags, completed by those that scikit-learn does not forward.
+    """Return the tags, including tags that scikit-learn does not forward.
 
     For example, a Pipeline and a search do not forward that a step is not
     deterministic, or that it requires several outputs.

@@ -15,7 +15,8 @@ from ._tools import assert_refused, assert_same, fresh, outputs
 def _assert_refused_y(estimator, wrong, what, naming=("y",)):
     """Check that ``fit`` refuses the targets that `wrong` returns.
 
-    If the tags declare text, it must raise a ValueError with the words of `naming`.
+    If the tags declare text, ``fit`` must raise a ValueError with the words of
+    `naming`.
     """
     X, y = corpus(estimator)
     unfitted = fresh(estimator)

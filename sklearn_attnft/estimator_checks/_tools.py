@@ -54,7 +54,8 @@ class Traits:
         Whether the tags declare `input_tags.string` and `input_tags.one_d_array`. Some
         checks demand more than scikit-learn does, and apply only to these estimators.
     text_input : bool
-        Whether the same holds for the step of a Pipeline that receives X.
+        Whether the tags of the estimator, or of the first step of a Pipeline, declare
+        text.
     wraps : bool
         Whether a parameter is an estimator.
     weights : bool
@@ -138,7 +139,7 @@ def installed(module):
 
 
 def fresh(estimator, **settings):
-    """Clone an estimator and set those of `settings` and ``STEADY`` that it has.
+    """Clone an estimator and set its parameters among `settings` and ``STEADY``.
 
     Parameters of nested estimators are set too: ``step__random_state`` is set like
     ``random_state``.

@@ -221,9 +221,10 @@ def check_global_output_pandas(estimator):
 
 
 def check_column_transformer(estimator):
-    """It works in a ColumnTransformer with a column of texts and one of numbers.
+    """A ColumnTransformer can apply the transformer to a column of texts.
 
-    If the tags declare text, it also takes the texts as a table of one column.
+    The other column has numbers. If the tags declare text, the transformer also takes
+    the texts as a data frame of one column.
     """
     import pandas as pd
 
@@ -257,7 +258,7 @@ def check_column_transformer(estimator):
 
 
 def check_feature_union(estimator):
-    """It works in a FeatureUnion with word counts."""
+    """A FeatureUnion can combine the transformer with word counts."""
     fitted, X, expected = _fit_and_transform(estimator)
     union = FeatureUnion([("ours", fresh(estimator)), ("words", TfidfVectorizer())])
     output = dense(union.fit_transform(X, corpus(estimator)[1]))
