@@ -109,6 +109,13 @@ def machine():
     }
 
 
+def mebibytes(name):
+    """Return a memory statistic of this process, see proc_pid_status(5)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    kibibytes = next(line for line in lines if line.startswith(name)).split()[1]
+    return round(int(kibibytes) / 1024, 1)
+
+
 def already(path, keys):
     """Return the settings whose results are in a file, to skip them in a new run."""
     if not path.exists():

@@ -78,21 +78,21 @@ def draw(data, name, n, seed, test):
         scored = [np.asarray(each) for each in load(data, name, "test")]
     else:
         rows, held_out = train_test_split(
-            rows, test_size=0.2, stratify=_strata(labels), random_state=seed
+            rows, test_size=0.2, stratify=find_strata(labels), random_state=seed
         )
         held_out = held_out[:N_DEV]
         scored = [texts[held_out], labels[held_out]]
     if n > len(rows):
         return None
     if n < len(rows):
-        strata = _strata(labels[rows])
+        strata = find_strata(labels[rows])
         rows, _ = train_test_split(
             rows, train_size=n, stratify=strata, random_state=seed
         )
     return [each.tolist() for each in (texts[rows], labels[rows], *scored)]
 
 
-def _strata(labels):
+def find_strata(labels):
     """Return the labels for stratification, with all rare classes as one stratum."""
     counts = collections.Counter(labels.tolist())
     return [label if counts[label] >= 5 else "rare" for label in labels.tolist()]

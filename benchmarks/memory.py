@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from _common import RESULTS, append
+from _common import RESULTS, append, mebibytes
 
 from sklearn_attnft import AttentionFineTuneClassifier
 from sklearn_attnft.datasets import load_support_tickets
@@ -37,13 +37,6 @@ class Orders(Sequence):
         if not 0 <= i < self.n:
             raise IndexError(i)
         return f"order {i} has not come"
-
-
-def mebibytes(name):
-    """Return a memory statistic of this process, see proc_pid_status(5)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    kibibytes = next(line for line in lines if line.startswith(name)).split()[1]
-    return round(int(kibibytes) / 1024, 1)
 
 
 def measure(container, n):

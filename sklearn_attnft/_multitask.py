@@ -359,8 +359,8 @@ class MultiTaskClassifier(
         -------
         labels : ndarray of shape (n_samples, n_tasks), data frame, or dict
             The container has the same type as `y` of ``fit``. If the labels of all
-            tasks are bool, int or float, an array has this data type. Otherwise, the
-            data type of the array is object.
+            tasks have one type that is bool, int or float, an array has this data type.
+            Otherwise, the data type of the array is object.
         """
         columns = {
             target.name: target.cells(logits) for target, logits in self._task_logits(X)

@@ -1,4 +1,4 @@
-"""What belongs to a release agrees: version, changes, metadata, workflows."""
+"""Version, changes, metadata and workflows of a release agree."""
 
 import configparser
 import re

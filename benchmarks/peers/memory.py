@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
 
-from .._common import draw, read
+from .._common import draw, mebibytes, read
 from ._contest import Contest, in_new_process
 
 METRIC, REPEATS = "mebibytes", 3
@@ -55,10 +55,3 @@ def peak(n):
         "output": {"mebibytes": round(features.nbytes / 2**20, 3)},
         "peak": {"mebibytes": round(mebibytes("VmHWM") - before, 1)},
     }
-
-
-def mebibytes(name):
-    """Return a memory statistic of this process, see proc_pid_status(5)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    kibibytes = next(line for line in lines if line.startswith(name)).split()[1]
-    return round(int(kibibytes) / 1024, 1)

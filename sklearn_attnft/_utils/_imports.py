@@ -10,8 +10,8 @@ def paused_garbage_collection():
     """Pause the search for reference cycles.
 
     Imports create many objects and hardly any garbage, but Python searches all objects
-    each time their number has grown. That is a quarter of the time in which torch,
-    scikit-learn and transformers are imported.
+    each time their number has grown. The searches take a quarter of the time of
+    importing torch, scikit-learn and transformers.
     """
     was_enabled = gc.isenabled()
     gc.disable()
