@@ -237,15 +237,15 @@ def warn_if_marked(classes, labels):
         Indices of classes.
     """
     kinds = classes.tolist()
-    if kinds == [-1, 1]:  # two usual classes
+    if len(kinds) < 3:  # without the mark, one class would be left
         return
     for mark in (-1, "-1", ""):
         if mark in kinds:
             n_marked = int((labels == kinds.index(mark)).sum())
             warn(
                 f"`y` has the label {mark!r} for {n_marked} of {len(labels)} texts, "
-                "and fit trains it as a class. If it marks texts without a label: "
-                f"{PASS_UNLABELED}"
+                "and fit trains it as a class. If it marks a missing label, leave "
+                f"these texts out. {PASS_UNLABELED}"
             )
 
 

@@ -30,7 +30,7 @@ from sklearn_attnft._cache import _directory, _fetch
 from sklearn_attnft._cache._directory import DirectoryStore
 from sklearn_attnft._cache._memory import MemoryStore
 from sklearn_attnft._data import _tokens
-from sklearn_attnft._runtime import _encoder_cache
+from sklearn_attnft._runtime import _encoder_cache, _predict
 from sklearn_attnft._runtime._device import Machine
 from sklearn_attnft._runtime._packed_encoding import PackedEncoding
 
@@ -301,7 +301,8 @@ def test_large_inputs_are_looked_up_in_pieces(cache, monkeypatch):
     assert uses(fitted) == (20, 60)
 
 
-def test_the_bar_counts_all_texts(cache, capsys):
+def test_the_bar_counts_all_texts(cache, capsys, monkeypatch):
+    monkeypatch.setattr(_predict, "BAR_DELAY", 0.0)
     fitted = extractor(cache=cache, verbose=1).fit(X)
     for n_texts in (2, 5, 6):
         fitted.transform(X[:n_texts])

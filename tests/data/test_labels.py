@@ -25,11 +25,12 @@ def test_a_mark_that_is_trained_as_a_class_warns(y, small):
         AttentionFineTuneClassifier(**{**small, "max_epochs": 1}).fit(X, y)
 
 
-def test_minus_one_and_one_are_two_classes(small):
+@pytest.mark.parametrize("y", [[-1, 1, 1, -1] * 3, ["-1", "b"] * 6, ["", "b"] * 6])
+def test_a_label_that_is_needed_does_not_warn(y, small):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*trains it as a class")
         clf = AttentionFineTuneClassifier(**{**small, "max_epochs": 1})
-        clf.fit(X, [-1, 1, 1, -1] * 3)
+        clf.fit(X, y)
 
 
 def test_missing_labels_lead_to_unlabeled_texts(small):

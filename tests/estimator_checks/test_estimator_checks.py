@@ -426,7 +426,7 @@ class TakesNoTexts(Words):
 
 @caught_by(
     "check_several_columns_refused",
-    "check_two_columns",
+    "check_two_columns_read_or_refused",
     "check_frame_of_several_columns_refused",
 )
 class TakesTheFirstColumn(Bayes):
