@@ -11,6 +11,7 @@ import tiny
 import torch
 
 from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor, _hf
+from sklearn_attnft.predictor import OnnxPredictor
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "", "good " * 30] * 2
 Y = ["good", "bad", "good", "bad", "bad", "good"] * 2
@@ -107,6 +108,13 @@ def test_it_fits_and_moves(encoder, parameters):
     np.testing.assert_allclose(alone, proba[:6], atol=1e-5)
     loaded = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(loaded.predict_proba(X), proba)
+
+
+def test_its_export_predicts_the_same(encoder, tmp_path):
+    clf = classifier(encoder, precision="float32").fit(X, Y)
+    model = OnnxPredictor(clf.export_onnx(tmp_path / "model"), threads=1)
+    np.testing.assert_allclose(model.predict_proba(X), clf.predict_proba(X), atol=1e-5)
+    np.testing.assert_array_equal(model.predict(X), clf.predict(X))
 
 
 def test_it_is_saved_as_transformers_reads_it(encoder, tmp_path):
