@@ -37,6 +37,12 @@ LM = {"lm_epochs": 2, "max_epochs": 3}
 STAGES = ["language model head"] + ["language model"] * 2 + ["classifier"] * 3
 
 
+@pytest.fixture
+def wide_terminal(monkeypatch):
+    """Let rich write whole lines; it cuts names in 80 columns if a fit takes long."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 class Recorder:
     """A callback of scikit-learn that records its calls.
 
@@ -166,7 +172,9 @@ class TestOurBar:
         assert not is_shown(2)
 
     @needs_callbacks
-    def test_bar_is_not_shown_with_the_bar_of_scikit_learn(self, small, capsys):
+    def test_bar_is_not_shown_with_the_bar_of_scikit_learn(
+        self, small, capsys, wide_terminal
+    ):
         classifier(small, verbose=1).set_callbacks(ProgressBar()).fit(X, Y)
         out, err = capsys.readouterr()
         assert "AttentionFineTuneClassifier - fit" in out
@@ -399,7 +407,9 @@ class TestInASearch:
     @pytest.mark.parametrize(
         "backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)]
     )
-    def test_the_bar_of_scikit_learn_shows_our_epochs(self, small, backend, capsys):
+    def test_the_bar_of_scikit_learn_shows_our_epochs(
+        self, small, backend, capsys, wide_terminal
+    ):
         pipeline = make_pipeline(classifier(small, max_epochs=2, verbose=1))
         search = GridSearchCV(
             pipeline,
@@ -431,7 +441,7 @@ class TestInASearch:
         assert names.count("classifier epoch") == 2 * (2 * 2 + 1)
 
     @needs_callbacks
-    def test_a_pipeline_shows_the_extractor_in_the_bar(self, capsys):
+    def test_a_pipeline_shows_the_extractor_in_the_bar(self, capsys, wide_terminal):
         model = make_pipeline(
             TransformerFeatureExtractor(tiny.ENCODER, max_length=32),
             LogisticRegression(),
