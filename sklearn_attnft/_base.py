@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _hf
 from ._data._pairs import InputKind, check_no_labels
+from ._data._text_parts import check_in_parts
 from ._data._validation import check_texts
 from ._export._mixin import ExportingMixin
 from ._fit._plan import FitData, FitPlan
@@ -112,12 +113,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         return self
 
     def _fitted_attributes(self, model):
-        """Return the fitted attributes that every estimator has.
-
-        Parameters
-        ----------
-        model : FittedModel
-        """
+        """Return the fitted attributes that every estimator has, from a FittedModel."""
         return {
             "module_": model.module,
             "truncated_fraction_": model.truncated_fraction,
@@ -156,7 +152,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
     def _forward(self, X, output="logits", verbose=0):
         """Check texts and return the output of the module for these texts."""
         check_is_fitted(self, "module_")
-        texts = self._check_texts(X)
+        texts = check_in_parts(X, self._check_texts)
         machine = self._prepare()
         module, cache = self._module_and_cache(machine)
         return predict(

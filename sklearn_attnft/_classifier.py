@@ -728,7 +728,7 @@ class AttentionFineTuneClassifier(
             probability is above 0.5. The matrix is sparse (CSR) if the `y` of ``fit``
             was sparse.
         """
-        logits = self._float64_logits(X)
+        logits = self._forward(X)
         target = self._target
         labels = target.predict(logits)
         if not target.multilabel:

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import FineTuningEstimator, TextEstimator
 from ._data._labeled import LabeledTexts
+from ._data._labels import warn_if_marked
 from ._data._pairs import InputKind, check_texts_or_pairs, check_unlabeled
 from ._data._targets import fit_target, restore_target
 from ._data._validation import check_validation_pair, check_weights
@@ -233,6 +234,10 @@ class MultiTaskClassifier(
         tasks = self._tasks(targets)
         weights = check_weights(sample_weight, len(texts))
         data = _labeled(texts, columns, targets, weights, "y")
+        for task, target in enumerate(targets):
+            if target.kind == "labels":
+                known = data.weights[:, task] > 0
+                warn_if_marked(target.classes, data.labels[task][known], target.name)
         kind = InputKind.of(X, texts)
         validation = _check_validation(X_val, y_val, kind, targets)
         more = check_unlabeled(X_unlabeled, parameters)

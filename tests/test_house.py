@@ -34,7 +34,7 @@ ORDER = {
     "_data": """_text_advice _validation _pairs _labels _label_matrix _numbers
         _validation_tasks _targets
         _template _batching _tokens
-        _datasets _labeled _label_texts _masking""",
+        _text_parts _datasets _labeled _label_texts _masking""",
     "_model": "_losses _masked_lm _density _pooling _spec _heads _encoding _text_model",
     "_runtime": "_gpu_slots _seeds _device _packed_encoding _predict _encoder_cache",
     "_training": """_protocols _optimizer _progress _fingerprint _resume _seed_claim

@@ -227,7 +227,7 @@ def find_labels(y, classes):
     return np.array([order.get(label, -1) for label in y.tolist()], dtype=np.int64)
 
 
-def warn_if_marked(classes, labels):
+def warn_if_marked(classes, labels, task=None):
     """Warn if a label looks like a mark for texts without a label.
 
     Parameters
@@ -235,17 +235,22 @@ def warn_if_marked(classes, labels):
     classes : ndarray of shape (n_classes,)
     labels : ndarray of int, shape (n_texts,)
         Indices of classes.
+    task : object, default=None
+        Name of the task. None for a classifier without tasks.
     """
     kinds = classes.tolist()
     if len(kinds) < 3:  # without the mark, one class would be left
         return
+    name = "`y`" if task is None else f"Task {task!r}"
+    cure = f"leave these texts out. {PASS_UNLABELED}"
+    if task is not None:
+        cure = "replace it by None, which marks a text without a label of this task."
     for mark in (-1, "-1", ""):
         if mark in kinds:
             n_marked = int((labels == kinds.index(mark)).sum())
             warn(
-                f"`y` has the label {mark!r} for {n_marked} of {len(labels)} texts, "
-                "and fit trains it as a class. If it marks a missing label, leave "
-                f"these texts out. {PASS_UNLABELED}"
+                f"{name} has the label {mark!r} for {n_marked} of {len(labels)} texts, "
+                f"and fit trains it as a class. If it marks a missing label, {cure}"
             )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from .._data._batching import sorted_batches, tokens_per_batch
+from .._data._text_parts import TextParts
 from .._data._tokens import chunks, tokenize
 from .._utils._progress_bar import is_shown, open_bar
 from ._device import (
@@ -23,12 +24,12 @@ BAR_DELAY = 2.0  # seconds after which a call shows its progress bar
 def predict(
     model, texts, *, tokenizer, machine, output="logits", verbose=0, cache=None
 ):
-    """Run a model on texts. Identical texts are computed only once.
+    """Run a model on texts. Identical texts of a list are computed only once.
 
     Parameters
     ----------
     model : TextModel
-    texts : list of str
+    texts : list or TextParts
     tokenizer : TextTokenizer
     machine : Machine
     output : {"logits", "contexts"}
@@ -42,26 +43,27 @@ def predict(
     -------
     ndarray of float32, shape (n_texts, n_outputs)
     """
-    first = {}  # index of the first text that is equal
-    same = np.fromiter((first.setdefault(t, i) for i, t in enumerate(texts)), np.intp)
-    distinct, where = list(first), np.fromiter(first.values(), np.intp)
-    del first
-    outputs, start = None, 0
-    bar = {"total": len(distinct), "desc": "encode", "delay": BAR_DELAY}
+    n = len(texts)
+    bar = {"total": n, "desc": "encode", "delay": BAR_DELAY}
     with open_bar(is_shown(verbose), **bar) as progress:
         prediction = _Prediction(model, tokenizer, machine, output, progress, cache)
-        for chunk in chunks(distinct):
-            part = prediction.outputs(chunk)
-            if len(part) == len(texts):
-                return part
-            if outputs is None:  # allocated once, because it can be large
-                outputs = np.empty((len(texts), part.shape[1]), dtype=part.dtype)
-            outputs[where[start : start + len(chunk)]] = part
-            start += len(chunk)
-            trim_memory()
-    (copies,) = np.nonzero(same != np.arange(len(texts)))
-    outputs[copies] = outputs[same[copies]]
-    return outputs
+        if isinstance(texts, TextParts):
+            return _joined(map(prediction.of_list, texts), np.arange(n), n)
+        return prediction.of_list(texts)
+
+
+def _joined(parts, rows, n):
+    """Return an array of `n` rows that has the rows of `parts` at `rows`."""
+    joined, start = None, 0
+    for part in parts:
+        if len(part) == n:
+            return part
+        if joined is None:  # allocated once, because it can be large
+            joined = np.empty((n, part.shape[1]), dtype=part.dtype)
+        joined[rows[start : start + len(part)]] = part
+        start += len(part)
+        trim_memory()
+    return joined
 
 
 class _Prediction:
@@ -75,8 +77,21 @@ class _Prediction:
         self._progress = progress
         self._cache = cache
 
-    def outputs(self, texts):
-        """Return the outputs of texts as an array of shape (n_texts, n_outputs)."""
+    def of_list(self, texts):
+        """Return the outputs of a list of texts, shape (n_texts, n_outputs)."""
+        first = {}  # index of the first text that is equal
+        same = (first.setdefault(text, i) for i, text in enumerate(texts))
+        same = np.fromiter(same, np.intp)
+        distinct, rows = list(first), np.fromiter(first.values(), np.intp)
+        del first
+        self._progress.update(len(texts) - len(distinct))
+        outputs = _joined(map(self._outputs, chunks(distinct)), rows, len(texts))
+        (copies,) = np.nonzero(same != np.arange(len(texts)))
+        outputs[copies] = outputs[same[copies]]
+        return outputs
+
+    def _outputs(self, texts):
+        """Return the outputs of distinct texts."""
         if self._cache is None:
             return self._compute(texts)
         self._texts, self._n_computed = texts, 0

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from sklearn_attnft import AttentionFineTuneClassifier
+from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
 
 X = ["good day", "bad dog", "lovely night", "awful rain"] * 3
 
@@ -23,6 +23,13 @@ X = ["good day", "bad dog", "lovely night", "awful rain"] * 3
 def test_a_mark_that_is_trained_as_a_class_warns(y, small):
     with pytest.warns(UserWarning, match="for 6 of 12 .* trains it as a class"):
         AttentionFineTuneClassifier(**{**small, "max_epochs": 1}).fit(X, y)
+
+
+def test_a_mark_in_a_task_warns(small):
+    y = {"tone": ["a", "b", "-1", None] * 3, "size": [-1, 1] * 6}
+    clf = MultiTaskClassifier(AttentionFineTuneClassifier(**{**small, "max_epochs": 1}))
+    with pytest.warns(UserWarning, match="Task 'tone' .* 3 of 9 .* replace it by None"):
+        clf.fit(X, y)
 
 
 @pytest.mark.parametrize("y", [[-1, 1, 1, -1] * 3, ["-1", "b"] * 6, ["", "b"] * 6])
