@@ -116,9 +116,12 @@ def timed(function):
     return round(time.process_time() - start, 5)
 
 
+FITTED = ["trec", "ag_news", "clinc150", "massive_en", "dbpedia14"]
+FITTED += ["yelp_polarity_like", "yelp_full_like"]
 PARTS = {
-    "fit-trec": lambda o: fit(o.data, "trec", o.seed),
-    "fit-ag_news": lambda o: fit(o.data, "ag_news", o.seed),
+    **{
+        f"fit-{name}": lambda o, name=name: fit(o.data, name, o.seed) for name in FITTED
+    },
     "transform": lambda o: transform(o.data, "ag_news", o.seed, "auto"),
     "transform-float32": lambda o: transform(o.data, "ag_news", o.seed, "float32"),
     "one-text": lambda o: one_text(o.data, "trec", o.seed, "auto"),
