@@ -9,6 +9,7 @@ from unittest.mock import MagicMock
 
 import pandas as pd
 import pytest
+from versions import needs_newest
 
 ROOT = Path(__file__).parents[1]
 PEERS = ("sentence_transformers", "skrub", "setfit", "datasets", "accelerate")
@@ -135,6 +136,7 @@ def test_the_figure_shows_the_most_labels_that_all_methods_have(defaults):
     assert cells["default"].to_dict() == {"trec": pytest.approx(0.7)}
 
 
+@needs_newest
 def test_the_figure_matches_the_results(defaults, tmp_path):
     rows = pd.read_json(defaults.RESULTS, lines=True)
     cells = defaults.largest(rows)

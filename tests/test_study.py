@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from versions import needs_newest
 
+pytestmark = needs_newest
 ROOT = Path(__file__).parents[1]
 
 

@@ -13,6 +13,9 @@ def has_sklearn(version):
 needs_callbacks = pytest.mark.skipif(
     not has_sklearn("1.9"), reason="sklearn.callback needs scikit-learn 1.9"
 )
+needs_newest = pytest.mark.skipif(
+    not has_sklearn("1.9"), reason="the benchmarks need the versions of constraints.txt"
+)
 needs_stateless_hashing = pytest.mark.skipif(
     not has_sklearn("1.7"),
     reason="the tag requires_fit of HashingVectorizer is wrong before scikit-learn 1.7",

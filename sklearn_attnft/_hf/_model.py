@@ -161,8 +161,20 @@ def load_language_model(encoder, config):
     model, missing = _load_model(MODEL_FOR_MASKED_LM_MAPPING, encoder, config)
     prefix = f"{model.base_model_prefix}."
     lacks_head = any(not key.startswith(prefix) for key in missing)
+    _tie(model)
     base = without_pooler(model.base_model)
     return base, None if lacks_head else _PretrainedHead(model)
+
+
+def _tie(model):
+    """Let embeddings and decoder share their weights, if a file has them twice.
+
+    transformers 5.2 keeps both copies.
+    """
+    embeddings, decoder = model.get_input_embeddings(), model.get_output_embeddings()
+    tied = model.config.tie_word_embeddings and decoder is not None
+    if tied and torch.equal(decoder.weight, embeddings.weight):
+        decoder.weight = embeddings.weight
 
 
 def _load_model(mapping, encoder, config):

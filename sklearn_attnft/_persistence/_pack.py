@@ -141,8 +141,9 @@ def unpack(packed):
             **packed["base_model"], settings=tokenizer
         )
         tokenizer["json"] = tokenizer["json"] or json
-    encoder = read_weights(packed["encoder"], encoder_layout, base_weights)
-    heads = read_weights(packed["heads"], head_layout)
+    with torch.device("cpu"):  # safetensors 0.5 reads to the default device of torch
+        encoder = read_weights(packed["encoder"], encoder_layout, base_weights)
+        heads = read_weights(packed["heads"], head_layout)
     weights = {f"encoder.{name}": weight for name, weight in encoder.items()}
     _check_finite({**encoder, **heads})
     module.load_state_dict({**weights, **heads}, assign=True)

@@ -659,6 +659,8 @@ def test_no_configuration_of_another_family_is_made(model_type, saved, monkeypat
     from transformers import CONFIG_MAPPING
 
     made = []
+    if model_type not in CONFIG_MAPPING:
+        pytest.skip(f"this version of transformers does not have {model_type}")
     family = CONFIG_MAPPING[model_type]
     monkeypatch.setattr(family, "__init__", lambda self, **given: made.append(given))
     path = saved / "config.json"
