@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 import tiny
+from versions import needs_callbacks
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
@@ -82,7 +83,15 @@ def test_the_pages_with_code_are_found():
 @pytest.mark.filterwarnings("ignore:.*longer than max_length")
 @pytest.mark.filterwarnings("ignore:Precision is ill-defined")
 @pytest.mark.filterwarnings("ignore:In the last epoch every training text")
-@pytest.mark.parametrize("path", WITH_CODE)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(
+            path, marks=needs_callbacks if path.endswith("progress.md") else ()
+        )
+        for path in WITH_CODE
+    ],
+)
 def test_code_blocks_run(path, quick):
     namespace = {}
     for code, shown in code_of(path):
@@ -278,6 +287,7 @@ def test_the_example_of_several_label_sets_runs(quick, capsys):
     assert printed.count("accuracy 0.") == 4
 
 
+@needs_callbacks
 def test_the_example_of_progress_runs(quick, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["grid_progress.py", "--texts", "40"])
     runpy.run_path(str(ROOT / "examples" / "grid_progress.py"), run_name="__main__")
