@@ -308,7 +308,7 @@ def test_explanations_of_several_numbers_name_a_column(model):
     for wrong in (2, -1, "a", 0.5):
         with pytest.raises(ValueError, match=r"`target` must be .* got"):
             reg.explain(TEXTS, attribution="gradient", target=wrong)
-    with pytest.raises(ValueError, match="None without `attribution`"):
+    with pytest.raises(ValueError, match="None if `attribution` is None"):
         reg.explain(TEXTS, target=0)
     assert not hasattr(reg, "faithfulness")
 
