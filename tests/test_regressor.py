@@ -333,7 +333,7 @@ def test_saved_and_pickled_regressors_are_equal(y, model, tmp_path):
     card = (tmp_path / "saved" / "README.md").read_text()
     assert f"Numbers per text: {y.ndim}" in card
     assert "text-classification" in card
-    with pytest.raises(ValueError, match="holds a AttentionFineTuneRegressor"):
+    with pytest.raises(ValueError, match="got the class AttentionFineTuneRegressor"):
         AttentionFineTuneClassifier.load(tmp_path / "saved")
 
 
