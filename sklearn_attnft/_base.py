@@ -79,7 +79,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
 
     @property
     def _template(self):
-        """The estimator with the parameters of training and prediction."""
+        """The estimator whose parameters set device, precision, cache and so on."""
         return self
 
     def _start_progress(self, plan, *data):
@@ -133,8 +133,8 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         targets = self._targets_of_heads()
         if heads != targets:
             raise ValueError(
-                "The labels must match the heads. The pairs (number of outputs, loss) "
-                f"must be {heads!r:.200}, got {targets!r:.200}."
+                "The labels must match the heads of the model. For each task, (number "
+                f"of outputs, loss) must be {heads!r:.200}, got {targets!r:.200}."
             )
 
     def _fitted_targets(self):
@@ -142,7 +142,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         return []
 
     def _targets_of_heads(self):
-        """Return a pair for each head: the number of classes and the loss."""
+        """Return the number of outputs and the loss that each head must have."""
         return []
 
     def _check_texts(self, X, name="X"):
@@ -318,7 +318,7 @@ class FineTuningEstimator(TextEstimator):
         return InputKind.of_fitted(vars(self)).check(X, name)
 
     def _estimate_fit(self, *data):
-        """Estimate time and memory of a fit with these arguments of ``fit``."""
+        """Return the FitEstimate of a fit with these arguments of ``fit``."""
         from ._fit._estimate import estimate
         from ._fit._pipeline import fit_tasks
 
@@ -334,7 +334,7 @@ class FineTuningEstimator(TextEstimator):
         return {**super()._fitted_attributes(model), "n_iter_": model.n_iter}
 
     def _float64_logits(self, X):
-        """Return logits of float64 of shape (n_samples, number of all outputs)."""
+        """Return the logits as float64, with the outputs of all tasks as columns."""
         return self._forward(X).astype(np.float64)
 
 

@@ -450,9 +450,10 @@ class AttentionFineTuneClassifier(
             one column. Two columns, or a list of tuples, are pairs of texts, which the
             encoder reads together.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Labels: str, bool or int. Members of a str or int enumeration become their
-            value. If a text can have several labels, `y` is a matrix of 0 and 1 with a
-            column for each label: an array, a list, a data frame or a sparse matrix.
+            Labels: str, bool or int. Members of an Enum of str or int are replaced by
+            their values. If a text can have several labels, `y` is a matrix of 0 and 1
+            with a column for each label: an array, a list, a data frame or a sparse
+            matrix.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the texts in the loss, at least 0. Only the ratios of the weights
             matter. Texts of weight 0 are not used for training, but their classes are
@@ -706,9 +707,9 @@ class AttentionFineTuneClassifier(
         density = self.module_.tasks[0].density
         if density is None or not density.is_set:
             raise AttributeError(
-                "`score_samples` needs a classifier with one class for each text, and "
-                "at most 2.5 MB for the means of the classes. Use the largest value of "
-                "predict_proba for each text."
+                "`score_samples` is not available if a text can have several labels, "
+                "or if the means of the classes need more than 2.5 MB. Use the largest "
+                "probability of predict_proba as the score of a text."
             )
         contexts = torch.from_numpy(self._forward(X, "contexts"))
         return density.score(contexts).numpy()

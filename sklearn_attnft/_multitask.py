@@ -268,7 +268,7 @@ class MultiTaskClassifier(
         return self.estimator
 
     def _check_estimator(self):
-        """Check the parameter `estimator` and return the parameters of `estimator`."""
+        """Check the parameter `estimator` and return its own parameters."""
         is_ours = isinstance(self.estimator, TextEstimator)
         parameters = self.estimator._parameters() if is_ours else {}
         if not {"lm_weight", *TASK_PARAMETERS} <= set(parameters):
@@ -293,7 +293,8 @@ class MultiTaskClassifier(
             if not is_dict or not set(parameters) <= set(TASK_PARAMETERS):
                 raise ValueError(
                     f"task_params[{task!r}] must be a dict with keys among "
-                    f"{', '.join(TASK_PARAMETERS)}, got {parameters!r:.100}."
+                    f"{', '.join(TASK_PARAMETERS)}, got {parameters!r:.100}. Set other "
+                    "parameters on `estimator`, for all tasks."
                 )
             clone(self.estimator).set_params(**parameters)._validate_params()
         if self.validation_task is not None:
@@ -347,7 +348,7 @@ class MultiTaskClassifier(
         return [by_task[name] for name in self.task_names_]
 
     def _task_logits(self, X):
-        """Return a list of pairs: a target, and logits (n_samples, n_outputs)."""
+        """Return a list of pairs (target, logits), with one pair for each task."""
         logits = self._float64_logits(X)
         sizes = [task.n_outputs for task in self._spec.tasks]
         logits = self._split_tasks(logits, sizes)
@@ -477,7 +478,10 @@ class MultiTaskClassifier(
         ]
         scores = [score for score in scores if score is not None]
         if not scores:
-            raise ValueError("`y` must have at least one label, got no labels.")
+            raise ValueError(
+                "`y` must have at least one label, got only missing labels. Pass texts "
+                "with labels."
+            )
         return float(np.mean(scores))
 
     def task(self, name):
@@ -579,7 +583,10 @@ def _check_validation(X_val, y_val, kind, targets):
     columns = _columns(y_val, len(texts), names, "y_val")
     data = _labeled(texts, columns, targets, np.ones(len(texts)), "y_val")
     if not data.weights.any():
-        raise ValueError("`y_val` must have at least one label, got no labels.")
+        raise ValueError(
+            "`y_val` must have at least one label, got only missing labels. Pass "
+            "validation texts with labels."
+        )
     return data
 
 
@@ -589,13 +596,13 @@ def _columns(y, n_texts, names, name):
     if set(columns) != set(names):
         raise ValueError(
             f"{name} must have the tasks of fit, {names!r:.200}, got "
-            f"{list(columns)!r:.200}."
+            f"{list(columns)!r:.200}. Pass one column for each task of fit."
         )
     return columns
 
 
 def _container(y):
-    """Return the kind of container of `y`, which predictions have too."""
+    """Return the kind of container of `y`, in which predictions are returned."""
     if isinstance(y, Mapping):
         return "mapping"
     if not hasattr(y, "columns"):

@@ -76,7 +76,7 @@ class TaskScorer:
 
 
 def _with_unseen(target, column):
-    """Add classes that occur only in the column, which are never predicted."""
+    """Return a target with the classes of a column added, which get probability 0."""
     if target.kind != "sets" or isinstance(column, np.ndarray):
         return target
     cells = [cell for cell in column if isinstance(cell, Collection)]
@@ -86,7 +86,7 @@ def _with_unseen(target, column):
 
 
 def _multitask(estimator):
-    """Return the MultiTaskClassifier inside a search or a pipeline."""
+    """Return the fitted MultiTaskClassifier inside a search or a pipeline."""
     check_is_fitted(estimator)
     model = estimator
     while not hasattr(model, "task_names_"):
@@ -103,12 +103,12 @@ def _multitask(estimator):
 
 
 def _is_binary(target):
-    """Return whether the task has several labels per text but only one class."""
+    """Return whether a task with several labels per text has only one class."""
     return target.multilabel and len(target.classes) == 1
 
 
 class _Predictions(ClassifierMixin, BaseEstimator):
-    """Classifier that returns stored probabilities for row numbers."""
+    """Classifier whose `X` are row numbers, and which returns stored probabilities."""
 
     def __init__(self, target, probabilities):
         self.target = target

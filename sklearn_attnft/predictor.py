@@ -70,7 +70,7 @@ class OnnxPredictor:
     ----------
     path : str or path-like
         Directory that ``export_onnx`` has written. The files are compared with the
-        sums in ``config.json`` before they are used.
+        checksums in ``config.json`` before they are used.
     threads : int or None, default=None
         Number of threads of a prediction. With more threads, one prediction is faster,
         but several workers on the same cores are slower. If None, a prediction uses all
@@ -210,9 +210,10 @@ class OnnxPredictor:
         """
         if "scores" not in self.config_["outputs"]:
             raise AttributeError(
-                "`score_samples` needs a classifier with one class for each text, got "
-                f"an exported {self.config_['estimator']} without scores. Use the "
-                "largest value of predict_proba for each text."
+                "`score_samples` is not available for this exported "
+                f"{self.config_['estimator']}. Only classifiers of one task have "
+                "scores, and only if each text has one class. With other classifiers, "
+                "use the largest probability of predict_proba as the score of a text."
             )
         return self.run(X, "scores")[:, 0].astype(np.float64)
 
@@ -230,18 +231,18 @@ class OnnxPredictor:
         return self.run(X, "contexts")
 
     def fit(self, X, y=None):
-        """Raise an error: an exported model cannot be fitted.
+        """Raise an error, because an exported model cannot be fitted.
 
-        scikit-learn treats only objects with this method as estimators.
+        The method exists because scikit-learn requires it of estimators.
 
         Parameters
         ----------
         X, y : ignored
         """
         raise TypeError(
-            "OnnxPredictor must not be fitted: it predicts with an exported model. Put "
-            "it into sklearn.frozen.FrozenEstimator, or fit the original estimator and "
-            "export it again."
+            "OnnxPredictor must not be fitted, because it predicts with an exported "
+            "model. Put it into sklearn.frozen.FrozenEstimator, or fit the original "
+            "estimator and export it again."
         )
 
     def __sklearn_is_fitted__(self):
@@ -341,7 +342,7 @@ class OnnxPredictor:
         return [each.ids for each in encode(clean, add_special_tokens=False)]
 
     def _run_windows(self, session, windows, output):
-        """Return an output for texts that are lists of windows of token ids."""
+        """Return one output of the graph for texts, given the windows of each text."""
         result = None
         for batch, inputs in self._batches(windows):
             outputs = session.run([output], inputs)[0]
@@ -351,7 +352,7 @@ class OnnxPredictor:
         return result
 
     def _batches(self, windows):
-        """Yield the positions of some texts, and the inputs of the graph for them."""
+        """Yield the indices of the texts of each batch, and the inputs of the graph."""
         longest = np.array([max(map(len, each)) for each in windows])
         for batch in _batches(longest, np.array([len(each) for each in windows])):
             yield batch, self._cutter.batch([windows[i] for i in batch])
@@ -363,7 +364,7 @@ def _count_cores():
 
 
 class _Task:
-    """One task: its classes or numbers, and its columns in the logits of the graph."""
+    """One task: converts its columns of the logits to labels or numbers."""
 
     def __init__(
         self,
@@ -439,7 +440,7 @@ class _Cutter:
         }
 
     def check(self, n_texts):
-        """Raise an error if there is no room for texts or pairs."""
+        """Raise ValueError if special tokens leave too little room for the texts."""
         if self._rooms[n_texts] < n_texts:
             raise ValueError("max_length is too small")
 
@@ -457,7 +458,7 @@ class _Cutter:
         return windows
 
     def _cut(self, parts, room):
-        """Return windows as lists of one or two lists of token ids."""
+        """Cut one or two texts into windows; a window has a part of each text."""
         if len(parts) == 1:
             return [[window] for window in self._cut_text(parts[0], room)]
         if sum(map(len, parts)) <= room:
@@ -502,7 +503,7 @@ def _typed(ids, types):
 
 
 def _truncate(ids, room):
-    """Return at most `room` tokens: the first ones and the last ones."""
+    """Remove tokens in the middle, so that at most `room` tokens are left."""
     if len(ids) <= room:
         return ids
     tail = room // 2
@@ -512,8 +513,9 @@ def _truncate(ids, room):
 def _batches(longest, n_windows):
     """Return batches of texts of similar length, longest texts first.
 
-    A batch has at most ``TOKENS_PER_BATCH`` padded tokens, or a single text. At most a
-    16th of ``TOKENS_PER_BATCH`` is padding between texts.
+    A batch has at most ``TOKENS_PER_BATCH`` tokens, with padding, or a single text.
+    Padding shorter texts to the longest text adds at most ``TOKENS_PER_BATCH / 16``
+    tokens.
     """
     batches, batch, rows, padding = [], [], 0, 0
     for i in np.lexsort((-n_windows, -longest)):
@@ -561,8 +563,8 @@ def read_config(path):
     """Return the verified content of the ``config.json`` in a directory."""
     if not (path / CONFIG).is_file():
         raise ValueError(
-            f"{path} is not a directory that export_onnx has written: it does not "
-            f"contain {CONFIG}. Pass the directory itself."
+            f"{path} is not a directory that export_onnx has written, because it does "
+            f"not contain {CONFIG}. Pass the directory itself."
         )
     with _explained(path / CONFIG):
         config = json.loads(_read_bounded(path / CONFIG))
@@ -573,8 +575,8 @@ def read_config(path):
     if config["schema"] != SCHEMA:
         raise ValueError(
             f"{path / CONFIG} must have the schema {SCHEMA}, got "
-            f"{config['schema']!r:.40}: another version of export_onnx wrote it. Use "
-            "the predictor.py in the directory."
+            f"{config['schema']!r:.40}, because another version of export_onnx wrote "
+            "it. Use the predictor.py in the directory."
         )
     return config
 
@@ -590,7 +592,7 @@ def _read_verified(path, name, files):
         )
     if hashlib.sha256(data).hexdigest() != entry["sha256"]:
         raise ValueError(
-            f"{path} must have the sha256 in {CONFIG}, got another sha256: the file "
+            f"{path} must have the sha256 in {CONFIG}, got another sha256. The file "
             "was changed or replaced. Copy the directory again."
         )
     return data
@@ -619,7 +621,7 @@ def _read_bounded(path):
 
 
 class _explained:
-    """Name the file in errors that occur while the file is read."""
+    """Replace errors while a file is read by a ValueError that names the file."""
 
     def __init__(self, path):
         self._path = path
@@ -647,7 +649,7 @@ def _open_tokenizer(data):
 
 
 def _open_session(data, n_threads):
-    """Open a graph from bytes that do not refer to other files."""
+    """Open a graph from bytes; raise ValueError if it refers to other files."""
     _refuse_external(memoryview(data), "model")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = n_threads, 1
@@ -753,7 +755,10 @@ def _names(X):
 
 
 def _two_columns(X):
-    """Return a dict from code to the column that it selects; None if not pairs."""
+    """Return a dict of the two columns of pairs, or None if `X` has no pairs.
+
+    A key is the code that selects the column, such as "X[:, 0]".
+    """
     if isinstance(X, Sequence):
         is_text = isinstance(X, (str, bytes, bytearray, memoryview))
         return _of_tuples(X) if not is_text and len(X) and _is_pair(X[0]) else None

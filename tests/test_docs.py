@@ -82,7 +82,7 @@ def test_the_pages_with_code_are_found():
 
 @pytest.mark.filterwarnings("ignore:.*longer than max_length")
 @pytest.mark.filterwarnings("ignore:Precision is ill-defined")
-@pytest.mark.filterwarnings("ignore:In the last epoch every training text")
+@pytest.mark.filterwarnings("ignore:In the last epoch, every training text")
 @pytest.mark.parametrize(
     "path",
     [

@@ -170,7 +170,7 @@ def test_too_little_memory_for_one_text_raises_an_error_with_advice(
 ):
     narrow(0)
     clf = AttentionFineTuneClassifier(**small | sizes, long_texts=long_texts)
-    with pytest.raises(MemoryError, match=f"one text in training. {advice}"):
+    with pytest.raises(MemoryError, match=f"train on even one text. {advice}"):
         clf.fit(X, Y)
     assert not hasattr(clf, "module_")
 

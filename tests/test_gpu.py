@@ -117,7 +117,7 @@ def test_a_fit_uses_micro_batches_if_memory_is_too_small(small):
     too_small = memory_for(lambda: clf.fit(texts, Y[:2] * 4096))
     with (
         too_small,
-        pytest.warns(UserWarning, match="starts anew with micro_batch_size="),
+        pytest.warns(UserWarning, match="starts again with micro_batch_size="),
     ):
         clf.fit(texts, Y[:2] * 4096)
     assert clf.predict_proba(X).shape == (len(X), 2)

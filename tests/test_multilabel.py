@@ -278,7 +278,7 @@ def test_only_the_ratios_of_class_weights_matter(model):
     [{0: 1.0, 1: 2.0}, [{0: 1.0}] * 2, [1.0, 2.0, 3.0], [], [{0: 1.0}] * 4],
 )
 def test_other_class_weights_are_refused(class_weight, model):
-    with pytest.raises(ValueError, match="dict of 0 and 1 for each of the 3 labels"):
+    with pytest.raises(ValueError, match="weights of 0 and 1 for each of the 3 labels"):
         fit(model, class_weight=class_weight)
 
 

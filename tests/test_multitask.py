@@ -908,7 +908,7 @@ def test_class_weights_of_one_label_are_refused_for_a_multilabel_task():
         {"tags": [{"a"}, {"b"}] * 16, "mood": MOOD},
         {"glad": 2.0, "cross": 1.0},
     )
-    with pytest.raises(ValueError, match=r"if a text can have several.*task_params={'"):
+    with pytest.raises(ValueError, match=r"If a text can have several.*task_params={'"):
         model(class_weight=weights).fit(TEXTS, y)
     for own in (None, "balanced", [{0: 1.0, 1: 2.0}, {}]):
         params = {"task_params": {"tags": {"class_weight": own}}}
@@ -925,11 +925,11 @@ def test_unknown_task_names_are_refused(fitted):
 def test_scoring_refuses_labels_of_another_kind(fitted):
     tags = {"t": [{"a"}, {"b"}] * 16}
     for y in ({"t": ["a", "b"] * 16}, {"t": np.eye(2)[[0, 1] * 16]}):
-        with pytest.raises(ValueError, match=r"of fit \(sets, 2 classes\)"):
+        with pytest.raises(ValueError, match=r"in fit \(sets, 2 classes\)"):
             model().fit(TEXTS, tags, X_val=TEXTS, y_val=y)
-        with pytest.raises(ValueError, match=r"of fit \(sets, 2 classes\)"):
+        with pytest.raises(ValueError, match=r"in fit \(sets, 2 classes\)"):
             model().fit(TEXTS, tags).score(TEXTS, y)
-    with pytest.raises(ValueError, match=r"of fit \(labels, 4 classes\), got sets"):
+    with pytest.raises(ValueError, match=r"in fit \(labels, 4 classes\), got sets"):
         fitted.score(TEXTS, Y.assign(word=[{"a"}] * 32))
 
 

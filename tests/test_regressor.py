@@ -308,7 +308,7 @@ def test_explanations_of_several_numbers_name_a_column(model):
     for wrong in (2, -1, "a", 0.5):
         with pytest.raises(ValueError, match=r"`target` must be .* got"):
             reg.explain(TEXTS, attribution="gradient", target=wrong)
-    with pytest.raises(ValueError, match="None without `attribution`"):
+    with pytest.raises(ValueError, match="None if `attribution` is None"):
         reg.explain(TEXTS, target=0)
     assert not hasattr(reg, "faithfulness")
 
@@ -333,7 +333,7 @@ def test_saved_and_pickled_regressors_are_equal(y, model, tmp_path):
     card = (tmp_path / "saved" / "README.md").read_text()
     assert f"Numbers per text: {y.ndim}" in card
     assert "text-classification" in card
-    with pytest.raises(ValueError, match="holds a AttentionFineTuneRegressor"):
+    with pytest.raises(ValueError, match="got the class AttentionFineTuneRegressor"):
         AttentionFineTuneClassifier.load(tmp_path / "saved")
 
 

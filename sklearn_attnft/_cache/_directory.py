@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A store with one file per key, in a directory that several processes can share.
 
-Other stores were rejected for these reasons. Stores that use SQLite (diskcache) or
-memory maps (lmdb) are not safe on network file systems. joblib.Memory creates a
-directory per key and is 5 to 10 times as slow. With 10,000 values of 1.5 kB, joblib
-takes 414 microseconds to write, 211 to read and 49 to list a value and uses 80 MB. This
-store takes 89, 21 and 5 microseconds and uses 41 MB. joblib.Memory also deletes files
-by access time, which file systems update only once a day. It unpickles files that other
-users can replace, and it does not detect damaged files.
+Other stores are not suitable. Stores that use SQLite (diskcache) or memory maps (lmdb)
+are not safe on network file systems. joblib.Memory is 5 to 10 times as slow, because it
+creates a directory for each key. With 10,000 values of 1.5 kB, joblib.Memory takes 414
+microseconds to write a value, 211 to read a value and 49 to list a value, and uses 80
+MB. This store takes 89, 21 and 5 microseconds, and uses 41 MB. joblib.Memory also
+deletes files by access time, which file systems update only once a day, unpickles files
+that other users can replace, and does not detect damaged files.
 
 Each file is written under a temporary name and then renamed, so readers only see
-complete files. Files are not synced to the disk. After a power failure, the checksum of
-an incomplete file is wrong, and the value is computed again.
+complete files. Files are not synced to the disk. A power failure can therefore leave an
+incomplete file. Its checksum is wrong, so the value is computed again.
 """
 
 import contextlib
@@ -37,9 +37,10 @@ SLACK = 0.1
 class DirectoryStore:
     """A store of bytes in files. The least recently used files are deleted first.
 
-    A process lists the directory at its first write, and again each time that the
-    process has written a tenth of the size limit. If n processes write at once, the
-    directory can exceed the limit by n - 1 tenths of the limit.
+    Listing the directory is slow. So a process finds the size of all files only at its
+    first write, and each time that the process has written a tenth of the size limit.
+    If n processes write at once, the directory can exceed the limit by n - 1 tenths of
+    the limit.
 
     Parameters
     ----------
@@ -102,7 +103,7 @@ class DirectoryStore:
         return sum(size for _, size, _ in self._entries())
 
     def claim(self, name, wait):
-        """Lock a name, see :func:`sklearn_attnft._cache.claim`."""
+        """Lock a name, as :func:`sklearn_attnft._cache.claim` does."""
         with self._translate_errors():
             return claim(os.path.join(self._root, "locks"), name, wait)
 
@@ -111,7 +112,7 @@ class DirectoryStore:
         return os.path.join(self._root, key[:2], key)
 
     def _make_room(self, size, limit):
-        """Delete files until another file of `size` bytes fits into the limit."""
+        """Delete old files until a new file of `size` bytes fits into the limit."""
         with self._lock:
             most = max(size, SLACK * limit)
             self._room = min(self._room, most)  # `limit` may have decreased
@@ -121,7 +122,7 @@ class DirectoryStore:
             self._room -= size
 
     def _drop_oldest(self, kept):
-        """Delete files until at most `kept` bytes are left."""
+        """Delete the least recently used files until at most `kept` bytes are left."""
         entries = sorted(self._entries())
         left = sum(size for _, size, _ in entries)
         for _, size, path in entries:
@@ -138,8 +139,8 @@ class DirectoryStore:
     def _entries(self):
         """Yield a tuple (time of last use, size in bytes, path) for each file.
 
-        Old temporary files are deleted. Files that another process deletes at the same
-        time are left out.
+        This method also deletes the temporary files of killed processes. It skips files
+        that another process deletes at the same time.
         """
         for path, is_temporary in self._files():
             try:
@@ -161,7 +162,7 @@ class DirectoryStore:
 
     @contextlib.contextmanager
     def _translate_errors(self):
-        """Add the value of `cache` and a solution to the message of an error."""
+        """Replace an OSError by an OSError that names `cache` and a solution."""
         try:
             yield
         except OSError as error:

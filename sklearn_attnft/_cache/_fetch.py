@@ -24,10 +24,11 @@ ENGINES = ("tokenizers", "torch", "transformers")
 
 
 def namespace(**what):
-    """Return a sha256 hash of all settings that affect the values.
+    """Return a sha256 hash of all settings that affect the values of a cache.
 
-    A value depends on these settings and on one content. The hash includes the versions
-    of this package and of `ENGINES`, so that values of other versions are not found.
+    The key of a value is a hash of this hash and of the content that the value is
+    computed from. The hash includes the versions of this package and of `ENGINES`, so
+    that a cache does not return values that other versions have stored.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ def namespace(**what):
 
 @dataclass
 class Counts:
-    """Number of values that were found, and of values that were computed."""
+    """Number of values found in a cache (hits) and of values computed (misses)."""
 
     hits: int = 0
     misses: int = 0
@@ -88,12 +89,12 @@ class Cache:
         return [np.frombuffer(value, "<f4") for value in values]
 
     def fetch(self, contents, compute):
-        """Return the value of each content, from the store or computed.
+        """Return the value of each content, and compute values that are not stored.
 
         Parameters
         ----------
         contents : list of bytes
-            One content for each value. The value is computed from the content.
+            For each value, the bytes that the value is computed from.
         compute : callable
             Function that takes a list of indices of `contents` and returns a list with
             the values of these contents, in bytes.
@@ -124,13 +125,13 @@ class Cache:
 
     @contextlib.contextmanager
     def _claimed(self, keys):
-        """Lock a part of the keys and yield the locked keys.
+        """Lock some of the keys and yield the locked keys.
 
         Without locks, the workers of a grid search would encode the same texts several
         times while the cache is empty. A lock per key would create a file per key, so
-        keys are locked in groups. If another process holds the lock of a group, the
-        next call tries again. A process waits for a lock only while it does not
-        hold another lock, so deadlocks cannot occur.
+        keys are locked in groups. Groups that another process has locked are left out.
+        If all groups are locked, this method waits for one of them. A process never
+        waits for a lock while it holds another lock, so deadlocks cannot occur.
         """
         groups = {}
         for key in keys:

@@ -47,6 +47,6 @@ class MemoryStore:
         return self._size
 
     def claim(self, name, wait):
-        """Lock a name for a thread, see :func:`sklearn_attnft._cache.claim`."""
+        """Lock a name for a thread, as :func:`sklearn_attnft._cache.claim` does."""
         lock = self._claims.setdefault(name, threading.Lock())
         return lock.release if lock.acquire(blocking=wait) else None

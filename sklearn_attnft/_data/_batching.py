@@ -18,12 +18,12 @@ TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}
 
 
 def tokens_per_batch(device):
-    """Return the maximum number of padded tokens per prediction batch."""
+    """Return the maximum number of tokens in a prediction batch, with padding."""
     return TOKENS_PER_BATCH.get(device.type, TOKENS_PER_BATCH["cpu"])
 
 
 def sorted_batches(tokens, budget):
-    """Return batches of at most `budget` padded tokens, longest texts first.
+    """Return batches of at most `budget` tokens, longest texts first.
 
     The longest texts come first, so that a too large batch runs out of memory
     immediately. A text that exceeds the budget is a separate batch.
@@ -32,7 +32,7 @@ def sorted_batches(tokens, budget):
     ----------
     tokens : TokenizedTexts
     budget : int
-        Maximum number of padded tokens per batch.
+        Maximum number of tokens per batch, with padding.
 
     Returns
     -------
@@ -53,11 +53,11 @@ def sorted_batches(tokens, budget):
 
 
 def _group_lengths(lengths, rows, budget):
-    """Group window lengths so that padding and batches have the lowest cost.
+    """Divide window lengths into groups with little padding and few batches.
 
-    The windows of a group are padded to the longest length of the group. The cost is
-    the number of padded tokens plus a constant for each batch. Dynamic programming
-    finds the optimal groups of consecutive lengths.
+    The windows of a group are padded to the longest length of the group. Dynamic
+    programming finds the groups of consecutive lengths with the lowest cost. The cost
+    is the number of tokens, with padding, plus a constant for each batch.
 
     Parameters
     ----------

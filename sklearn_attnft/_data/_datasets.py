@@ -87,7 +87,7 @@ class LabeledDataset(Dataset):
         return [sampled[batch] for batch in batches]
 
     def scoring_batches(self, budget):
-        """Yield all texts as (TokenBatch, targets) of at most `budget` tokens."""
+        """Yield all texts as (TokenBatch, targets) of at most `budget` tokens each."""
         for indices in sorted_batches(self.tokens, budget):
             yield self._batch(indices)
 

@@ -25,7 +25,8 @@ class LabelMatrix:
     names : ndarray of shape (n_labels,)
         Columns of a data frame. For other containers, 0, 1, ...
     container : str or None
-        Key in `CONTAINERS` of the type of predictions. If None, `y` is dense.
+        Sparse type of `y`, a key of `CONTAINERS`. Predictions get this type too. None
+        if `y` is dense.
     """
 
     values: np.ndarray
@@ -37,7 +38,7 @@ class LabelMatrix:
         if (self.values.sum(axis=1) == 1).all():
             warn(
                 "Each row of `y` has exactly one 1, so each text has one class. The "
-                "classifier learns each column by itself, and can predict several "
+                "classifier learns each column separately, and can predict several "
                 "labels or none. For one class per text, pass a one-dimensional y, for "
                 "example y.idxmax(axis=1) of a data frame or y.argmax(axis=1) of an "
                 "array."
@@ -47,13 +48,13 @@ class LabelMatrix:
 class LabelClasses(list):
     """The classes of each label, as a list of arrays [0, 1].
 
-    A plain list suits the scorers of scikit-learn. But ``cross_val_predict`` also reads
-    the number of columns of probabilities from the shape.
+    The scorers of scikit-learn require a list. ``cross_val_predict`` also requires the
+    attribute `shape`, which tells it the number of columns of the probabilities.
     """
 
     @property
     def shape(self):
-        """Number of labels, and of values of a label."""
+        """Number of labels, and number of values that a label can have (2)."""
         return len(self), 2
 
 
@@ -94,7 +95,7 @@ def find_matrix(y, n_texts, name="y"):
 
 
 def check_matrix(y, n_texts, names, name="y"):
-    """Return `y` as float32, after a check that it has the columns of fit.
+    """Return the values of `y`, float32; raise if its columns are not those of fit.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ def check_matrix(y, n_texts, names, name="y"):
 
 
 def check_label_names(classes, names, container, n_labels):
-    """Check the fitted attributes of an estimator of several labels per text."""
+    """Check the fitted attributes of a classifier of several labels per text."""
     found = [each.tolist() for each in classes] if isinstance(classes, list) else None
     if found != [[0, 1]] * n_labels or len(names) != n_labels:
         raise ValueError(

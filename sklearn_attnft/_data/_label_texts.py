@@ -36,7 +36,7 @@ def add_label_texts(data, targets, label_texts):
         if isinstance(data.texts[0], tuple):
             raise ValueError(
                 "`label_texts` must be None if each sample is a pair of texts, got "
-                f"{given!r:.80}: a text that describes a class is not a pair. Set "
+                f"{given!r:.80}. A text that describes a class is not a pair. Set "
                 "label_texts=None."
             )
         for index, texts in enumerate(texts_of_classes(given, target)):
@@ -81,7 +81,7 @@ def texts_of_classes(label_texts, target):
     if given and not set(given) & set(classes):
         raise ValueError(
             f"`label_texts` must have classes{task or ' of y'} as keys, got "
-            f"{list(given)!r:.200}. The classes are {classes!r:.200}."
+            f"{list(given)!r:.200}. Use the classes {classes!r:.200} as keys."
         )
     return [_as_list(given.get(label), label) for label in classes]
 
@@ -95,6 +95,7 @@ def _as_list(texts, label):
     if isinstance(texts, Mapping):
         raise ValueError(
             "`label_texts` must have a text or a list of texts for each class, got "
-            f"{describe_type(texts)} for the class {label!r}."
+            f"{describe_type(texts)} for the class {label!r}. Pass a str or a list of "
+            "str."
         )
     return check_texts(texts, f"label_texts[{label!r}]")

@@ -17,7 +17,7 @@ from ._tokens import tokenize
 
 @dataclass(frozen=True)
 class LabeledTexts:
-    """Checked texts with labels that are encoded as numbers.
+    """Checked texts, with labels that are encoded as numbers.
 
     Attributes
     ----------
@@ -48,14 +48,15 @@ class LabeledTexts:
     def tokenized(self, tokenizer, *, sampling=0.0):
         """Tokenize the texts and create a data set for training and scoring.
 
-        The weights of each task are scaled. Their mean becomes the weighted fraction of
-        texts that have a label of the task. So multiplying all weights by a constant
-        changes nothing. If `sampling` is 0, a text of weight 2 counts like two texts.
+        The weights of each task are scaled so that multiplying all weights by a
+        constant changes nothing. The mean of the scaled weights is the weighted
+        fraction of texts that have a label of the task. If `sampling` is 0, a text of
+        weight 2 counts like two texts.
 
         If `sampling` is above 0, texts with labels of rare tasks are sampled more
-        often. The probability of a text is proportional to ``n ** -sampling``. Here, n
-        is the weighted number of labels of a task. If the text has labels of several
-        tasks, the rarest task counts.
+        often. The probability of a text is proportional to ``n ** -sampling``, where n
+        is the weighted number of labels of its task. If the text has labels of several
+        tasks, the task with the fewest labels decides.
 
         Returns
         -------
@@ -130,7 +131,8 @@ def _class_weights(target, class_weight, labels, weights):
     if isinstance(class_weight, (list, tuple)):
         raise ValueError(
             "`class_weight` must be 'balanced', a dict or None if each text has one "
-            f"class, got {describe_type(class_weight)}. Pass one dict of classes."
+            f"class, got {describe_type(class_weight)}. Pass one dict from classes to "
+            "weights."
         )
     by_class, present = np.zeros(len(classes)), np.unique(labels)
     check_two_classes(classes[present], target.name)
@@ -147,7 +149,7 @@ def _class_weights(target, class_weight, labels, weights):
 
 
 def label_weights(data, targets, class_weights):
-    """Return class weights of the tasks with several labels per text.
+    """Return the class weights of the tasks in which texts have several labels.
 
     Parameters
     ----------
@@ -160,9 +162,9 @@ def label_weights(data, targets, class_weights):
     Returns
     -------
     tuple of (ndarray of float, shape (2, n_classes)) or None
-        For each task the weights of the values 0 and 1 of each class, or None if all
-        weights are 1. Their mean over all known values of the training texts is 1. The
-        tuple is empty if no task has such weights.
+        For each task, the weights of the values 0 and 1 of each class, or None if all
+        weights are 1. The mean weight of all known values of the training texts is 1.
+        The tuple is empty if all entries would be None.
     """
     found = []
     for task, (target, given) in enumerate(zip(targets, class_weights, strict=True)):
@@ -191,7 +193,7 @@ def _of_each_label(class_weight, totals, task):
     ----------
     class_weight : "balanced" or list of dict
     totals : ndarray of float, shape (2, n_labels)
-        Total weight of the texts that have each value.
+        For each label, the total weight of the texts with 0 and of the texts with 1.
     task : object
         Name of the task, or None.
     """
@@ -205,9 +207,9 @@ def _of_each_label(class_weight, totals, task):
         if task is not None:
             cure = f"Set task_params={{{task!r}: {{'class_weight': ...}}}}."
         raise ValueError(
-            "`class_weight` must be 'balanced', None or a list with a dict of 0 and 1 "
-            f"for each of the {n_labels} labels if a text can have several labels, got "
-            f"{class_weight!r:.200}. {cure}"
+            "If a text can have several labels, `class_weight` must be 'balanced', "
+            "None or a list with one dict of weights of 0 and 1 for each of the "
+            f"{n_labels} labels, got {class_weight!r:.200}. {cure}"
         )
     values = np.arange(2)
     return np.stack([check_class_weight(e, values, task) for e in class_weight]).T
@@ -216,14 +218,13 @@ def _of_each_label(class_weight, totals, task):
 def split(data, targets, fraction, seed):
     """Split the texts into training and validation texts.
 
-    With a single task of one class per text, the split is stratified. For numbers, the
-    split is random. In other cases, the split is random, but the training texts contain
-    every class. The held-out texts are scored with their sample weights, without class
-    weights.
+    With a single task of one class per text, the split is stratified. In other cases,
+    the split is random. If there are classes, the training texts contain each of them.
+    Scores on the validation texts use sample weights but not class weights.
 
     Returns
     -------
-    training, held_out : LabeledTexts
+    training, validation : LabeledTexts
     """
     rows = np.arange(len(data.texts))
     try:
@@ -238,16 +239,16 @@ def split(data, targets, fraction, seed):
     except ValueError as error:
         raise ValueError(
             f"validation_fraction={fraction} of {len(data.texts)} texts does not leave "
-            "every class in both the training and the validation texts. Raise "
-            "validation_fraction, pass X_val and y_val, or set early_stopping=False "
-            f"({error})"
+            "texts of every class for both training and validation. Raise "
+            "validation_fraction, pass X_val and y_val, or set early_stopping=False. "
+            f"The split failed with this message: {error}"
         ) from error
     held_out = dataclasses.replace(data.take(rows[1]), class_weights=None)
     return data.take(rows[0]), held_out
 
 
 def _split_several(data, targets, fraction, seed):
-    """Sample validation texts, but leave a text of every class for training."""
+    """Sample validation texts at random, but keep each class in the training texts."""
     members = []
     for task, (target, labels) in enumerate(zip(targets, data.labels, strict=True)):
         if not target.multilabel:

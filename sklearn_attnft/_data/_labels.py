@@ -145,7 +145,7 @@ def label_array(labels, name, rows=None):
     Raises
     ------
     ValueError
-        If the labels have another type, or several types.
+        If a label has another type, or if the labels have several types.
     """
     if not labels:
         return np.array([])

@@ -22,7 +22,7 @@ HELD_OUT_FRACTION = 0.05  # fraction of windows that is used to measure perplexi
 
 @dataclass(frozen=True)
 class MaskedBatch(TokenBatch):
-    """A batch in which some tokens are masked, to be predicted.
+    """A batch in which some tokens are masked, so that the model predicts them.
 
     Attributes
     ----------

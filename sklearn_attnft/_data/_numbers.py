@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The target of texts with numbers, and checks of such a `y`."""
+"""The target of a regressor, and checks of a `y` that contains numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,9 @@ NUMBERS_FORMAT = "an array of numbers of shape (n_samples,) or (n_samples, n_out
 
 @dataclass(frozen=True)
 class Numbers:
-    """One or several numbers per text. Their logits are standardized numbers.
+    """The target of a regressor: one or several numbers per text.
+
+    The model is trained on standardized numbers, so its logits are standardized too.
 
     Attributes
     ----------
@@ -51,7 +53,7 @@ class Numbers:
         return cls(name, np.where(is_constant, numbers[0], mean * largest), scale)
 
     def as_dict(self):
-        """Return a dict, from which ``restore_target`` rebuilds the target."""
+        """Return a dict from which ``restore_target`` rebuilds the target."""
         fields = {"name": self.name, "mean": self.mean, "scale": self.scale}
         return {"kind": self.kind, **fields}
 
@@ -61,14 +63,14 @@ class Numbers:
         Raises
         ------
         ValueError
-            If the numbers cannot be standardized.
+            If `mean` and `scale` cannot standardize numbers.
         """
         shapes = {self.mean.shape, self.scale.shape}
         is_finite = np.isfinite(self.mean).all() and np.isfinite(self.scale).all()
         if shapes != {(self.n_outputs,)} or not is_finite or (self.scale <= 0).any():
             raise ValueError(
-                "The mean and the scale of a task must be finite, and the scale must "
-                f"be above 0, got {self.mean!r:.100} and {self.scale!r:.100}."
+                "The mean and the scale of the numbers must be finite, and the scale "
+                f"must be above 0, got {self.mean!r:.100} and {self.scale!r:.100}."
             )
         return self.n_outputs, self.loss
 
@@ -78,15 +80,15 @@ class Numbers:
         return len(self.mean)
 
     def encode(self, numbers):
-        """Return numbers as standardized numbers of float32."""
+        """Standardize numbers and return them as float32."""
         return ((numbers - self.mean) / self.scale).astype(np.float32)
 
     def decision(self, logits):
-        """Return the standardized numbers, shape (n_texts, n_outputs)."""
+        """Return the logits, which are standardized, shape (n_texts, n_outputs)."""
         return logits
 
     def predict(self, logits):
-        """Return numbers, shape (n_texts,) or (n_texts, n_outputs)."""
+        """Return numbers in the unit of `y`, (n_texts,) or (n_texts, n_outputs)."""
         numbers = logits * self.scale + self.mean
         return numbers[:, 0] if self.n_outputs == 1 else numbers
 
@@ -124,8 +126,8 @@ def check_numbers(y, n_texts, name="y"):
         array = None if is_scalar else np.asarray(fill_masked(y))
     except ValueError as error:  # rows of different lengths
         raise ValueError(
-            f"{rule}, got rows of different lengths. Pass as many numbers for each "
-            "text."
+            f"{rule}, got rows of different lengths. Pass the same number of values "
+            "for each text."
         ) from error
     if array is None or array.ndim == 0 or isinstance(y, (set, frozenset)):
         raise ValueError(
@@ -166,7 +168,8 @@ def _finite(array, name, rule):
         value = float(array[tuple(place)])
         raise ValueError(
             f"`{name}` must have only finite numbers, got {value} at position "
-            f"{place[0]} (NaN is a missing number). Drop the texts without a number."
+            f"{place[0]} (NaN is a missing number). Drop such texts, or correct the "
+            "numbers."
         )
     return array
 

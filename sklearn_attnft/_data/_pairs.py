@@ -45,7 +45,10 @@ def check_texts_or_pairs(X, name="X"):
 
 
 def _two_columns(X, name):
-    """Return a dict from code to the column that it selects; None if not pairs."""
+    """Return a dict of the two columns of pairs, or None if `X` has no pairs.
+
+    A key is the code that selects the column, such as "X[:, 0]".
+    """
     if isinstance(X, Sequence):
         is_pairs = not isinstance(X, (str, *BYTES)) and len(X) and _is_pair(X[0])
         return _of_tuples(X, name) if is_pairs else None
@@ -99,8 +102,9 @@ def check_unlabeled(X_unlabeled, params):
         return []
     if not params["lm_epochs"] and not params["lm_weight"]:
         warn(
-            "`X_unlabeled` is ignored: only language-model training uses texts without "
-            "labels. To use them, set lm_epochs=1 or lm_weight above 0.",
+            "`X_unlabeled` is ignored, because only language-model training uses texts "
+            "without labels. To train a language model, set lm_epochs=1, or lm_weight "
+            "above 0.",
         )
     return check_texts_or_pairs(X_unlabeled, "X_unlabeled")
 
@@ -129,7 +133,7 @@ class InputKind:
 
     @classmethod
     def of_fitted(cls, attributes):
-        """Return the kind that :meth:`attributes` describes."""
+        """Return the kind that has these fitted attributes."""
         names = attributes.get("feature_names_in_")
         n_texts = attributes.get("n_texts_in_", 1)
         return cls(n_texts, None if names is None else tuple(names))
@@ -171,12 +175,12 @@ def _str_names(X):
 
 
 def _one_column(X, name):
-    """Return code that selects a column of pairs."""
+    """Return code that selects the first column of pairs or the second."""
     return " or ".join(_two_columns(X, name))
 
 
 def check_no_labels(X, data, targets):
-    """Raise if a column of pairs is one to one with the labels; warn if it may be.
+    """Raise if a column of pairs contains the labels; warn if it may contain them.
 
     Parameters
     ----------
@@ -213,7 +217,7 @@ def check_no_labels(X, data, targets):
 
 
 def _equals(column, data, task, target):
-    """Return whether str are the known labels of a task, or names of them."""
+    """Return whether a column of texts repeats the labels of a task or renames them."""
     labels = data.labels[task][np.flatnonzero(data.weights[:, task])]
     if target.kind == "labels":
         if column == [str(label) for label in target.classes[labels].tolist()]:

@@ -47,7 +47,7 @@ class Target:
         return cls(name, cls._classes(column, name))
 
     def as_dict(self):
-        """Return a dict, from which :func:`restore_target` rebuilds the target."""
+        """Return a dict from which :func:`restore_target` rebuilds the target."""
         return {"kind": self.kind, "name": self.name, "classes": self.classes}
 
     def as_head(self):
@@ -127,8 +127,9 @@ class Target:
         is_wide = kind == "matrix" and column.shape[1] != len(self.classes)
         if kind != self.kind or is_wide:
             raise ValueError(
-                f"{name} must have the kind of labels and the number of classes of the "
-                f"y of fit ({self.kind}, {len(self.classes)} classes), got {kind}."
+                f"{name} must have the same kind of labels and number of classes as in "
+                f"fit ({self.kind}, {len(self.classes)} classes), got {kind}. Pass "
+                "labels in the format of fit."
             )
         return column
 

@@ -34,12 +34,12 @@ def each_text(compute, texts):
 
 
 def flatten(texts):
-    """Return a list in which both members of a pair are separate."""
+    """Return a list of str, in which each pair is replaced by its two texts."""
     return [part for text in texts for part in parts_of(text)]
 
 
 def parts_of(text):
-    """Return the texts of an entry as a tuple. A pair is such a tuple already."""
+    """Return a tuple of the one or two texts of a sample."""
     return text if isinstance(text, tuple) else (text,)
 
 
@@ -63,13 +63,13 @@ class Template:
 
     @classmethod
     def of(cls, encoding, n_texts):
-        """Create the template from an encoding.
-
-        Each encoded text must have at least one token.
+        """Create the template from an example.
 
         Parameters
         ----------
         encoding : tokenizers.Encoding
+            Encoding of a text or a pair, with special tokens. Each text must have at
+            least one token.
         n_texts : int
         """
         ids, types = (np.array(v, np.int32) for v in (encoding.ids, encoding.type_ids))
@@ -100,7 +100,7 @@ class Template:
         return self._join(parts, self.specials)
 
     def numbers(self, parts):
-        """Return numbers of tokens, with 0 for special tokens."""
+        """Return the numbers `parts`, one per token, with 0 for special tokens."""
         return self._join(parts, [np.zeros_like(each) for each in self.specials])
 
     def types(self, parts):

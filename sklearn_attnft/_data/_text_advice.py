@@ -83,13 +83,13 @@ def _advise_on_mapping(X, name):
 
 
 def advise_on_value(value, X, name):
-    """Return advice for a value of a collection that is not a str.
+    """Return advice for a value that is not a str, inside a collection.
 
     Parameters
     ----------
     value : object
     X : collection
-        The collection that has the value.
+        The collection that contains the value.
     name : str
         Name of the argument.
 
@@ -149,7 +149,7 @@ def _decoded(value, code):
 
 
 def one_of(code, keys):
-    """Return code for each key. Only the user knows which key has the texts."""
+    """Return code for each key, because only the user knows which key has the texts."""
     return " or ".join(code.format(key) for key in keys[:4])
 
 

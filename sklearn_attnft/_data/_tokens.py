@@ -156,7 +156,7 @@ class TokenizedTexts:
 
 
 def _pad(values, spans, shape, filler):
-    """Return spans of an array as rows of an int64 tensor, padded by `filler`."""
+    """Return spans of an array as rows of an int64 tensor, padded with `filler`."""
     padded = np.full(shape, filler, dtype=np.int64)
     for row, span in zip(padded, spans, strict=True):
         row[: span.stop - span.start] = values[span]
@@ -201,8 +201,8 @@ def split_into_windows(bodies, tokenizer, *, cut=None, words=None):
     cut : callable or None, default=None
         See :func:`tokenize`.
     words : list of ndarray of int, or None, default=None
-        In the form of `bodies`, a number above 0 for each token, such as its word
-        number. The numbers are split into windows like the tokens.
+        Numbers above 0 for all tokens, such as word numbers, in the same form as
+        `bodies`. The numbers are split into windows like the tokens.
 
     Returns
     -------
@@ -248,7 +248,7 @@ def _cut(body, tokenizer, cut):
 
 
 def _filled(arrays, filler):
-    """Return arrays, with an array of one `filler` in place of each empty array."""
+    """Replace each empty array in a list by an array that has only `filler`."""
     filler = np.array([filler], dtype=np.int32)
     return [each if len(each) else filler for each in arrays]
 

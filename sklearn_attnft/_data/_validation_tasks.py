@@ -200,10 +200,11 @@ def check_task_weights(weights, names):
 
 
 def check_no_callbacks(estimator):
-    """Raise TypeError if a template has callbacks. They would not be called."""
+    """Raise TypeError if a template has callbacks, which would never be called."""
     if getattr(estimator, "_skl_callbacks", []):
         raise TypeError(
             "`estimator` must not have callbacks (set with set_callbacks), got "
-            f"{len(estimator._skl_callbacks)} callbacks. The estimator is only a "
-            "template and is not fitted: call set_callbacks of MultiTaskClassifier."
+            f"{len(estimator._skl_callbacks)} callbacks. `estimator` is only a "
+            "template and is not fitted. Call set_callbacks of MultiTaskClassifier "
+            "instead."
         )

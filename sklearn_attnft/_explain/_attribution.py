@@ -99,7 +99,7 @@ class TokenTable:
 
 
 def _number(body):
-    """Return the positions of the tokens of a text or a pair, from 1."""
+    """Return the positions of the tokens of a text or a pair, counted from 1."""
     parts = parts_of(body)
     numbers = np.arange(1, sum(map(len, parts)) + 1)
     if len(parts) == 1:
@@ -108,7 +108,7 @@ def _number(body):
 
 
 def _text_indices(tokens):
-    """Return for each token the index of its text."""
+    """Return the index of the text of each token."""
     return np.repeat(np.arange(len(tokens)), tokens.n_tokens)
 
 

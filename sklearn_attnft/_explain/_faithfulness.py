@@ -103,7 +103,7 @@ class ErasedTexts:
         return where
 
     def erase(self, table, sample, ranked, percent):
-        """Add a text without its first tokens, and a text of only these.
+        """Add a text without its highest-ranked tokens, and a text of only these.
 
         Parameters
         ----------
@@ -113,7 +113,7 @@ class ErasedTexts:
         ranked : ndarray of int
             Positions of the tokens, starting with the most important token.
         percent : int
-            Percentage of the tokens to remove.
+            Percentage of the tokens that count as highest-ranked.
 
         Returns
         -------

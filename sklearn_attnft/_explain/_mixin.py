@@ -26,7 +26,7 @@ class TokenAttentionMixin:
 
     @property
     def layer_attention_(self):
-        """Weight of each of `layers` in the weighted sum of the layers.
+        """Weight of each layer in layer attention, in the order of `layers`.
 
         The array has the type float64 and the shape (n_attended_layers,).
         """
@@ -42,10 +42,12 @@ class TokenAttentionMixin:
         texts : list of str
         attribution : str or None
         outputs : ndarray of int64, shape (n_texts,), or None
-            Index of the logit to attribute. If None, the highest logit of each text.
+            For each text, the index of the logit to attribute. If None, the highest
+            logit of each text is attributed.
         words : bool
         units : ndarray of float64, shape (n_texts,), or None
-            The attributions of a text are multiplied by its unit. If None, by 1.
+            For each text, a factor that converts attributions of logits to the unit of
+            `y`. If None, the factors are 1.
         """
         methods = check_attributions(attribution, ATTRIBUTIONS)
         table, values = self._token_values(texts, methods, outputs)
@@ -58,7 +60,7 @@ class TokenAttentionMixin:
         return _as_frame(columns)
 
     def _token_values(self, texts, methods, outputs=None):
-        """Return a TokenTable and a dict of token values.
+        """Return a TokenTable, and a dict of arrays with a value for each token.
 
         The keys of the dict are "attention" and the names in `methods`.
         """
@@ -105,9 +107,9 @@ class ExplainingMixin(TokenAttentionMixin):
             are used. If None, only attention is returned.
         target : label or array-like of labels, shape (n_samples,), default=None
             The class whose logit is attributed: one for all texts, or one for each
-            text, such as the true labels. If a text can have several labels, names in
-            ``label_names_``. If None, the class with the highest logit of each text is
-            used.
+            text, such as the true labels. If a text can have several labels, the class
+            is a name in ``label_names_``. If None, the class with the highest logit of
+            each text is used.
         words : bool, default=False
             Whether to sum the tokens of a word into one row.
 
@@ -116,21 +118,21 @@ class ExplainingMixin(TokenAttentionMixin):
         explanation : pandas.DataFrame
             A table with one row per token, in the order of the texts. Special tokens
             and truncated parts of long texts have no rows. If pandas is not installed,
-            a dict of ndarrays.
+            the result is a dict of ndarrays.
 
             - "sample": index of the text or the pair in `X`.
             - "text": 0 for the first text of a pair, 1 for the second. This column
               exists only for pairs.
-            - "token": the characters of the text from "start" to "end". If a token is
-              only a part of a character, the whole character. If the tokenizer adds a
-              token before the text, the first character.
+            - "token": the characters of the text from "start" to "end". A token that is
+              only a part of a character has the whole character. A token that the
+              tokenizer adds before the text has the first character.
             - "start", "end": positions in the text, in characters.
             - "token_attention": weight of the token in the context vector, summed over
               all windows that contain the token. With ``pooling="attention"``, the
-              learned attention. With "mean", all tokens have equal weights. With "cls",
-              the first token has the weight 1. With "max", the fraction of features
-              that have their maximum in the token. With "concat", the mean of the
-              weights of "mean", "cls" and "max".
+              weights are the learned attention. With "mean", all tokens have equal
+              weights. With "cls", the first token has the weight 1. With "max", the
+              weight is the fraction of features that have their maximum in the token.
+              With "concat", the weight is the mean of the weights of the other three.
             - "special_attention": total weight of the special tokens of the text. This
               value and all "token_attention" of the text sum to 1.
             - "attribution": attribution of the token in logits, computed in float32.
@@ -139,9 +141,12 @@ class ExplainingMixin(TokenAttentionMixin):
         Raises
         ------
         ValueError
-            If `attribution` is unknown, or if `target` has labels that ``fit`` did not
-            see, does not have one label for each text, or is given without
-            `attribution`.
+            If one of these conditions holds:
+
+            - `attribution` is unknown.
+            - `target` has a label that is not in `y` of ``fit``.
+            - `target` is a list with another length than `X`.
+            - `target` is given, but `attribution` is None.
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
 
@@ -186,7 +191,7 @@ class ExplainingMixin(TokenAttentionMixin):
         -------
         scores : pandas.DataFrame
             A table with one row per text and ranking. Texts without tokens have no
-            rows. If pandas is not installed, a dict of ndarrays.
+            rows. If pandas is not installed, the result is a dict of ndarrays.
 
             - "sample": index of the text in `X`.
             - "ranking": "attention", the name of the attribution, or "random".

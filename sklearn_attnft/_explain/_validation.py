@@ -52,7 +52,7 @@ def check_targets(target, classes, attribution, n_texts):
     Returns
     -------
     ndarray of int64, shape (n_texts,), or None
-        None if `target` is None, which stands for the predicted classes.
+        None if `target` is None. The predicted classes are then explained.
 
     Raises
     ------
@@ -64,9 +64,9 @@ def check_targets(target, classes, attribution, n_texts):
         return None
     if attribution is None:
         raise ValueError(
-            f"`target` must be None without `attribution`, got {target!r:.80}. "
-            "Attention is the same for all classes. Pass attribution='gradient' or "
-            "'integrated_gradients' to explain one class."
+            f"`target` must be None if `attribution` is None, got {target!r:.80}. "
+            "Attention is the same for all classes. To explain one class, pass "
+            "attribution='gradient' or 'integrated_gradients'."
         )
     labels, indices = classes.tolist(), []
     for i, label in enumerate(labels_of_texts(target, n_texts)):
@@ -103,13 +103,13 @@ def is_list_of_labels(target):
 
 
 def check_outputs(target, n_outputs, attribution, n_texts):
-    """Return the index of the number to explain for each text.
+    """Return the index of the column of `y` to explain for each text.
 
     Raises
     ------
     ValueError
-        If `target` has something else than columns of `y`, is passed without
-        `attribution`, or is not passed although there are several numbers.
+        If `target` is not a column of `y`, if it is passed without `attribution`, or if
+        it is missing although `y` has several columns.
     """
     if target is None and attribution is not None and n_outputs > 1:
         raise ValueError(

@@ -45,10 +45,12 @@ class Difference:
     Attributes
     ----------
     n_texts : int
-    probabilities, contexts : float
-        Largest absolute difference of a probability and of a feature. Features above 1
-        are compared by their relative difference. A regressor has standardized numbers
-        in place of probabilities. `probabilities` is 0.0 if there are neither.
+    probabilities : float
+        Largest absolute difference of a probability. For a regressor, largest absolute
+        difference of a standardized number. For a feature extractor, 0.0.
+    contexts : float
+        Largest difference of a feature. The difference is relative for features above
+        1, and absolute for other features.
     changed_labels : float
         Fraction of the predicted labels that differ.
     """
@@ -60,13 +62,13 @@ class Difference:
 
     @property
     def is_small(self):
-        """Whether the difference is only rounding."""
+        """Whether only rounding errors cause the difference."""
         worst = max(self.probabilities, self.contexts)
         return bool(worst <= TOLERANCE)
 
 
 def default_texts(max_length, n_texts):
-    """Return texts or pairs of several lengths, up to `max_length` times 3 words."""
+    """Return texts or pairs of several lengths, up to 3 * `max_length` words."""
     words = " ".join(TEXTS).split()
     lengths = [max_length // 2, max_length, 3 * max_length]
     texts = TEXTS + [" ".join(np.resize(words, n).tolist()) for n in lengths]
@@ -83,7 +85,7 @@ class Reference:
     estimator : fitted estimator
     targets : list of Target
     order : list of int
-        The task of each target, as an index of ``module_.tasks``.
+        For each target, the index of its task in ``module_.tasks``.
     texts : list of str or of tuple of str
     """
 
@@ -144,12 +146,12 @@ def _labels(target, probabilities):
 
 
 def _largest(distances):
-    """Return the largest value; inf if a value is not a number."""
+    """Return the largest value, or infinity if a value is NaN."""
     values = [float(each.max()) for each in distances]
     return max((np.inf if np.isnan(v) else v for v in values), default=0.0)
 
 
 def _in_order(values, sizes, order):
-    """Split columns into the parts of the tasks, and return the parts in `order`."""
+    """Split an array into the columns of each task; return a list in `order`."""
     parts = np.split(values, np.cumsum(sizes)[:-1], axis=1)
     return [parts[i] for i in order]

@@ -26,13 +26,13 @@ The graph `model.onnx` was compared with the estimator on {n_texts} texts. The l
 difference of a {what} is {difference:.2g}. Data type of the matrix products with the
 weights of the encoder: {dtype}. Fraction of changed labels: {changed:.2g}.
 
-The sums in `config.json` show damage. They do not prove who created the directory: load
-it only if you trust its source.
+The checksums in `config.json` detect damaged files. They do not show who created the
+directory, so load the directory only if you trust its source.
 """
 
 
 def describe(estimator, targets, output_names):
-    """Return the content of ``config.json``, except sums and differences."""
+    """Return the content of ``config.json``, without checksums and differences."""
     spec, tokenizer = estimator._spec, estimator._tokenizer
     is_single = not hasattr(estimator, "task_names_")
     container = getattr(estimator, "_container", "array")

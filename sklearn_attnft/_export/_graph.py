@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A TextModel as a module of tensors only, and its ONNX graph."""
+"""Convert a TextModel to a module that torch can export, and to an ONNX graph."""
 
 import ast
 import contextlib
@@ -27,13 +27,11 @@ IGNORED = (
 
 
 class ExportedModel(nn.Module):
-    """Run the encoder, and return the outputs of all tasks.
+    """Copy of a TextModel that torch can export to ONNX.
 
-    The outputs are contexts; with heads, logits; if all tasks have classes,
-    probabilities; if a single task has a density, the scores of ``score_samples``.
-
-    Unlike ``TextModel``, it runs without autocast, takes the rows of the windows
-    instead of their numbers, and returns the tasks in another order.
+    Unlike a TextModel, an ExportedModel runs without autocast, takes the rows of the
+    windows of each text instead of the number of windows, and returns all outputs of
+    the tasks at once, in the order of the user's tasks.
 
     Parameters
     ----------
@@ -47,7 +45,9 @@ class ExportedModel(nn.Module):
     Attributes
     ----------
     output_names : list of str
-        Names of the outputs of ``forward``.
+        Names of the outputs of ``forward``: "contexts", "logits" if there are heads,
+        "probabilities" if all tasks have classes, and "scores" (of ``score_samples``)
+        if a single task has a density.
     """
 
     def __init__(self, model, order, activations):
@@ -74,13 +74,14 @@ class ExportedModel(nn.Module):
         return [name for name, is_there in available.items() if is_there]
 
     def forward(self, input_ids, attention_mask, windows=None):
-        """Return the outputs for texts.
+        """Return the outputs in `output_names` for texts.
 
         Parameters
         ----------
         input_ids, attention_mask : tensor of int64, shape (n_windows, n_tokens)
         windows : tensor of int64, shape (n_texts, max_windows), or None
-            Rows of the windows of each text, then -1. If None, each row is a text.
+            For each text, the rows of its windows, padded with -1. If None, each row is
+            a text.
 
         Returns
         -------
@@ -102,7 +103,7 @@ class ExportedModel(nn.Module):
         return self._outputs(contexts)
 
     def _outputs(self, contexts):
-        """Return the outputs with `output_names`, from a list of context vectors."""
+        """Return the outputs in `output_names`, given the contexts of each task."""
         results, names = [contexts], self.output_names
         if "logits" in names:
             pairs = zip(self.tasks, contexts, strict=True)
@@ -121,7 +122,7 @@ def softmax(logits):
 
 
 class ExportedLSTM(nn.Module):
-    """A ``TokenLSTM`` as one operator of ONNX, which takes the lengths of the texts.
+    """Copy of a TokenLSTM that torch exports as a single ONNX operator.
 
     Parameters
     ----------
@@ -145,7 +146,7 @@ class ExportedLSTM(nn.Module):
 
     @staticmethod
     def _reorder(weights):
-        """Reorder gates from torch (in, forget, cell, out) to ONNX (in, out, ...)."""
+        """Change the order of LSTM gates from that of torch to that of ONNX."""
         gate_in, gate_forget, gate_cell, gate_out = weights.chunk(4)
         return torch.cat([gate_in, gate_out, gate_forget, gate_cell])
 
@@ -202,15 +203,15 @@ def to_onnx(model, vocab_size, *, has_windows):
     except Exception as error:  # torch raises many types
         family = model.encoder.config.model_type
         raise ValueError(
-            f"This estimator cannot be exported: torch.onnx cannot convert a part of "
-            f"the encoder (model type {family!r}), the poolings or the heads "
+            f"This estimator cannot be exported, because torch.onnx cannot convert a "
+            f"part of the encoder (model type {family!r}), the poolings or the heads "
             f"({_cause(error)}). Use save, or another encoder."
         ) from error
     return _plain(program.model_proto)
 
 
 def _cause(error):
-    """Return the first error of a chain on one line."""
+    """Return the first error in a chain of exceptions as one line of text."""
     while error.__cause__ is not None:
         error = error.__cause__
     text = " ".join(str(error).split())
@@ -218,9 +219,9 @@ def _cause(error):
 
 
 def _plain(proto):
-    """Remove names of files and lines of code from a graph.
+    """Remove file names and source code from a graph, and rename its nodes.
 
-    The name of a node begins with the name of its module.
+    The new name of a node begins with the name of its module.
     """
     for node in proto.graph.node:
         scopes = {each.key: each.value for each in node.metadata_props}.get(SCOPES)

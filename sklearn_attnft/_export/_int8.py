@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Quantize the products of the encoder with its weights to int8."""
+"""Compute the matrix products with the weights of the encoder in int8."""
 
 import numpy as np
 import onnx
@@ -20,19 +20,21 @@ CONSTANTS = {
 
 
 def to_int8(graph, batches):
-    """Return a graph that multiplies with int8 weights in the encoder.
+    """Return a graph whose encoder multiplies its weights in int8.
 
-    The weights have one scale per column. The activations have one scale per token,
-    which is computed in each prediction: a token with large activations does not make
-    the others coarse, and a text does not depend on its batch. Before, channels with
-    large activations are made smaller, and the rows of the weights larger
-    (SmoothQuant, arXiv 2211.10438). Attention, poolings and heads stay in float32.
+    Each column of a weight matrix has one scale. Each token has one scale for its
+    activations, which is computed in each prediction. So large activations of a token
+    do not make other tokens less precise, and a text does not depend on its batch.
+    Before quantization, channels with large activations are divided by a factor, and
+    the matching rows of the weights are multiplied by this factor (SmoothQuant, arXiv
+    2211.10438). Attention, poolings and heads stay in float32.
 
     Parameters
     ----------
     graph : onnx.ModelProto
     batches : iterable of dict
-        Inputs of the graph, on which the largest activations are measured.
+        Inputs of the graph. The largest activations on these inputs determine the
+        factors.
     """
     quantized = onnx.ModelProto()
     quantized.CopyFrom(graph)
@@ -74,7 +76,7 @@ def _is_product(node, weights):
 
 
 def _largest_activations(graph, products, batches):
-    """Return the largest absolute value of each channel, by input of the products."""
+    """Return a dict from the inputs of `products` to the largest value per channel."""
     names = list(dict.fromkeys(node.input[0] for node in products))
     copied = onnx.ModelProto()
     copied.CopyFrom(graph)
@@ -92,7 +94,7 @@ def _largest_activations(graph, products, batches):
 
 
 def _smooth(products, matrices, largest):
-    """Return the factors of the rows of the weights, by input of the products."""
+    """Return a dict from the inputs of `products` to factors of the weights' rows."""
     rows = dict.fromkeys(largest, 0)
     for node in products:
         x, weight = node.input
@@ -104,13 +106,13 @@ def _smooth(products, matrices, largest):
 
 
 def _quantize_columns(weight):
-    """Return a matrix in int8, and one float32 scale per column."""
+    """Quantize a matrix to int8; also return one float32 scale per column."""
     scales = np.maximum(np.abs(weight).max(axis=0) / MAX_WEIGHT, 1e-12)
     return np.rint(weight / scales).astype(np.int8), scales.astype(np.float32)
 
 
 def _quantize_tokens(x):
-    """Return the nodes that compute `x` in uint8, and one scale per token."""
+    """Return the nodes that quantize `x` to uint8, with one scale per token."""
     parts = ("smooth", "abs", "max", "positive", "scale", "scaled")
     smooth, absolute, largest, positive, scale, scaled = [
         f"{x}_{each}" for each in parts
@@ -127,7 +129,7 @@ def _quantize_tokens(x):
 
 
 def _product(x, output):
-    """Return the nodes that multiply `x` in uint8 with a weight in int8."""
+    """Return the nodes that multiply the quantized `x` by an int8 weight matrix."""
     inputs = [f"{x}_uint8", f"{output}_weight", "int8_zero"]
     product, as_float, rows = [
         f"{output}_{each}" for each in ("int32", "float", "rows")

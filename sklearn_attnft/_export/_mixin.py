@@ -30,14 +30,14 @@ class ExportingMixin:
         quantize : {"int8"} or None, default=None
             Data type of the matrix products with the weights of the encoder. "int8" is
             faster and makes the graph smaller, but changes probabilities and some
-            labels. If None, float32.
+            labels. If None, the products are computed in float32.
         overwrite : bool, default=False
             Whether to replace an existing directory that ``export_onnx`` has written.
         check_texts : array-like of str, shape (n_samples,), default=None
             Texts on which the predictions are compared. With ``quantize="int8"``, pass
-            a few hundred typical texts: int8 is calibrated on these texts, and the
-            changes of their predictions are stored in ``config.json``. If None, texts
-            of several lengths and scripts.
+            a few hundred typical texts, because int8 is calibrated on these texts, and
+            the changes of their predictions are stored in ``config.json``. If None, the
+            texts are built-in texts of several lengths and scripts.
 
         Returns
         -------

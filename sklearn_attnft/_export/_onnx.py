@@ -31,7 +31,7 @@ def export(estimator, path, quantize, texts, *, overwrite):
     quantize : {"int8"} or None
     texts : list of str or None
         Texts on which the predictions of the graph and of the estimator are compared.
-        If None, built-in texts.
+        If None, built-in texts are used.
     overwrite : bool
         Whether to replace an existing directory that this function has written.
     """
@@ -92,7 +92,7 @@ def _to_bytes(graph):
 
 
 def _config(config, files):
-    """Return config.json with the sums of files, as bytes."""
+    """Return config.json with the sizes and checksums of the files, as bytes."""
     config = {**config, "files": list_files(files)}
     config["sha256"] = predictor.content_digest(config)
     return f"{json.dumps(config, indent=2, allow_nan=False)}\n".encode()
@@ -100,7 +100,7 @@ def _config(config, files):
 
 @contextlib.contextmanager
 def _opened(files, config):
-    """Open the predictor of a temporary directory."""
+    """Write the files to a temporary directory and open it with OnnxPredictor."""
     with tempfile.TemporaryDirectory(prefix="sklearn_attnft-") as directory:
         for name, data in {**files, predictor.CONFIG: _config(config, files)}.items():
             Path(directory, name).write_bytes(data)

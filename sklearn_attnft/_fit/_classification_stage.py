@@ -105,31 +105,34 @@ class ClassificationStage(Stage):
         return with_frozen_states(model, corpora, self.config, context)
 
     def _warn_collapse(self, collapsed):
-        """Warn of each task whose training texts all had the same predicted class."""
+        """Warn of each task for which all training texts got the same prediction."""
         for target in self.fit.data.tasks.targets:
             if target.name not in collapsed:
                 continue
             label = target.classes.tolist()[collapsed[target.name]]
             task = "" if target.name is None else f" of the task {target.name!r}"
             warn(
-                "In the last epoch every training text was predicted to be "
-                f"{label!r}{task}. The training has collapsed, or was too short. Set "
-                "learning_rate lower, max_epochs higher, or class_weight='balanced' if "
-                "this class is by far the most frequent.",
+                "In the last epoch, every training text was predicted to be "
+                f"{label!r}{task}. The learning rate is too high, or the training was "
+                "too short. Set learning_rate lower or max_epochs higher. If this "
+                "class is by far the most frequent, set class_weight='balanced'.",
                 ConvergenceWarning,
             )
 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """Snapshot of a classifier during training, for scikit-learn's callbacks."""
+    """A classifier during training, which scikit-learn's callbacks may evaluate."""
 
     stage: ClassificationStage
     model: TextModel
     state: object
 
     def fitted_model(self, rows):
-        """Return the FittedModel of a fit that ends after the epochs in `rows`."""
+        """Return the FittedModel that the fit would have if it ended now.
+
+        `rows` is the history of this stage.
+        """
         state = self.stage.after(self.state, rows)
         # A copy, because training continues with the original.
         module = copy.deepcopy(self.model).eval()

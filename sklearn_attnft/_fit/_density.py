@@ -50,7 +50,7 @@ def fit_densities(model, fit, n_epochs, context):
 
 
 def sample(labeled, tasks, n_epochs, seed):
-    """Return sorted indices of texts, with some texts of each class."""
+    """Sample training texts, at least some of each class; return sorted indices."""
     n_texts = len(labeled)
     wanted = max(MIN_TEXTS, n_epochs * n_texts // TEXTS_READ_PER_TEXT)
     order = np.random.default_rng(seed).permutation(n_texts)
@@ -67,7 +67,7 @@ def sample(labeled, tasks, n_epochs, seed):
 
 
 def estimate(contexts, labels, weights):
-    """Return the means of the classes and the shrunk covariance within the classes.
+    """Return the means of the classes, and a shrunk covariance within the classes.
 
     Parameters
     ----------

@@ -138,7 +138,11 @@ class StepTimer:
 
 
 def _sizes(steps):
-    """Return sizes of steps with padding, number of tokens, and largest micro-batch."""
+    """Return the size of each step, the number of tokens and the largest micro-batch.
+
+    A size is a number of tokens with padding. The number of tokens is the sum over all
+    steps, without padding.
+    """
     sizes, n_tokens, most, largest = [], 0, -1, None
     for step in steps:
         padded = [batch.input_ids.numel() for batch, _ in step.parts]
@@ -152,14 +156,14 @@ def _sizes(steps):
 
 
 def _choose(sizes):
-    """Return the indices of the steps to time, which differ in size."""
+    """Return the indices of a few steps of different sizes, which are to be timed."""
     order = np.argsort(sizes, kind="stable")
     places = [round(quantile * (len(order) - 1)) for quantile in QUANTILES]
     return list(dict.fromkeys(order[places].tolist()))
 
 
 def _time_all(net, sizes, steps, chosen):
-    """Return the seconds of all steps, interpolated between timed steps."""
+    """Time the chosen steps; return the estimated seconds of all steps together."""
     timed, start = {}, time.perf_counter()
     for n_timed, i in enumerate(chosen):
         if n_timed >= 2 and time.perf_counter() - start > BUDGET:
@@ -185,7 +189,7 @@ def _time_scoring(net, validation):
 
 
 def _seconds(net, run, batch):
-    """Return the seconds of a step on the net's device."""
+    """Return the seconds that `run` takes for a batch on the net's device."""
     device = net.context.device
     start = time.perf_counter()
     run(batch)

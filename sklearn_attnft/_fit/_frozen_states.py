@@ -30,7 +30,8 @@ class FrozenStates:
         Hidden states of each layer, for the tokens of all windows in sequence. The last
         row is 0 and is used for padding.
     starts : dict of int
-        Index of the first token of each window. A key is that of ``window_keys``.
+        Index of the first token of each window, by the key that ``window_keys`` returns
+        for the window.
     """
 
     layers: dict
@@ -46,7 +47,7 @@ class FrozenStates:
         Returns
         -------
         dict of tensor, each (n_windows, n_tokens, n_features), or None
-            Hidden states by number of the layer.
+            Hidden states by the number of the layer.
         """
         keys = window_keys(input_ids, attention_mask)
         starts = [self.starts.get(key) for key in keys]
@@ -66,7 +67,7 @@ class FrozenStates:
 
 
 class UpperEncoding:
-    """Compute hidden states from stored hidden states of the frozen blocks.
+    """An encoding that starts from stored hidden states of the frozen blocks.
 
     Parameters
     ----------
@@ -140,7 +141,7 @@ def with_frozen_states(model, corpora, config, context):
 
 
 def _batches(corpora, n_layers, model, budget):
-    """Return the batches whose hidden states fit into the limit."""
+    """Return the first batches, as many as have hidden states that fit into `LIMIT`."""
     room = LIMIT // (4 * n_layers * model.encoder.config.hidden_size)  # tokens
     batches = []
     for corpus in corpora:
@@ -153,7 +154,7 @@ def _batches(corpora, n_layers, model, budget):
 
 
 def _keep(model, cut, wanted, batches):
-    """Return the FrozenStates of the layers `wanted` for all windows of the batches."""
+    """Compute the FrozenStates of the layers `wanted` for all windows of batches."""
     n_tokens = sum(int(batch.attention_mask.count_nonzero()) for batch in batches)
     layers, starts, stop = {}, {}, 0
     for batch in batches:
@@ -175,7 +176,7 @@ def _keep(model, cut, wanted, batches):
 
 
 def _states(model, cut, batch):
-    """Return a dict of the hidden states of a batch, up to the split encoder layer."""
+    """Return the hidden states of a batch by layer, up to the cut of the encoder."""
     ids, mask = batch.input_ids, batch.attention_mask
     if cut is None:
         return dict(zip(model.layers, model.encode(ids, mask), strict=True))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The start of linear heads at a regression of the context vectors.
+"""Initial weights of linear heads, from a regression on the context vectors.
 
-Classes start at a logistic regression, and numbers at a ridge regression.
+Heads of classes start at a logistic regression, and heads of numbers at a ridge
+regression.
 
 Kumar et al. (2022), "Fine-Tuning can Distort Pretrained Features and Underperform
 Out-of-Distribution", arXiv 2202.10054, call this linear probing then fine-tuning.
@@ -21,7 +22,7 @@ MAX_TEXTS = 20_000
 
 
 def start_heads(model, fit, context):
-    """Set the linear heads of a model to a regression on the training texts.
+    """Set the weights of linear heads to those of a regression on the training texts.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def _rows(fit, context):
 
 
 def _regress(contexts, labels, weights, loss, penalty):
-    """Return weight and bias of the linear layer with the lowest penalized loss.
+    """Return the weights and biases with the lowest penalized loss.
 
     ``start_penalty`` describes `penalty`. All numbers are float64, so that the order of
     the texts does not change the result.

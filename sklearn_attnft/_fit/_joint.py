@@ -63,7 +63,7 @@ class JointDataset(LabeledDataset):
             yield Step(parts, (len(indices), n_chosen))
 
     def _pairs(self, config, generator):
-        """Return random pairs of labeled and unlabeled texts, as arrays of indices."""
+        """Return the batches of an epoch: pairs of labeled and unlabeled indices."""
         lengths = self.tokens.longest_windows
         labeled = self.epoch_batches(config, generator)
         n_rest = len(lengths) - len(self)
@@ -137,7 +137,7 @@ class JointLoss(nn.Module):
         return loss + self.lm_weight * self.masked(token_logits, originals, n_chosen)
 
     def reset_metrics(self):
-        """Delete the predictions of the previous epoch."""
+        """Delete the counts of predicted classes of the previous epoch."""
         self.classification.reset_metrics()
 
     def batch_metrics(self, logits, targets):

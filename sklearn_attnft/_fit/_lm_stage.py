@@ -174,7 +174,7 @@ class CachedStages:
         return self._restore(packed, state, context)
 
     def _restore(self, packed, state, context):
-        """Restore model, random generators and history as after the stages."""
+        """Set model, random generators and history to their state after the stages."""
         tensors = safetensors.torch.load(packed)
         stored = json.loads(bytes(tensors.pop("stages")))
         for stage, rows in zip(self.parts, stored, strict=True):
@@ -193,7 +193,7 @@ class CachedStages:
 
 
 class _Computation:
-    """Function that runs stages if the cache does not have the result.
+    """Function that the cache calls to run the stages if it has no result.
 
     Attributes
     ----------
@@ -206,7 +206,7 @@ class _Computation:
         self.state = None
 
     def __call__(self, positions):
-        """Run the stages and return all changes as bytes of a safetensors file."""
+        """Run the stages; return their changes as bytes of a safetensors file."""
         self.state = self._start
         for stage in self._stages.parts:
             self.state = stage.run(self.state, self._context)
@@ -243,7 +243,7 @@ def _open_cache(fit, encoder, head, context):
 
 
 def _content(texts, seed):
-    """Return the texts, in order, and the seed as bytes."""
+    """Return bytes that contain the seed and the texts in order."""
     encoded, lengths = [], [seed]
     for text in texts:
         parts = [part.encode("utf-8", "surrogatepass") for part in parts_of(text)]

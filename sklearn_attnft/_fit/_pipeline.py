@@ -32,7 +32,7 @@ def fit_tasks(plan, data, progress, timer=None):
 
 
 def fit_features(plan, texts, progress, timer=None):
-    """Build an encoder with pooling and, with `lm_epochs`, fine-tune it on the texts.
+    """Load an encoder for features, and fine-tune it if `lm_epochs` is above 0.
 
     Parameters
     ----------

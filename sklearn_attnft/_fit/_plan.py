@@ -127,7 +127,7 @@ class FitData:
     task_names : list
         Names of the tasks in the order of the columns of y.
     y_container : str or None
-        Type of the container of `y`, in which predictions are returned.
+        Type of the container of `y`. Predictions are returned in this container.
     label_names : ndarray or None
         Columns of a matrix of labels.
     """

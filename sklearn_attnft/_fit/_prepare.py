@@ -34,7 +34,8 @@ class PreparedFit:
     fingerprint : Fingerprint or None
         If None, no resume state is written.
     claim : SeedClaim or None
-        If None, `random_state` decides the seed, or no resume state is written.
+        Holds the seed of a fit that writes a resume state and has no `random_state`.
+        None for other fits.
     truncated_fraction : float
         Fraction of the training texts that are truncated.
     data : FitData or None

@@ -107,7 +107,7 @@ def _run_once(fit, context):
 def _no_memory(plan, machine):
     truncate = "long_texts='truncate', " * (plan.long_texts == "window")
     return MemoryError(
-        f"The memory of {machine.device} does not hold one text in training. Set "
+        f"The memory of {machine.device} is too small to train on even one text. Set "
         f"{truncate}max_length lower than {plan.max_length} or trainable_layers lower, "
         "or use a smaller encoder."
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Values of the parameters of a fit that are "auto".
+"""Values of the parameters that the user has set to "auto".
 
-``benchmarks/defaults.py`` chose the values on splits of training data.
+The values were chosen with ``benchmarks/defaults.py`` on splits of training data.
 """
 
 import math
@@ -51,14 +51,16 @@ def dropout(is_frozen):
 
 
 def start_penalty(loss, n_outputs, is_frozen):
-    """Return the strength of the penalty of the regression at the start.
+    """Return the penalty of the regression at which a linear head starts.
 
-    It multiplies half the squared norm of the weights, is added to the mean loss, and
-    is for context vectors with a total variance of 1. So it is ``1 / (C * n_texts)``
-    for the parameter C of scikit-learn's LogisticRegression, and ``2 * alpha /
-    n_texts`` for the parameter alpha of Ridge. Many classes need a weak penalty. If the
-    encoder is trained, the penalty is strong, because a regression that fits the
-    training texts well would leave nothing to learn.
+    The regression minimizes the mean loss plus ``penalty * variance * norm**2 / 2``.
+    Here, norm is the norm of the weights, and variance is the total variance of the
+    context vectors. If the variance is 1, the penalty equals ``1 / (C * n_texts)`` for
+    the parameter C of scikit-learn's LogisticRegression, and ``2 * alpha / n_texts``
+    for the parameter alpha of Ridge.
+
+    Many classes need a weak penalty. If the encoder is trained, the penalty is strong,
+    because a regression that fits the training texts well would leave nothing to learn.
 
     Parameters
     ----------

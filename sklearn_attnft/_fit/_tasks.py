@@ -36,7 +36,8 @@ class Tasks:
         Argument `sampling` of ``LabeledTexts.tokenized``.
     validation_task : object
         Name of the task whose accuracy decides on early stopping. If None, the mean
-        accuracy over all tasks decides. A single task has the score of its loss.
+        accuracy over all tasks decides. With a single task, the score of its loss
+        decides.
     label_weights : tuple
         Argument `label_weights` of the loss of each task with several labels per text.
         Empty if no task has class weights.
@@ -59,7 +60,7 @@ class Tasks:
         return f"valid_accuracy_{self.validation_task}"
 
     def check_validation(self, validation):
-        """Check that validation texts have labels of the task for early stopping."""
+        """Check that the validation texts have labels that early stopping can use."""
         for i, target in enumerate(self.targets):
             is_wanted = self.validation_task in (None, target.name)
             if is_wanted and validation.weights[:, i].any():
@@ -67,12 +68,12 @@ class Tasks:
         named = "" if self.validation_task is None else f" ({self.validation_task!r})"
         raise ValueError(
             "The validation texts must have a label of the task that decides on early "
-            f"stopping{named}, got no labels. Pass X_val and y_val with such labels, "
-            "or raise validation_fraction."
+            f"stopping{named}, got no labels of this task. Pass X_val and y_val with "
+            "such labels, or raise validation_fraction."
         )
 
     def merged(self, parameters):
-        """Return the parameters of each task, merged with those of the estimator.
+        """Return the parameters of each task, completed by those of the estimator.
 
         Parameters
         ----------
@@ -101,7 +102,7 @@ class Tasks:
         )
 
     def with_label_texts(self, training, plan):
-        """Return the training texts with the label texts of each task."""
+        """Return the training texts, with the label texts of each task added."""
         label_texts = [own["label_texts"] for own in self.merged(plan)]
         return add_label_texts(training, self.targets, label_texts)
 
@@ -124,7 +125,7 @@ class Tasks:
         return dataclasses.replace(self, label_weights=by_task), data
 
     def losses(self, smoothing):
-        """Return the loss of each task by the name of the task.
+        """Return a dict from the name of each task to its loss.
 
         Parameters
         ----------

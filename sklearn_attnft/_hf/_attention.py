@@ -17,8 +17,8 @@ LONGEST = 256
 class _Name(str):
     """Name of this attention in a configuration of transformers.
 
-    Copies and pickles of the configuration get the name of torch's attention, because
-    other processes may not know this one.
+    Copies and pickles of the configuration get the name of torch's attention instead,
+    because other processes may not have registered this attention.
     """
 
     def __reduce__(self):
@@ -29,10 +29,10 @@ NAME = _Name("sklearn_attnft_products")
 
 
 def use_products(encoder):
-    """Let an encoder compute attention as products where this is faster.
+    """Let an encoder compute attention as matrix products where this is faster.
 
-    An encoder whose family does not call transformers' attention interface does not
-    change.
+    If the family of an encoder does not use transformers' attention interface, the
+    encoder does not change.
     """
     from transformers import masking_utils, modeling_utils
 
@@ -77,7 +77,7 @@ def attention(module, query, key, value, attention_mask, **options):
 
 
 def _suits(module, query, key, attention_mask, options):
-    """Return whether products are faster and give the result of torch's attention."""
+    """Return whether matrix products are faster here and give the same result."""
     is_causal = options.get("is_causal")
     if is_causal is None:
         is_causal = getattr(module, "is_causal", True)

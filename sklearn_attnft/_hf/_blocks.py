@@ -16,9 +16,9 @@ def encoder_blocks(encoder):
         raise ValueError(
             f"The encoder (model type {encoder.config.model_type!r}) does not have "
             f"a separate block for each of its {encoder.config.num_hidden_layers} "
-            "layers, so its layers cannot be frozen or trained at separate rates: use "
-            "trainable_layers='blocks', 'all' or 0, layer_decay=1 and "
-            "gradual_unfreezing=False."
+            "layers. So its layers cannot be frozen one by one, and cannot have "
+            "different learning rates. Set trainable_layers='blocks', 'all' or 0, "
+            "layer_decay=1 and gradual_unfreezing=False."
         )
     if len(lists) == 1:
         return list(lists[0])
@@ -31,7 +31,7 @@ def shares_blocks(encoder):
 
 
 def block_lists(encoder):
-    """Return the lists of blocks, or of parts of blocks, in a dict by name."""
+    """Return a dict from names to the lists of blocks, or of parts of blocks."""
     n_layers = encoder.config.num_hidden_layers
     lists = {
         name: module

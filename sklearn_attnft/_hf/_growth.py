@@ -41,7 +41,7 @@ IDEMPOTENT = {"Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Precompiled"}
 
 
 def check_growth(tokenizer_json):
-    """Raise ValueError if a tokenizer may lengthen texts too much.
+    """Raise ValueError if a tokenizer can lengthen texts too much.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ def check_growth(tokenizer_json):
     growth = math.prod(_growth(step) for step in [*once.values(), *others])
     if growth > MAX_GROWTH:
         raise ValueError(
-            f"The tokenizer must make texts at most {MAX_GROWTH} times as long, got "
-            f"normalizers that can make texts {growth:.3g} times as long. Use another "
-            "tokenizer."
+            f"The tokenizer must make texts at most {MAX_GROWTH} times as long, but "
+            f"its normalizers can make a text {growth:.3g} times as long. Use an "
+            "encoder with another tokenizer."
         )
 
 

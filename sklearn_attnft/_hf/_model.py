@@ -38,7 +38,7 @@ WITHOUT_LM = {"clip_text_model", "markuplm", "splinter", "visual_bert"}
 
 
 def load_config(encoder, *, encoder_dropout=0.0):
-    """Read the configuration of an encoder; raise ValueError for other models.
+    """Read the configuration of a text encoder; raise ValueError for other models.
 
     The dropout of attention probabilities is set to 0, because other values prevent
     fused attention. All other dropouts of the encoder are set to `encoder_dropout`.
@@ -56,8 +56,9 @@ def load_config(encoder, *, encoder_dropout=0.0):
         return ValueError(
             f"encoder={str(encoder)!r} has a config.json that transformers "
             f"{__version__} cannot read (model_type={kind!r:.80}; "
-            f"{type(error).__name__}: {error!s:.120}). A new model may need a newer "
-            'transformers. An old config.json may lack "model_type": add it in a copy.'
+            f"{type(error).__name__}: {error!s:.120}). If the model is new, upgrade "
+            'transformers. If config.json lacks "model_type", add it in a copy of the '
+            "directory."
         )
 
     with translate_errors(unreadable), quiet():
@@ -72,7 +73,7 @@ def load_config(encoder, *, encoder_dropout=0.0):
     if getattr(config, "quantization_config", None) is not None:
         raise ValueError(
             f"encoder={str(encoder)!r} is quantized (quantization_config in its "
-            "config.json), and quantized weights cannot be trained: pass the original "
+            "config.json). Quantized weights cannot be trained. Pass the original "
             "encoder, which is not quantized."
         )
     for name in IMPLEMENTATIONS:
@@ -124,8 +125,8 @@ def refuse_decoder(config, encoder):
 def _not_an_encoder(encoder, reason, kind):
     return ValueError(
         f"encoder={str(encoder)!r} {reason} (model type {kind!r:.80}), but this "
-        f"package fine-tunes encoders: pass an encoder such as {DEFAULT_ENCODER!r}, or "
-        "a BERT, RoBERTa, DeBERTa or ModernBERT model."
+        f"package fine-tunes text encoders only. Pass {DEFAULT_ENCODER!r}, or a BERT, "
+        "RoBERTa, DeBERTa or ModernBERT model."
     )
 
 
@@ -180,8 +181,9 @@ def _tie(model):
 def _load_model(mapping, encoder, config):
     """Load a model; return the model and the names of missing weights.
 
-    Raise ValueError if weights of the encoder are missing, because transformers would
-    initialize them at random. The pooling layer may be missing, because it is not used.
+    If weights of the encoder are missing, ValueError is raised, because transformers
+    would initialize them at random. The weights of the pooling layer may be missing,
+    because this layer is not used.
     """
     from huggingface_hub.errors import EntryNotFoundError
 
@@ -205,8 +207,9 @@ def _load_model(mapping, encoder, config):
     except Exception as error:  # a damaged file can raise any exception
         raise ValueError(
             f"encoder={str(encoder)!r} has weights that cannot be read ("
-            f"{type(error).__name__}: {error!s:.200}). Download the weights again; a "
-            "git clone without git-lfs has pointers instead of weights."
+            f"{type(error).__name__}: {error!s:.200}). Download the weights again. If "
+            "you use git, install git-lfs first, because git alone downloads pointers "
+            "instead of weights."
         ) from error
     missing = set(report["missing_keys"])
     wrong = {name for name, *_ in report["mismatched_keys"]}
@@ -217,7 +220,7 @@ def _load_model(mapping, encoder, config):
     if wrong:
         raise ValueError(
             f"encoder={str(encoder)!r} lacks {len(wrong)} of the weights that its "
-            "config.json requires, or has them with another shape ("
+            "config.json requires, or they have another shape ("
             f"{', '.join(sorted(wrong)[:3])}, ...). Save the encoder again with "
             "save_pretrained."
         )
@@ -226,7 +229,7 @@ def _load_model(mapping, encoder, config):
 
 
 def _model_class(mapping, config):
-    """Return the class of transformers for a configuration."""
+    """Return the model class of transformers for a configuration."""
     found = mapping[type(config)]
     if not isinstance(found, (list, tuple)):
         return found
@@ -235,11 +238,11 @@ def _model_class(mapping, config):
 
 
 class _PretrainedHead(nn.Module):
-    """A masked language model without its encoder.
+    """The head of a masked language model, which maps hidden states to logits.
 
-    It maps hidden states to logits. The heads have different names in different
-    families, but each model passes the hidden states of its encoder to its head. So the
-    encoder is replaced by a module that returns given hidden states.
+    The heads have different names in different families, but each model passes the
+    hidden states of its encoder to its head. So the whole model runs, with an encoder
+    that is replaced by a module that returns given hidden states.
     """
 
     def __init__(self, model):

@@ -34,12 +34,12 @@ FAMILIES = (
 
 
 def pack_encoder(encoder, dtype):
-    """Return an encoder with packed weights, or None if it has to stay as it is.
+    """Return an encoder with packed weights, or None if its blocks cannot be packed.
 
     Parameters
     ----------
     encoder : torch.nn.Module
-        Encoder on the CPU. Its embeddings and normalizations are shared.
+        Encoder on the CPU. The result shares its embeddings and normalizations.
     dtype : torch.dtype
         Data type of the matrix products.
 
@@ -62,8 +62,8 @@ def pack_encoder(encoder, dtype):
 def packing_pays(dtype):
     """Return whether packed products are faster on this processor.
 
-    The answer depends on the processor and on settings of torch, and not on measured
-    times, so that predictions are reproducible. The environment variable
+    The answer depends on the processor and on settings of torch. It does not depend on
+    measured times, so predictions are reproducible. The environment variable
     ``SKLEARN_ATTNFT_PACKED_WEIGHTS=0`` turns packed products off.
     """
     is_off = os.environ.get(SWITCH) == "0" or not torch.backends.mkldnn.enabled
@@ -77,10 +77,12 @@ def packing_pays(dtype):
 
 @functools.cache
 def _packed_types():
-    """Return the types whose packed products are faster on this processor.
+    """Return the data types whose packed products are faster on this processor.
 
-    In bfloat16, packing is always faster. In float32, torch multiplies by MKL, which
-    does not use AVX512 on AMD's processors, while oneDNN does.
+    If the processor supports bfloat16, packed products of bfloat16 are faster. In
+    float32, packed products are faster on AMD's processors. There, oneDNN, which
+    computes packed products, uses AVX512, and MKL, which torch uses otherwise, does
+    not.
     """
     operators = ("_linear_pointwise", "_reorder_linear_weight")  # private ones of torch
     if not torch.backends.mkldnn.is_available() or not all(
@@ -96,7 +98,7 @@ def _packed_types():
 
 
 def _is_amd():
-    """Return whether the processor is of AMD."""
+    """Return whether AMD made the processor."""
     try:
         return "AuthenticAMD" in Path("/proc/cpuinfo").read_text()
     except OSError:  # not on Linux
@@ -104,7 +106,7 @@ def _is_amd():
 
 
 def _is_known(block):
-    """Return whether a block computes what :class:`_PackedBlock` computes."""
+    """Return whether :class:`_PackedBlock` can replace a block."""
     if type(block).__name__ not in FAMILIES or block.is_decoder or block.training:
         return False
     parts = [part for part in block.modules() if not list(part.children())]
@@ -128,7 +130,7 @@ def _has_hooks(module):
 
 
 class _PackedLinear:
-    """One or several linear layers of the same input, with packed weights."""
+    """One or several linear layers that read the same input, with packed weights."""
 
     def __init__(self, linears, dtype, fused="none"):
         weight = torch.cat([linear.weight for linear in linears]).to(dtype)

@@ -12,12 +12,13 @@ from ._inputs import encoder_inputs
 
 
 def cut_encoder(encoder, n_lower):
-    """Cut an encoder in two, above its `n_lower` lowest blocks.
+    """Cut an encoder in two parts, above its `n_lower` lowest blocks.
 
     Returns
     -------
     CutEncoder or None
-        None if the encoder does more between its blocks than pass on hidden states.
+        None if running the two parts one after the other does not give the exact output
+        of the encoder, for example because the blocks exchange more than hidden states.
     """
     lists = block_lists(encoder)
     if len(lists) != 1:
@@ -35,11 +36,11 @@ def cut_encoder(encoder, n_lower):
 
 
 class CutEncoder:
-    """An encoder in two parts. Both parts use the weights of the original encoder.
+    """An encoder in two parts, which share the weights of the original encoder.
 
-    Each family of encoders embeds tokens and calls its blocks (masks, positions) in a
-    different way. Therefore the code of the family runs, with a stand-in for each
-    block. The stand-in of a block that should not run returns its input.
+    Each family of encoders has its own code for embeddings, masks and positions. This
+    code runs unchanged, but each block is replaced by a module, which can skip the
+    block. A skipped block returns its input, or the given hidden states at the cut.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class CutEncoder:
     n_lower : int
         Number of blocks below the cut.
     blocks : list of torch.nn.Module or None
-        Modules that run instead of the blocks. If None, the blocks run.
+        Modules that run instead of the encoder's blocks. If None, these blocks run.
     """
 
     def __init__(self, encoder, name, n_lower, blocks=None):
@@ -74,7 +75,7 @@ class CutEncoder:
         return [outputs[layer] for layer in layers]
 
     def lower(self, input_ids, attention_mask):
-        """Return the hidden states up to the cut, lowest first.
+        """Return the hidden states of the layers up to the cut, lowest layer first.
 
         Parameters
         ----------
@@ -88,7 +89,7 @@ class CutEncoder:
         return [inputs[i] for i in range(self.n_lower + 1)]
 
     def upper(self, input_ids, attention_mask, states, top):
-        """Compute the hidden states above the cut from those at the cut.
+        """Return the hidden states above the cut, computed from those at the cut.
 
         Parameters
         ----------
@@ -130,7 +131,7 @@ class CutEncoder:
         return states if self._rest is None else (states, *self._rest)
 
     def is_exact(self):
-        """Return whether both parts together give the output of the encoder."""
+        """Return whether both parts together give the exact output of the encoder."""
         ids = torch.arange(1, 5)[None]
         ids, mask = ids.to(self._encoder.device), torch.ones_like(ids)
         with torch.no_grad():
@@ -146,7 +147,7 @@ class CutEncoder:
 
 
 class _StandIn(nn.Module):
-    """A module that replaces a block. Its owner decides if the block runs."""
+    """A module that replaces a block, and asks its CutEncoder whether to run it."""
 
     def __init__(self, owner, index, block):
         super().__init__()
@@ -164,7 +165,10 @@ class _StandIn(nn.Module):
 
 
 def _with_another(module, path, change):
-    """Return a copy of a module with the submodule at `path` changed."""
+    """Return a copy of a module in which `change` has replaced the part at `path`.
+
+    All other parts are shared.
+    """
     if not path:
         return change(module)
     twin = copy.copy(module)

@@ -82,9 +82,9 @@ RANDOM = {
 
 
 class _WithoutWeights(TorchFunctionMode):
-    """Create only empty and random tensors on the meta device.
+    """Create empty and random tensors on the meta device, and others on the CPU.
 
-    ``torch.device("meta")`` would also remove the values of computed buffers.
+    With ``torch.device("meta")``, computed buffers would lose their values.
     """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -97,7 +97,7 @@ class _WithoutWeights(TorchFunctionMode):
 
 
 def _read(config_json):
-    """Return the configuration. Its family must be part of transformers."""
+    """Return the configuration; raise if its family is not part of transformers."""
     from transformers import AutoConfig
 
     config = json.loads(config_json)
@@ -155,7 +155,7 @@ def _refuse_computed(config):
 
 
 def _build(config):
-    """Return the encoder, without its pooling layer if the class can omit it."""
+    """Create the encoder, without its pooling layer if the class can omit the layer."""
     from transformers import MODEL_MAPPING
 
     model_class = MODEL_MAPPING[type(config)]

@@ -236,8 +236,8 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
     if max_length > n_positions:
         raise ValueError(
             f"max_length={max_length} is more than the {n_positions} tokens that "
-            f"encoder={str(encoder)!r} can read at once: set max_length to at most "
-            f"{n_positions}, and long_texts='window' to read longer texts completely."
+            f"encoder={str(encoder)!r} can read at once. Set max_length to at most "
+            f"{n_positions}. To read longer texts completely, set long_texts='window'."
         )
     with translate_errors(unreadable):
         made = TextTokenizer(
@@ -259,8 +259,8 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
     if not made.fits(config.vocab_size):
         raise ValueError(
             f"encoder={str(encoder)!r} has {config.vocab_size} token embeddings, but "
-            "its tokenizer has tokens with higher ids: tokens were added to the "
-            "tokenizer only. Save the model again after "
+            "its tokenizer has tokens with higher ids. Tokens were probably added to "
+            "the tokenizer only. Save the model again after "
             "model.resize_token_embeddings(len(tokenizer))."
         )
     return made

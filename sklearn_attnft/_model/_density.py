@@ -9,14 +9,14 @@ FAR = 1e30  # distance of a class without training texts, which is never the nea
 
 
 class ClassGaussians(nn.Module):
-    """A Gaussian for each class, with one covariance, and a Gaussian of all texts.
+    """A Gaussian of all texts, and a Gaussian of each class with a common covariance.
 
     The score of a context vector is the squared Mahalanobis distance to the mean of all
     texts, minus the smallest squared distance to the mean of a class (Ren et al. 2021,
     "A Simple Fix to Mahalanobis Distance for Improving Near-OOD Detection", arXiv
-    2106.09022). The covariance of all texts is the covariance within the classes plus
-    the covariance of the means. Then the score depends only on as many projections as
-    there are classes, and no covariance is stored.
+    2106.09022). The covariance of all texts is estimated as the covariance within the
+    classes plus the covariance of the means. Because of this estimate, the score only
+    needs one projection per class, and no covariance is stored.
 
     All buffers are zero until :meth:`set` is called.
 

@@ -66,7 +66,8 @@ def run_encoder(encoder, attention_mask, layers, **inputs):
 def window_keys(input_ids, attention_mask):
     """Return bytes that identify the token ids and the token types of each window.
 
-    The token types are in the upper half of each number, which is 0 for single texts.
+    Each token becomes an int64 number. Its lower half is the token id, and its upper
+    half is the token type.
 
     Parameters
     ----------

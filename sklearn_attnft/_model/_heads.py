@@ -68,9 +68,9 @@ HEADS = {"linear": LinearHead, "mlp": MLPHead, "lstm": LSTMHead}
 class TaskHead(nn.Module):
     """The layers of one task.
 
-    The task computes the weighted sum of the encoder's layers (`mix`), runs an LSTM
-    over the tokens if the head has an LSTM (`recur`), pools the tokens (`pool`) and
-    classifies the text (`classify`).
+    These layers are applied in this order: `mix` computes the weighted sum of the
+    encoder's layers, `recur` runs an LSTM over the tokens (if the head has an LSTM),
+    `pool` pools the tokens, and `classify` computes the logits.
 
     Attributes
     ----------
@@ -78,8 +78,8 @@ class TaskHead(nn.Module):
         Computes logits of shape (n_texts, n_outputs) from context vectors of shape
         (n_texts, n_context). If None, the task has no head.
     density : ClassGaussians or None
-        Scores how similar a text is to the training texts. If None, the task has no
-        head, a text can have several classes, or the classes are too many.
+        Scores how similar a text is to the training texts. None if the task has no
+        head, if a text can have several classes, or if there are too many classes.
     """
 
     def __init__(self, spec, task):

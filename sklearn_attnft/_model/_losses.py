@@ -47,7 +47,7 @@ class CrossEntropy(nn.Module):
         )
 
     def batch_metrics(self, logits, labels, weights):
-        """Return the weight of the texts whose most probable class is the label."""
+        """Return the weight of the correctly classified texts, and of all texts."""
         right = weights[logits.argmax(dim=1) == labels]
         return {"accuracy": (float(right.sum()), float(weights.sum()))}
 
@@ -96,12 +96,12 @@ class BinaryCrossEntropy(nn.Module):
         return (losses * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
 
     def batch_metrics(self, logits, labels, weights):
-        """Return the sums of two scores.
+        """Return the pair (sum, count) of the accuracy and of the F1 score.
 
-        "accuracy" is the weight of the texts whose known labels are all correct. "f1"
-        is the F1 score over all labels (micro average): twice the weight of the labels
-        that are predicted correctly, divided by the weights of predicted labels and of
-        true labels.
+        The sum of "accuracy" is the weight of the texts whose known labels are all
+        correct, and its count is the weight of all texts. The sum of "f1" is twice the
+        weight of the correctly predicted labels, and its count is the weight of all
+        predicted and all true labels. So sum / count is the micro-averaged F1 score.
         """
         known = ~labels.isnan()
         predicted, true = (logits > 0) & known, labels == 1
@@ -114,7 +114,7 @@ class BinaryCrossEntropy(nn.Module):
         }
 
     def epoch_metrics(self, means):
-        """Return accuracy and F1, which is 1 if no label is true or predicted."""
+        """Return accuracy and F1. F1 is 1 if there are no true or predicted labels."""
         is_empty = math.isnan(means["f1"]) and not math.isnan(means["accuracy"])
         return {**means, "f1": 1.0 if is_empty else means["f1"]}
 
@@ -166,10 +166,10 @@ LOSSES = {
 
 
 class TasksLoss(nn.Module):
-    """Mean over the batch, and over the tasks, of ``weight * loss``.
+    """Mean of ``weight * loss`` over the texts of a batch and over the tasks.
 
-    The weights are not divided by their sum in the batch. A batch with low weights or
-    few labels should change the model less than other batches.
+    The weights are not divided by their sum in the batch, because a batch with low
+    weights or few labels should change the model less than other batches.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ class TasksLoss(nn.Module):
         return sum(map(operator.mul, self.shares, losses))
 
     def _count(self, logits, targets):
-        """Count which classes are predicted for the labeled texts."""
+        """Count how often each class is predicted for the labeled texts of a batch."""
         for i, parts in enumerate(self._parts(logits, targets)):
             task, part, _, weights = parts
             if task.counts_classes:

@@ -68,7 +68,7 @@ class MaskedCrossEntropy(nn.Module):
         return total / max(1, n_chosen or len(originals))
 
     def reset_metrics(self):
-        """Do nothing, because this loss stores no metrics."""
+        """Do nothing, because this loss does not store metrics."""
 
     def batch_metrics(self, logits, originals):
         """Return the sum of the token losses and the number of tokens."""

@@ -111,14 +111,14 @@ class TextModel(nn.Module):
     def contexts(self, mixed, attention_mask, windows_per_text=None):
         """Return the context vectors of all tasks, computed from token vectors.
 
-        They have the type float32 and the shape (n_texts, n_features).
+        Context vectors have the type float32 and the shape (n_texts, n_features).
         """
         with in_float32(attention_mask.device):
             contexts = self._contexts(mixed, attention_mask, windows_per_text)
             return torch.cat(contexts, dim=1)
 
     def _contexts(self, mixed, attention_mask, windows_per_text):
-        """Return for each task context vectors of shape (n_texts, n_context)."""
+        """Return a list with the context vectors (n_texts, n_context) of each task."""
         mask = attention_mask.bool()
         return [
             task.context(tokens, mask, windows_per_text)
@@ -143,7 +143,7 @@ class TextModel(nn.Module):
         return self.encoder.get_input_embeddings()(input_ids)
 
     def freeze(self, trainable_blocks):
-        """Freeze the encoder except the list `trainable_blocks` of its blocks."""
+        """Freeze all parts of the encoder except the blocks in `trainable_blocks`."""
         self.encoder.requires_grad_(False)
         for block in trainable_blocks:
             block.requires_grad_(True)

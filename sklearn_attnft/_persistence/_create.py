@@ -28,8 +28,8 @@ def create(path, files, method, check_own, *, overwrite):
     method : str
         Name of the public method that writes such directories, for messages.
     check_own : callable
-        Function of a path that raises ValueError unless `method` has written the
-        directory and no files were added.
+        Function of a path. It raises ValueError if `method` did not write the
+        directory, or if files were added to the directory.
     overwrite : bool
         Whether to replace a directory that passes `check_own`.
 
@@ -63,7 +63,7 @@ def create(path, files, method, check_own, *, overwrite):
 
 
 def list_files(files):
-    """Return the size and the sha256 of each file in a dict by name."""
+    """Return a dict from the name of each file to its size and sha256."""
     return {
         name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in files.items()
@@ -74,7 +74,9 @@ def check_no_others(path, names):
     """Raise ValueError if a directory contains a file that is not in `names`."""
     others = {each.name for each in path.iterdir()} - names
     if others:
-        raise ValueError(f"It also contains {', '.join(sorted(others)[:3])}.")
+        raise ValueError(
+            f"The directory also contains {', '.join(sorted(others)[:3])}."
+        )
 
 
 def _check_replaceable(path, method, check_own, *, overwrite):
@@ -121,6 +123,7 @@ def _move(new, path, check):
     except OSError as error:
         if os.path.lexists(path):  # another process has written it meanwhile
             raise FileExistsError(
-                f"{path} was written by another process. Pass another path."
+                f"{path} did not exist at first, but another process has created it "
+                "meanwhile. Pass another path."
             ) from error
         raise

@@ -77,7 +77,7 @@ def to_json(data):
 def digest(manifest):
     """Return the sha256 of a manifest without the keys "files" and "sha256".
 
-    A change of "files" is found when the files are verified.
+    The key "files" is left out, because each file is compared with its entry anyway.
     """
     content = {k: v for k, v in manifest.items() if k not in ("files", "sha256")}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -146,7 +146,7 @@ class StoredFile:
             if hashlib.file_digest(file, "sha256").hexdigest() != self.sha256:
                 raise ValueError(
                     f"{self.path} must have the sha256 in {MANIFEST}, got another "
-                    "sha256: the file was changed or replaced. Copy the directory "
+                    "sha256. The file was changed or replaced. Copy the directory "
                     "again."
                 )
             file.seek(0)
@@ -185,9 +185,9 @@ def _manifest(path):
     """Read and verify estimator.json."""
     if not (path / MANIFEST).is_file():
         raise ValueError(
-            f"{path} is not a directory that save has written: it does not contain "
-            f"{MANIFEST}. Pass the directory itself. To load a pickle, use joblib or "
-            "pickle."
+            f"{path} is not a directory that save has written, because it does not "
+            f"contain {MANIFEST}. Pass the directory itself. To load a pickle, use "
+            "joblib or pickle."
         )
     with _regular(path / MANIFEST) as file:
         data = file.read(MAX_MANIFEST + 1)
@@ -232,8 +232,9 @@ def _refuse_strays(path):
     for each in path.rglob("*"):
         if each.suffix.lower() in SUFFIXES:
             raise ValueError(
-                f"{each} could be a pickle or code, which save never writes and load "
-                "never reads. Remove the file, or do not trust the directory."
+                f"{each} was not written by save, and could be a pickle or code. "
+                "Somebody has added the file. If you trust the directory, remove the "
+                "file and load the directory again."
             )
 
 

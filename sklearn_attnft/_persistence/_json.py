@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Convert Python values and numpy arrays to JSON, and back.
 
-Values of JSON types are not changed. Any other value becomes a JSON object. Under the
-key "!", the object has the name of the type. A dict that contains the key "!", or keys
-that are not str, becomes a list of pairs.
+Values of JSON types are not changed. Any other value becomes a JSON object, in which
+the key "!" has the name of the type. A dict that contains the key "!", or keys that are
+not str, becomes such an object with a list of pairs.
 """
 
 import math
@@ -65,7 +65,7 @@ def _encode_array(array):
 
 
 class ArrayBudget:
-    """A limit for the memory of decoded arrays.
+    """A limit for the memory of all arrays that are decoded from a file.
 
     Without a limit, a small file could declare arrays that exhaust the memory.
     """

@@ -73,8 +73,8 @@ def model_card(
     versions : dict
         Version of each package.
     usage : str or None
-        Section that shows how to use the directory. If None, how to load an estimator
-        that ``save`` has written.
+        Section that shows how to use the directory. If None, the section shows how to
+        load an estimator that ``save`` has written.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def _listed(labels):
 
 
 def _table(history):
-    """Return the table of the scores of each epoch, or "" without epochs."""
+    """Return a table of the scores of each epoch, or "" if there are no epochs."""
     if not history:
         return ""
     scores = [key for row in history for key in row if key.startswith(("train", "val"))]

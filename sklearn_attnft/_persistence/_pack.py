@@ -87,7 +87,7 @@ def _load_base_model_or_warn(name, settings):
     except ValueError as error:
         warn(
             "The pickle contains all weights, although pickle_weights='delta', because "
-            f"the pretrained encoder cannot be read: {error}. Restore the encoder, or "
+            f"the pretrained encoder cannot be read ({error}). Restore the encoder, or "
             "set pickle_weights='full'.",
         )
         return None
@@ -151,12 +151,12 @@ def unpack(packed):
 
 
 def _check_finite(weights):
-    """Raise ValueError if a weight is not finite. Fits return finite weights."""
+    """Raise ValueError if a weight is not finite, which no fit returns."""
     for name, weight in weights.items():
         if weight.is_floating_point() and not weight.isfinite().all():
             raise ValueError(
                 f"The weights must be finite, but {name!r:.200} has NaN or infinite "
-                "values."
+                "values. Restore the file from a copy, or fit again."
             )
 
 
@@ -181,8 +181,8 @@ def check_schema(schema):
     """Raise ValueError if a newer version of this package wrote the schema."""
     if schema > SCHEMA:
         raise ValueError(
-            f"This estimator was stored in schema {schema} by a newer sklearn_attnft; "
-            f"this version reads schemas up to {SCHEMA}: upgrade the package."
+            f"This estimator was stored in schema {schema} by a newer sklearn_attnft. "
+            f"This version reads schemas up to {SCHEMA}. Upgrade the package."
         )
 
 
@@ -203,7 +203,10 @@ def _rebuild_spec(stored, n_layers):
 
 
 def _load_same_base_model(encoder, sha256, settings):
-    """Return weights and tokenizer of the pretrained encoder with this digest."""
+    """Load a pretrained encoder; return its weights and tokenizer.
+
+    If the digest of the encoder is not `sha256`, ValueError is raised.
+    """
     needed = (
         f"This estimator was pickled with pickle_weights='delta' and needs the encoder "
         f"{encoder!r} of sha256 {sha256}"
@@ -215,7 +218,7 @@ def _load_same_base_model(encoder, sha256, settings):
     if found != sha256:
         raise ValueError(
             f"{needed}, but the encoder in {_hf.find_encoder(encoder)} has the sha256 "
-            f"{found}. Restore the encoder of the fit: "
+            f"{found}. Restore the encoder that the fit started from: "
             f"{_hf.install_hint(encoder)}"
         )
     return weights, json

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Read weights in the safetensors format if they have the expected layout.
+"""Read weights in the safetensors format, after a check of their layout.
 
-A layout consists of the names, types and shapes of tensors. A file may declare any
-tensor under any name. Therefore its layout is compared with the layout of a module on
-the meta device before any tensor is read.
+A layout consists of the names, types and shapes of tensors. A damaged file may declare
+any tensor under any name. So before a tensor is read, the layout of the file is
+compared with the layout of a module without weights (on the meta device).
 """
 
 import math
@@ -105,14 +105,14 @@ def _declared(file):
 
 
 def _check_layout(name, declared, layout, layout_of_base):
-    """Raise ValueError unless declared and base tensors have the layout."""
+    """Raise ValueError if stored and base tensors together do not have the layout."""
     found = layout_of_base | declared
     names = layout | declared  # a tensor that is not in the layout is wrong as well
     wrong = [key for key in names if found.get(key) != layout.get(key)]
     if wrong:
         raise ValueError(
-            f"{name} must hold the weights that its configuration requires, got "
+            f"{name} must have the weights that its configuration requires, got "
             f"{len(wrong)} weights that are missing, not required, or of another shape "
-            f"or type ({', '.join(wrong[:3])!r:.200}): the files do not belong "
+            f"or type ({', '.join(wrong[:3])!r:.200}), so the files do not belong "
             "together. Save the estimator again."
         )

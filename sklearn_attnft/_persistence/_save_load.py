@@ -123,11 +123,12 @@ def _describe(estimator, classes):
             default = defaults[name].default
             if default is inspect.Parameter.empty:
                 raise ValueError(
-                    f"The parameter {name} cannot be saved: {error}."
+                    f"The parameter {name} cannot be saved, because {error}. Pass "
+                    "another value."
                 ) from error
             warn(
-                f"The parameter {name} is not saved, and load sets it to {default!r}: "
-                f"{error}."
+                f"The parameter {name} is not saved, and load sets it to {default!r}, "
+                f"because {error}. Set the parameter again after load."
             )
     described = {"class": type(estimator).__name__, "parameters": parameters}
     if REQUESTS in vars(estimator):
@@ -141,14 +142,16 @@ def _fitted(estimator):
     elsewhere |= {*PACKED, REQUESTS}
     attributes = set(vars(estimator)) - elsewhere
     for name in sorted(attributes - set(FITTED)):
-        why = "set callbacks again" if name == CALLBACKS else "fit does not set it"
-        warn(f"The attribute {name} is not saved: {why}.")
+        cure = "Only attributes that fit sets are saved."
+        if name == CALLBACKS:
+            cure = "Set the callbacks again after load."
+        warn(f"The attribute {name} is not saved. {cure}")
     try:
         return {n: encode(vars(estimator)[n]) for n in FITTED if n in attributes}
     except TypeError as error:
         raise ValueError(
-            f"This estimator cannot be saved: {error}. Use str, int or bool as names "
-            "of tasks and labels, or use joblib.dump."
+            f"This estimator cannot be saved, because {error}. Use str, int or bool as "
+            "names of tasks and labels, or use joblib.dump."
         ) from error
 
 
@@ -209,8 +212,8 @@ def load(cls, path, classes):
         name = manifest.get("class")
         if name != cls.__name__:
             raise ValueError(
-                f"{path} holds a {name!s:.80}, not a {cls.__name__}: load it with "
-                f"{name!s:.80}.load."
+                f"{path} must have an estimator of the class {cls.__name__}, got the "
+                f"class {name!s:.80}. Load it with {name!s:.80}.load."
             )
 
     manifest, files = _directory.read(path, check)

@@ -25,9 +25,9 @@ CacheInfo = namedtuple("CacheInfo", ["hits", "misses", "maxsize", "currsize"])
 class _Use:
     """Data about a fitted module that is neither pickled nor cloned.
 
-    `digest` is a hash of the encoder and the tokenizer. If None, the hash has not been
-    computed. If `versions` shows that the user has changed the weights, `digest` is
-    computed again.
+    `counts` counts the look-ups in the cache. `digest` is a hash of the encoder and the
+    tokenizer, or None if the hash has not been computed. If `versions` shows that the
+    user has changed the weights, the hash is computed again.
     """
 
     counts: _cache.Counts = dataclasses.field(default_factory=_cache.Counts)
@@ -57,7 +57,7 @@ def check_cache(settings):
 
 
 def cache_info(module, settings):
-    """Return how often a module has used the cache of `settings`.
+    """Return the CacheInfo of a module: hits, misses, and size of the cache.
 
     If `module` is None, the hits and misses are 0.
     """
@@ -108,7 +108,7 @@ def with_cached_states(module, tokenizer, machine, settings):
 
 
 def _open(module, tokenizer, machine, settings, **options):
-    """Open a cache for values that depend on a module's encoder and on `options`."""
+    """Open the cache for values that depend on a module's encoder and on `options`."""
     if settings.cache is None:
         return None
     use = _use_of(module)
@@ -120,7 +120,7 @@ def _open(module, tokenizer, machine, settings, **options):
 
 
 def open_cache(encoder, digest, machine, settings, counts, **options):
-    """Open a cache for values that depend on an encoder and on `options`.
+    """Open the cache for values that depend on an encoder and on `options`.
 
     Parameters
     ----------
@@ -131,9 +131,9 @@ def open_cache(encoder, digest, machine, settings, counts, **options):
     settings : estimator or FitPlan
         An object with the attributes `cache` and `cache_size`.
     counts : Counts
-        The number of hits and misses is added to `counts`.
+        The hits and misses of this cache are added to `counts`.
     **options : dict
-        Everything else that the values depend on.
+        All other settings that the values depend on.
 
     Returns
     -------

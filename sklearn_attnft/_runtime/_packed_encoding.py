@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""An encoding that computes predictions with packed weights, where they are faster.
+"""An encoding that computes predictions with packed weights, where these are faster.
 
-The packed weights of an encoder are a second copy of the weights of its blocks. They
-are kept as long as the encoder lives and its weights do not change.
+The packed weights are a second copy of the weights of an encoder's blocks. This copy is
+deleted when the encoder is deleted or its weights change.
 """
 
 import copy
@@ -22,8 +22,8 @@ _LOCK = ForkableLock()
 def with_packed_weights(model):
     """Return a model that computes predictions with packed weights.
 
-    The model shares all modules and hooks. An encoding that is not a PlainEncoding is
-    left alone.
+    The returned model shares all modules and hooks with `model`. If `model` has another
+    encoding than PlainEncoding, `model` itself is returned.
     """
     if type(model.encoding) is not PlainEncoding:
         return model
@@ -33,7 +33,7 @@ def with_packed_weights(model):
 
 
 class PackedEncoding:
-    """An encoding that uses packed weights on a CPU, without gradients.
+    """An encoding that uses packed weights in calls on a CPU without gradients.
 
     Parameters
     ----------
@@ -57,7 +57,10 @@ class PackedEncoding:
 
 
 def packed_encoder(encoder, dtype):
-    """Return the encoder with packed weights, or None if it cannot be packed."""
+    """Return a packed copy of an encoder, or None if packing is slower or impossible.
+
+    The copy is stored and returned again until the encoder changes.
+    """
     if not _hf.packing_pays(dtype):
         return None
     kept = _KEPT.get(encoder)
@@ -71,9 +74,10 @@ def packed_encoder(encoder, dtype):
 
 
 class _Packed:
-    """An encoder with packed weights, and the state of the encoder when it was packed.
+    """A packed copy of an encoder, and the state of the encoder when it was packed.
 
-    The object must not refer to the encoder, which it would keep alive.
+    This object must not contain a reference to the encoder. Otherwise, the encoder
+    would never be deleted.
     """
 
     def __init__(self, encoder, dtype):
@@ -96,9 +100,9 @@ class _Packed:
             self.encoder = _hf.pack_encoder(encoder, dtype)
 
     def is_current(self, dtype):
-        """Return whether the encoder is still the one that was packed.
+        """Return whether the encoder has not changed since it was packed.
 
-        The loops are plain because they run in each prediction.
+        The loops are simple and fast, because they run in each prediction.
         """
         if dtype != self._dtype:
             return False
@@ -125,16 +129,16 @@ class _Packed:
 
 
 def _state_of_module(module):
-    """Return what shows whether the forward pass of a module has changed."""
+    """Return values that change if the forward pass of a module changes."""
     hooks, early = module._forward_hooks, module._forward_pre_hooks
     return vars(module), module.training, hooks, len(hooks), early, len(early)
 
 
 def _state_of_weight(weight):
-    """Return what shows whether the values of a weight have changed.
+    """Return values that change if a weight changes.
 
-    Fused optimizers of torch do not count their changes. They change all values, so a
-    sample of a few values is compared, too.
+    Torch counts changes of a weight, but not those of fused optimizers. Such optimizers
+    change all numbers of a weight, so a few numbers are compared too.
     """
     values = weight.detach().flatten()
     sample = values[:: max(1, len(values) // 4)].numpy()  # shares the memory

@@ -34,8 +34,8 @@ def predict(
     machine : Machine
     output : {"logits", "contexts"}
     verbose : int
-        Controls the progress bar, as the parameter `verbose` of the estimators. A call
-        that takes less than `BAR_DELAY` shows no bar.
+        Parameter `verbose` of the estimators, which selects whether to show a progress
+        bar. A call that takes less than `BAR_DELAY` seconds shows no bar.
     cache : Cache or None
         If given, the model runs only on texts whose output is not in the cache.
 
@@ -153,7 +153,7 @@ def _forward(model, output, indices, batch):
 def forward_in_parts(
     model, input_ids, attention_mask, windows_per_text=None, *, output="logits"
 ):
-    """Run a model without gradients, with few windows in the encoder at a time.
+    """Run a model on a batch, with few windows in the encoder at a time.
 
     A long text has many windows. The hidden states of all layers need several times as
     much memory as the token vectors computed from them. So the windows are encoded in
@@ -215,7 +215,7 @@ def each_batch(compute, tokens, device):
                 raise
             if len(indices) == 1:
                 raise MemoryError(
-                    f"The memory of {device} does not hold one text of "
+                    f"The memory of {device} is too small for one text of "
                     f"{tokens.n_tokens[indices[0]]} tokens. Split the text, or fit "
                     "with a lower max_length and long_texts='truncate'."
                 ) from error

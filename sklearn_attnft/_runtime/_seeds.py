@@ -24,7 +24,7 @@ def draw_seed(random_state):
 
 @contextlib.contextmanager
 def isolated_generator(seed, device):
-    """Seed torch's random generators, and restore the old states at the end."""
+    """Seed torch's random generators, and restore their old states at the end."""
     cuda = [device] if device.type == "cuda" else []
     with GENERATOR_LOCK, torch.random.fork_rng(devices=cuda), on_cpu():
         torch.default_generator.manual_seed(seed)
@@ -48,7 +48,7 @@ def initial_weights(generator):
 
 
 class _InitialWeights(TorchFunctionMode):
-    """Passes a generator to the functions that sample weights."""
+    """Pass a generator to all functions of torch that sample weights."""
 
     def __init__(self, generator):
         super().__init__()

@@ -85,8 +85,9 @@ def check_callbacks(callbacks):
 class _Unfreezing(Callback):
     """Unfreeze blocks gradually, from the top block down.
 
-    Epoch e = 0, 1, ... of E epochs trains the top round(n e / (E - 1)) of n blocks.
-    Howard and Ruder (2018, section 3.3) unfreeze one block per epoch.
+    Of n blocks, epoch e = 0, 1, ..., E - 1 trains the highest round(n * e / (E - 1)).
+    So the last epoch trains all blocks, for any number E of epochs. Howard and Ruder
+    (2018, section 3.3) unfreeze one block per epoch.
     """
 
     def on_train_begin(self, net, **kwargs):
@@ -212,7 +213,10 @@ class ResumeWriter(Callback):
             self._write(net, net.history, [])
 
     def _write(self, net, epochs, steps):
-        """Write the state after all `epochs` and the first `steps` of the next."""
+        """Write the state after complete epochs and some steps of the next epoch.
+
+        `epochs` and `steps` are their rows in the history.
+        """
         callbacks = dict(net.callbacks_)
         state = {
             "module": net.module_.state_dict(),
@@ -250,9 +254,9 @@ def set_random_state(context, state):
 
 
 def _plain(value):
-    """Return a value as plain data that ``torch.load(weights_only=True)`` reads.
+    """Return a copy of a value that ``torch.load(weights_only=True)`` can read.
 
-    Other objects become None.
+    Objects that it cannot read are replaced by None.
     """
     if isinstance(value, np.generic):
         return value.item()

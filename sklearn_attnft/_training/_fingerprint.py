@@ -86,7 +86,7 @@ class Fingerprint:
 
 
 def as_text(value):
-    """Return a value as text, which is the same for equal values of all types."""
+    """Return a text that is the same for equal values, such as a list and its array."""
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
     if isinstance(value, dict):
@@ -104,8 +104,9 @@ def as_text(value):
         return as_text(type(value)) + as_text(value.get_params(deep=False))
     raise ValueError(
         "With checkpoint_dir, each parameter must be a plain value, a class or "
-        f"function of a module, or an object with get_params, got {value!r:.80}. Pass "
-        "such a value, or set checkpoint_dir=None."
+        f"function of a module, or an object with get_params, got {value!r:.80}. Other "
+        "values cannot be recognized when a fit resumes. Pass such a value, or set "
+        "checkpoint_dir=None."
     )
 
 
@@ -114,10 +115,10 @@ def _hash(value):
 
 
 def _normalize(value):
-    """Copy data so that joblib.hash of the copy depends only on values.
+    """Return a copy of data whose joblib.hash depends only on the values.
 
-    Otherwise, joblib.hash also depends on the strides of arrays, and on whether equal
-    tuples, lists or scalars are the same object.
+    The joblib.hash of the data itself also depends on the strides of arrays, and on
+    whether equal tuples, lists or scalars are the same object.
     """
     if dataclasses.is_dataclass(value):
         fields = dataclasses.fields(value)

@@ -38,10 +38,10 @@ LOSS_RATE = 1e-2
 
 
 class StageStopped(KeyboardInterrupt):
-    """Request of a callback to end the stage.
+    """Exception by which a callback ends the stage.
 
-    skorch ends its loop at a KeyboardInterrupt. This subclass distinguishes a request
-    of a callback from Ctrl-C.
+    skorch ends its loop at a KeyboardInterrupt. This subclass of KeyboardInterrupt
+    distinguishes the request of a callback from Ctrl-C.
     """
 
 
@@ -286,7 +286,7 @@ class _Net(NeuralNet):
             return self.module_(*inputs)
 
     def stop(self, what):
-        """Raise the error for a loss or weights that are not finite."""
+        """Raise an error because the loss or the weights are not finite."""
         done = sum(len(row["batches"]) for row in self.history)
         rate = max(group["lr"] for group in self.optimizer_.param_groups)
         kept = self.context.resume.describe()
@@ -319,10 +319,11 @@ def scoring_budget(tokens, config, device):
 
 
 class _Batches:
-    """Data loader of skorch, in which each iteration is one epoch.
+    """Data loader for skorch. Each iteration is one epoch.
 
-    The first `n_skipped` steps of the first epoch are made but not returned, so that
-    the random generator continues as in the interrupted fit.
+    The first `n_skipped` steps of the first epoch were run before the interruption.
+    Their batches are created but not returned, so that the random generator continues
+    as in the interrupted fit.
     """
 
     def __init__(self, dataset, config, context, training, n_skipped):

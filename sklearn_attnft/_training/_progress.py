@@ -43,7 +43,7 @@ class CallbackContexts:
         return not all(isinstance(each, _NEVER_STOP) for each in callbacks)
 
     def begin(self, stage, epoch, model):
-        """Begin an epoch, unless an earlier attempt of the fit has begun this epoch.
+        """Begin an epoch, unless an earlier attempt of this fit has begun the epoch.
 
         Parameters
         ----------
@@ -153,18 +153,18 @@ class FitProgress:
         self.is_stopped = False
 
     def end_stage(self):
-        """End the stage, also if it has run fewer epochs than planned."""
+        """End the stage, even if fewer epochs than planned were run."""
         self._bar.total -= self._left
         self._bar.refresh()
 
     def skip_stage(self, n_epochs):
-        """Count a stage that an interrupted fit has run."""
+        """Count a complete stage that the interrupted fit has run."""
         self.begin_stage()
         self.skip(n_epochs)
         self.end_stage()
 
     def skip(self, n_epochs):
-        """Count epochs that an interrupted fit has run.
+        """Count epochs of the stage that the interrupted fit has run.
 
         Parameters
         ----------

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The resume state of a fit on disk, from which a killed fit continues.
 
-`checkpoint_dir` has a folder for each fit, named by its fingerprint, so the candidates
-of a grid search can share it. The seeds of fits without `random_state` are in folders
-of their own: see ``_seed_claim``. A folder has ``fit.json``, which describes the fit,
-``state.pt``, its last resume state, and ``running.lock``, which is locked while the fit
-runs.
+`checkpoint_dir` has a folder for each fit, so the candidates of a grid search can share
+one `checkpoint_dir`. The name of a folder is computed from the fingerprint of the fit.
+A folder has three files: ``fit.json`` describes the fit, ``state.pt`` is its last
+resume state, and ``running.lock`` is locked while the fit runs. ``_seed_claim`` adds
+folders for the seeds of fits without `random_state`.
 """
 
 import contextlib
@@ -31,9 +31,8 @@ _ABANDONED = 60
 class ResumeState:
     """The resume state of one fit.
 
-    A ResumeState locks the folder of the fit. As a context manager, a ResumeState
-    releases the lock at the end. Each call of ``_training.train`` is a stage of the
-    fit.
+    A ResumeState locks the folder of the fit when it is created. As a context manager,
+    it releases the lock at the end.
 
     Parameters
     ----------
@@ -76,17 +75,17 @@ class ResumeState:
 
     @property
     def is_kept(self):
-        """Whether resume states are written."""
+        """Whether this fit writes resume states."""
         return self.folder is not None
 
     @property
     def is_resuming(self):
-        """Whether a saved resume state was found and is not restored yet."""
+        """Whether a resume state was found that has not been restored yet."""
         return self._saved is not None
 
     @property
     def has_progress(self):
-        """Whether the saved resume state was written in the next stage or later."""
+        """Whether the saved resume state is of a later stage than the current one."""
         return self.is_resuming and self._saved["stage"] > self._stage
 
     @property
@@ -99,7 +98,7 @@ class ResumeState:
         return has_ended or (saved["stage"] == next_stage and "rows" in saved)
 
     def load_weights(self, module):
-        """Load the weights from which the next stage resumes, if it does."""
+        """If the saved resume state is of the next stage, load its weights."""
         if self.is_resuming and self._saved["stage"] == self._stage + 1:
             module.load_state_dict(self._saved["module"])
 
@@ -110,9 +109,9 @@ class ResumeState:
         -------
         dict or None
             Last state of this stage that was passed to :meth:`write`. If None, the
-            stage must be trained from the start. If the stage is complete, the dict has
-            the history of the stage as "rows". If a later stage was begun too, the dict
-            has only "rows".
+            stage must be trained from the start. If the key "rows" exists, the stage is
+            complete, and "rows" is its history. If the killed fit had begun a later
+            stage, "rows" is the only key.
         """
         self._stage += 1
         saved = self._saved
@@ -134,7 +133,7 @@ class ResumeState:
         """Replace the resume state on disk.
 
         If `state` has weights that are not finite, the state on disk is not replaced.
-        If writing fails, a warning is raised and the fit continues.
+        If writing fails, a warning is issued and the fit continues.
         """
         if not all(weight.isfinite().all() for weight in state["module"].values()):
             return
@@ -229,7 +228,7 @@ def make_folder(checkpoint_dir, name):
 
 
 def _warn_of_similar(folder, fingerprint):
-    """Warn of a killed fit of the same data that differs in one parameter."""
+    """Warn if a killed fit on the same data differs from this fit in one parameter."""
     for other in sorted(folder.parent.iterdir()):
         known = description(other)
         if known is None or known["finished"] or known["data"] != fingerprint.data:
@@ -242,9 +241,9 @@ def _warn_of_similar(folder, fingerprint):
         if (other / "state.pt").exists() and not _is_running(other):
             (name,) = differing
             warn(
-                f"checkpoint_dir has an unfinished fit of the same data with {name}="
-                f"{similar.parameters.get(name)}, but the fit has {name}="
-                f"{fingerprint.parameters.get(name)}, so it starts from scratch. "
+                f"checkpoint_dir has an unfinished fit on the same data with {name}="
+                f"{similar.parameters.get(name)}, but this fit has {name}="
+                f"{fingerprint.parameters.get(name)}, so this fit starts from scratch. "
                 f"Set {name} back to resume the unfinished fit, or delete {other}.",
             )
 
@@ -252,11 +251,10 @@ def _warn_of_similar(folder, fingerprint):
 def _claim(folder):
     """Lock the folder of a fit and return a function that releases the lock.
 
-    None means that another process runs the fit, maybe on another machine, or that the
-    file system has no locks. The fit then runs without the lock: processes that run the
-    same fit write the same states, and each write replaces the whole file.
-
-    The operating system releases the lock of a killed process.
+    Return None if another process runs the fit, maybe on another machine, or if the
+    file system does not support locks. The fit then runs without the lock. This is
+    safe, because processes that run the same fit write the same states, and each write
+    replaces the whole file. The operating system releases the lock of a killed process.
     """
     # Old versions of filelock raise NotImplementedError on such file systems.
     with contextlib.suppress(OSError, NotImplementedError):
@@ -265,7 +263,7 @@ def _claim(folder):
 
 
 def _is_running(folder):
-    """Return whether the fit of a folder may be running."""
+    """Return whether another process may be running the fit of a folder."""
     release = _claim(folder)
     if release is not None:
         release()
@@ -273,7 +271,7 @@ def _is_running(folder):
 
 
 def _sweep(folder):
-    """Delete the temporary files of killed processes. Requires the lock."""
+    """Delete the temporary files of killed processes, while holding the lock."""
     for path in folder.glob("*.tmp"):
         # A process that runs the same fit without the lock may be writing now.
         with contextlib.suppress(FileNotFoundError):
@@ -282,7 +280,7 @@ def _sweep(folder):
 
 
 def description(folder):
-    """Return the content of fit.json, or None if the folder is not one of a fit."""
+    """Return the content of fit.json, or None if there is no valid fit.json."""
     with contextlib.suppress(OSError, ValueError):
         known = json.loads(bytes(read_with_digest(folder / "fit.json")))
         if isinstance(known, dict) and known.keys() >= _KEYS:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The seeds of unfinished fits whose `random_state` is None.
 
-A killed fit resumes with its own seed, and each other fit has a new one. So
-`checkpoint_dir` has a folder with the seeds of the unfinished fits of the same
-parameters and data: for each seed an empty file, and a lock that the running fit holds.
+A killed fit must resume with its own seed, and other fits must have new seeds. So
+`checkpoint_dir` has a folder for all unfinished fits with the same parameters and data.
+In this folder, each fit has an empty file, whose name is the seed, and a lock file,
+which is locked while the fit runs.
 """
 
 import contextlib
@@ -14,10 +15,10 @@ from ._resume import description, make_folder
 
 
 class SeedClaim:
-    """A seed that no other fit of the same parameters and data can get.
+    """A seed that no other running fit with the same parameters and data can have.
 
-    Use it as a context manager, which releases the seed. If the fit has not finished,
-    the next one takes the seed and resumes.
+    As a context manager, a SeedClaim releases the seed at the end. If the fit has not
+    finished, the next fit gets the seed and resumes.
 
     Attributes
     ----------
@@ -37,7 +38,7 @@ class SeedClaim:
         self._release()
 
     def finish(self):
-        """Forget the seed and delete the resume states of the fit."""
+        """Delete the record of the seed and the resume states of the fit."""
         with contextlib.suppress(OSError):
             self._record.unlink()
         for folder in self._record.parents[1].iterdir():
@@ -52,16 +53,16 @@ class SeedClaim:
 
 
 def claim_seed(directory, fingerprint, seed):
-    """Claim the seed of a killed fit, or a new one.
+    """Claim the seed of a killed fit, or `seed` if no fit was killed.
 
     Parameters
     ----------
     directory : str or path-like
         The parameter `checkpoint_dir`.
     fingerprint : Fingerprint
-        Its seed is None.
+        Fingerprint without a seed.
     seed : int
-        The seed to claim if no fit was killed.
+        Seed of a new fit.
 
     Returns
     -------
@@ -84,10 +85,10 @@ def claim_seed(directory, fingerprint, seed):
 
 
 def _lock(record):
-    """Lock a seed; return a function that releases it, or None if a fit runs with it.
+    """Lock a seed; return a function that releases it, or None if a fit is using it.
 
-    On a file system without locks, each seed can be locked: a killed fit resumes there
-    too, but a fit that starts while another runs takes the same seed.
+    If the file system does not support locks, a function is always returned. A killed
+    fit then resumes too, but a fit that starts during another fit gets the same seed.
     """
     try:
         return claim(record.parent, f"{record.name}.lock", wait=False)

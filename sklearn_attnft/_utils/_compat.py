@@ -34,10 +34,10 @@ except ImportError:
             return _NoContext()
 
     class ProgressBar:
-        """A callback that does not exist; no object is an instance of this class."""
+        """Stands for a missing callback class. No object is an instance of it."""
 
     class ScoringMonitor:
-        """A callback that does not exist; no object is an instance of this class."""
+        """Stands for a missing callback class. No object is an instance of it."""
 
 
 # Import scikit-learn's function instead when setup.cfg requires scikit-learn 1.7. The

@@ -131,8 +131,8 @@ def exchange(new, path):
     """Exchange the directories at `new` and `path`.
 
     Linux exchanges the two directories in one step. On other systems, the exchange
-    takes two steps. If the process is killed between these steps, nothing is left at
-    `path`, and the next writer removes the old directory.
+    takes two steps. If the process is killed between these steps, `path` does not
+    exist, and the next process that writes to `path` removes the old directory.
     """
     if not _exchange_in_one_step(new, path):
         old = new.with_name(f"{new.name}.old")

@@ -22,10 +22,10 @@ READERS = (
 def reads_one_fit(cls):
     """Run the methods in `READERS` on a shallow copy of the estimator.
 
-    The copy takes all attributes in one step, and ``fit`` replaces all attributes in
-    one step. So a method cannot read attributes of two fits. This function is a
-    decorator of classes. Methods that a user's subclass overrides run on the estimator
-    itself.
+    This function is a decorator of classes. The copy takes all attributes in one step,
+    and ``fit`` replaces all attributes in one step. So a method cannot read attributes
+    of two fits. If a user's subclass overrides a method, the method of the subclass
+    runs on the estimator itself.
     """
     for name in READERS:
         if name in vars(cls):

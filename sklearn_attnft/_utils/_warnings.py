@@ -35,6 +35,10 @@ def warn(message, category=UserWarning):
 
 
 def _is_internal(path):
-    """Return whether a file is part of this package, or calls it for the user."""
+    """Return whether code in a file is not the user's.
+
+    Such files are part of this package, or of a library that calls this package for the
+    user.
+    """
     is_own = path.startswith(_PACKAGE) or path in _WRAPPERS
     return is_own or any(engine in path for engine in _ENGINES)

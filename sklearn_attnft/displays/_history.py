@@ -107,7 +107,7 @@ class TrainingDisplay(ShownOnce):
 
 
 def _curves(history, names, stage=None):
-    """Return a dict of the steps and values of each curve by label.
+    """Return a dict from the label of each curve to its steps and values.
 
     If `stage` is None, rows of all stages are included.
     """

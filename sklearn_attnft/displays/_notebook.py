@@ -7,9 +7,9 @@ import sys
 class ShownOnce:
     """Mixin class of displays that a notebook shows exactly once.
 
-    At the end of a cell, a notebook shows all open figures of pyplot. It would also
-    show the value of the last line, so a display would appear twice, or as a figure and
-    the text ``<... object at 0x...>``.
+    At the end of a cell, a notebook shows all open figures of pyplot, and the value of
+    the last line. Without this class, a display on the last line would appear twice, or
+    as a figure and the text ``<... object at 0x...>``.
     """
 
     def _ipython_display_(self):
@@ -18,7 +18,8 @@ class ShownOnce:
         Raises
         ------
         NotImplementedError
-            If IPython should show the HTML, or the text if there is no HTML.
+            Tells IPython to show the HTML of the display, or the text if there is no
+        HTML.
         """
         if not hasattr(self, "figure_") or not _shows_figures():
             raise NotImplementedError

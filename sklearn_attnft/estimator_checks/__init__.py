@@ -76,9 +76,10 @@ def text_checks(
         The names of checks that are expected to fail, with the reasons. Names of checks
         that do not apply are ignored. If None, no check is expected to fail.
     mark : {"xfail", "skip"} or None, default=None
-        How the checks that are expected to fail are marked. If "xfail", the pair is a
-        ``pytest.param`` with the mark ``pytest.mark.xfail``. If "skip", the check
-        raises ``unittest.SkipTest``. If None, they are not marked.
+        How the checks that are expected to fail are marked. If "xfail", the estimator
+        and the check are yielded as a ``pytest.param`` with the mark
+        ``pytest.mark.xfail``. If "skip", the check raises ``unittest.SkipTest``. If
+        None, the checks are not marked.
     xfail_strict : bool, default=None
         Whether a check that is expected to fail but passes is a failure. Used only if
         `mark` is "xfail". If None, the configuration of pytest decides.
@@ -297,7 +298,7 @@ def _skipped(check, reason):
 
 
 def _xfailed(estimator, check, reason, strict):
-    """Return a pair of pytest with the mark xfail."""
+    """Return an estimator and a check as a pytest.param with the mark xfail."""
     import pytest
 
     options = {} if strict is None else {"strict": strict}
@@ -306,7 +307,7 @@ def _xfailed(estimator, check, reason, strict):
 
 
 def _run(estimator, check, expected):
-    """Run a check and return its result, as scikit-learn's check_estimator has it."""
+    """Run a check and return its result, with the keys of check_text_estimator."""
     name, exception, status = check.__name__, None, "passed"
     try:
         check(estimator)

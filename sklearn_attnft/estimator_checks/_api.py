@@ -49,20 +49,20 @@ def check_fit_returns_self(estimator):
     estimator = fresh(estimator)
     result = estimator.fit(*corpus(estimator))
     assert result is estimator, (
-        f"fit returned an instance of {type(result).__name__}, expected self. Without "
-        "it, fit(...).predict(...) does not work. Is `return self` missing?"
+        f"fit returned an instance of {type(result).__name__}, expected the estimator "
+        "itself, so that fit(...).predict(...) works. Is `return self` missing?"
     )
 
 
 def check_fit_score_takes_y(estimator):
-    """Methods that a pipeline calls with targets take `y` as their second argument."""
+    """Methods that a Pipeline calls with targets have `y` as second argument."""
     for method in ("fit", "fit_transform", "fit_predict", "score"):
         if not hasattr(estimator, method):
             continue
         names = list(inspect.signature(getattr(estimator, method)).parameters)
         assert names[1:2] in (["y"], ["Y"]), (
-            f"{method} has the arguments {names}, expected y as the second one because "
-            "a Pipeline passes it. If y is not used, write y=None."
+            f"{method} has the arguments {names}, expected y as the second argument, "
+            "because a Pipeline passes y. If y is not used, write y=None."
         )
 
 
@@ -82,7 +82,7 @@ def check_not_fitted_before_fit(estimator):
 
 
 def check_is_fitted_after_fit(estimator):
-    """``check_is_fitted`` raises before ``fit`` and passes after it."""
+    """``check_is_fitted`` raises an error before ``fit`` and none after ``fit``."""
     estimator = fresh(estimator)
     assert_refused(
         lambda: check_is_fitted(estimator),
@@ -137,7 +137,7 @@ def check_arguments_are_not_changed(estimator):
     """``fit`` and the prediction methods do not change X, y and sample_weight.
 
     `sample_weight` is not passed to estimators that wrap others, unless their tags
-    declare text. The wrapped estimators decide whether they can use it.
+    declare text, because the wrapped estimators may not take weights.
     """
     estimator = fresh(estimator)
     texts, labels = corpus(estimator)
@@ -162,7 +162,7 @@ def _assert_unchanged(arguments, before, culprit):
         same = np.array_equal(*(np.array(v, object) for v in (value, before[name])))
         assert same, (
             f"{culprit} changed {name} ({type(value).__name__}), expected no change of "
-            "the user's data. Is it cleaned or sorted in place?"
+            f"the user's data. Is {name} cleaned or sorted in place?"
         )
 
 
@@ -210,7 +210,7 @@ def check_clone_of_fitted_is_unfitted(estimator):
     kept = _attributes(copied) - before
     assert not kept, (
         f"A clone of a fitted estimator has the attributes {sorted(kept)}, expected "
-        "none that were learned. Does __sklearn_clone__ copy them?"
+        "no learned attributes. Does __sklearn_clone__ copy learned attributes?"
     )
     assert_unfitted(copied, X, "After cloning a fitted estimator")
     X, y = corpus(estimator)
@@ -243,8 +243,8 @@ def check_init_does_no_work(estimator):
         ) from error
     for name, value in nonsense.items():
         assert getattr(built, name) is value, (
-            f"The constructor stored another object as {name} than it was given, "
-            "expected the same one. Does it convert, load or copy the parameter?"
+            f"The constructor stored another object as {name} than was passed, "
+            "expected the same object. Does it convert, load or copy the parameter?"
         )
     X, y = corpus(estimator)
     assert_refused(lambda: built.fit(X, y), "fit with invalid parameters")
@@ -255,11 +255,11 @@ def check_n_iter(estimator):
     estimator = fresh(estimator, max_epochs=2, early_stopping=False)
     n_iter = getattr(estimator.fit(*corpus(estimator)), "n_iter_", None)
     assert isinstance(n_iter, (int, np.integer)), (
-        f"n_iter_ is {n_iter!r}, expected an int. Is it set by fit?"
+        f"n_iter_ is {n_iter!r}, expected an int. Does fit set n_iter_?"
     )
     assert n_iter == 2, (
         f"n_iter_ is {n_iter}, expected 2 after max_epochs=2 without early stopping. "
-        "Is it counted from 0?"
+        "Does fit count the epochs from 0?"
     )
 
 

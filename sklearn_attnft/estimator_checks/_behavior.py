@@ -25,8 +25,8 @@ def check_fit_idempotent(estimator):
     assert_same(
         outputs(once.fit(X, y), X),
         expected,
-        "A second fit on the same data must give the same outputs (does it continue "
-        "from the first fit, or from the random generator of the first fit?)",
+        "A second fit on the same data must give the same outputs (does the second fit "
+        "start from the weights or the random generator of the first fit?)",
     )
 
 
@@ -96,8 +96,8 @@ def check_sample_order_invariance(estimator):
     assert_same(
         outputs(fitted, [texts[i] for i in order]),
         take(outputs(fitted, texts), order),
-        "Texts in another order must give the same rows in that order (are they "
-        "sorted by length and not restored to their order?)",
+        "Texts in another order must give the same rows in that order (are texts "
+        "sorted by length, and their outputs not put back in the order of X?)",
         tolerance=ROUNDING,
     )
 
@@ -113,7 +113,8 @@ def check_subset_invariance(estimator):
             stack([outputs(fitted, part) for part in parts]),
             together,
             f"Texts passed {size} at a time must give the same outputs as all texts "
-            "together (does padding leak, or is something normalized over the batch?)",
+            "together (does padding change the outputs of a text, or is something "
+            "normalized over the batch?)",
             tolerance=ROUNDING,
         )
 
@@ -126,8 +127,8 @@ def check_duplicates_are_equal(estimator):
     assert_same(
         outputs(fitted, [texts[i] for i in positions]),
         take(outputs(fitted, texts), positions),
-        "A text that occurs several times must get its outputs at each position (are "
-        "duplicates merged and restored at wrong positions?)",
+        "A text that occurs several times must get the same outputs at each position "
+        "(are duplicates computed once, and copied to wrong positions?)",
         tolerance=ROUNDING,
     )
 
@@ -138,8 +139,8 @@ def check_one_text(estimator):
     fitted = fresh(estimator).fit(X, y)
     for method, values in outputs(fitted, X[:1]).items():
         assert values.shape[:1] == (1,), (
-            f"{method} of one text has the shape {values.shape}, expected 1 as its "
-            "first dimension. Is it squeezed?"
+            f"{method} of one text returned the shape {values.shape}, expected 1 as "
+            "the first dimension. Does a call of squeeze remove this dimension?"
         )
 
 

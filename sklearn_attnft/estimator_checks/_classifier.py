@@ -56,8 +56,8 @@ def _assert_classes(fitted, X, labels, kinds):
         "classes_. Does predict return indices of classes_?"
     )
     assert set(predicted) <= set(labels), (
-        f"predict returned {set(predicted) - set(labels)}, expected labels of y only. "
-        "Does predict return indices of classes_?"
+        f"predict returned {set(predicted) - set(labels)}, expected only labels that "
+        "are in y. Does predict return indices of classes_?"
     )
 
 
@@ -112,7 +112,7 @@ def check_predict_is_argmax(estimator):
         np.testing.assert_array_equal(
             fitted.predict(texts),
             best,
-            err_msg="predict must equal classes_[predict_proba.argmax(axis=1)].",
+            err_msg="predict(X) must equal classes_[predict_proba(X).argmax(axis=1)].",
         )
 
 
@@ -157,8 +157,8 @@ def check_predict_log_proba(estimator):
         np.log(np.maximum(fitted.predict_proba(X), smallest)),
         rtol=1e-5,
         atol=1e-6,
-        err_msg="predict_log_proba must be the logarithm of predict_proba. Is it "
-        "not normalized?",
+        err_msg="predict_log_proba must be the logarithm of predict_proba. Does it "
+        "return logits that are not normalized?",
     )
 
 
@@ -218,7 +218,9 @@ def check_score_is_accuracy(estimator):
     right = fitted.predict(X) == truth
     weights = np.arange(1.0, len(X) + 1) ** 2
     np.testing.assert_allclose(
-        fitted.score(X, truth), right.mean(), err_msg="score must be the accuracy."
+        fitted.score(X, truth),
+        right.mean(),
+        err_msg="score must be the fraction of correct predictions (accuracy).",
     )
     # A Pipeline passes weights on to its last step.
     score = last_step(estimator).score
@@ -228,7 +230,8 @@ def check_score_is_accuracy(estimator):
     np.testing.assert_allclose(
         fitted.score(X, truth, sample_weight=weights),
         np.average(right, weights=weights),
-        err_msg="score must weight the accuracy by sample_weight.",
+        err_msg="score with sample_weight must be the weighted accuracy. Does score "
+        "ignore the weights?",
     )
 
 

@@ -186,7 +186,7 @@ def check_special_token_texts(estimator):
 
 
 def applicable(traits):
-    """Yield the checks. Those of one column apply if the tags declare text."""
+    """Yield the checks that apply. Checks of one column apply if tags declare text."""
     yield check_tuple
     yield check_object_array
     yield check_fixed_width_array

@@ -124,7 +124,7 @@ def check_two_columns_read_or_refused(estimator):
     try:
         fitted = fresh(estimator).fit(pairs, y)
         expected = outputs(fitted, pairs)
-    except AssertionError:  # the outputs are no numbers
+    except AssertionError:  # the outputs are not numbers
         raise
     except Exception:  # an estimator without state fails in its outputs only
         _assert_refused_everywhere(
@@ -211,7 +211,7 @@ def check_nested_lists_refused(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply, all of them if the first step declares text.
+    """Yield the checks that apply. If the first step declares text, all apply.
 
     scikit-learn's vectorizers decode bytes and accept any iterable, also an empty one.
     A search without refit ignores folds that fail.

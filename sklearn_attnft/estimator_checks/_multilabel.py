@@ -24,7 +24,7 @@ WEIGHTS = 1e-2
 
 
 def _tags(estimator, n_labels=3):
-    """Return texts and a matrix of labels: good, long, and both in a third column."""
+    """Return texts and a matrix of labels: good, long, and good or long."""
     X, y = corpus(estimator)
     good = (y == "good").astype(int)
     is_long = np.array([len(text.split()) > 4 for text in X], dtype=int)
@@ -56,18 +56,20 @@ def check_multilabel_probabilities(estimator):
             f"predict_proba has the shape {np.shape(proba)}, expected {shape}."
         )
         assert ((proba >= 0) & (proba <= 1)).all(), (
-            "predict_proba has values below 0 or above 1."
+            "predict_proba has values below 0 or above 1, expected probabilities. "
+            "Does it return logits?"
         )
         np.testing.assert_array_equal(
             fitted.predict(texts),
             proba > 0.5,
-            err_msg="predict must be 1 where the probability is above 0.5.",
+            err_msg="predict must be 1 where predict_proba is above 0.5, and else 0.",
         )
         if hasattr(fitted, "decision_function"):
             np.testing.assert_array_equal(
                 fitted.decision_function(texts) > 0,
                 proba > 0.5,
-                err_msg="decision_function must be positive where predict is 1.",
+                err_msg="decision_function must be positive where predict is 1, and "
+                "at most 0 where predict is 0.",
             )
 
 
@@ -77,10 +79,12 @@ def check_multilabel_classes(estimator):
     classes = fresh(estimator).fit(X, y).classes_
     found = [np.asarray(each).tolist() for each in classes]
     assert isinstance(classes, list), (
-        f"classes_ is {classes!r}, expected a list. A scorer reads an array [0, 1] as "
-        "the classes of one label."
+        f"classes_ is {classes!r}, expected a list with one array for each label. A "
+        "scorer reads an array as the classes of a single label."
     )
-    assert found == [[0, 1]] * 3, f"classes_ is {classes!r}, expected 3 times [0, 1]."
+    assert found == [[0, 1]] * 3, (
+        f"classes_ is {classes!r}, expected one array [0, 1] for each of 3 labels."
+    )
 
 
 def check_multilabel_scorers(estimator):
@@ -118,7 +122,8 @@ def check_multilabel_score(estimator):
     np.testing.assert_allclose(
         fitted.score(X, truth),
         accuracy_score(truth, predicted),
-        err_msg="score must be the subset accuracy.",
+        err_msg="score must be the fraction of texts whose labels are all correct "
+        "(subset accuracy).",
     )
 
 
@@ -129,7 +134,8 @@ def check_multilabel_containers(estimator):
     """
     X, y = _tags(estimator)
     expected = outputs(fresh(estimator).fit(X, y), X)
-    held = {"a list": y.tolist(), "bool": y == 1, "a sparse matrix": csr_array(y)}
+    held = {"a list": y.tolist(), "a bool array": y == 1}
+    held["a sparse matrix"] = csr_array(y)
     if installed("pandas"):
         import pandas as pd
 
@@ -142,7 +148,8 @@ def check_multilabel_containers(estimator):
             f"Labels in {kind} must give the same outputs as in an array",
         )
         assert issparse(fitted.predict(X)) == issparse(labels), (
-            f"With labels in {kind}, predict returned {type(fitted.predict(X))}."
+            f"With labels in {kind}, predict returned {type(fitted.predict(X))}, "
+            "expected a sparse matrix if and only if y of fit is sparse."
         )
 
 
@@ -150,7 +157,10 @@ def check_multilabel_cross_validation(estimator):
     """``cross_val_score`` and ``cross_val_predict`` work."""
     X, y = _tags(estimator)
     scores = cross_val_score(fresh(estimator), X, y, cv=2, error_score="raise")
-    assert np.isfinite(scores).all(), f"The scores are {scores}, expected numbers."
+    assert np.isfinite(scores).all(), (
+        f"cross_val_score returned {scores}, expected finite scores. Does score return "
+        "NaN?"
+    )
     for method in ("predict", "predict_proba"):
         held_out = cross_val_predict(fresh(estimator), X, y, cv=2, method=method)
         assert np.shape(held_out) == y.shape, (
@@ -208,7 +218,7 @@ def check_multilabel_refit_forgets(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply, all of them if the tags declare text.
+    """Yield the checks that apply. If the tags declare text, all apply.
 
     Some classifiers of scikit-learn return a list of probabilities, or a dense matrix
     for a sparse one.

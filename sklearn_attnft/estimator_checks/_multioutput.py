@@ -69,7 +69,7 @@ def check_columns_predict_is_argmax(estimator):
         np.testing.assert_array_equal(
             predicted[:, i],
             fitted.classes_[i][proba.argmax(axis=1)],
-            err_msg=f"In column {i}, predict must equal the class with the highest "
+            err_msg=f"In column {i}, predict must return the class with the highest "
             "probability.",
         )
 
@@ -264,12 +264,12 @@ def check_columns_one_is_the_template(estimator):
         ours.predict_proba([*X, *RAGGED])[0],
         alone.predict_proba([*X, *RAGGED]),
         err_msg="With one column, the probabilities must equal those of the wrapped "
-        "estimator. Are its parameters changed?",
+        "estimator. Are the parameters of that estimator changed?",
     )
 
 
 def applicable(traits):
-    """Yield the checks that apply, most of them if the tags declare text.
+    """Yield the checks that apply. If the tags declare text, most apply.
 
     MultiOutputClassifier does not take missing labels, mixed types or data frames, and
     its score is the fraction of rows that are right in all columns.

@@ -34,5 +34,5 @@ CHECKS = tuple(
 
 
 def applicable(traits):
-    """Yield the checks. They apply to every estimator."""
+    """Yield the checks, which apply to every estimator."""
     yield from CHECKS

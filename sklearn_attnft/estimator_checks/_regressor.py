@@ -286,7 +286,7 @@ def check_failed_numbers_keep_the_earlier_fit(estimator):
 
 
 def applicable(traits):
-    """Yield the checks for regressors, all of them if the tags declare text.
+    """Yield the checks for regressors. If the tags declare text, all apply.
 
     Some regressors of scikit-learn take missing numbers, depend on the unit of y, or
     keep a column.

@@ -147,7 +147,7 @@ def check_one_class_refused(estimator):
 
 
 def applicable(traits):
-    """Yield the checks for classifiers, all of them if the tags declare text.
+    """Yield the checks for classifiers. If the tags declare text, all apply.
 
     Some classifiers of scikit-learn learn one class, several columns, or a column
     without a warning.

@@ -254,7 +254,7 @@ def differ(left, right):
 
 
 def assert_refused(action, when, *, errors=(ValueError, TypeError), naming=()):
-    """Check that `action` raises one of `errors` with all words of `naming`."""
+    """Check that `action` raises one of `errors` that contains the words `naming`."""
     expected = " or ".join(error.__name__ for error in errors)
     try:
         action()
@@ -271,7 +271,7 @@ def assert_refused(action, when, *, errors=(ValueError, TypeError), naming=()):
         if not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", str(raised)):
             raise AssertionError(
                 f"{when} raised an error as expected, but the message does not contain "
-                f"{word!r}. Without it, a user cannot find the cause: {raised}"
+                f"{word!r}, so a user cannot find the cause: {raised}"
             ) from raised
 
 

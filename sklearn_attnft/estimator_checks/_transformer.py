@@ -271,7 +271,7 @@ def check_feature_union(estimator):
     )
     assert output.shape[1] > width, (
         f"The FeatureUnion returned {output.shape[1]} features, expected more than "
-        f"{width} because it has a second transformer."
+        f"{width} because the union has a second transformer."
     )
     if not provides(estimator, "get_feature_names_out"):
         return

@@ -82,12 +82,12 @@ def check_validation_data_is_not_changed(estimator):
     texts, labels = list(validation["X_val"]), validation["y_val"].copy()
     fresh(estimator).fit(*data, **validation)
     assert validation["X_val"] == texts, (
-        "fit changed X_val, expected no change. Is it cleaned in place?"
+        "fit changed X_val, expected no change. Is X_val cleaned in place?"
     )
     np.testing.assert_array_equal(
         validation["y_val"],
         labels,
-        err_msg="fit changed y_val, expected no change. Is it sorted in place?",
+        err_msg="fit changed y_val, expected no change. Is y_val sorted in place?",
     )
 
 

@@ -75,8 +75,8 @@ def check_weights_scale_invariance(estimator):
         assert_same(
             outputs(_fit(estimator, X, y, weights * scale), X),
             expected,
-            f"Weights times {scale} must give the same outputs as the weights (divide "
-            "them by their mean)",
+            f"Multiplying all weights by {scale} must not change the outputs (divide "
+            "the weights by their mean)",
             tolerance=1e-5,
         )
 
@@ -154,7 +154,8 @@ def check_weights_not_overwritten(estimator):
     np.testing.assert_array_equal(
         weights,
         before,
-        err_msg="fit changed sample_weight, expected no change. Is it scaled in place?",
+        err_msg="fit changed sample_weight, expected no change. Is the array "
+        "scaled in place?",
     )
 
 

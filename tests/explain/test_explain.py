@@ -567,7 +567,10 @@ def test_texts_without_tokens():
             {"attribution": ["gradient"]},
             "got .'gradient'.. Use None",
         ),
-        ({"target": "good"}, "`target` must be None without `attribution`, got 'good'"),
+        (
+            {"target": "good"},
+            "`target` must be None if `attribution` is None, got 'good'",
+        ),
         (
             {"target": "ugly", "attribution": "gradient"},
             "must be a label of y, or one label of y for each text, got 'ugly'. Use",
@@ -588,7 +591,7 @@ def test_texts_without_tokens():
             {"target": np.eye(24), "attribution": "gradient"},
             "one label of y for each text, got array",
         ),
-        ({"target": Y}, "`target` must be None without `attribution`, got .'good'"),
+        ({"target": Y}, "`target` must be None if `attribution` is None, got .'good'"),
         ({"target": {"bad"}, "attribution": "gradient"}, "a label of y, .* got {'bad'"),
     ],
 )

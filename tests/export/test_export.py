@@ -98,7 +98,7 @@ def test_a_matrix_of_labels(small, tmp_path):
     assert model.label_names_.tolist() == ["loud", "late"]
     assert [each.tolist() for each in model.classes_] == [[0, 1], [0, 1]]
     np.testing.assert_array_equal(model.predict(NEW), clf.predict(NEW))
-    with pytest.raises(AttributeError, match="one class for each text"):
+    with pytest.raises(AttributeError, match="only if each text has one class"):
         model.score_samples(NEW)
 
 

@@ -227,7 +227,7 @@ def test_loading_leaves_the_global_random_state(pickle_weights, delta):
 def test_weights_that_are_no_match_are_refused(small):
     state = AttentionFineTuneClassifier(**small).fit(X[:4], Y[:4]).__getstate__()
     state["_packed"]["encoder"] = state["_packed"]["heads"]
-    with pytest.raises(ValueError, match="the pickle must hold the weights"):
+    with pytest.raises(ValueError, match="the pickle must have the weights"):
         AttentionFineTuneClassifier().__setstate__(state)
 
 
@@ -294,7 +294,7 @@ def test_a_loaded_estimator_can_be_fitted_pickled_and_trained_again(small):
 def test_a_pickle_of_a_newer_version_says_so(small):
     state = AttentionFineTuneClassifier(**small).fit(X[:4], Y[:4]).__getstate__()
     state["_packed"]["schema"] += 1
-    with pytest.raises(ValueError, match=r"newer sklearn_attnft.* upgrade"):
+    with pytest.raises(ValueError, match=r"newer sklearn_attnft.* Upgrade"):
         AttentionFineTuneClassifier.__new__(AttentionFineTuneClassifier).__setstate__(
             state
         )

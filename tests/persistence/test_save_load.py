@@ -374,7 +374,7 @@ def test_what_appears_in_the_last_moment_stays(clf, tmp_path, monkeypatch):
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", late)
-    with pytest.raises(FileExistsError, match="written by another process"):
+    with pytest.raises(FileExistsError, match="another process has created it"):
         clf.save(path)
     assert [each.name for each in path.iterdir()] == ["mine.txt"]
     assert list(tmp_path.iterdir()) == [path]
@@ -594,7 +594,7 @@ def test_weights_that_do_not_fit_the_configuration(saved):
     ):
         save_file(changed, path)
         rewrite(saved)
-        refused(saved, r"model\.safetensors must hold the weights")
+        refused(saved, r"model\.safetensors must have the weights")
 
 
 @pytest.mark.parametrize(
@@ -614,7 +614,7 @@ def test_a_configuration_of_a_giant_or_of_nothing(changes, saved):
     path = saved / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     rewrite(saved)
-    sentences = "config.json does not describe an encoder|must hold the weights"
+    sentences = "config.json does not describe an encoder|must have the weights"
     refused(saved, f"{sentences}|does not describe a module")
 
 
@@ -740,7 +740,7 @@ def test_spec_of_a_giant(saved):
     task = manifest["module"]["tasks"]["of"][0]
     task["n_outputs"] = 2**40
     rewrite(saved, module=manifest["module"])
-    refused(saved, r"heads\.safetensors must hold the weights")
+    refused(saved, r"heads\.safetensors must have the weights")
 
 
 def test_strings_wider_than_they_are(saved):
@@ -917,7 +917,7 @@ def test_another_class_says_which(saved):
 
 def test_a_newer_schema_says_so(saved):
     rewrite(saved, schema=_pack.SCHEMA + 1)
-    refused(saved, r"newer sklearn_attnft.* upgrade")
+    refused(saved, r"newer sklearn_attnft.* Upgrade")
 
 
 def test_an_older_schema_is_migrated(clf, saved, monkeypatch):

@@ -325,7 +325,7 @@ class TestCallbacksOfScikitLearn:
 
     def test_callbacks_of_a_template_raise_an_error(self, small):
         template = classifier(small).set_callbacks(Recorder())
-        with pytest.raises(TypeError, match="call set_callbacks of MultiTask"):
+        with pytest.raises(TypeError, match="Call set_callbacks of MultiTask"):
             MultiTaskClassifier(template).fit(X, [[label, label] for label in Y])
 
     @pytest.mark.parametrize(("n", "stages"), [(0, []), (2, STAGES[:3])])

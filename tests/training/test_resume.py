@@ -197,7 +197,7 @@ def test_a_fit_that_nearly_matches_is_named_and_not_continued(small, kill, tmp_p
     (folder,) = tmp_path.iterdir()
     kill(math.inf)
     clf.set_params(dropout=0.25)
-    message = r"unfinished fit of .* with dropout=0\.1, but the fit has dropout=0\.25,"
+    message = r"unfinished fit on .* with dropout=0\.1, but this fit has dropout=0\.25,"
     with pytest.warns(UserWarning, match=message) as caught:
         clf.fit(X, Y)
     assert str(folder) in str(caught[0].message)

@@ -189,7 +189,7 @@ def test_a_killed_fit_of_other_parameters_is_named(kill, tmp_path):
     with pytest.raises(Killed):
         classifier(tmp_path).fit(X, Y)
     kill(math.inf)
-    message = "with dropout=0.1, but the fit has dropout=0.2"
+    message = "with dropout=0.1, but this fit has dropout=0.2"
     with pytest.warns(UserWarning, match=message):
         classifier(tmp_path, dropout=0.2).fit(X, Y)
     assert len(list(tmp_path.glob("*/state.pt"))) == 1
