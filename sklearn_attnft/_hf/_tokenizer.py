@@ -3,6 +3,7 @@
 
 import functools
 import itertools
+import os
 import re
 
 import numpy as np
@@ -304,6 +305,14 @@ def count_positions(config):
 
 
 def _no_fast_tokenizer(encoder):
+    directory = find_encoder(encoder)
+    if os.path.isdir(directory) and not os.path.isfile(f"{directory}/tokenizer.json"):
+        return (
+            f"encoder={str(encoder)!r} must have a tokenizer, but its directory has no "
+            "tokenizer.json (weights without a tokenizer cannot read texts). Save the "
+            "tokenizer that the weights were trained with into the same directory: "
+            f"AutoTokenizer.from_pretrained(...).save_pretrained({directory!r})."
+        )
     return (
         f"encoder={str(encoder)!r} must have a fast tokenizer with a padding token (a "
         "tokenizer.json in the directory of its weights), but no such tokenizer could "
