@@ -78,6 +78,11 @@ class TextTokenizer:
         return {name: getattr(self, name) for name in names}
 
     @property
+    def n_positions(self):
+        """Maximum number of tokens that the encoder can read at once."""
+        return self.config["model_max_length"]
+
+    @property
     def room(self):
         """Maximum number of tokens per window, without special tokens."""
         return self.templates[1].room(self.max_length)
