@@ -263,6 +263,16 @@ def test_the_examples_are_in_groups_with_their_data():
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_and_pages_of_the_guide_link_to_each_other(example):
+    description = ast.get_docstring(ast.parse(example.read_text(encoding="utf-8")))
+    pages = re.findall(r":doc:`/([\w/]+)`", description)
+    assert pages
+    name = example.relative_to(ROOT / "examples").with_suffix("").as_posix()
+    for page in pages:
+        assert f"auto_examples/{name})" in read(f"docs/{page}.md"), page
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_use_untuned_defaults(example):
     text = example.read_text(encoding="utf-8")
     assert "learning_rate" not in text

@@ -8,6 +8,8 @@ time for one text.
 
 The texts are questions to a bank with 30 intents, a small part of CLINC150. The export
 needs the extra ``onnx``.
+
+Read more: :doc:`/guide/serving`.
 """
 
 import tempfile

@@ -8,6 +8,8 @@ characters, exclamation marks and words in capitals. The example tests whether t
 improve the prediction of urgency compared with the features of the encoder alone.
 
 The tickets are synthetic, so the differences do not apply to real texts.
+
+Read more: :doc:`/guide/text_and_numbers`.
 """
 
 import matplotlib.pyplot as plt

@@ -8,6 +8,8 @@ classes if they describe the texts (``label_texts``). This example shows both: f
 measurements of the user guide on six classes, then fits on 30 classes.
 
 The texts of the fits are questions to a bank, a small part of CLINC150.
+
+Read more: :doc:`/guide/few_labels`.
 """
 
 import matplotlib.pyplot as plt

@@ -8,6 +8,8 @@ methods.
 
 The texts are the first sentences of encyclopedia articles, a small part of DBpedia-14.
 On longer documents, the differences can be larger or smaller.
+
+Read more: :doc:`/guide/long_texts`.
 """
 
 import time

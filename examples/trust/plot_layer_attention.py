@@ -8,6 +8,8 @@ six layers have equal weights. Training changes the weights, so they show which 
 are useful for the labels.
 
 The tickets are synthetic, so the weights and scores do not apply to real texts.
+
+Read more: :doc:`/guide/method`.
 """
 
 import matplotlib.pyplot as plt
