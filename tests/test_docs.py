@@ -5,7 +5,6 @@ The code runs on the tiny encoder for one epoch.
 
 import ast
 import configparser
-import importlib
 import json
 import re
 import runpy
@@ -19,11 +18,15 @@ import pytest
 import tiny
 
 from sklearn_attnft import (
+    SKOPS_TRUSTED_TYPES,
     AttentionFineTuneClassifier,
     AttentionFineTuneRegressor,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
+    predictor,
 )
+from sklearn_attnft._export import _onnx
+from sklearn_attnft._persistence import _directory
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sklearn_attnft"
@@ -142,7 +145,6 @@ def test_the_code_of_the_service_runs(monkeypatch, quick):
     for code, _ in code_of("docs/guide/serving.md")[:1]:
         exec(compile(code, "serving.md", "exec"), namespace)
     fastapi, pydantic = types.ModuleType("fastapi"), types.ModuleType("pydantic")
-    predictor = importlib.import_module("sklearn_attnft.predictor")
     fastapi.FastAPI = lambda: types.SimpleNamespace(post=lambda path: lambda f: f)
     pydantic.BaseModel, pydantic.Field = object, lambda **limits: limits
     modules = {"fastapi": fastapi, "pydantic": pydantic, "predictor": predictor}
@@ -155,6 +157,23 @@ def test_the_code_of_the_service_runs(monkeypatch, quick):
     assert set(answer["labels"]) <= set(namespace["clf"].classes_)
     assert all(0 < p <= 1 for p in answer["probabilities"])
     json.dumps(answer)
+
+
+def test_the_files_of_save_and_export_are_in_a_table():
+    tables = {
+        "saving": {*_directory.FILES, _directory.CARD, _directory.MANIFEST},
+        "serving": {*_onnx.FILES, _onnx.CARD, predictor.CONFIG},
+    }
+    for page, files in tables.items():
+        table = read(f"docs/guide/{page}.md").partition("| file | content |")[2]
+        rows = table.partition("\n\n")[0]
+        assert set(re.findall(r"^\| `([\w.]+)` \|", rows, re.MULTILINE)) == files
+
+
+def test_the_types_for_skops_are_counted():
+    page = read("docs/guide/with_other_tools.md")
+    assert "has the four estimators of this package" in page
+    assert len(SKOPS_TRUSTED_TYPES) == len(ESTIMATORS) == 4
 
 
 def without_names(text):
