@@ -56,10 +56,6 @@ def code_of(path):
     return outputs["BLOCK"].findall(read(path))
 
 
-# Their outputs are not written by docs/outputs.py.
-WITHOUT_OUTPUTS = {
-    "docs/guide/serving.md",
-}
 WITH_CODE = [page.as_posix() for page in PAGES if code_of(page)]
 
 
@@ -90,15 +86,14 @@ def test_code_blocks_run(path, quick):
     namespace = {}
     for code, shown in code_of(path):
         printed = outputs["run"](code, namespace, path)
-        if path not in WITHOUT_OUTPUTS:
-            assert bool(printed) == bool(shown), f"{path}: {code}"
+        assert bool(printed) == bool(shown), f"{path}: {code}"
 
 
 def test_pages_of_tasks_show_an_output():
     for page in (ROOT / "docs" / "guide").glob("*.md"):
         path = page.relative_to(ROOT).as_posix()
         blocks = code_of(path)
-        if blocks and path not in WITHOUT_OUTPUTS:
+        if blocks:
             assert any(shown for _, shown in blocks), path
 
 
