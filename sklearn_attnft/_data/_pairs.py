@@ -102,7 +102,7 @@ def check_unlabeled(X_unlabeled, params):
     if not params["lm_epochs"] and not params["lm_weight"]:
         warn(
             "`X_unlabeled` is ignored: only language-model training uses texts without "
-            "labels. To use them, set lm_epochs=1 or lm_weight above 0.",
+            "labels. To use them, set lm_epochs=3 or lm_weight above 0.",
         )
     return check_texts_or_pairs(X_unlabeled, "X_unlabeled")
 
