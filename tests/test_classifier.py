@@ -654,6 +654,22 @@ def test_the_truncation_warning_precedes_training_and_names_the_line(small):
         clf.fit(LONG, ["a", "b"] * 4)
 
 
+@pytest.mark.parametrize("texts", ["single", "pairs"])
+def test_the_truncation_warning_knows_the_limit_of_the_encoder(small, texts):
+    X = [f"{'good ' * 100}{word}" for word in ("bird", "cat", "dog", "fish")]
+    if texts == "pairs":
+        X = list(zip(X, X, strict=True))
+        small |= {"long_texts": "window"}
+    clf = AttentionFineTuneClassifier(**small | {"max_epochs": 1})
+    limit = tiny.N_POSITIONS
+    with pytest.warns(UserWarning, match=rf"raise max_length .* up to {limit} tokens"):
+        clf.fit(X, ["a", "b"] * 2)
+    clf.set_params(max_length=limit)
+    with pytest.warns(UserWarning, match="pass an encoder that reads more") as caught:
+        clf.fit(X, ["a", "b"] * 2)
+    assert not any("raise max_length" in str(each.message) for each in caught)
+
+
 def test_random_state_instances_and_none_are_supported(small):
     same = [fit(small, random_state=np.random.RandomState(3)) for _ in range(2)]
     np.testing.assert_array_equal(*(clf.predict_proba(X) for clf in same))

@@ -5,7 +5,6 @@ The code runs on the tiny encoder for one epoch.
 
 import ast
 import configparser
-import importlib
 import json
 import re
 import runpy
@@ -20,11 +19,15 @@ import tiny
 from versions import needs_callbacks
 
 from sklearn_attnft import (
+    SKOPS_TRUSTED_TYPES,
     AttentionFineTuneClassifier,
     AttentionFineTuneRegressor,
     MultiTaskClassifier,
     TransformerFeatureExtractor,
+    predictor,
 )
+from sklearn_attnft._export import _onnx
+from sklearn_attnft._persistence import _directory
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sklearn_attnft"
@@ -54,10 +57,6 @@ def code_of(path):
     return outputs["BLOCK"].findall(read(path))
 
 
-# Their outputs are not written by docs/outputs.py.
-WITHOUT_OUTPUTS = {
-    "docs/guide/serving.md",
-}
 WITH_CODE = [page.as_posix() for page in PAGES if code_of(page)]
 
 
@@ -96,15 +95,14 @@ def test_code_blocks_run(path, quick):
     namespace = {}
     for code, shown in code_of(path):
         printed = outputs["run"](code, namespace, path)
-        if path not in WITHOUT_OUTPUTS:
-            assert bool(printed) == bool(shown), f"{path}: {code}"
+        assert bool(printed) == bool(shown), f"{path}: {code}"
 
 
 def test_pages_of_tasks_show_an_output():
     for page in (ROOT / "docs" / "guide").glob("*.md"):
         path = page.relative_to(ROOT).as_posix()
         blocks = code_of(path)
-        if blocks and path not in WITHOUT_OUTPUTS:
+        if blocks:
             assert any(shown for _, shown in blocks), path
 
 
@@ -151,7 +149,6 @@ def test_the_code_of_the_service_runs(monkeypatch, quick):
     for code, _ in code_of("docs/guide/serving.md")[:1]:
         exec(compile(code, "serving.md", "exec"), namespace)
     fastapi, pydantic = types.ModuleType("fastapi"), types.ModuleType("pydantic")
-    predictor = importlib.import_module("sklearn_attnft.predictor")
     fastapi.FastAPI = lambda: types.SimpleNamespace(post=lambda path: lambda f: f)
     pydantic.BaseModel, pydantic.Field = object, lambda **limits: limits
     modules = {"fastapi": fastapi, "pydantic": pydantic, "predictor": predictor}
@@ -164,6 +161,23 @@ def test_the_code_of_the_service_runs(monkeypatch, quick):
     assert set(answer["labels"]) <= set(namespace["clf"].classes_)
     assert all(0 < p <= 1 for p in answer["probabilities"])
     json.dumps(answer)
+
+
+def test_the_files_of_save_and_export_are_in_a_table():
+    tables = {
+        "saving": {*_directory.FILES, _directory.CARD, _directory.MANIFEST},
+        "serving": {*_onnx.FILES, _onnx.CARD, predictor.CONFIG},
+    }
+    for page, files in tables.items():
+        table = read(f"docs/guide/{page}.md").partition("| file | content |")[2]
+        rows = table.partition("\n\n")[0]
+        assert set(re.findall(r"^\| `([\w.]+)` \|", rows, re.MULTILINE)) == files
+
+
+def test_the_types_for_skops_are_counted():
+    page = read("docs/guide/with_other_tools.md")
+    assert "has the four estimators of this package" in page
+    assert len(SKOPS_TRUSTED_TYPES) == len(ESTIMATORS) == 4
 
 
 def without_names(text):
@@ -269,6 +283,16 @@ def test_the_examples_are_in_groups_with_their_data():
         source = (data / f"{name}.md").read_text(encoding="utf-8")
         assert "- Source: " in source
         assert re.search(r"- License: (MIT|\[CC BY)", source)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_and_pages_of_the_guide_link_to_each_other(example):
+    description = ast.get_docstring(ast.parse(example.read_text(encoding="utf-8")))
+    pages = re.findall(r":doc:`/([\w/]+)`", description)
+    assert pages
+    name = example.relative_to(ROOT / "examples").with_suffix("").as_posix()
+    for page in pages:
+        assert f"auto_examples/{name})" in read(f"docs/{page}.md"), page
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

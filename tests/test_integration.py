@@ -25,7 +25,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     FixedThresholdClassifier,
     GridSearchCV,
+    KFold,
+    StratifiedKFold,
     TunedThresholdClassifierCV,
+    cross_val_score,
     cross_validate,
 )
 from sklearn.multiclass import (
@@ -261,3 +264,18 @@ def test_no_texts_are_a_value_error(empty, small):
             if hasattr(estimator, name):
                 with pytest.raises(ValueError, match=r"`X` must .* \(0 samples\)"):
                     getattr(estimator, name)(empty, *arguments)
+
+
+def test_a_fold_with_one_class_is_named(small):
+    clf = AttentionFineTuneClassifier(**small | {"max_epochs": 1})
+    y = np.sort(Y)
+    advice = r"one fold: pass .* cv=StratifiedKFold\(5, shuffle=True\)"
+    with pytest.raises(ValueError, match=advice):
+        cross_val_score(clf, X, y, cv=KFold(2), error_score="raise")
+    splitter = StratifiedKFold(5, shuffle=True, random_state=0)
+    assert np.isfinite(cross_val_score(clf, X, y, cv=splitter)).all()
+    several = MultiTaskClassifier(clf)
+    with pytest.raises(ValueError, match=r"one fold: pass .* cv=KFold\(5, shuffle"):
+        cross_val_score(several, X, np.c_[y, Y], cv=KFold(2), error_score="raise")
+    cv = KFold(5, shuffle=True, random_state=0)
+    assert np.isfinite(cross_val_score(several, X, np.c_[y, Y], cv=cv)).all()

@@ -11,6 +11,8 @@ encoder: as it is, with its middle layer, and with the mean of all layers. On yo
 machine, add encoders by name, such as ``encoder="answerdotai/ModernBERT-base"``.
 
 The texts are questions to a bank with 30 intents, a small part of CLINC150.
+
+Read more: :doc:`/encoders`.
 """
 
 import time

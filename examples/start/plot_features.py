@@ -7,6 +7,8 @@ learns the intent of a question from them. The example compares the accuracy wit
 of TF-IDF for different numbers of labels.
 
 The texts are questions to a bank with 30 intents, a small part of CLINC150.
+
+Read more: :doc:`/guide/features`.
 """
 
 import matplotlib.pyplot as plt

@@ -7,6 +7,8 @@ The default classifier is compared with logistic regression on TF-IDF features a
 the features of the frozen encoder. Then its errors are shown.
 
 The texts are a small part of DBpedia-14: 25 training and 20 test texts of each kind.
+
+Read more: :doc:`/guide/fine_tuning`.
 """
 
 import time

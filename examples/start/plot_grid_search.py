@@ -7,6 +7,8 @@ candidate and fold. With ``cache``, each text is encoded once for all candidates
 the same options of the encoder. The remaining time is that of the classifiers.
 
 The texts are questions to a bank with 30 intents, a small part of CLINC150.
+
+Read more: :doc:`/guide/search_and_caching`.
 """
 
 import time

@@ -8,6 +8,8 @@ characters, exclamation marks and words in capitals. The example tests whether t
 improve the prediction of urgency compared with the features of the encoder alone.
 
 The tickets are synthetic, so the differences do not apply to real texts.
+
+Read more: :doc:`/guide/text_and_numbers`.
 """
 
 import matplotlib.pyplot as plt
@@ -46,9 +48,9 @@ for name, transformer in columns.items():
 # Each point is a fold. Small differences between overlapping sets of points are not
 # reliable.
 
-figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
 for row, values in enumerate(scores.values()):
-    axes.plot(values, [row] * len(values), "o", alpha=0.6)
+    axes.plot(values, [row] * len(values), "o", alpha=0.6, ms=9)
 most_frequent = frame["urgency"].value_counts(normalize=True).max()
 axes.axvline(
     most_frequent, color="gray", linestyle=":", label="the most frequent class"
@@ -56,4 +58,4 @@ axes.axvline(
 axes.set_yticks(range(len(scores)), scores)
 axes.set(title="Urgency from text, numbers, or both", xlabel="accuracy, 5 folds")
 axes.set(ylim=(-0.5, len(scores) - 0.5))
-axes.legend()
+axes.legend(loc="lower right")

@@ -8,6 +8,8 @@ classes if they describe the texts (``label_texts``). This example shows both: f
 measurements of the user guide on six classes, then fits on 30 classes.
 
 The texts of the fits are questions to a bank, a small part of CLINC150.
+
+Read more: :doc:`/guide/few_labels`.
 """
 
 import matplotlib.pyplot as plt
@@ -33,11 +35,13 @@ names = {
     "setfit": "SetFit",
     "ours": "contrastive",
 }
-figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
 for row, (model, name) in enumerate(names.items()):
     accuracies = results[results["model"] == model]["accuracy"]
-    axes.plot(accuracies, [row] * len(accuracies), "o", color="#0072B2", alpha=0.5)
-    axes.plot(accuracies.mean(), row, "|", color="black", markersize=20)
+    axes.plot(
+        accuracies, [row] * len(accuracies), "o", color="#0072B2", alpha=0.5, ms=9
+    )
+    axes.plot(accuracies.mean(), row, "|", color="black", ms=26, mew=2)
     print(f"{name:>20}: {accuracies.mean():.3f}")
 axes.set_yticks(range(len(names)), names.values())
 axes.set(title="TREC, 48 labels, 6 classes", xlabel="accuracy", ylim=(-0.5, 3.5))
@@ -84,10 +88,10 @@ print(accuracies.loc[list(methods)].round(3))
 # One standard error of an accuracy on 240 test texts is about 0.02, so small
 # differences between the methods are not reliable.
 
-figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
 for row, name in enumerate(methods):
     values = accuracies.loc[name]
-    axes.plot(values, [row] * len(values), "o", color="#0072B2", alpha=0.5)
+    axes.plot(values, [row] * len(values), "o", color="#0072B2", alpha=0.5, ms=9)
 axes.set_yticks(range(len(methods)), methods)
 axes.set(title="CLINC150, 150 labels, 30 classes", xlabel="accuracy", ylim=(-0.5, 3.5))
-# sphinx_gallery_thumbnail_number = 2
+# sphinx_gallery_thumbnail_number = 1

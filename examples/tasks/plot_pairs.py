@@ -8,6 +8,8 @@ the features of each text separately.
 
 The tickets are synthetic, so the scores do not show how well a method works on real
 messages.
+
+Read more: :doc:`/guide/pairs`.
 """
 
 import matplotlib.pyplot as plt

@@ -9,6 +9,8 @@ features of the frozen encoder.
 
 The texts are a part of the data of Hutto and Gilbert (2014): 600 sentences for training
 and 300, of other reviews, for the test.
+
+Read more: :doc:`/guide/regression`.
 """
 
 import matplotlib.pyplot as plt

@@ -7,6 +7,8 @@ what to do, such as "set". A classifier learns all tags at once. Rare tags need 
 threshold than 0.5.
 
 The texts are a small part of MASSIVE: 600 requests for training and 300 for the test.
+
+Read more: :doc:`/guide/several_labels`.
 """
 
 import matplotlib.pyplot as plt

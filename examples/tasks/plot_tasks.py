@@ -8,6 +8,8 @@ if only some tickets had been rated.
 
 The tickets are synthetic, so the scores do not apply to real texts. The parameters are
 the defaults.
+
+Read more: :doc:`/guide/tasks`.
 """
 
 import matplotlib.pyplot as plt

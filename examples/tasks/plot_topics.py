@@ -8,6 +8,8 @@ in the others, which is a TF-IDF in which each cluster is one document.
 
 The texts are the first sentences of encyclopedia articles, a small part of DBpedia-14.
 Their labels are used at the end only, for comparison.
+
+Read more: :doc:`/guide/features`.
 """
 
 import matplotlib.pyplot as plt

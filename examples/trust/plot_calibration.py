@@ -8,6 +8,8 @@ costs more than an unneeded check, the best threshold is lower than 0.5. scikit-
 has tools for both tasks, and they accept the fine-tuned classifier.
 
 The tickets are synthetic, and the costs are invented. The parameters are the defaults.
+
+Read more: :doc:`/guide/calibration`.
 """
 
 import matplotlib.pyplot as plt

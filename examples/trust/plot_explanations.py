@@ -6,6 +6,8 @@ Integrated gradients show which words speak for a class. This page explains pred
 and mistakes with them, and compares them with attention.
 
 The tickets are synthetic, and many of their words identify the topic.
+
+Read more: :doc:`/guide/explanations` and :doc:`/guide/error_analysis`.
 """
 
 import matplotlib.pyplot as plt
@@ -89,7 +91,8 @@ scores = clf.faithfulness(
 )
 means = scores.drop(columns="sample").groupby("ranking").agg(["mean", "sem"])
 
-fig, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="constrained")
+fig.suptitle("How much the top words of each ranking change the prediction")
 for ax, (measure, better) in zip(
     axes, [("comprehensiveness", "higher"), ("sufficiency", "lower")], strict=True
 ):

@@ -8,6 +8,8 @@ six layers have equal weights. Training changes the weights, so they show which 
 are useful for the labels.
 
 The tickets are synthetic, so the weights and scores do not apply to real texts.
+
+Read more: :doc:`/guide/method`.
 """
 
 import matplotlib.pyplot as plt
@@ -66,7 +68,17 @@ plt.show()
 last = MultiTaskClassifier(
     AttentionFineTuneClassifier(trainable_layers=0, layers="last", random_state=0)
 ).fit(X, y)
-for task in tasks:
-    all_layers = frozen.task(task).score(X_test, y_test[task])
-    last_layer = last.task(task).score(X_test, y_test[task])
-    print(f"{task:>9}: all layers {all_layers:.3f}, last layer {last_layer:.3f}")
+accuracies = {
+    name: [clf.task(task).score(X_test, y_test[task]) for task in tasks]
+    for name, clf in {"all layers": frozen, "last layer": last}.items()
+}
+fig, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
+for shift, (name, values) in zip((-0.2, 0.2), accuracies.items(), strict=True):
+    positions = [i + shift for i in range(len(tasks))]
+    bars = ax.bar(positions, values, width=0.36, label=name)
+    ax.bar_label(bars, fmt="%.3f")
+ax.set_xticks(range(len(tasks)), tasks)
+ax.set(title="Frozen encoder: all layers or the last", ylabel="accuracy", ylim=(0, 1))
+ax.legend(loc="lower right")
+plt.show()
+# sphinx_gallery_thumbnail_number = 3

@@ -8,6 +8,8 @@ a threshold, the classifier abstains.
 
 The texts are questions to a bank with 30 intents, and 100 questions of no intent: a
 small part of CLINC150.
+
+Read more: :doc:`/guide/unknown_texts`.
 """
 
 import matplotlib.pyplot as plt

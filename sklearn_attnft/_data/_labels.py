@@ -258,13 +258,18 @@ def check_two_classes(classes, task=None):
     """Check that there are at least two classes to distinguish."""
     name = "`y`" if task is None else f"Task {task!r}"
     rule = f"{name} must have at least 2 classes among the texts with a positive weight"
+    splitter = "StratifiedKFold" if task is None else "KFold"
+    fold = (
+        "In a cross-validation or a search, these are the texts of one fold: pass a "
+        f"splitter that mixes the classes, for example cv={splitter}(5, shuffle=True)."
+    )
     if not len(classes):
         cure = "Label more texts" if task is None else "Label texts or drop the task"
-        raise ValueError(f"{rule}, got no label. {cure}.")
+        raise ValueError(f"{rule}, got no label. {cure}. {fold}")
     if len(classes) < 2:
         raise ValueError(
             f"{rule}, got 1 class ({classes.tolist()[0]!r}). Add texts of another "
-            "class."
+            f"class. {fold}"
         )
 
 

@@ -6,13 +6,14 @@ A pair is a tuple of two str. The encoder reads both texts together.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Number
 
 import numpy as np
 
 from .._utils._messages import describe_type
 from .._utils._warnings import warn
-from ._text_advice import BYTES, column_names, one_of
-from ._validation import TEXTS_FORMAT, check_texts, fill_masked
+from ._text_advice import BYTES, USE_OTHER_COLUMNS, column_names, one_of
+from ._validation import TEXTS_FORMAT, check_texts, fill_masked, first_value
 
 PAIRS_FORMAT = f"{TEXTS_FORMAT}, or pairs of texts (two columns, or a list of tuples)"
 
@@ -56,29 +57,30 @@ def _two_columns(X, name):
     if len(shape) != 2 or shape[1] < 2:
         return None
     if hasattr(X, "columns"):
-        names = column_names(X)
-        if len(names) == 2:
-            return {f"{name}[{column!r}]": X[column] for column in names}
-        names = [each for each in names if isinstance(_first(X[each]), str)] or names
-        one = one_of(f"{name}[{{!r}}]", names)
-        raise ValueError(
-            f"`{name}` must be {PAIRS_FORMAT}, got a data frame with {shape[1]} "
-            f"columns. Select the column of texts, for example {one}, or the two "
-            f"columns of the pairs, for example {name}[{names[:2]!r}]."
-        )
-    if not hasattr(X, "__array__"):
+        columns = {each: X[each] for each in column_names(X)}
+        code, got = f"{name}[{{!r}}]", f"a data frame with {shape[1]} columns"
+    elif hasattr(X, "__array__"):
+        columns = dict(enumerate(np.asarray(fill_masked(X)).T))
+        code, got = f"{name}[:, {{!r}}]", f"an array of shape {tuple(shape)}"
+    else:
         return None
-    if shape[1] > 2:
+    firsts = {key: first_value(column) for key, column in columns.items()}
+    texts = [key for key, value in firsts.items() if isinstance(value, str)]
+    others = [value for value in firsts.values() if not isinstance(value, str)]
+    if len(texts) == 1 and (len(columns) > 2 or isinstance(others[0], Number)):
+        column = code.format(texts[0])
         raise ValueError(
-            f"`{name}` must be {PAIRS_FORMAT}, got an array of shape {tuple(shape)}. "
-            f"Select one or two columns of texts, for example {name}[:, :2]."
+            f"`{name}` must be {PAIRS_FORMAT}, got {got}, of which only {column} has "
+            f"texts. Pass {column}. {USE_OTHER_COLUMNS}"
         )
-    array = np.asarray(fill_masked(X), dtype=object)
-    return {f"{name}[:, {i}]": array[:, i].tolist() for i in range(2)}
-
-
-def _first(column):
-    return next(iter(np.asarray(column, dtype=object)), None)
+    if len(columns) > 2:
+        texts = texts or list(columns)
+        raise ValueError(
+            f"`{name}` must be {PAIRS_FORMAT}, got {got}. Select the column of texts, "
+            f"for example {one_of(code, texts)}, or the two columns of the pairs, for "
+            f"example {code.format(texts[:2])}. {USE_OTHER_COLUMNS}"
+        )
+    return {code.format(key): column for key, column in columns.items()}
 
 
 def _is_pair(row):
@@ -103,7 +105,7 @@ def check_unlabeled(X_unlabeled, params):
     if not params["lm_epochs"] and not params["lm_weight"]:
         warn(
             "`X_unlabeled` is ignored, because only language-model training uses texts "
-            "without labels. To train a language model, set lm_epochs=1, or lm_weight "
+            "without labels. To train a language model, set lm_epochs=3, or lm_weight "
             "above 0.",
         )
     return check_texts_or_pairs(X_unlabeled, "X_unlabeled")

@@ -22,6 +22,10 @@ import numpy as np
 
 BYTES = (bytes, bytearray, memoryview)
 PASS_TEXTS = "Pass the texts themselves, as a list of str."
+USE_OTHER_COLUMNS = (
+    "To use the other columns too, encode each column by itself in a ColumnTransformer "
+    "(see 'Text and numbers' in the documentation)."
+)
 
 
 def column_names(frame):

@@ -14,6 +14,7 @@ from sklearn.utils import check_array
 from .._utils._messages import describe_type
 from ._text_advice import (
     BYTES,
+    USE_OTHER_COLUMNS,
     advise_on_container,
     advise_on_value,
     column_names,
@@ -81,11 +82,13 @@ def _column(X, name):
         return list(X)
     if hasattr(X, "shape") and hasattr(X, "columns"):  # pandas or polars frame
         if X.shape[1] != 1:
-            columns = one_of(f"{name}[{{!r}}]", column_names(X) or ["text"])
+            names = column_names(X)
+            texts = [each for each in names if isinstance(first_value(X[each]), str)]
+            columns = one_of(f"{name}[{{!r}}]", texts or names or ["text"])
             raise ValueError(
                 f"`{name}` must be {TEXTS_FORMAT}, got a data frame with {X.shape[1]} "
-                f"columns. Select the column of texts, for example {columns}. To "
-                "encode each column by itself, use a ColumnTransformer."
+                f"columns. Select the column of texts, for example {columns}. "
+                f"{USE_OTHER_COLUMNS}"
             )
         X = X[column_names(X)[0]]
     if isinstance(X, BYTES) or not hasattr(X, "__array__"):
@@ -99,8 +102,7 @@ def _column(X, name):
     if array.ndim != 1:
         raise ValueError(
             f"`{name}` must be {TEXTS_FORMAT}, got an array of shape {array.shape}. "
-            "Pass an array of shape (n_samples,). To encode each column by itself, use "
-            "a ColumnTransformer."
+            f"Pass an array of shape (n_samples,). {USE_OTHER_COLUMNS}"
         )
     return array.tolist()
 
@@ -117,6 +119,13 @@ def is_missing(value):
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, Real) and value != value
+
+
+def first_value(column):
+    """Return the first value of a column that is not missing, or None."""
+    if not isinstance(column, np.ndarray):
+        column = np.asarray(column, dtype=object)
+    return next((value for value in column if not is_missing(value)), None)
 
 
 def check_lengths(n_texts, other, name):

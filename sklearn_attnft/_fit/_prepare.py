@@ -97,9 +97,9 @@ def prepare_features(plan, texts, *, warns=True):
     tasks = (TaskSpec(plan.pooling),)
     spec = pretrained.spec(plan.layers, mixing="mean", tasks=tasks)
     check_cache(plan)
-    truncated = _check_lengths(
-        plan, truncated_fraction(texts, pretrained.tokenizer), warns
-    )
+    truncated = truncated_fraction(texts, pretrained.tokenizer)
+    if warns:
+        _warn_if_truncated(pretrained.tokenizer, truncated)
     identity, masked = (0, None, None), None
     if plan.has_language_model:
         # Layers and pooling do not influence the language model, so fits that differ
@@ -143,7 +143,9 @@ def prepare_tasks(plan, data, *, warns=True):
     training = tasks.with_label_texts(training, plan)
     tokenizer = pretrained.tokenizer
     labeled, is_truncated = training.tokenized(tokenizer, sampling=tasks.sampling)
-    truncated = _check_lengths(plan, float(is_truncated.mean()), warns)
+    truncated = float(is_truncated.mean())
+    if warns:
+        _warn_if_truncated(tokenizer, truncated)
     if validation is not None:
         validation, _ = validation.tokenized(tokenizer)
     texts = [*training.texts, *data.unlabeled]
@@ -182,23 +184,33 @@ def _identify(plan, parameters, pretrained, data):
     return claim.seed, fingerprint, claim
 
 
-def _check_lengths(plan, fraction, warns):
-    """Return the fraction of truncated texts, and warn of truncated texts."""
-    if fraction == 0 or not warns:
-        return fraction
+def _warn_if_truncated(tokenizer, fraction):
+    """Warn if a fraction above 0 of the texts is truncated."""
+    if fraction == 0:
+        return
     # Whole percents, so that all folds give the same warning, which Python shows only
     # once.
     percent = math.ceil(100 * fraction)
-    if plan.long_texts == "truncate":
+    cure = _how_to_read_more(tokenizer)
+    if tokenizer.long_texts == "truncate":
         warn(
             f"Up to {percent}% of the texts are longer than "
-            f"max_length={plan.max_length} tokens and are truncated in the middle. "
-            "Set long_texts='window' to read whole texts, or raise max_length."
+            f"max_length={tokenizer.max_length} tokens and are truncated in the "
+            f"middle. To read whole texts, set long_texts='window', or {cure}."
         )
     else:
         warn(
             f"In up to {percent}% of the pairs, the shorter text has more than half of "
-            f"max_length={plan.max_length} tokens and is truncated in the middle, "
-            "because each window has both texts. Raise max_length to read whole texts."
+            f"max_length={tokenizer.max_length} tokens and is truncated in the middle, "
+            f"because each window has both texts. To read whole texts, {cure}."
         )
-    return fraction
+
+
+def _how_to_read_more(tokenizer):
+    """Return how an encoder can read more tokens at once."""
+    limit = tokenizer.n_positions
+    if tokenizer.max_length >= limit:
+        return "pass an encoder that reads more tokens (max_length is at the limit)"
+    if limit < 10**9:  # else the tokenizer does not state a limit
+        return f"raise max_length (this encoder reads up to {limit} tokens)"
+    return "raise max_length"

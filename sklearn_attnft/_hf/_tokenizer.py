@@ -3,6 +3,7 @@
 
 import functools
 import itertools
+import os
 import re
 
 import numpy as np
@@ -75,6 +76,11 @@ class TextTokenizer:
         """All arguments of the constructor except `json`."""
         names = ("pad_id", "mask_id", "max_length", "long_texts", "config")
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def n_positions(self):
+        """Maximum number of tokens that the encoder can read at once."""
+        return self.config["model_max_length"]
 
     @property
     def room(self):
@@ -304,6 +310,14 @@ def count_positions(config):
 
 
 def _no_fast_tokenizer(encoder):
+    directory = find_encoder(encoder)
+    if os.path.isdir(directory) and not os.path.isfile(f"{directory}/tokenizer.json"):
+        return (
+            f"encoder={str(encoder)!r} must have a tokenizer, but its directory has no "
+            "tokenizer.json (weights without a tokenizer cannot read texts). Save the "
+            "tokenizer that the weights were trained with into the same directory: "
+            f"AutoTokenizer.from_pretrained(...).save_pretrained({directory!r})."
+        )
     return (
         f"encoder={str(encoder)!r} must have a fast tokenizer with a padding token (a "
         "tokenizer.json in the directory of its weights), but no such tokenizer could "

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from sklearn_attnft._data._pairs import InputKind, check_texts_or_pairs
+from sklearn_attnft._data._validation import check_texts
 
 FIRST, SECOND = ["good day", "bad day", "fine"], ["so good", "", "[SEP]"]
 PAIRS = list(zip(FIRST, SECOND, strict=True))
@@ -47,7 +48,11 @@ def test_one_column_has_single_texts(texts):
 
 
 WRONG = [
-    (np.array([["a", "b", "c"]]), ValueError, r"got an array of shape \(1, 3\).*:2\]"),
+    (
+        np.array([["a", "b", "c"]]),
+        ValueError,
+        r"shape \(1, 3\).*X\[:, 0\] or .*X\[:, \[0, 1\]\]",
+    ),
     (FRAME.assign(b=FIRST), ValueError, r"3 columns.*X\['b'\].*X\[\['q', 'a'\]\]"),
     (pl.DataFrame(dict.fromkeys("abcd", FIRST)), ValueError, "frame with 4 columns"),
     ([*PAIRS, ("a",)], TypeError, "got a tuple of 1 at position 3"),
@@ -55,7 +60,6 @@ WRONG = [
     ([*PAIRS, "ab"], TypeError, "got a str at position 3"),
     ([("a", "b"), ("a", None)], ValueError, r"row\[1\] for row in X.*None.*position 1"),
     ([("a", "b"), (3, "b")], TypeError, r"row\[0\] for row in X.*an int \(3\)"),
-    (FRAME.assign(a=[1, 2, 3]), TypeError, r"`X\['a'\]` must be .* an int"),
     (FRAME.where(FRAME == "fine"), ValueError, r"`X\['q'\]` .* missing value"),
     (np.ones((3, 2)), TypeError, r"`X\[:, 0\]` must be .* a float"),
     (np.empty((0, 2), dtype=object), ValueError, r"empty collection \(0 samples\)"),
@@ -68,6 +72,26 @@ WRONG = [
 def test_other_inputs_are_refused(texts, error, message):
     with pytest.raises(error, match=message):
         check_texts_or_pairs(texts)
+
+
+NUMBERS = {"price": [1, 2, 3], "size": [0.5, None, 0.2], "new": [True, False, True]}
+
+
+@pytest.mark.parametrize("check", [check_texts_or_pairs, check_texts])
+@pytest.mark.parametrize("names", [["price"], ["size"], ["price", "size", "new"]])
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table, np.array])
+def test_numbers_in_other_columns_lead_to_a_column_transformer(make, names, check):
+    columns = {name: NUMBERS[name] for name in names} | {"q": [None, *FIRST[1:]]}
+    X, code = make(columns), r"X\['q'\]"
+    if make is np.array:
+        X = np.array(list(columns.values()), dtype=object).T
+        code = rf"X\[:, {len(names)}\]"
+    if check is check_texts:
+        code = "" if make is np.array else f"for example {code}. "
+    else:
+        code = rf"of which only {code} has texts. Pass {code}. "
+    with pytest.raises(ValueError, match=rf"{code}To use the .* ColumnTransformer"):
+        check(X)
 
 
 def test_the_code_in_a_message_selects_a_column():
