@@ -18,7 +18,7 @@ def rank_tokens(table, scores, *, n_random, rng):
     Parameters
     ----------
     table : TokenTable
-    scores : dict of str to ndarray of float, shape (n_read,)
+    scores : dict of str to ndarray of float, shape (n_rows,)
         Scores of the tokens by the name of the ranking. Tokens with equal scores get a
         random order.
     n_random : int
