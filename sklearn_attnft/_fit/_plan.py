@@ -118,8 +118,7 @@ class FitData:
     ----------
     tasks : Tasks
     training : LabeledTexts
-        Texts with weights above 0. The weights are already multiplied by the class
-        weights.
+        Texts with labels, weights and class weights. Texts of weight 0 are left out.
     validation : LabeledTexts or None
     unlabeled : list of str
         Additional texts for the language model.

@@ -163,7 +163,7 @@ class AttentionDisplay(ShownOnce):
         Returns
         -------
         html : str
-            The text has the color of the surrounding page.
+            The text has the same text color as the surrounding page.
         """
         parts = []
         for heading, segments in self._shaded():

@@ -218,7 +218,7 @@ def check_multilabel_refit_forgets(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply. If the tags declare text, all apply.
+    """Yield the checks that apply. If the tags declare text input, all apply.
 
     Some classifiers of scikit-learn return a list of probabilities, or a dense matrix
     for a sparse one.

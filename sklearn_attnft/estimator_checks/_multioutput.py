@@ -234,7 +234,11 @@ def check_columns_refused(estimator):
 
 
 def check_columns_y_refused(estimator):
-    """An invalid y (None, flat, continuous, mixed, another length) is refused."""
+    """An invalid y is refused.
+
+    y is None, one-dimensional or continuous, mixes types in a column, has rows of
+    different lengths, or has fewer rows than X.
+    """
     X, y = corpus(estimator, n_classes=3)
     mixed, continuous = y.copy(), y.copy()
     mixed[0, 0] = 1
@@ -269,7 +273,7 @@ def check_columns_one_is_the_template(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply. If the tags declare text, most apply.
+    """Yield the checks that apply. Most apply only if the tags declare text input.
 
     MultiOutputClassifier does not take missing labels, mixed types or data frames, and
     its score is the fraction of rows that are right in all columns.
