@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Predict with a directory that ``export_onnx`` has written, without torch.
+"""Predict without torch, with a directory that ``export_onnx`` has written.
 
 This file needs only numpy, onnxruntime and tokenizers. ``export_onnx`` copies the file
 into each directory, so a service needs only the directory and these packages.
@@ -326,7 +326,7 @@ class OnnxPredictor:
         return outputs if len(distinct) == len(texts) else outputs[inverse]
 
     def _windows(self, texts):
-        """Return the windows of each text, as lists of token ids."""
+        """Return a list of windows for each text. A window is a list of token ids."""
         return [self._cutter.windows(ids) for ids in self._encode(texts)]
 
     def _encode(self, texts):

@@ -73,7 +73,7 @@ class Target:
         return len(self.classes)
 
     def present(self, column):
-        """Return whether each text has a label, as a bool array."""
+        """Return a bool array: whether each text has a label."""
         return ~np.array([is_missing(cell) for cell in column])
 
     def encode(self, column, name, *, unknown_is_wrong=False):
@@ -195,7 +195,7 @@ class OneOfN(Target):
 
 
 class Tags(Target):
-    """Any number of classes per text, as sets of labels."""
+    """Any number of classes per text. `y` has a set of labels for each text."""
 
     kind = "sets"
     loss = "binary_cross_entropy"

@@ -19,8 +19,8 @@ def rank_tokens(table, scores, *, n_random, rng):
     ----------
     table : TokenTable
     scores : dict of str to ndarray of float, shape (n_rows,)
-        Scores of the tokens by the name of the ranking. Tokens with equal scores get a
-        random order.
+        Maps the name of each ranking to the scores of the tokens. Tokens with equal
+        scores get a random order.
     n_random : int
     rng : numpy.random.RandomState
 
@@ -88,7 +88,7 @@ def faithfulness(model, table, rankings, probabilities, tokenizer, machine):
 
 
 class ErasedTexts:
-    """Texts with erased tokens, as arrays of ids. Equal texts are stored once."""
+    """Arrays of the ids of texts with erased tokens. Equal texts are stored once."""
 
     def __init__(self):
         self.bodies = []

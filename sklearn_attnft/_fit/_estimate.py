@@ -60,7 +60,7 @@ class StepTimer:
     seconds : float
         Time that the measurements have taken.
     rows : ndarray of int or None
-        Indices of the texts of the timed steps, if :meth:`sample` has selected them.
+        Indices of the texts of the timed steps. If :meth:`sample` was not called, None.
     """
 
     def __init__(self):

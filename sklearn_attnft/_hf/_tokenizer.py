@@ -84,7 +84,7 @@ class TextTokenizer:
 
     @property
     def room(self):
-        """Maximum number of tokens per window, without special tokens."""
+        """Number of tokens that a window can have in addition to special tokens."""
         return self.templates[1].room(self.max_length)
 
     def fits(self, n_embeddings):

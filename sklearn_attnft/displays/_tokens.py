@@ -309,6 +309,6 @@ class _Lines:
                 start = stop
 
     def _measure(self, piece):
-        """Return the width of a piece as it is drawn, in points."""
+        """Return the width in points that a piece has when drawn."""
         self.ruler.set_text(piece)
         return self.ruler.get_window_extent().width * self.points

@@ -73,8 +73,8 @@ def text_checks(
     estimator : estimator instance
         An unfitted estimator. It is cloned before every use.
     expected_failed_checks : dict, default=None
-        The names of checks that are expected to fail, with the reasons. Names of checks
-        that do not apply are ignored. If None, no check is expected to fail.
+        Maps the names of checks that are expected to fail to the reasons. Names of
+        checks that do not apply are ignored. If None, no check is expected to fail.
     mark : {"xfail", "skip"} or None, default=None
         How the checks that are expected to fail are marked. If "xfail", the estimator
         and the check are yielded as a ``pytest.param`` with the mark
@@ -140,8 +140,8 @@ def check_text_estimator(
         An unfitted estimator. The checks fit it some hundreds of times, so choose
         parameters that make fits fast.
     expected_failed_checks : dict, default=None
-        The names of checks that are expected to fail, with the reasons. These failures
-        are not raised. If None, no check is expected to fail.
+        Maps the names of checks that are expected to fail to the reasons. These
+        failures are not raised. If None, no check is expected to fail.
     on_skip : {"warn"} or None, default="warn"
         How checks that cannot run are reported. If "warn", a SkipTestWarning is
         issued. If None, nothing happens.

@@ -251,7 +251,7 @@ def check_init_does_no_work(estimator):
 
 
 def check_n_iter(estimator):
-    """``n_iter_`` is the number of epochs that were run, as an int."""
+    """``n_iter_`` is an int, the number of epochs that were run."""
     estimator = fresh(estimator, max_epochs=2, early_stopping=False)
     n_iter = getattr(estimator.fit(*corpus(estimator)), "n_iter_", None)
     assert isinstance(n_iter, (int, np.integer)), (

@@ -155,7 +155,7 @@ def check_two_columns_read_or_refused(estimator):
 
 
 def check_frame_of_several_columns_refused(estimator):
-    """A data frame of three columns is refused, as it has no clear text column."""
+    """A data frame of three columns is refused, because the text column is unclear."""
     import pandas as pd
 
     _assert_refused_everywhere(

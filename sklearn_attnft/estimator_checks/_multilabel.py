@@ -149,7 +149,7 @@ def check_multilabel_containers(estimator):
         )
         assert issparse(fitted.predict(X)) == issparse(labels), (
             f"With labels in {kind}, predict returned {type(fitted.predict(X))}, "
-            "expected a sparse matrix if and only if y of fit is sparse."
+            "expected a sparse matrix if and only if the y passed to fit is sparse."
         )
 
 

@@ -204,7 +204,7 @@ def check_columns_weight_two_is_row_twice(estimator):
 
 
 def check_columns_score(estimator):
-    """``score`` is the mean accuracy of the columns, without missing labels."""
+    """``score`` is the mean accuracy of the columns. Missing labels do not count."""
     X, y = corpus(estimator, n_classes=3)
     fitted = fresh(estimator).fit(X, y)
     truth = np.roll(y, 1, axis=0)
@@ -216,8 +216,8 @@ def check_columns_score(estimator):
     np.testing.assert_allclose(
         fitted.score(X, truth),
         expected,
-        err_msg="score must be the mean accuracy of the columns, without missing "
-        "labels. Are missing labels counted as errors?",
+        err_msg="score must be the mean accuracy of the columns, computed without "
+        "missing labels. Are missing labels counted as errors?",
     )
 
 

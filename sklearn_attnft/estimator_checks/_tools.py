@@ -194,7 +194,7 @@ def features(estimator, X):
 
 
 def outputs(estimator, X):
-    """Return the outputs of all prediction methods, as a dict of arrays."""
+    """Return a dict of arrays: the outputs of all prediction methods."""
     # scikit-learn's classifiers compute the logarithm of a probability of zero.
     with np.errstate(divide=None if declares_text(estimator) else "ignore"):
         return {

@@ -246,7 +246,7 @@ def check_column_transformer(estimator):
             output[:, :-1],
             expected,
             f"In a ColumnTransformer with the columns {columns!r}, the features must "
-            "be the same as alone.",
+            "be those of the transformer alone.",
         )
         np.testing.assert_array_equal(output[:, -1], table["number"])
         if not provides(estimator, "get_feature_names_out"):
@@ -268,7 +268,7 @@ def check_feature_union(estimator):
         estimator,
         output[:, :width],
         expected,
-        "In a FeatureUnion, the features must be the same as alone.",
+        "In a FeatureUnion, the features must be those of the transformer alone.",
     )
     assert output.shape[1] > width, (
         f"The FeatureUnion returned {output.shape[1]} features, expected more than "
@@ -278,7 +278,8 @@ def check_feature_union(estimator):
         return
     names = [f"ours__{name}" for name in fitted.get_feature_names_out()]
     assert list(union.get_feature_names_out())[:width] == names, (
-        "In a FeatureUnion, the feature names must be the same as alone, with a prefix."
+        "In a FeatureUnion, the feature names must be those of the transformer alone, "
+        "with a prefix."
     )
 
 
