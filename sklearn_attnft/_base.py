@@ -49,7 +49,7 @@ LM_CONSTRAINTS = {
 class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
     """Base class of all estimators.
 
-    At its end, the ``fit`` method of a subclass sets the attributes that
+    The ``fit`` method of a subclass ends by setting the attributes that
     :meth:`_fitted_attributes` returns.
     """
 
@@ -209,7 +209,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         Parameters
         ----------
         path : str or path-like
-            Directory to create. The directory appears when all files are written.
+            Directory to create. It appears only when all files are written.
         overwrite : bool, default=False
             Whether to replace an existing directory that ``save`` has written.
 
@@ -247,7 +247,8 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         in the directory is executed. Invalid files raise an error before memory is
         allocated. `cache` and `checkpoint_dir` have their defaults, so the directory
         cannot select paths that the estimator writes to. The next ``fit`` starts from
-        the pretrained encoder `encoder`.
+        the pretrained encoder that the parameter `encoder` names, not from the loaded
+        weights.
 
         Parameters
         ----------

@@ -24,8 +24,8 @@ class TransformerFeatureExtractor(
 
     The features of a text are the hidden states of its tokens, pooled to one vector.
     Sentence encoders call such a vector a sentence embedding. The vectors are not
-    normalized to unit length. ``fit`` loads the encoder and fine-tunes it on the texts
-    only if `lm_epochs` is above 0.
+    normalized to unit length. ``fit`` loads the encoder. If `lm_epochs` is above 0,
+    ``fit`` also fine-tunes the encoder on the texts.
 
     The order of the parameters is: model (`encoder` to `long_texts`), features
     (`layers`, `pooling`), language model (`lm_epochs` to `random_state`) and machine
@@ -72,17 +72,17 @@ class TransformerFeatureExtractor(
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Data type of the matrix products in the encoder. "auto" is bfloat16 if the
         hardware supports bfloat16 (recent GPUs and x86 servers), otherwise float32.
-        On such hardware, bfloat16 is faster than float32. It has two to three
-        significant digits. The features are always float32.
+        On such hardware, bfloat16 is faster than float32, but bfloat16 has only two to
+        three significant digits. The features are always float32.
     cache : "memory", str, path-like or None, default=None
         Where to cache features, so that all folds, clones and candidates of a search
         encode a text only once. "memory" is a cache that all estimators of a process
         share until the process ends. A directory is a cache that all processes and
         machines with access to the directory share. A relative path refers to the
         current working directory of each call. If `lm_epochs` is above 0 and
-        `random_state` is fixed, the cache also stores the fine-tuned encoder. If the
-        encoder, a parameter or a package version changes the features, old entries are
-        not used.
+        `random_state` is fixed, the cache also stores the fine-tuned encoder. If
+        another encoder, parameter value or package version would give other features,
+        old entries are not used.
     cache_size : int, default=10737418240
         Largest size of the cache in bytes. The default is 10 GiB. If the cache is full,
         the least recently used entries are removed.
@@ -203,7 +203,7 @@ class TransformerFeatureExtractor(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Load the encoder and fine-tune it if `lm_epochs` is above 0.
+        """Load the encoder. If `lm_epochs` is above 0, fine-tune the encoder.
 
         Parameters
         ----------

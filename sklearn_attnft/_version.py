@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The version of the package. This module imports nothing, so all can import it."""
+"""The version of the package.
+
+This module imports nothing, so every other module can import it.
+"""
 
 __version__ = "0.1.0"

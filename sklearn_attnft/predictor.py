@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Predict with a directory that ``export_onnx`` has written, without torch.
+"""Predict without torch, with a directory that ``export_onnx`` has written.
 
 This file needs only numpy, onnxruntime and tokenizers. ``export_onnx`` copies the file
 into each directory, so a service needs only the directory and these packages.
@@ -84,7 +84,8 @@ class OnnxPredictor:
         ``array([0, 1])`` for each label. Feature extractors and regressors do not have
         this attribute.
     label_names_ : ndarray of shape (n_labels,)
-        Names of the labels. Only a classifier of several labels has this attribute.
+        Names of the labels. Only a classifier with several labels per text has this
+        attribute.
     task_names_ : list
         Names of the tasks. Only a model of several tasks has this attribute.
     config_ : dict
@@ -165,7 +166,8 @@ class OnnxPredictor:
             Most probable classes. If a text may have several classes, the result is a
             matrix of 0 and 1. A regressor returns numbers in the unit of `y`. For
             several tasks, the result is an array with one column per task if `y` of
-            ``fit`` was an array, otherwise a dict of columns by the name of the task.
+            ``fit`` was an array. Otherwise, the result is a dict from the name of each
+            task to its column.
         """
         logits = self._logits(X)
         if self._is_single:
@@ -196,7 +198,7 @@ class OnnxPredictor:
         return probabilities[0] if self._is_single else probabilities
 
     def score_samples(self, X):
-        """Return how similar texts are to the texts of ``fit``.
+        """Return the similarity of each text to the texts of ``fit``.
 
         Parameters
         ----------
@@ -286,8 +288,8 @@ class OnnxPredictor:
         self.__init__(state["path"], state["threads"])
         if self.config_["sha256"] != state["sha256"]:
             raise ValueError(
-                f"{self.path} must be the directory of the pickled OnnxPredictor, got "
-                "another model in its place. Create OnnxPredictor(path) again."
+                f"{self.path} must contain the model of the pickled OnnxPredictor, got "
+                "another model. Create OnnxPredictor(path) again."
             )
 
     def _logits(self, X):
@@ -324,7 +326,7 @@ class OnnxPredictor:
         return outputs if len(distinct) == len(texts) else outputs[inverse]
 
     def _windows(self, texts):
-        """Return the windows of each text, as lists of token ids."""
+        """Return a list of windows for each text. A window is a list of token ids."""
         return [self._cutter.windows(ids) for ids in self._encode(texts)]
 
     def _encode(self, texts):
@@ -364,7 +366,7 @@ def _count_cores():
 
 
 class _Task:
-    """One task: converts its columns of the logits to labels or numbers."""
+    """A task, which converts its columns of the logits to labels or numbers."""
 
     def __init__(
         self,
@@ -513,9 +515,9 @@ def _truncate(ids, room):
 def _batches(longest, n_windows):
     """Return batches of texts of similar length, longest texts first.
 
-    A batch has at most ``TOKENS_PER_BATCH`` tokens, with padding, or a single text.
-    Padding shorter texts to the longest text adds at most ``TOKENS_PER_BATCH / 16``
-    tokens.
+    A batch has at most ``TOKENS_PER_BATCH`` tokens, including padding. Only a batch of
+    a single text may have more. Padding shorter texts to the longest text adds at most
+    ``TOKENS_PER_BATCH / 16`` tokens.
     """
     batches, batch, rows, padding = [], [], 0, 0
     for i in np.lexsort((-n_windows, -longest)):
@@ -575,8 +577,8 @@ def read_config(path):
     if config["schema"] != SCHEMA:
         raise ValueError(
             f"{path / CONFIG} must have the schema {SCHEMA}, got "
-            f"{config['schema']!r:.40}, because another version of export_onnx wrote "
-            "it. Use the predictor.py in the directory."
+            f"{config['schema']!r:.40}. Another version of export_onnx wrote the file. "
+            "Use the predictor.py in the directory."
         )
     return config
 
@@ -621,7 +623,7 @@ def _read_bounded(path):
 
 
 class _explained:
-    """Replace errors while a file is read by a ValueError that names the file."""
+    """While a file is read, turn any error into a ValueError that names the file."""
 
     def __init__(self, path):
         self._path = path
@@ -683,7 +685,10 @@ _FIELDS = {
 
 
 def _refuse_external(data, kind, depth=0):
-    """Raise ValueError if a message of onnx.proto refers to data in another file."""
+    """Raise ValueError if an ONNX graph refers to data in another file.
+
+    `data` is a protobuf message of the ONNX format.
+    """
     if depth > 50:
         raise ValueError("its graphs are nested too deeply")
     position = 0
@@ -723,22 +728,26 @@ def _varint(data, position):
 
 
 def _check_input(X, n_texts, names):
-    """Return texts or pairs as a list, or raise the errors of the estimators."""
+    """Return texts or pairs as a list.
+
+    Invalid input raises the same errors as in the estimators.
+    """
     columns = _two_columns(X)
     if columns is None:
         texts = _check_texts(X)
         if n_texts == 2:
             raise ValueError(
-                "`X` must have two texts for each sample, as the `X` of fit, got "
-                "single texts. Pass both columns, or a list of tuples (first, second)."
+                "`X` must have two texts for each sample, like the `X` passed to fit, "
+                "got single texts. Pass both columns, or a list of tuples (first, "
+                "second)."
             )
         return texts
     sides = [_check_texts(column, code) for code, column in columns.items()]
     texts = list(zip(*sides, strict=True))
     if n_texts == 1:
         raise ValueError(
-            "`X` must have one text for each sample, as the `X` of fit, got pairs of "
-            f"texts. Pass the column of fit: {' or '.join(columns)}."
+            "`X` must have one text for each sample, like the `X` passed to fit, got "
+            f"pairs of texts. Pass the column of fit: {' or '.join(columns)}."
         )
     found = _names(X) if hasattr(X, "columns") else None
     is_named = found is not None and all(type(name) is str for name in found)
@@ -800,7 +809,10 @@ def _as_objects(X):
 
 
 def _check_texts(X, name="X"):
-    """Return texts as a list of str, or raise the errors of the estimators."""
+    """Return texts as a list of str.
+
+    Invalid texts raise the same errors as in the estimators.
+    """
     if isinstance(X, str):
         raise ValueError(
             f"`{name}` must be {TEXTS_FORMAT}, got a single str. Put a single text in "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The stores of this process."""
+"""The cache stores that this process has opened."""
 
 import os
 

@@ -99,7 +99,7 @@ def check_numbers(y, n_texts, name="y"):
     Parameters
     ----------
     y : array-like of shape (n_texts,) or (n_texts, n_outputs)
-        Finite numbers. A matrix of one column is flattened, and a warning is issued.
+        Finite numbers. A matrix with one column causes a warning.
     n_texts : int
     name : str
         Name of the argument, for messages.
@@ -111,8 +111,8 @@ def check_numbers(y, n_texts, name="y"):
     Raises
     ------
     ValueError
-        If `y` is None, sparse, has more than two dimensions, has a value that is
-        missing, infinite or not a number, or does not have `n_texts` rows.
+        If `y` is None or sparse, if `y` has more than two dimensions or does not have
+        `n_texts` rows, or if a value is missing, infinite or not a number.
     """
     rule = f"`{name}` must be {NUMBERS_FORMAT}"
     if y is None:
@@ -168,8 +168,8 @@ def _finite(array, name, rule):
         value = float(array[tuple(place)])
         raise ValueError(
             f"`{name}` must have only finite numbers, got {value} at position "
-            f"{place[0]} (NaN is a missing number). Drop such texts, or correct the "
-            "numbers."
+            f"{place[0]} (NaN is a missing number). Drop the rows with missing or "
+            "infinite numbers, or correct the numbers."
         )
     return array
 

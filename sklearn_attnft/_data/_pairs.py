@@ -153,13 +153,15 @@ class InputKind:
         found = InputKind.of(X, texts)
         if found.n_texts < self.n_texts:
             raise ValueError(
-                f"`{name}` must have two texts for each sample, as the `X` of fit, got "
-                "single texts. Pass both columns, or a list of tuples (first, second)."
+                f"`{name}` must have two texts for each sample, like the `X` passed to "
+                "fit, got single texts. Pass both columns, or a list of tuples (first, "
+                "second)."
             )
         if found.n_texts > self.n_texts:
             raise ValueError(
-                f"`{name}` must have one text for each sample, as the `X` of fit, got "
-                f"pairs of texts. Pass the column of fit: {_one_column(X, name)}."
+                f"`{name}` must have one text for each sample, like the `X` passed to "
+                "fit, got pairs of texts. Pass the column of fit: "
+                f"{_one_column(X, name)}."
             )
         if None not in (found.names, self.names) and found.names != self.names:
             raise ValueError(

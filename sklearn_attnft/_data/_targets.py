@@ -73,7 +73,7 @@ class Target:
         return len(self.classes)
 
     def present(self, column):
-        """Return whether each text has a label, as a bool array."""
+        """Return a bool array: whether each text has a label."""
         return ~np.array([is_missing(cell) for cell in column])
 
     def encode(self, column, name, *, unknown_is_wrong=False):
@@ -93,9 +93,9 @@ class Target:
         -------
         labels : ndarray of int64, shape (n_texts,), or float32, (n_texts, n_classes)
             If each text has one class, this is an array of class indices. If a text can
-            have several classes, this is a matrix with 1 for each class of a text, 0
-            for its other classes, and NaN for missing values of a matrix. A text
-            without a label has only zeros.
+            have several classes, this is a matrix with 1 for each class that the text
+            has and 0 for each other class. If `column` is a matrix, its missing values
+            become NaN. A text without a label has only zeros.
         present : ndarray of bool, shape (n_texts,)
             Whether each text has a label.
         """
@@ -120,7 +120,7 @@ class Target:
         return encode_labels(members, self.classes, name)
 
     def _check_kind(self, column, name):
-        """Check that a column has the kind of labels of fit; return the column."""
+        """Return a column; raise if its kind of labels differs from that of fit."""
         kind = kind_of_column(column, name, "missing")
         if kind == "missing":
             return self._missing(column)
@@ -195,7 +195,7 @@ class OneOfN(Target):
 
 
 class Tags(Target):
-    """Any number of classes per text, as sets of labels."""
+    """Any number of classes per text. `y` has a set of labels for each text."""
 
     kind = "sets"
     loss = "binary_cross_entropy"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Special tokens around a text or a pair of texts, and windows of both.
+"""Special tokens and windows of a text, or of a pair of texts.
 
 A text is a str, and a pair is a tuple of two str. After tokenization, a text is an
 array, and a pair is a tuple of two arrays.
@@ -92,7 +92,7 @@ class Template:
         )
 
     def room(self, max_length):
-        """Return the maximum number of tokens per window without special tokens."""
+        """Return how many tokens a window can have in addition to special tokens."""
         return max_length - sum(map(len, self.specials))
 
     def ids(self, parts):
@@ -100,7 +100,7 @@ class Template:
         return self._join(parts, self.specials)
 
     def numbers(self, parts):
-        """Return the numbers `parts`, one per token, with 0 for special tokens."""
+        """Join arrays with one number per token, with 0 for each special token."""
         return self._join(parts, [np.zeros_like(each) for each in self.specials])
 
     def types(self, parts):
@@ -120,7 +120,8 @@ def cut_parts(parts, room, cut):
     """Split a text or a pair into windows of at most `room` tokens.
 
     The longer text of a pair is split, and each window has the whole shorter text. If
-    the shorter text has more than half of `room`, its middle is removed.
+    the shorter text has more than ``room // 2`` tokens, the middle of this text is
+    removed.
 
     Parameters
     ----------

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Read texts in parts from containers that do not hold them as str.
 
-Such containers read texts from a file when they are indexed, or store them in one block
-of memory: columns of datasets and pyarrow, memory-mapped arrays, ``StringDType``. A
-list of all their texts would need several times as much memory.
+Such containers read texts from a file when they are indexed, or store the texts in one
+block of memory. Examples are columns of the packages datasets and pyarrow,
+memory-mapped arrays, and arrays of ``StringDType``. A list of all texts of a container
+would need several times as much memory.
 """
 
 from collections.abc import Sequence

@@ -122,7 +122,7 @@ def is_missing(value):
 
 
 def first_value(column):
-    """Return the first value of a column that is not missing, or None."""
+    """Return the first value of a column, or None. Missing values are skipped."""
     if not isinstance(column, np.ndarray):
         column = np.asarray(column, dtype=object)
     return next((value for value in column if not is_missing(value)), None)

@@ -38,9 +38,9 @@ class TokenTable:
     tokens : TokenizedTexts
         The windows of the texts. The attribute `words` holds the position of each token
         in its text, from 1, and 0 for special tokens.
-    sample : ndarray of int64, shape (n_read,)
+    sample : ndarray of int64, shape (n_rows,)
         Index of the text of each token.
-    place : ndarray of int64, shape (n_read,)
+    place : ndarray of int64, shape (n_rows,)
         Index of the token in its text.
     """
 
@@ -68,7 +68,10 @@ class TokenTable:
         return slice(*np.searchsorted(self.sample, [sample, sample + 1]))
 
     def body(self, sample, places):
-        """Return the ids of some tokens of a text, or a tuple for a pair."""
+        """Return the ids of the tokens `places` of a text.
+
+        For a pair, return a tuple of two arrays, one for each text.
+        """
         body = self.bodies[sample]
         if not isinstance(self.texts[sample], tuple):
             return body[places]
@@ -79,7 +82,7 @@ class TokenTable:
         """Sum the values of each token over its windows.
 
         The values have the shape (n_tokens,), in the order of `tokens`. The sums have
-        the shape (n_read,).
+        the shape (n_rows,).
         """
         is_special = self.tokens.words == 0
         starts = np.cumsum([0, *map(len, self.bodies)])

@@ -18,9 +18,9 @@ def rank_tokens(table, scores, *, n_random, rng):
     Parameters
     ----------
     table : TokenTable
-    scores : dict of str to ndarray of float, shape (n_read,)
-        Scores of the tokens by the name of the ranking. Tokens with equal scores get a
-        random order.
+    scores : dict of str to ndarray of float, shape (n_rows,)
+        Maps the name of each ranking to the scores of the tokens. Tokens with equal
+        scores get a random order.
     n_random : int
     rng : numpy.random.RandomState
 
@@ -88,7 +88,7 @@ def faithfulness(model, table, rankings, probabilities, tokenizer, machine):
 
 
 class ErasedTexts:
-    """Texts with erased tokens, as arrays of ids. Equal texts are stored once."""
+    """Arrays of the ids of texts with erased tokens. Equal texts are stored once."""
 
     def __init__(self):
         self.bodies = []

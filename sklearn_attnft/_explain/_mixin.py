@@ -90,10 +90,10 @@ class ExplainingMixin(TokenAttentionMixin):
         """Return the attention and the attribution of each token of each text.
 
         Attention is the weight of each token in the context vector. A token with high
-        attention does not always influence the prediction, which :meth:`faithfulness`
-        measures. The hidden state of a token depends on the whole text, so the weight
-        of a token also includes its context. With ``head="lstm"``, attention weights
-        the outputs of the LSTM, which include even more context.
+        attention does not always influence the prediction. :meth:`faithfulness`
+        measures this influence. The hidden state of a token depends on the whole text,
+        so the weight of a token also includes its context. With ``head="lstm"``,
+        attention weights the outputs of the LSTM, which include even more context.
 
         Parameters
         ----------
@@ -101,10 +101,11 @@ class ExplainingMixin(TokenAttentionMixin):
         attribution : {"gradient", "integrated_gradients"} or None, default=None
             Method that attributes the logit of `target` to the tokens. "gradient" is
             the gradient times the embedding of the token. "integrated_gradients" sums
-            gradients between a text of mask tokens and the text. Then the attributions
-            of a text sum to the difference of the two logits, but computing takes 64
-            times as long. If the vocabulary does not have a mask token, padding tokens
-            are used. If None, only attention is returned.
+            gradients between a text of mask tokens and the text. The attributions of a
+            text then sum to its logit minus the logit of the text of mask tokens, but
+            the computation takes 64 times as long as with "gradient". If the vocabulary
+            does not have a mask token, padding tokens are used. If None, only attention
+            is returned.
         target : label or array-like of labels, shape (n_samples,), default=None
             The class whose logit is attributed: one for all texts, or one for each
             text, such as the true labels. If a text can have several labels, the class
@@ -132,7 +133,8 @@ class ExplainingMixin(TokenAttentionMixin):
               weights are the learned attention. With "mean", all tokens have equal
               weights. With "cls", the first token has the weight 1. With "max", the
               weight is the fraction of features that have their maximum in the token.
-              With "concat", the weight is the mean of the weights of the other three.
+              With "concat", the weight is the mean of the weights with "cls", "max" and
+              "mean".
             - "special_attention": total weight of the special tokens of the text. This
               value and all "token_attention" of the text sum to 1.
             - "attribution": attribution of the token in logits, computed in float32.
@@ -182,8 +184,8 @@ class ExplainingMixin(TokenAttentionMixin):
             "integrated_gradients" or a list of both, as in :meth:`explain`. If None,
             only attention and random orders are measured.
         n_random : int, default=5
-            Number of random orders of each text. The ranking "random" has the mean of
-            their scores. If 0, random orders are not measured.
+            Number of random orders of each text. The row "random" of a text contains
+            the mean scores of these orders. If 0, random orders are not measured.
         random_state : int, RandomState instance or None, default=None
             Seed of the random orders, and of the order of tokens with equal scores.
 

@@ -32,7 +32,11 @@ directory, so load the directory only if you trust its source.
 
 
 def describe(estimator, targets, output_names):
-    """Return the content of ``config.json``, without checksums and differences."""
+    """Return the description of an estimator for ``config.json``.
+
+    The checksums of the files, and the differences between the predictions of the graph
+    and of the estimator, are added later.
+    """
     spec, tokenizer = estimator._spec, estimator._tokenizer
     is_single = not hasattr(estimator, "task_names_")
     container = getattr(estimator, "_container", "array")

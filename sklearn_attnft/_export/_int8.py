@@ -22,12 +22,12 @@ CONSTANTS = {
 def to_int8(graph, batches):
     """Return a graph whose encoder multiplies its weights in int8.
 
-    Each column of a weight matrix has one scale. Each token has one scale for its
-    activations, which is computed in each prediction. So large activations of a token
-    do not make other tokens less precise, and a text does not depend on its batch.
-    Before quantization, channels with large activations are divided by a factor, and
-    the matching rows of the weights are multiplied by this factor (SmoothQuant, arXiv
-    2211.10438). Attention, poolings and heads stay in float32.
+    Each column of a weight matrix has one scale. The activations of each token have one
+    scale, which each prediction computes. Therefore, large activations of one token do
+    not make other tokens less precise, and the prediction of a text does not depend on
+    its batch. Before quantization, channels with large activations are divided by a
+    factor, and the matching rows of the weights are multiplied by this factor
+    (SmoothQuant, arXiv 2211.10438). Attention, poolings and heads stay in float32.
 
     Parameters
     ----------

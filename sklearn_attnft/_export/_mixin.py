@@ -16,8 +16,8 @@ class ExportingMixin:
         The directory contains the graph ``model.onnx`` (from token ids to context
         vectors, logits and probabilities), ``tokenizer.json``, ``config.json``,
         ``predictor.py`` and a model card. ``OnnxPredictor`` in ``predictor.py``
-        predicts from texts and needs only numpy, onnxruntime and tokenizers. It is also
-        in :mod:`sklearn_attnft.predictor`. The export needs the extra ``onnx``.
+        predicts from texts and needs only numpy, onnxruntime and tokenizers. The class
+        is also in :mod:`sklearn_attnft.predictor`. The export needs the extra ``onnx``.
 
         The predictions of the directory are compared with the predictions of the
         estimator on the CPU in float32. If they differ by more than 1e-4, the directory
@@ -26,7 +26,7 @@ class ExportingMixin:
         Parameters
         ----------
         path : str or path-like
-            Directory to create. The directory appears when all files are written.
+            Directory to create. It appears only when all files are written.
         quantize : {"int8"} or None, default=None
             Data type of the matrix products with the weights of the encoder. "int8" is
             faster and makes the graph smaller, but changes probabilities and some

@@ -60,7 +60,7 @@ class StepTimer:
     seconds : float
         Time that the measurements have taken.
     rows : ndarray of int or None
-        Indices of the texts of the timed steps, if :meth:`sample` has selected them.
+        Indices of the texts of the timed steps. If :meth:`sample` was not called, None.
     """
 
     def __init__(self):
@@ -138,10 +138,10 @@ class StepTimer:
 
 
 def _sizes(steps):
-    """Return the size of each step, the number of tokens and the largest micro-batch.
+    """Return step sizes, the number of tokens, and the largest micro-batch.
 
-    A size is a number of tokens with padding. The number of tokens is the sum over all
-    steps, without padding.
+    The size of a step is its number of tokens with padding. The number of tokens is the
+    sum over all steps, without padding.
     """
     sizes, n_tokens, most, largest = [], 0, -1, None
     for step in steps:

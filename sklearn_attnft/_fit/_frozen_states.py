@@ -141,7 +141,7 @@ def with_frozen_states(model, corpora, config, context):
 
 
 def _batches(corpora, n_layers, model, budget):
-    """Return the first batches, as many as have hidden states that fit into `LIMIT`."""
+    """Return the first batches whose hidden states together fit into `LIMIT` bytes."""
     room = LIMIT // (4 * n_layers * model.encoder.config.hidden_size)  # tokens
     batches = []
     for corpus in corpora:

@@ -57,7 +57,7 @@ class LMHeadStage(Stage):
         return state
 
     def after(self, state, rows):
-        """Return `state`, because the history does not contain this stage."""
+        """Return `state` unchanged. The history does not contain this stage."""
         return state
 
 
@@ -206,7 +206,7 @@ class _Computation:
         self.state = None
 
     def __call__(self, positions):
-        """Run the stages; return their changes as bytes of a safetensors file."""
+        """Run the stages; return a safetensors file with what they changed."""
         self.state = self._start
         for stage in self._stages.parts:
             self.state = stage.run(self.state, self._context)

@@ -21,10 +21,10 @@ from ._tasks import Tasks
 class FitPlan:
     """Parameters of one fit.
 
-    The fields are the parameters of the estimators with the same names. None of them is
-    "auto", except `learning_rate` before :meth:`for_encoder`. An extractor does not
-    have all parameters. The defaults of the missing parameters turn the corresponding
-    part of a fit off.
+    Each field is the estimator parameter of the same name. No field is "auto", except
+    `learning_rate`, which :meth:`for_encoder` replaces by a number. An extractor does
+    not have all parameters. The defaults of the missing parameters turn the
+    corresponding part of a fit off.
     """
 
     encoder: str
@@ -118,7 +118,7 @@ class FitData:
     ----------
     tasks : Tasks
     training : LabeledTexts
-        Texts with class weights, without texts of weight 0.
+        Texts with labels, weights and class weights. Texts of weight 0 are left out.
     validation : LabeledTexts or None
     unlabeled : list of str
         Additional texts for the language model.
@@ -129,7 +129,7 @@ class FitData:
     y_container : str or None
         Type of the container of `y`. Predictions are returned in this container.
     label_names : ndarray or None
-        Columns of a matrix of labels.
+        Names of the columns if `y` is a matrix of labels, otherwise None.
     """
 
     tasks: Tasks

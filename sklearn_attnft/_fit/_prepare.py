@@ -200,9 +200,10 @@ def _warn_if_truncated(tokenizer, fraction):
         )
     else:
         warn(
-            f"In up to {percent}% of the pairs, the shorter text has more than half of "
-            f"max_length={tokenizer.max_length} tokens and is truncated in the middle, "
-            f"because each window has both texts. To read whole texts, {cure}."
+            f"In up to {percent}% of the pairs, the shorter text is truncated in the "
+            "middle: each window has both texts, and the shorter text has more than "
+            f"half of max_length={tokenizer.max_length} tokens. To read whole texts, "
+            f"{cure}."
         )
 
 

@@ -84,7 +84,7 @@ class TextTokenizer:
 
     @property
     def room(self):
-        """Maximum number of tokens per window, without special tokens."""
+        """Number of tokens that a window can have in addition to special tokens."""
         return self.templates[1].room(self.max_length)
 
     def fits(self, n_embeddings):
@@ -114,10 +114,10 @@ class TextTokenizer:
     def words(self, texts):
         """Return an array for each text with the word number of each token.
 
-        Words are numbered from 1. The tokenizer decides which tokens form a word. If
-        the tokenizer does not split texts at spaces, words end at spaces. In scripts
-        without spaces between words, each token is a word. The numbers of the second
-        text of a pair follow those of the first.
+        Words are numbered from 1. The tokenizer decides which tokens form a word. Words
+        always end at spaces, even if the tokenizer does not split texts there. In
+        scripts without spaces between words, each token is a word. The numbers of the
+        second text of a pair follow those of the first.
         """
         return [
             (each[0], each[1] + each[0].max(initial=0))
@@ -145,12 +145,13 @@ class TextTokenizer:
         Returns
         -------
         list of ndarray of int32, each (n_tokens, 2)
-            Position of the first character of each token, and of the character after
-            its last. Spans are in ascending order, and a span is not empty. White space
-            at the ends of a token is excluded, unless the token is only white space.
-            If several tokens are parts of one character, such as its bytes, each has
-            the span of this character. If the tokenizer inserts a token before the
-            text, the inserted token has the span of the first character.
+            Position of the first character of each token, and position after its last
+            character. Spans are in ascending order, and a span is not empty. White
+            space at the ends of a token is excluded, unless the token is only white
+            space. If several tokens are parts of one character (for example its bytes),
+            each of these tokens has the span of the character. If the tokenizer inserts
+            a token before the text, the inserted token has the span of the first
+            character.
         """
         return each_text(self._spans, texts)
 
@@ -177,7 +178,7 @@ class TextTokenizer:
 
 
 def _cut_words(text, words, spans):
-    """Return word numbers of words that also end at spaces.
+    """Renumber the words of a text so that a word also ends at each space.
 
     In scripts without spaces between words, each token is a word.
     """
@@ -273,7 +274,7 @@ def _read_tokenizer(encoder, config, max_length, long_texts):
 
 
 def _refuse_other_classes(source, config):
-    """Raise ValueError if the files name a class that is not a tokenizer.
+    """Raise ValueError if the `tokenizer_class` of a model is not a tokenizer.
 
     Creating an object of such a class could load further files or code.
     """

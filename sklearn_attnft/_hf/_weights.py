@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Find and read the weights of an encoder.
 
-This module passes tensors to transformers instead of files. If a model on the hub has
-only a pickle, transformers would ask a third party to convert the pickle. This module
-reads pickles with the restricted unpickler of torch, which builds tensors and does not
-call functions that a file names.
+This module passes tensors, not files, to transformers. If a model on the hub has only a
+pickle, transformers would ask a third party to convert the pickle. This module reads
+pickles with the restricted unpickler of torch, which builds tensors and does not call
+functions that a file names.
 """
 
 import json
@@ -137,7 +137,7 @@ def _read_pickle(path):
 
 
 def _check_archive(file, name):
-    """Raise an error if reading a pickle could take more memory than its file."""
+    """Raise an error if reading a pickle could take more memory than its file size."""
     start = file.read(4)
     if start != b"PK\x03\x04" or not zipfile.is_zipfile(file):
         if not start.startswith(b"\x80"):
@@ -151,7 +151,7 @@ def _check_archive(file, name):
     stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
     n_bytes = sum(entry.file_size for entry in entries)
     if not stored or n_bytes > os.fstat(file.fileno()).st_size:
-        raise ValueError(f"{name} is compressed, which torch.save never does")
+        raise ValueError(f"{name} is compressed, but torch.save never compresses")
     pickles = [entry for entry in entries if entry.filename.endswith("data.pkl")]
     longest = max((entry.file_size for entry in pickles), default=0)
     if longest > MAX_PICKLE_BYTES:

@@ -9,7 +9,9 @@ FAR = 1e30  # distance of a class without training texts, which is never the nea
 
 
 class ClassGaussians(nn.Module):
-    """A Gaussian of all texts, and a Gaussian of each class with a common covariance.
+    """A Gaussian of all texts, and a Gaussian of each class.
+
+    The Gaussians of the classes have the same covariance.
 
     The score of a context vector is the squared Mahalanobis distance to the mean of all
     texts, minus the smallest squared distance to the mean of a class (Ren et al. 2021,
@@ -59,7 +61,8 @@ class ClassGaussians(nn.Module):
             Indices of the classes that have training texts.
         means : tensor of float64, shape (n_present, n_context)
         fractions : tensor of float64, shape (n_present,)
-            Fraction of the texts of each of these classes, above 0.
+            For each of these classes, the fraction of all texts that have this class.
+            All fractions are above 0.
         covariance : tensor of float64, shape (n_context, n_context)
             Covariance within the classes. It must be invertible.
         """

@@ -5,11 +5,11 @@ An encoding is a callable with one signature::
 
     encoding(encoder, input_ids, attention_mask, layers) -> list of tensor
 
-Each tensor holds the hidden states of one of the `layers` (0 for the embeddings), of
-shape (n_windows, n_tokens, n_features). The mask is 0 for padding, else 1 plus the
-token type. `_runtime._encoder_cache` has an encoding that
-reads hidden states from a cache. `_fit._frozen_states` has an encoding that starts from
-the output of the frozen blocks.
+Each tensor has the shape (n_windows, n_tokens, n_features) and holds the hidden states
+of one of the `layers` (0 for the embeddings). The mask is 0 for padding, else 1 plus
+the token type. `_runtime._encoder_cache` has an encoding that reads hidden states from
+a cache. `_fit._frozen_states` has an encoding that starts from the output of the frozen
+blocks.
 """
 
 from .. import _hf

@@ -9,8 +9,8 @@ To add a kind of target, write a class like :class:`CrossEntropy` and add a line
   pairs (sum, count) of a batch.
 - ``epoch_metrics(means)`` returns the validation scores, given the mean of each metric.
 - ``score`` is the name of the validation score that decides on early stopping.
-- ``counts_classes`` is True if a model that predicts one class for all texts has
-  collapsed.
+- ``counts_classes`` is True if the predictions of each class are counted, to detect a
+  collapsed model, which predicts one class for all texts.
 """
 
 import math
@@ -98,10 +98,11 @@ class BinaryCrossEntropy(nn.Module):
     def batch_metrics(self, logits, labels, weights):
         """Return the pair (sum, count) of the accuracy and of the F1 score.
 
-        The sum of "accuracy" is the weight of the texts whose known labels are all
-        correct, and its count is the weight of all texts. The sum of "f1" is twice the
-        weight of the correctly predicted labels, and its count is the weight of all
-        predicted and all true labels. So sum / count is the micro-averaged F1 score.
+        For "accuracy", the sum is the weight of the texts for which all known labels
+        are predicted correctly, and the count is the weight of all texts. For "f1", the
+        sum is twice the weight of the correctly predicted labels, and the count is the
+        weight of all predicted and all true labels. So sum / count is the
+        micro-averaged F1 score.
         """
         known = ~labels.isnan()
         predicted, true = (logits > 0) & known, labels == 1
@@ -137,7 +138,7 @@ class SquaredError(nn.Module):
         return (logits - labels).square().mean(dim=1)
 
     def batch_metrics(self, logits, labels, weights):
-        """Return the weighted sums of squared errors, numbers and their squares."""
+        """Return weighted sums of squared errors, of labels and of squared labels."""
         count = float(weights.sum())
         sums = {
             "error": (logits - labels).square(),
@@ -174,11 +175,12 @@ class TasksLoss(nn.Module):
     Parameters
     ----------
     tasks : dict
-        The loss of each task by the name of the task.
+        Maps the name of each task to its loss.
     task_weights : list of float or None
-        Weights of the tasks. Only their ratios matter. If None, the weights are learned
-        from the uncertainty s of each task, which starts at 0. The loss of a task is
-        then ``exp(-s) * loss + s / 2`` (Kendall et al. 2018, section 3.2).
+        Weights of the tasks. Only their ratios matter. If None, an uncertainty s is
+        learned for each task and determines the weight of the task. s starts at 0. The
+        loss of a task is then ``exp(-s) * loss + s / 2`` (Kendall et al. 2018, section
+        3.2).
     """
 
     def __init__(self, tasks, task_weights):
@@ -250,7 +252,7 @@ class TasksLoss(nn.Module):
         Returns
         -------
         dict
-            The index of the predicted class by the name of the task.
+            Maps the name of each such task to the index of the predicted class.
         """
         found = {}
         buffers = self.buffers(recurse=False)
@@ -260,7 +262,7 @@ class TasksLoss(nn.Module):
         return found
 
     def batch_metrics(self, logits, targets):
-        """Return pairs (sum, count) of a batch, by pairs (task, metric)."""
+        """Return a dict from (task, metric) to the pair (sum, count) of a batch."""
         return {
             (name, metric): pair
             for name, (task, *parts) in zip(

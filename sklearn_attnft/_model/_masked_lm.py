@@ -36,7 +36,7 @@ class TiedHead(nn.Module):
 
 
 class MaskedLanguageModel(nn.Module):
-    """Encoder and head, which predict the original ids of the chosen tokens."""
+    """Encoder and head, which predict the ids of the tokens chosen for masking."""
 
     def __init__(self, encoder, head):
         super().__init__()
@@ -51,7 +51,7 @@ class MaskedLanguageModel(nn.Module):
 
 
 class MaskedCrossEntropy(nn.Module):
-    """Mean cross entropy of the chosen tokens, in float32.
+    """Mean cross entropy of the tokens chosen for masking, in float32.
 
     If no token was chosen, the loss is 0.
     """

@@ -14,8 +14,9 @@ class TextModel(nn.Module):
 
     ``forward`` has two steps, which can also be called separately. First, :meth:`mix`
     runs the encoder and returns one vector per token, the weighted sum of the layers.
-    Then :meth:`logits` computes the result from these token vectors (`mixed`). Instead
-    of logits, :meth:`contexts` and :meth:`token_shares` compute other results.
+    Then :meth:`logits` computes the result from these token vectors (`mixed`).
+    :meth:`contexts` and :meth:`token_shares` compute other results from the token
+    vectors.
 
     Attributes
     ----------

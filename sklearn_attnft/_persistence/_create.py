@@ -18,7 +18,7 @@ from .._utils._files import (
 
 
 def create(path, files, method, check_own, *, overwrite):
-    """Create a directory, which appears when all files are written.
+    """Create a directory that appears only when all files are written.
 
     Parameters
     ----------
@@ -106,14 +106,14 @@ def _prefix(path):
 
 
 def _remove_abandoned(path):
-    """Remove temporary directories for `path` of processes that were killed."""
+    """Remove the temporary directories that killed processes created for `path`."""
     for each in path.parent.glob(f"{_prefix(path)}*"):
         if not is_locked(each):
             shutil.rmtree(each, ignore_errors=True)
 
 
 def _move(new, path, check):
-    """Move the directory `new` to `path`, and an old directory to `new`."""
+    """Move the directory `new` to `path`. If `path` exists, swap the two."""
     if os.path.lexists(path):
         check()
         exchange(new, path)

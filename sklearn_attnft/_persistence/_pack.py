@@ -66,7 +66,10 @@ def pack(module, spec, tokenizer, base_model=None):
 
 
 def _split(by_name):
-    """Split a dict into the encoder, without its prefix, and the heads."""
+    """Split a dict by name into encoder weights and head weights.
+
+    The prefix "encoder." is removed from the names of the encoder weights.
+    """
     prefix = "encoder."
     encoder = {n: each for n, each in by_name.items() if n.startswith(prefix)}
     heads = {n: each for n, each in by_name.items() if n not in encoder}
@@ -86,9 +89,9 @@ def _load_base_model_or_warn(name, settings):
         return _load_base_model(name, settings)
     except ValueError as error:
         warn(
-            "The pickle contains all weights, although pickle_weights='delta', because "
-            f"the pretrained encoder cannot be read ({error}). Restore the encoder, or "
-            "set pickle_weights='full'.",
+            "pickle_weights='delta' has no effect, because the pretrained encoder "
+            f"cannot be read ({error}). The pickle contains all weights. Restore the "
+            "encoder, or set pickle_weights='full'.",
         )
         return None
 
@@ -151,7 +154,7 @@ def unpack(packed):
 
 
 def _check_finite(weights):
-    """Raise ValueError if a weight is not finite, which no fit returns."""
+    """Raise ValueError if a weight is not finite. No fit returns such a weight."""
     for name, weight in weights.items():
         if weight.is_floating_point() and not weight.isfinite().all():
             raise ValueError(
@@ -161,7 +164,10 @@ def _check_finite(weights):
 
 
 def check_tokenizer(module, tokenizer):
-    """Raise ValueError if the encoder has too few tokens or positions."""
+    """Raise ValueError if the encoder of a module does not fit the tokenizer.
+
+    The encoder must have an embedding for each token id, and `max_length` positions.
+    """
     n_embeddings = module.encoder.get_input_embeddings().num_embeddings
     n_positions = _hf.count_positions(module.encoder.config) or tokenizer.max_length
     has_positions = tokenizer.room >= 1 and tokenizer.max_length <= n_positions

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Save an estimator to a directory and load it.
 
-``load`` does not import or execute anything that the directory names. It looks up
-class names in a dict of estimator classes. All other values are data.
+``load`` does not import or execute anything that a file in the directory refers to.
+``load`` looks up class names in a dict of estimator classes. All other values are data.
 """
 
 import contextlib
@@ -127,8 +127,8 @@ def _describe(estimator, classes):
                     "another value."
                 ) from error
             warn(
-                f"The parameter {name} is not saved, and load sets it to {default!r}, "
-                f"because {error}. Set the parameter again after load."
+                f"The parameter {name} is not saved, because {error}. load sets the "
+                f"parameter to {default!r}. Set the parameter again after load."
             )
     described = {"class": type(estimator).__name__, "parameters": parameters}
     if REQUESTS in vars(estimator):
@@ -156,7 +156,7 @@ def _fitted(estimator):
 
 
 def package_versions(more=()):
-    """Return the installed versions of `PACKAGES` and of `more` packages."""
+    """Return the installed versions of the packages in `PACKAGES` and in `more`."""
     versions = {"python": platform.python_version()}
     for package in (*PACKAGES, *more):
         with contextlib.suppress(metadata.PackageNotFoundError):

@@ -61,9 +61,9 @@ def n_slots():
 
 @contextlib.contextmanager
 def slot(name, n):
-    """Hold one of the `n` slots of a name.
+    """Hold one of the `n` slots that share a name.
 
-    If this thread already holds a slot of the name, the context does nothing.
+    If this thread already holds a slot with this name, the context does nothing.
     """
     held = getattr(_own, "names", ())
     if name in held:

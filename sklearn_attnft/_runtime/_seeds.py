@@ -38,9 +38,10 @@ def isolated_generator(seed, device):
 def initial_weights(generator):
     """Sample the weights of new modules with `generator`, in float32.
 
-    Modules of torch sample their weights in the default dtype, with the generator of
-    the process, which other threads may use at the same time. On exit, the generator of
-    the process continues as if it had sampled the weights.
+    Without this context, modules of torch sample their weights in the default dtype and
+    with the generator of the process. Other threads may use that generator at the same
+    time. When the context ends, the generator of the process gets the state of
+    `generator`, as if the generator of the process had sampled the weights.
     """
     with _InitialWeights(generator):
         yield

@@ -36,7 +36,7 @@ class Fingerprint:
     data : str
         Hash of the training and validation data.
     seed : int or None
-        Seed of a fit whose `random_state` is None. If None, `random_state` decides.
+        Seed that was claimed for a fit whose `random_state` is None, otherwise None.
     """
 
     parameters: dict
@@ -52,7 +52,7 @@ class Fingerprint:
         params : dict
             Parameters of the estimator.
         seed : int or None
-            Seed of the fit. If None, `random_state` is None.
+            Seed of the fit if `random_state` is not None, otherwise None.
         encoder, data : object
             Pretrained encoder and data, as dataclasses, tuples, lists, dicts, arrays or
             plain values.
@@ -86,7 +86,10 @@ class Fingerprint:
 
 
 def as_text(value):
-    """Return a text that is the same for equal values, such as a list and its array."""
+    """Return a text that is the same for equal values.
+
+    For example, a list and an array with the same elements are equal.
+    """
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
     if isinstance(value, dict):
@@ -105,8 +108,8 @@ def as_text(value):
     raise ValueError(
         "With checkpoint_dir, each parameter must be a plain value, a class or "
         f"function of a module, or an object with get_params, got {value!r:.80}. Other "
-        "values cannot be recognized when a fit resumes. Pass such a value, or set "
-        "checkpoint_dir=None."
+        "values cannot be recognized when a fit resumes. Pass one of the supported "
+        "values, or set checkpoint_dir=None."
     )
 
 

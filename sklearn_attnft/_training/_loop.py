@@ -49,8 +49,8 @@ class StageStopped(KeyboardInterrupt):
 class TrainingConfig:
     """Parameters of the training of a stage.
 
-    The fields are the parameters of the estimators with the same names. `monitor` is
-    the column of the history that decides on early stopping.
+    Each field is the estimator parameter of the same name. `monitor` is the column of
+    the history that decides on early stopping.
     """
 
     learning_rate: float
@@ -310,7 +310,7 @@ def _has_stopped(callback):
 
 
 def scoring_budget(tokens, config, device):
-    """Return the largest number of tokens of a batch without gradients."""
+    """Return how many tokens a batch may have if no gradients are computed."""
     budget = tokens_per_batch(device)
     if config.micro_batch_size is not None:  # the memory may be small
         longest = int(tokens.longest_windows.max())

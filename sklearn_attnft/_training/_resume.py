@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The resume state of a fit on disk, from which a killed fit continues.
+"""Resume states, which are stored on disk so that a killed fit can continue.
 
 `checkpoint_dir` has a folder for each fit, so the candidates of a grid search can share
 one `checkpoint_dir`. The name of a folder is computed from the fingerprint of the fit.
@@ -177,7 +177,7 @@ class ResumeState:
             file.write(text.encode())
 
     def describe(self):
-        """Return a sentence for error messages with the path of the folder."""
+        """Return a sentence that names the path of the folder, for error messages."""
         if not (self.is_kept and (self.folder / "state.pt").exists()):
             return ""
         return f" The last good state is in {self.folder}."

@@ -43,7 +43,7 @@ except ImportError:
 # Import scikit-learn's function instead when setup.cfg requires scikit-learn 1.7. The
 # function of 1.6 does not take sample_weight.
 def compute_class_weight(class_weight, *, classes, y, sample_weight):
-    """Return the weight of each class, as scikit-learn's function of this name.
+    """Return the weight of each class, like scikit-learn's function of this name.
 
     Parameters
     ----------

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Let methods read attributes of one fit, even if another thread fits."""
+"""Let a method read the attributes of a single fit.
+
+Another thread may call ``fit`` of the same estimator while the method runs.
+"""
 
 import copy
 import functools

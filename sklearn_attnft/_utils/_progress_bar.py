@@ -54,7 +54,7 @@ def _bar_class():
 
 
 class HiddenBar(contextlib.nullcontext):
-    """An object with the methods of a tqdm bar that shows nothing.
+    """An object that has the methods of a tqdm bar but shows nothing.
 
     It is used because a tqdm bar with ``disable=True`` takes a lock and can start a
     thread.

@@ -163,7 +163,7 @@ class AttentionDisplay(ShownOnce):
         Returns
         -------
         html : str
-            The text has the color of the surrounding page.
+            The text has the same text color as the surrounding page.
         """
         parts = []
         for heading, segments in self._shaded():
@@ -309,6 +309,6 @@ class _Lines:
                 start = stop
 
     def _measure(self, piece):
-        """Return the width of a piece as it is drawn, in points."""
+        """Return the width in points that a piece has when drawn."""
         self.ruler.set_text(piece)
         return self.ruler.get_window_extent().width * self.points

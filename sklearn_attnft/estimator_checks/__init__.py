@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Checks for scikit-learn estimators that take raw text.
 
-scikit-learn's own checks generate numeric data, so they skip estimators whose tags
-declare text input, except for one check of cloning. This package has the corresponding
-checks for text, and further ones. The tags, methods, parameters and ``fit`` signature
-of an estimator decide which checks apply to it.
+scikit-learn's own checks generate numeric data. For estimators whose tags declare text
+input, all of them are skipped, except for one check of cloning. This package has the
+corresponding checks for text, and further ones. The tags, methods, parameters and
+``fit`` signature of an estimator decide which checks apply.
 
-Some checks demand more than scikit-learn's estimators do: for example, that invalid
-texts are refused with an error that names X, and that a failed fit does not change the
-result of an earlier fit. These checks apply if the tags of the estimator declare
-`input_tags.string` and `input_tags.one_d_array`. The vectorizers, pipelines and
-searches of scikit-learn do not declare both.
+Some checks demand more than scikit-learn's own estimators fulfill: for example, that
+invalid texts are refused with an error that names X, and that a failed fit does not
+change the result of an earlier fit. These checks apply only if the tags declare text
+input, that is, if `input_tags.string` and `input_tags.one_d_array` are True. The
+vectorizers, pipelines and searches of scikit-learn do not set both tags.
 """
 
 import functools
@@ -73,16 +73,16 @@ def text_checks(
     estimator : estimator instance
         An unfitted estimator. It is cloned before every use.
     expected_failed_checks : dict, default=None
-        The names of checks that are expected to fail, with the reasons. Names of checks
-        that do not apply are ignored. If None, no check is expected to fail.
+        Maps the names of checks that are expected to fail to the reasons. Names of
+        checks that do not apply are ignored. If None, no check is expected to fail.
     mark : {"xfail", "skip"} or None, default=None
         How the checks that are expected to fail are marked. If "xfail", the estimator
         and the check are yielded as a ``pytest.param`` with the mark
         ``pytest.mark.xfail``. If "skip", the check raises ``unittest.SkipTest``. If
         None, the checks are not marked.
     xfail_strict : bool, default=None
-        Whether a check that is expected to fail but passes is a failure. Used only if
-        `mark` is "xfail". If None, the configuration of pytest decides.
+        Whether a check counts as failed if it passes although it is expected to fail.
+        Used only if `mark` is "xfail". If None, the configuration of pytest decides.
 
     Yields
     ------
@@ -140,8 +140,8 @@ def check_text_estimator(
         An unfitted estimator. The checks fit it some hundreds of times, so choose
         parameters that make fits fast.
     expected_failed_checks : dict, default=None
-        The names of checks that are expected to fail, with the reasons. These failures
-        are not raised. If None, no check is expected to fail.
+        Maps the names of checks that are expected to fail to the reasons. These
+        failures are not raised. If None, no check is expected to fail.
     on_skip : {"warn"} or None, default="warn"
         How checks that cannot run are reported. If "warn", a SkipTestWarning is
         issued. If None, nothing happens.
@@ -184,7 +184,8 @@ def check_text_estimator(
         raise ValueError(f'`on_fail` must be "raise", "warn" or None, got {on_fail!r}.')
     if on_fail == "raise" and callback is not None:
         raise ValueError(
-            '`callback` must be None if on_fail="raise". Pass on_fail="warn" or None.'
+            '`callback` must be None if on_fail="raise". Pass on_fail="warn" or '
+            "on_fail=None."
         )
     expected = _check_reasons(expected_failed_checks)
     results = []
@@ -211,8 +212,8 @@ def parametrize_with_text_checks(
         that are expected to fail and the reasons. These tests are marked as xfail. If
         None, no check is expected to fail.
     xfail_strict : bool, default=None
-        Whether a check that is expected to fail but passes is a failure. If None, the
-        configuration of pytest decides.
+        Whether a check counts as failed if it passes although it is expected to fail.
+        If None, the configuration of pytest decides.
 
     Returns
     -------
@@ -286,7 +287,7 @@ def _check_reasons(expected_failed_checks):
 
 
 def _skipped(check, reason):
-    """Return a check that raises SkipTest instead."""
+    """Return a check with the same name that only raises SkipTest."""
 
     @functools.wraps(check)
     def skip(estimator):

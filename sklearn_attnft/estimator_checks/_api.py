@@ -136,8 +136,8 @@ def check_fit_keeps_parameters(estimator):
 def check_arguments_are_not_changed(estimator):
     """``fit`` and the prediction methods do not change X, y and sample_weight.
 
-    `sample_weight` is not passed to estimators that wrap others, unless their tags
-    declare text, because the wrapped estimators may not take weights.
+    Wrapped estimators may not take weights. So `sample_weight` is not passed to
+    estimators that wrap others, unless their tags declare text input.
     """
     estimator = fresh(estimator)
     texts, labels = corpus(estimator)
@@ -169,8 +169,8 @@ def _assert_unchanged(arguments, before, culprit):
 def check_parameters_are_validated(estimator):
     """``fit`` raises an error that names a parameter which breaks its constraints.
 
-    If the tags declare text, each parameter must have a constraint. scikit-learn lets
-    subclasses have parameters without constraints.
+    If the tags declare text input, each parameter must have a constraint. scikit-learn
+    lets subclasses have parameters without constraints.
     """
     constraints = estimator._parameter_constraints
     names = clone(estimator).get_params(deep=False).keys()
@@ -251,7 +251,7 @@ def check_init_does_no_work(estimator):
 
 
 def check_n_iter(estimator):
-    """``n_iter_`` is the number of epochs that were run, as an int."""
+    """``n_iter_`` is an int, the number of epochs that were run."""
     estimator = fresh(estimator, max_epochs=2, early_stopping=False)
     n_iter = getattr(estimator.fit(*corpus(estimator)), "n_iter_", None)
     assert isinstance(n_iter, (int, np.integer)), (

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # ruff: noqa: D401 (the docstring of a check states its rule)
-"""Checks that outputs do not depend on the container of X, and of unusual texts."""
+"""Checks of unusual texts, and checks that the container of X has no effect."""
 
 import numpy as np
 
@@ -186,7 +186,11 @@ def check_special_token_texts(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply. Checks of one column apply if tags declare text."""
+    """Yield the checks that apply.
+
+    The checks of arrays and data frames with one column apply only if the tags of the
+    estimator, or of the first step of a Pipeline, declare text input.
+    """
     yield check_tuple
     yield check_object_array
     yield check_fixed_width_array

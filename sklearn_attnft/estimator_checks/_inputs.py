@@ -4,7 +4,7 @@
 
 scikit-learn's vectorizers refuse most invalid `X` too, with errors of any type that do
 not name X. The type and the message of an error are checked only if the tags of the
-estimator, or of the first step of a Pipeline, declare text.
+estimator, or of the first step of a Pipeline, declare text input.
 """
 
 import warnings
@@ -31,7 +31,7 @@ def _assert_refused_everywhere(estimator, wrong, what, errors=(ValueError, TypeE
     what : str
         Name of the invalid X, for the message.
     errors : tuple of exception types
-        Accepted exception types, if the tags declare text.
+        Accepted exception types, if the tags declare text input.
     """
     X, y = corpus(estimator)
     bad = wrong(X)
@@ -155,7 +155,7 @@ def check_two_columns_read_or_refused(estimator):
 
 
 def check_frame_of_several_columns_refused(estimator):
-    """A data frame of three columns is refused, as it has no clear text column."""
+    """A data frame of three columns is refused, because the text column is unclear."""
     import pandas as pd
 
     _assert_refused_everywhere(

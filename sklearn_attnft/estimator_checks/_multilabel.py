@@ -149,7 +149,7 @@ def check_multilabel_containers(estimator):
         )
         assert issparse(fitted.predict(X)) == issparse(labels), (
             f"With labels in {kind}, predict returned {type(fitted.predict(X))}, "
-            "expected a sparse matrix if and only if y of fit is sparse."
+            "expected a sparse matrix if and only if the y passed to fit is sparse."
         )
 
 
@@ -218,7 +218,7 @@ def check_multilabel_refit_forgets(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply. If the tags declare text, all apply.
+    """Yield the checks that apply. If the tags declare text input, all apply.
 
     Some classifiers of scikit-learn return a list of probabilities, or a dense matrix
     for a sparse one.

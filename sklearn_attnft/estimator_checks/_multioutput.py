@@ -204,7 +204,7 @@ def check_columns_weight_two_is_row_twice(estimator):
 
 
 def check_columns_score(estimator):
-    """``score`` is the mean accuracy of the columns, without missing labels."""
+    """``score`` is the mean accuracy of the columns. Missing labels do not count."""
     X, y = corpus(estimator, n_classes=3)
     fitted = fresh(estimator).fit(X, y)
     truth = np.roll(y, 1, axis=0)
@@ -216,8 +216,8 @@ def check_columns_score(estimator):
     np.testing.assert_allclose(
         fitted.score(X, truth),
         expected,
-        err_msg="score must be the mean accuracy of the columns, without missing "
-        "labels. Are missing labels counted as errors?",
+        err_msg="score must be the mean accuracy of the columns, computed without "
+        "missing labels. Are missing labels counted as errors?",
     )
 
 
@@ -234,7 +234,11 @@ def check_columns_refused(estimator):
 
 
 def check_columns_y_refused(estimator):
-    """An invalid y (None, flat, continuous, mixed, another length) is refused."""
+    """An invalid y is refused.
+
+    y is None, one-dimensional or continuous, mixes types in a column, has rows of
+    different lengths, or has fewer rows than X.
+    """
     X, y = corpus(estimator, n_classes=3)
     mixed, continuous = y.copy(), y.copy()
     mixed[0, 0] = 1
@@ -269,7 +273,7 @@ def check_columns_one_is_the_template(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply. If the tags declare text, most apply.
+    """Yield the checks that apply. Most apply only if the tags declare text input.
 
     MultiOutputClassifier does not take missing labels, mixed types or data frames, and
     its score is the fraction of rows that are right in all columns.

@@ -83,7 +83,10 @@ def check_deepcopy(estimator):
 
 
 def check_pickle_unfitted(estimator):
-    """A pickle of an unfitted estimator has the same parameters and the same fit."""
+    """A pickle of an unfitted estimator has the same parameters as the original.
+
+    After ``fit``, the two estimators give the same outputs.
+    """
     original = fresh(estimator)
     copied = pickle.loads(pickle.dumps(original))
     changed = changed_parameters(original.get_params(), copied.get_params())
@@ -95,7 +98,7 @@ def check_pickle_unfitted(estimator):
     assert_same(
         outputs(copied.fit(X, y), X),
         outputs(original.fit(X, y), X),
-        "A pickle of an unfitted estimator must give the same fit as the original",
+        "A pickle of an unfitted estimator must give the same outputs after fit",
     )
 
 

@@ -17,8 +17,8 @@ from ._tools import LONGER, assert_refused, assert_same, fresh, installed, outpu
 def _assert_refused_numbers(estimator, wrong, what, naming=("y",)):
     """Check that ``fit`` refuses the targets that `wrong` returns.
 
-    If the tags declare text, ``fit`` must raise a ValueError with the words of
-    `naming`.
+    If the tags declare text input, ``fit`` must raise a ValueError whose message
+    contains the words in `naming`.
     """
     X, y = corpus(estimator)
     unfitted = fresh(estimator)
@@ -149,8 +149,9 @@ def check_numbers_learn(estimator):
 def check_numbers_score_is_r2(estimator):
     """``score`` is R², with and without weights.
 
-    Unless the tags declare text, weights are passed only if ``score`` takes them, and
-    the check does not apply if a parameter `scoring` is set.
+    If the tags do not declare text input, there are two exceptions: weights are passed
+    only if ``score`` takes weights, and the check does not apply if a parameter
+    `scoring` is set.
     """
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)
@@ -222,7 +223,10 @@ def check_numbers_constant(estimator):
 
 
 def check_weights_move_numbers(estimator):
-    """If each text has two numbers, the prediction is close to the heavier number."""
+    """The prediction for a text is close to the number with the larger weight.
+
+    In y, each text occurs with two numbers, which have different weights.
+    """
     X, y = contradiction(estimator)
     low, high = np.unique(y)[[0, -1]]
     for heavy, light in ((low, high), (high, low)):
@@ -237,7 +241,7 @@ def check_weights_move_numbers(estimator):
 
 
 def check_weight_zero_hides_numbers(estimator):
-    """A very large number of weight 0 does not change the fit."""
+    """A target with a very large value does not change the fit if its weight is 0."""
     X, y = corpus(estimator)
     weights = uneven_weights(len(X))
     weights[2] = 0.0
@@ -286,10 +290,10 @@ def check_failed_numbers_keep_the_earlier_fit(estimator):
 
 
 def applicable(traits):
-    """Yield the checks for regressors. If the tags declare text, all apply.
+    """Yield the checks for regressors. If the tags declare text input, all apply.
 
-    Some regressors of scikit-learn take missing numbers, depend on the unit of y, or
-    keep a column.
+    Some regressors of scikit-learn accept missing numbers, depend on the unit of y, or
+    return a column if y is a column.
     """
     if not traits.regressor:
         return

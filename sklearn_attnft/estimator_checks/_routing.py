@@ -19,7 +19,10 @@ def _weighted_data(estimator):
 
 
 class _Wanting(TransformerMixin, BaseEstimator):
-    """A step that accepts weights and ignores them, so that a Pipeline takes them."""
+    """A step that requests weights but ignores them.
+
+    A Pipeline with this step accepts weights, even if no other step requests weights.
+    """
 
     __metadata_request__fit = {"sample_weight": True}
 

@@ -51,18 +51,21 @@ class Traits:
     tags : sklearn.utils.Tags
         The tags, completed by those of the wrapped estimators.
     text : bool
-        Whether the tags declare `input_tags.string` and `input_tags.one_d_array`. Some
-        checks demand more than scikit-learn does, and apply only to these estimators.
+        Whether the tags declare text input (`input_tags.string` and
+        `input_tags.one_d_array`). Some checks demand more than scikit-learn does, and
+        apply only to these estimators.
     text_input : bool
         Whether the tags of the estimator, or of the first step of a Pipeline, declare
-        text.
+        text input.
     wraps : bool
         Whether a parameter is an estimator.
     weights : bool
-        Whether ``fit`` takes `sample_weight`. False for an estimator that wraps others,
-        unless its tags declare text, because the others may not take weights.
+        Whether ``fit`` takes `sample_weight`. Wrapped estimators may not take weights,
+        so this is False for an estimator that wraps others, unless its tags declare
+        text input.
     scoring : bool
-        Whether a parameter `scoring` is set, also of a wrapped estimator.
+        Whether the estimator, or an estimator that it wraps, has a parameter `scoring`
+        that is not None.
     refits : bool
         False for a search with ``refit=False``, which cannot predict.
     classifier : bool
@@ -139,10 +142,10 @@ def installed(module):
 
 
 def fresh(estimator, **settings):
-    """Clone an estimator and set its parameters among `settings` and ``STEADY``.
+    """Clone an estimator and set the parameters in `settings` and ``STEADY``.
 
-    Parameters of nested estimators are set too: ``step__random_state`` is set like
-    ``random_state``.
+    Only parameters that the estimator has are set. Parameters of nested estimators are
+    set too: ``step__random_state`` is set like ``random_state``.
     """
     new = clone(estimator)
     settings = {**STEADY, **settings}
@@ -191,7 +194,7 @@ def features(estimator, X):
 
 
 def outputs(estimator, X):
-    """Return the outputs of all prediction methods, as a dict of arrays."""
+    """Return a dict of arrays: the outputs of all prediction methods."""
     # scikit-learn's classifiers compute the logarithm of a probability of zero.
     with np.errstate(divide=None if declares_text(estimator) else "ignore"):
         return {
@@ -254,7 +257,10 @@ def differ(left, right):
 
 
 def assert_refused(action, when, *, errors=(ValueError, TypeError), naming=()):
-    """Check that `action` raises one of `errors` that contains the words `naming`."""
+    """Check that `action` raises one of `errors`.
+
+    The message of the error must contain all words in `naming`.
+    """
     expected = " or ".join(error.__name__ for error in errors)
     try:
         action()

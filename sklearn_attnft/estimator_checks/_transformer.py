@@ -35,8 +35,9 @@ def _fit_and_transform(estimator):
 
 
 def _assert_equal(estimator, actual, expected, message):
-    """Check that features are equal, except for rounding if tags do not declare text.
+    """Check that features are equal.
 
+    If the tags do not declare text input, differences by rounding are accepted.
     The unit in the last place is that of the largest feature, because small features
     are differences of large ones in a decomposition.
     """
@@ -50,7 +51,7 @@ def _with_output(estimator, fitted, container):
     """Return a fitted estimator after ``set_output``.
 
     scikit-learn's steps warn if they get arrays in ``fit`` and data frames later, so
-    ``set_output`` is called before ``fit`` if the tags do not declare text.
+    ``set_output`` is called before ``fit`` if the tags do not declare text input.
     """
     if declares_text(estimator):
         return fitted.set_output(transform=container)
@@ -60,7 +61,7 @@ def _with_output(estimator, fitted, container):
 def check_transform_shape(estimator):
     """``transform`` returns a two-dimensional array of numbers, one row per text.
 
-    If the tags declare text, the numbers are floats.
+    If the tags declare text input, the numbers must be floats.
     """
     fitted, X, output = _fit_and_transform(estimator)
     assert output.ndim == 2, (
@@ -223,8 +224,8 @@ def check_global_output_pandas(estimator):
 def check_column_transformer(estimator):
     """A ColumnTransformer can apply the transformer to a column of texts.
 
-    The other column has numbers. If the tags declare text, the transformer also takes
-    the texts as a data frame of one column.
+    The other column has numbers. If the tags declare text input, the transformer also
+    takes the texts as a data frame of one column.
     """
     import pandas as pd
 
@@ -245,7 +246,7 @@ def check_column_transformer(estimator):
             output[:, :-1],
             expected,
             f"In a ColumnTransformer with the columns {columns!r}, the features must "
-            "be the same as alone.",
+            "be those of the transformer alone.",
         )
         np.testing.assert_array_equal(output[:, -1], table["number"])
         if not provides(estimator, "get_feature_names_out"):
@@ -267,7 +268,7 @@ def check_feature_union(estimator):
         estimator,
         output[:, :width],
         expected,
-        "In a FeatureUnion, the features must be the same as alone.",
+        "In a FeatureUnion, the features must be those of the transformer alone.",
     )
     assert output.shape[1] > width, (
         f"The FeatureUnion returned {output.shape[1]} features, expected more than "
@@ -277,7 +278,8 @@ def check_feature_union(estimator):
         return
     names = [f"ours__{name}" for name in fitted.get_feature_names_out()]
     assert list(union.get_feature_names_out())[:width] == names, (
-        "In a FeatureUnion, the feature names must be the same as alone, with a prefix."
+        "In a FeatureUnion, the feature names must be those of the transformer alone, "
+        "with a prefix."
     )
 
 

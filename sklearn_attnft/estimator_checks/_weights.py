@@ -217,8 +217,9 @@ def check_weights_of_one_class_refused(estimator):
 def applicable(traits):
     """Yield the checks that apply if ``fit`` takes `sample_weight`.
 
-    scikit-learn's classifiers depend on the scale of the weights, and some take
-    negative weights and weights of one class.
+    The checks of scale, of negative weights and of weights of one class apply only if
+    the tags declare text input. scikit-learn's classifiers depend on the scale of the
+    weights, and some of them accept negative weights or weights of one class.
     """
     if not traits.weights:
         return
