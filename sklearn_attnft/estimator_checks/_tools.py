@@ -59,8 +59,8 @@ class Traits:
     wraps : bool
         Whether a parameter is an estimator.
     weights : bool
-        Whether ``fit`` takes `sample_weight`. False for an estimator that wraps others,
-        unless its tags declare text, because the others may not take weights.
+        Whether ``fit`` takes `sample_weight`. If the estimator wraps others, which do
+        not always accept weights, its tags must also declare X as text.
     scoring : bool
         Whether a parameter `scoring` is set, also of a wrapped estimator.
     refits : bool
