@@ -390,9 +390,9 @@ class AttentionFineTuneRegressor(
             :meth:`AttentionFineTuneClassifier.explain` describes the methods. If None,
             only attention is returned.
         target : int or array-like of int, shape (n_samples,), default=None
-            Number of the column of `y` whose prediction is attributed: one number for
-            all texts, or one number for each text. If None, `y` of ``fit`` must have
-            been one-dimensional.
+            Index of the column of `y` whose prediction is attributed: one index for all
+            texts, or one index for each text. If None, `y` of ``fit`` must have been
+            one-dimensional.
         words : bool, default=False
             Whether to sum the tokens of a word into one row.
 
@@ -417,12 +417,12 @@ class AttentionFineTuneRegressor(
 
 
 def _check_outputs(y, n_texts, target, name="y"):
-    """Return numbers, after a check that they have the columns of fit."""
+    """Check that `y` has as many columns as in ``fit``, and return its numbers."""
     numbers = check_numbers(y, n_texts, name)
     if numbers.shape[1] != target.n_outputs:
         raise ValueError(
             f"`{name}` must have {target.n_outputs} numbers for each text, as in fit, "
-            f"got {numbers.shape[1]}. Select the columns of fit."
+            f"got {numbers.shape[1]}. Pass the same columns as in fit."
         )
     return numbers[:, 0] if target.n_outputs == 1 else numbers
 

@@ -729,7 +729,7 @@ def _check_input(X, n_texts, names):
         texts = _check_texts(X)
         if n_texts == 2:
             raise ValueError(
-                "`X` must have two texts for each sample, as the `X` of fit, got "
+                "`X` must have two texts for each sample, like the `X` of fit, got "
                 "single texts. Pass both columns, or a list of tuples (first, second)."
             )
         return texts
@@ -737,7 +737,7 @@ def _check_input(X, n_texts, names):
     texts = list(zip(*sides, strict=True))
     if n_texts == 1:
         raise ValueError(
-            "`X` must have one text for each sample, as the `X` of fit, got pairs of "
+            "`X` must have one text for each sample, like the `X` of fit, got pairs of "
             f"texts. Pass the column of fit: {' or '.join(columns)}."
         )
     found = _names(X) if hasattr(X, "columns") else None

@@ -170,8 +170,8 @@ def _assert_unchanged(arguments, before, culprit):
 def check_parameters_are_validated(estimator):
     """If a parameter is invalid, ``fit`` raises an error that names the parameter.
 
-    If the tags declare text, each parameter must have a constraint. scikit-learn lets
-    subclasses have parameters without constraints.
+    If the tags declare X as text, each parameter must have a constraint. scikit-learn
+    lets subclasses have parameters without constraints.
     """
     constraints = estimator._parameter_constraints
     names = clone(estimator).get_params(deep=False).keys()

@@ -143,7 +143,7 @@ def check_predict_proba(estimator):
 def check_predict_log_proba(estimator):
     """``predict_log_proba`` is the logarithm of ``predict_proba``.
 
-    If the tags declare text, the logarithms are finite. scikit-learn's classifiers
+    If the tags declare X as text, the logarithms are finite. scikit-learn's classifiers
     return minus infinity for a probability of zero.
     """
     X, y = corpus(estimator, n_classes=3)
@@ -208,8 +208,8 @@ def check_decision_orders_as_proba(estimator):
 def check_score_is_accuracy(estimator):
     """``score`` is the accuracy, with and without weights.
 
-    Unless the tags declare text, weights are passed only if ``score`` takes them, and
-    the check does not apply if a parameter `scoring` is set.
+    If the tags do not declare X as text, weights are passed only if ``score`` takes
+    them, and the check does not apply if a parameter `scoring` is set.
     """
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)

@@ -186,7 +186,10 @@ def check_special_token_texts(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply. Checks of one column apply if tags declare text."""
+    """Yield the checks that apply.
+
+    Checks of one column apply only if the tags declare X as text.
+    """
     yield check_tuple
     yield check_object_array
     yield check_fixed_width_array

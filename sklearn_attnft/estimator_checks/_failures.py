@@ -93,8 +93,8 @@ def _assert_no_half_fit(estimator, break_fit, error, when):
 def check_interrupt_in_data(estimator):
     """After Ctrl-C while ``fit`` reads data, the estimator keeps its earlier state.
 
-    If the tags do not declare text, the check only tests that ``fit`` does not catch
-    the interrupt.
+    If the tags do not declare X as text, the check only tests that ``fit`` does not
+    catch the interrupt.
     """
     if not declares_text(estimator):
         X, y = corpus(estimator)
@@ -171,7 +171,7 @@ def _assert_still_fitted(fitted, bad_X, bad_y, X, before, what):
 
 
 def applicable(traits):
-    """Yield the checks that apply. If the tags declare text, all apply."""
+    """Yield the checks that apply. If the tags declare X as text, all apply."""
     validates = traits.tags.requires_fit and not traits.tags.no_validation
     if validates:
         yield check_interrupt_in_data

@@ -31,7 +31,7 @@ def _assert_refused_everywhere(estimator, wrong, what, errors=(ValueError, TypeE
     what : str
         Name of the invalid X, for the message.
     errors : tuple of exception types
-        Accepted exception types, if the tags declare text.
+        Accepted exception types, if the tags declare X as text.
     """
     X, y = corpus(estimator)
     bad = wrong(X)

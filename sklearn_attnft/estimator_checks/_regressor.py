@@ -17,8 +17,8 @@ from ._tools import LONGER, assert_refused, assert_same, fresh, installed, outpu
 def _assert_refused_numbers(estimator, wrong, what, naming=("y",)):
     """Check that ``fit`` refuses the targets that `wrong` returns.
 
-    If the tags declare text, ``fit`` must raise a ValueError with the words of
-    `naming`.
+    If the tags declare X as text, ``fit`` must raise a ValueError whose message
+    contains the words in `naming`.
     """
     X, y = corpus(estimator)
     unfitted = fresh(estimator)
@@ -149,8 +149,8 @@ def check_numbers_learn(estimator):
 def check_numbers_score_is_r2(estimator):
     """``score`` is R², with and without weights.
 
-    Unless the tags declare text, weights are passed only if ``score`` takes them, and
-    the check does not apply if a parameter `scoring` is set.
+    If the tags do not declare X as text, weights are passed only if ``score`` takes
+    them, and the check does not apply if a parameter `scoring` is set.
     """
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)
@@ -286,10 +286,10 @@ def check_failed_numbers_keep_the_earlier_fit(estimator):
 
 
 def applicable(traits):
-    """Yield the checks for regressors. If the tags declare text, all apply.
+    """Yield the checks for regressors. If the tags declare X as text, all apply.
 
-    Some regressors of scikit-learn take missing numbers, depend on the unit of y, or
-    keep a column.
+    Otherwise, some checks are left out, because some regressors of scikit-learn accept
+    missing numbers, depend on the unit of y, or return a column if y is a column.
     """
     if not traits.regressor:
         return

@@ -15,8 +15,8 @@ from ._tools import assert_refused, assert_same, fresh, outputs
 def _assert_refused_y(estimator, wrong, what, naming=("y",)):
     """Check that ``fit`` refuses the targets that `wrong` returns.
 
-    If the tags declare text, ``fit`` must raise a ValueError with the words of
-    `naming`.
+    If the tags declare X as text, ``fit`` must raise a ValueError whose message
+    contains the words in `naming`.
     """
     X, y = corpus(estimator)
     unfitted = fresh(estimator)
@@ -46,8 +46,8 @@ def check_y_missing_label_refused(estimator):
 def check_y_nan_refused(estimator):
     """NaN among labels is refused as a missing label.
 
-    If the tags do not declare text, a list is not tested, because numpy turns NaN into
-    a str.
+    If the tags do not declare X as text, a list is not tested, because numpy turns NaN
+    into a str.
     """
     _assert_refused_y(
         estimator,
@@ -86,7 +86,7 @@ def check_y_continuous_refused(estimator):
 def check_y_of_mixed_types_refused(estimator):
     """Labels that mix str and numbers are refused, because they cannot be sorted.
 
-    If the tags do not declare text, a list is not tested, because numpy turns the
+    If the tags do not declare X as text, a list is not tested, because numpy turns the
     numbers into str.
     """
     _assert_refused_y(
@@ -147,10 +147,10 @@ def check_one_class_refused(estimator):
 
 
 def applicable(traits):
-    """Yield the checks for classifiers. If the tags declare text, all apply.
+    """Yield the checks for classifiers. If the tags declare X as text, all apply.
 
-    Some classifiers of scikit-learn learn one class, several columns, or a column
-    without a warning.
+    Otherwise, some checks are left out, because some classifiers of scikit-learn accept
+    a y with one class or with several columns, or do not warn about a single column.
     """
     if not traits.classifier or traits.columns or traits.tags.no_validation:
         return

@@ -54,8 +54,8 @@ class Traits:
         Whether the tags declare `input_tags.string` and `input_tags.one_d_array`. Some
         checks demand more than scikit-learn does, and apply only to these estimators.
     text_input : bool
-        Whether the tags of the estimator, or of the first step of a Pipeline, declare
-        text.
+        Whether the tags of the estimator, or of the first step of a Pipeline, declare X
+        as text.
     wraps : bool
         Whether a parameter is an estimator.
     weights : bool
