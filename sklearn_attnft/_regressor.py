@@ -56,14 +56,6 @@ class AttentionFineTuneRegressor(
         Head that computes the numbers. "linear" is one linear layer on the context
         vector. "mlp" adds a hidden layer of the encoder's hidden size. "lstm" adds a
         bidirectional LSTM before the tokens are pooled, which is slower on long texts.
-    trainable_layers : float, int or {"blocks", "all"}, default=0.67
-        Which encoder blocks to train. A float selects a fraction of the blocks (0.67 of
-        6 blocks are 4 blocks), and an int selects a number of blocks. The highest
-        blocks are selected, but blocks above the highest of the `layers` do not count.
-        If 0, only attention and head are trained. "blocks" trains everything except the
-        token embeddings, and "all" trains everything. Fewer blocks make training
-        faster. On the CPU, the hidden states of the frozen blocks are computed once per
-        fit and stored in up to 2 GiB of memory.
     head_learning_rate : float or "auto", default="auto"
         Peak learning rate of token attention and head. For a linear head, which starts
         with the weights of a ridge regression, "auto" is 2e-3, or 5e-4 if
