@@ -68,9 +68,9 @@ class AttentionFineTuneClassifier(
         ``minilm``), otherwise from the hub or its local cache. Models with a decoder
         raise an error.
     max_length : int, default=256
-        Largest number of tokens that the encoder reads at once, with special tokens.
-        `long_texts` selects how longer texts are handled. Shorter texts are not padded
-        to this length.
+        Largest number of tokens, including special tokens, that the encoder reads at
+        once. `long_texts` selects how longer texts are handled. Shorter texts are not
+        padded to this length.
     long_texts : {"truncate", "window"}, default="truncate"
         How texts longer than `max_length` tokens are handled. "truncate" keeps the
         first and the last `max_length` / 2 tokens of a text, and ``fit`` warns.
@@ -95,13 +95,13 @@ class AttentionFineTuneClassifier(
         is 0.1, or 0.5 if ``trainable_layers=0``. With ``head="mlp"``, the hidden layer
         has the same dropout probability.
     trainable_layers : float, int or {"blocks", "all"}, default=0.67
-        Which encoder blocks to train, counted down from the highest of the `layers`. A
-        float is a fraction of the blocks (0.67 of 6 blocks are 4 blocks), and an int is
-        a number of blocks. If 0, only attention and head are trained, and a linear head
-        starts at a logistic regression. "blocks" trains everything except the token
-        embeddings, and "all" trains everything. Fewer blocks make training faster. On
-        the CPU, the hidden states of the frozen blocks are computed once per fit and
-        stored in up to 2 GiB of memory.
+        Which encoder blocks to train. A float selects a fraction of the blocks (0.67 of
+        6 blocks are 4 blocks), and an int selects a number of blocks. The highest
+        blocks are selected, but blocks above the highest of the `layers` do not count.
+        If 0, only attention and head are trained. "blocks" trains everything except the
+        token embeddings, and "all" trains everything. Fewer blocks make training
+        faster. On the CPU, the hidden states of the frozen blocks are computed once per
+        fit and stored in up to 2 GiB of memory.
     gradual_unfreezing : bool, default=False
         Whether to unfreeze the blocks of `trainable_layers` gradually, from the top
         block down (Howard and Ruder 2018, section 3.3). The first epoch trains only
@@ -112,9 +112,10 @@ class AttentionFineTuneClassifier(
         hidden size 384. For other encoders, "auto" is inversely proportional to the
         hidden size.
     head_learning_rate : float or "auto", default="auto"
-        Peak learning rate of token attention and head. "auto" is 2e-3 for a linear
-        head, which starts at a logistic regression, or 5e-4 if ``trainable_layers=0``.
-        "auto" is 5e-3 for other heads, which start at random weights.
+        Peak learning rate of token attention and head. For a linear head, which starts
+        with the weights of a logistic regression, "auto" is 2e-3, or 5e-4 if
+        ``trainable_layers=0``. For other heads, which start with random weights, "auto"
+        is 5e-3.
     layer_decay : float, default=1.0
         Factor that multiplies the learning rate from one block to the block below. With
         a smaller factor, lower blocks stay closer to the pretrained encoder.
@@ -132,16 +133,17 @@ class AttentionFineTuneClassifier(
         Dropout probability inside the encoder in training, except on attention
         probabilities. Values above 0 make training slower.
     max_epochs : int or "auto", default="auto"
-        Largest number of passes over the training texts. "auto" is 3 epochs, or more
-        on few texts, so that there are at least 40 steps. With ``trainable_layers=0``,
-        whose steps are fast, "auto" is at least 10 epochs and 200 steps.
+        Largest number of passes over the training texts. "auto" is 3 epochs, or more on
+        few texts, so that there are at least 40 steps. With ``trainable_layers=0``,
+        "auto" is 10 epochs, or more on few texts, so that there are at least 200 steps.
     batch_size : int, default=32
         Number of texts in a training step.
     class_weight : "balanced", dict, list of dict or None, default=None
         Weights of the classes in the loss, as in scikit-learn. "balanced" gives each
         class a weight inversely proportional to the frequency of the class. If a text
-        can have several labels, a list has one dict for each label, with the weights of
-        0 and 1, and "balanced" balances the values 0 and 1 of each label.
+        can have several labels, pass "balanced" or a list with one dict for each label.
+        Each dict maps the values 0 and 1 of the label to weights. "balanced" then
+        balances these two values of each label.
     early_stopping : bool, default=False
         Whether to stop when the accuracy on the validation texts has not improved for
         `n_iter_no_change` epochs, and to keep the weights of the best epoch. If a text
@@ -161,9 +163,9 @@ class AttentionFineTuneClassifier(
     random_state : int, RandomState instance or None, default=None
         Seed for the weights of the head, the order of the texts and dropout. With an
         int, two fits with the same CPU, package versions and number of threads are
-        equal bit for bit. Only dropout can differ, if another thread samples from the
-        global generator of torch during ``fit``. If None, each fit has a new seed. The
-        global random generators of numpy and torch do not change.
+        equal bit for bit. There is one exception: if another thread samples from the
+        global generator of torch during ``fit``, dropout can differ. If None, each fit
+        has a new seed. The global random generators of numpy and torch do not change.
     lm_epochs : int, default=0
         Number of epochs of language-model (LM) fine-tuning on the training texts and
         `X_unlabeled`, before the classifier is trained (the sequential method of Tao et
@@ -202,12 +204,13 @@ class AttentionFineTuneClassifier(
         the third digit. Attention, head, losses and all weights are always float32.
     cache : "memory", str, path-like or None, default=None
         Where to cache results that the candidates of a search share.
-        :class:`TransformerFeatureExtractor` describes "memory" and directories. With a
-        language model and a fixed `random_state`, the cache stores the fine-tuned
-        encoder of each fold (43 MB for the default encoder). With
-        ``trainable_layers=0``, no language model and no contrastive training, the cache
-        stores the hidden states of all tokens (1.4 MB for 128 tokens with the default
-        encoder). In all other cases, the cache is not used.
+        :class:`TransformerFeatureExtractor` describes "memory" and directories. If
+        `lm_epochs` or `lm_weight` is above 0, and `random_state` is not None, the cache
+        stores the language model of each fold before the classifier is trained (43 MB
+        for the default encoder). If `trainable_layers`, `lm_epochs`, `lm_weight` and
+        `contrastive_epochs` are 0, the cache stores the hidden states of all tokens
+        (1.4 MB for 128 tokens with the default encoder). In all other cases, the cache
+        is not used.
     cache_size : int, default=10737418240
         Largest size of the cache in bytes. The default is 10 GiB. If the cache is full,
         the least recently used entries are removed.
@@ -219,12 +222,12 @@ class AttentionFineTuneClassifier(
     checkpoint_dir : str, path-like or None, default=None
         Directory for the resume state of ``fit``. If a fit was killed, the next ``fit``
         with the same parameters and data continues from the resume state. The resumed
-        fit gives the same weights as an uninterrupted fit. A finished fit is not run
-        again. With ``random_state=None``, a finished fit leaves nothing in the
-        directory, and the next fit has a new seed. Each combination of parameters and
-        data has its own folder, so the clones of a search share the directory. A state
-        is 1.5 to 3 times as large as the encoder. The state of `callbacks` is not
-        stored.
+        fit gives the same weights as an uninterrupted fit. If the fit has finished, the
+        next ``fit`` loads its result. The exception is ``random_state=None``: a
+        finished fit then leaves nothing in the directory, and the next fit has a new
+        seed. Each combination of parameters and data has its own folder, so the clones
+        of a search share the directory. A state is 1.5 to 3 times as large as the
+        encoder. The state of `callbacks` is not stored.
     checkpoint_minutes : float, default=10.0
         Minutes between two resume states. A resume state is also written after each
         epoch.
@@ -257,13 +260,13 @@ class AttentionFineTuneClassifier(
     history_ : list of dict
         One dict per epoch with these keys: "stage" ("language model", "contrastive" or
         "classifier"), "epoch", "step" (number of training steps since the stage began),
-        "dur" (seconds), "train_loss" and "learning_rate" (at the end of the epoch).
-        The learning rate is the rate of the highest trained block, or of the head if no
+        "dur" (seconds), "train_loss" and "learning_rate" (at the end of the epoch). The
+        learning rate is the rate of the highest trained block, or of the head if no
         block is trained. With validation texts, "classifier" epochs also have
         "valid_loss" (cross entropy) and "valid_accuracy". If a text can have several
-        labels, "valid_f1" is the micro-averaged F1 score. With at least 20 windows of
-        text, "language model" epochs also have "valid_loss" and "valid_perplexity" on
-        held-out texts.
+        labels, these epochs also have "valid_f1" (micro-averaged F1 score). With at
+        least 20 windows of text, "language model" epochs also have "valid_loss" and
+        "valid_perplexity" on held-out texts.
     n_iter_ : int
         Number of epochs for which the classifier was trained.
     n_samples_fit_ : int
@@ -290,9 +293,9 @@ class AttentionFineTuneClassifier(
     and layer attention prefers the highest layer, so the context vector is close to the
     mean of the encoder's output.
 
-    ``GridSearchCV`` slices `X_val` and `X_unlabeled` to the fold if they have the same
-    length as `X`. By default, the earlier steps of a ``Pipeline`` do not transform
-    `X_val` and `X_unlabeled`. To transform these texts too, use
+    If `X_val` or `X_unlabeled` has the same length as `X`, ``GridSearchCV`` passes only
+    the rows of the training fold. By default, the earlier steps of a ``Pipeline`` do
+    not transform `X_val` and `X_unlabeled`. To transform these texts too, use
     ``Pipeline(transform_input=["X_val", "X_unlabeled"])``, enable metadata routing and
     call ``set_fit_request``.
 
@@ -502,8 +505,8 @@ class AttentionFineTuneClassifier(
             - `X_unlabeled` is not used.
             - `y` is a matrix with a single 1 in each row.
             - Memory runs out, and the fit starts again with smaller micro-batches.
-            - `checkpoint_dir` has an unfinished fit whose parameters differ from this
-              fit in one parameter.
+            - `checkpoint_dir` has an unfinished fit that differs from this fit in
+              exactly one parameter.
         ConvergenceWarning
             If there are at least 32 training texts and the same class is predicted for
             all of them in the last epoch.
@@ -691,11 +694,12 @@ class AttentionFineTuneClassifier(
         Returns
         -------
         scores : ndarray of float64, shape (n_samples,)
-            A higher score means a more similar text. A score is the squared Mahalanobis
-            distance of the context vector to the mean of all training texts, minus the
-            smallest squared distance to the mean of a class (Lee et al. 2018, Ren et
-            al. 2021). All classes have the same covariance, estimated with Ledoit-Wolf
-            shrinkage on a sample of the training texts at the end of ``fit``.
+            A higher score means a more similar text. A score is ``d_all - d_class``.
+            ``d_all`` is the squared Mahalanobis distance of the context vector to the
+            mean context vector of all training texts, and ``d_class`` is the squared
+            distance to the nearest class mean (Lee et al. 2018, Ren et al. 2021). All
+            classes have the same covariance, estimated with Ledoit-Wolf shrinkage on a
+            sample of the training texts at the end of ``fit``.
 
         Raises
         ------

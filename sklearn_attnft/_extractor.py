@@ -39,9 +39,9 @@ class TransformerFeatureExtractor(
         ``minilm``), otherwise from the hub or its local cache. Models with a decoder
         raise an error.
     max_length : int, default=256
-        Largest number of tokens that the encoder reads at once, with special tokens.
-        `long_texts` selects how longer texts are handled. Shorter texts are not padded
-        to this length.
+        Largest number of tokens, including special tokens, that the encoder reads at
+        once. `long_texts` selects how longer texts are handled. Shorter texts are not
+        padded to this length.
     long_texts : {"truncate", "window"}, default="truncate"
         How texts longer than `max_length` tokens are handled. "truncate" keeps the
         first and the last `max_length` / 2 tokens of a text, and ``fit`` warns.

@@ -268,7 +268,7 @@ class MultiTaskClassifier(
         return self.estimator
 
     def _check_estimator(self):
-        """Check the parameter `estimator` and return its own parameters."""
+        """Check `estimator` and return the parameters of that classifier."""
         is_ours = isinstance(self.estimator, TextEstimator)
         parameters = self.estimator._parameters() if is_ours else {}
         if not {"lm_weight", *TASK_PARAMETERS} <= set(parameters):
@@ -322,19 +322,21 @@ class MultiTaskClassifier(
         classes = [target.classes.tolist() for target in targets]
         if found != names:
             raise ValueError(
-                f"task_names_ must equal the names of the tasks ({found!r:.200}), got "
-                f"{names!r:.200}."
+                f"task_names_ must equal the task names in _targets ({found!r:.200}), "
+                f"got {names!r:.200}."
             )
         if classes != [each.tolist() for each in self.classes_]:
             raise ValueError(
-                f"classes_ must equal the classes of the tasks ({classes!r:.200}), got "
+                f"classes_ must equal the classes in _targets ({classes!r:.200}), got "
                 f"{self.classes_!r:.200}."
             )
         in_order = sorted(targets, key=lambda target: str(target.name))
         return [target.as_head() for target in in_order]
 
     def _split_tasks(self, values, sizes):
-        """Split an array of all tasks into one array per task, as in ``task_names_``.
+        """Split an array of all tasks into one array per task.
+
+        The arrays are in the order of ``task_names_``.
 
         Parameters
         ----------
@@ -364,9 +366,9 @@ class MultiTaskClassifier(
         Returns
         -------
         labels : ndarray of shape (n_samples, n_tasks), data frame, or dict
-            The container has the same type as `y` of ``fit``. If the labels of all
-            tasks have one type that is bool, int or float, an array has this data type.
-            Otherwise, the data type of the array is object.
+            The container has the same type as `y` of ``fit``. An array has the data
+            type bool, int or float if the labels of all tasks have this type.
+            Otherwise, its data type is object.
         """
         columns = {
             target.name: target.cells(logits) for target, logits in self._task_logits(X)
@@ -454,7 +456,7 @@ class MultiTaskClassifier(
         return np.hstack(self._split_tasks(contexts, sizes))
 
     def score(self, X, y, sample_weight=None):
-        """Return the mean accuracy over the tasks, without missing labels.
+        """Return the mean accuracy over the tasks. Missing labels are ignored.
 
         Parameters
         ----------
@@ -485,7 +487,9 @@ class MultiTaskClassifier(
         return float(np.mean(scores))
 
     def task(self, name):
-        """Return a classifier of one task that shares the weights.
+        """Return a classifier of one task.
+
+        The classifier shares its weights with this MultiTaskClassifier.
 
         Parameters
         ----------

@@ -56,17 +56,11 @@ class AttentionFineTuneRegressor(
         Head that computes the numbers. "linear" is one linear layer on the context
         vector. "mlp" adds a hidden layer of the encoder's hidden size. "lstm" adds a
         bidirectional LSTM before the tokens are pooled, which is slower on long texts.
-    trainable_layers : float, int or {"blocks", "all"}, default=0.67
-        Which encoder blocks to train, counted down from the highest of the `layers`. A
-        float is a fraction of the blocks (0.67 of 6 blocks are 4 blocks), and an int is
-        a number of blocks. If 0, only attention and head are trained. "blocks" trains
-        everything except the token embeddings, and "all" trains everything. Fewer
-        blocks make training faster. On the CPU, the hidden states of the frozen blocks
-        are computed once per fit and stored in up to 2 GiB of memory.
     head_learning_rate : float or "auto", default="auto"
-        Peak learning rate of token attention and head. "auto" is 2e-3 for a linear
-        head, which starts at a ridge regression, or 5e-4 if ``trainable_layers=0``.
-        "auto" is 5e-3 for other heads, which start at random weights.
+        Peak learning rate of token attention and head. For a linear head, which starts
+        with the weights of a ridge regression, "auto" is 2e-3, or 5e-4 if
+        ``trainable_layers=0``. For other heads, which start with random weights, "auto"
+        is 5e-3.
     early_stopping : bool, default=False
         Whether to stop when R² on the validation texts has not improved for
         `n_iter_no_change` epochs, and to keep the weights of the best epoch. The
@@ -77,9 +71,9 @@ class AttentionFineTuneRegressor(
         The split is random.
     callbacks : list of skorch callbacks or None, default=None
         Callbacks for the training of the regressor only, not for language-model
-        fine-tuning. ``fit`` clones the callbacks. Only ``skorch.callbacks.
-        EarlyStopping`` can end the training early. Scoring callbacks such as
-        ``EpochScoring`` raise an error.
+        fine-tuning. ``fit`` clones the callbacks. Only
+        ``skorch.callbacks.EarlyStopping`` can end the training early. Scoring callbacks
+        such as ``EpochScoring`` raise an error.
     lm_epochs : int, default=0
         Number of epochs of language-model (LM) fine-tuning on the training texts and
         `X_unlabeled`, before the regressor is trained. LM fine-tuning reads whole
@@ -92,11 +86,11 @@ class AttentionFineTuneRegressor(
         the language-model loss. In joint training, the regressor reads masked texts.
     cache : "memory", str, path-like or None, default=None
         Where to cache results that the candidates of a search share.
-        :class:`TransformerFeatureExtractor` describes "memory" and directories. With a
-        language model and a fixed `random_state`, the cache stores the fine-tuned
-        encoder of each fold. With ``trainable_layers=0`` and no language model, the
-        cache stores the hidden states of all tokens. In all other cases, the cache is
-        not used.
+        :class:`TransformerFeatureExtractor` describes "memory" and directories. If
+        `lm_epochs` or `lm_weight` is above 0, and `random_state` is not None, the cache
+        stores the language model of each fold before the regressor is trained. If
+        `trainable_layers`, `lm_epochs` and `lm_weight` are 0, the cache stores the
+        hidden states of all tokens. In all other cases, the cache is not used.
 
     Attributes
     ----------
@@ -388,9 +382,9 @@ class AttentionFineTuneRegressor(
             :meth:`AttentionFineTuneClassifier.explain` describes the methods. If None,
             only attention is returned.
         target : int or array-like of int, shape (n_samples,), default=None
-            Number of the column of `y` whose prediction is attributed: one number for
-            all texts, or one number for each text. If None, `y` of ``fit`` must have
-            been one-dimensional.
+            Index of the column of `y` whose prediction is attributed: one index for all
+            texts, or one index for each text. If None, `y` of ``fit`` must have been
+            one-dimensional.
         words : bool, default=False
             Whether to sum the tokens of a word into one row.
 
@@ -415,12 +409,12 @@ class AttentionFineTuneRegressor(
 
 
 def _check_outputs(y, n_texts, target, name="y"):
-    """Return numbers, after a check that they have the columns of fit."""
+    """Check that `y` has as many columns as in ``fit``, and return its numbers."""
     numbers = check_numbers(y, n_texts, name)
     if numbers.shape[1] != target.n_outputs:
         raise ValueError(
             f"`{name}` must have {target.n_outputs} numbers for each text, as in fit, "
-            f"got {numbers.shape[1]}. Select the columns of fit."
+            f"got {numbers.shape[1]}. Pass the same columns as in fit."
         )
     return numbers[:, 0] if target.n_outputs == 1 else numbers
 

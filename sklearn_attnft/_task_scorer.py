@@ -17,7 +17,7 @@ from ._utils._messages import describe_type
 
 
 class TaskScorer:
-    """Scorer of one task, which ``MultiTaskClassifier.task_scorer`` describes."""
+    """Scorer of one task. ``MultiTaskClassifier.task_scorer`` describes the scorer."""
 
     def __init__(self, name, metric):
         self.name = name
@@ -76,7 +76,10 @@ class TaskScorer:
 
 
 def _with_unseen(target, column):
-    """Return a target with the classes of a column added, which get probability 0."""
+    """Return the target, extended by classes that only `column` has.
+
+    The scorer gives the added classes the probability 0.
+    """
     if target.kind != "sets" or isinstance(column, np.ndarray):
         return target
     cells = [cell for cell in column if isinstance(cell, Collection)]
@@ -103,7 +106,7 @@ def _multitask(estimator):
 
 
 def _is_binary(target):
-    """Return whether a task with several labels per text has only one class."""
+    """Return whether a task is a multilabel task with only one class."""
     return target.multilabel and len(target.classes) == 1
 
 

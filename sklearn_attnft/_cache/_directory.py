@@ -5,9 +5,10 @@ Other stores are not suitable. Stores that use SQLite (diskcache) or memory maps
 are not safe on network file systems. joblib.Memory is 5 to 10 times as slow, because it
 creates a directory for each key. With 10,000 values of 1.5 kB, joblib.Memory takes 414
 microseconds to write a value, 211 to read a value and 49 to list a value, and uses 80
-MB. This store takes 89, 21 and 5 microseconds, and uses 41 MB. joblib.Memory also
-deletes files by access time, which file systems update only once a day, unpickles files
-that other users can replace, and does not detect damaged files.
+MB. This store takes 89, 21 and 5 microseconds, and uses 41 MB. joblib.Memory also has
+other problems. It deletes files by access time, but file systems update this time only
+once a day. It unpickles files that other users can replace. It does not detect damaged
+files.
 
 Each file is written under a temporary name and then renamed, so readers only see
 complete files. Files are not synced to the disk. A power failure can therefore leave an
@@ -39,8 +40,8 @@ class DirectoryStore:
 
     Listing the directory is slow. So a process finds the size of all files only at its
     first write, and each time that the process has written a tenth of the size limit.
-    If n processes write at once, the directory can exceed the limit by n - 1 tenths of
-    the limit.
+    If n processes write at once, the directory can exceed the limit by ``(n - 1) / 10``
+    of the limit.
 
     Parameters
     ----------

@@ -27,8 +27,8 @@ def namespace(**what):
     """Return a sha256 hash of all settings that affect the values of a cache.
 
     The key of a value is a hash of this hash and of the content that the value is
-    computed from. The hash includes the versions of this package and of `ENGINES`, so
-    that a cache does not return values that other versions have stored.
+    computed from. The returned hash also depends on the versions of this package and of
+    `ENGINES`, so that a cache does not return values that other versions have stored.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ def tokens_per_batch(device):
 def sorted_batches(tokens, budget):
     """Return batches of at most `budget` tokens, longest texts first.
 
-    The longest texts come first, so that a too large batch runs out of memory
+    The longest texts come first, so that a batch that is too large runs out of memory
     immediately. A text that exceeds the budget is a separate batch.
 
     Parameters

@@ -16,7 +16,7 @@ def add_label_texts(data, targets, label_texts):
     """Return labeled texts, with the label texts of each task at the end.
 
     A label text has the label of its class, and no label of other tasks. Its weight is
-    the mean weight of the texts of its task. Classes without a text are skipped.
+    the mean weight of the texts of its task. Classes without a label text are skipped.
 
     Parameters
     ----------

@@ -130,8 +130,8 @@ def _class_weights(target, class_weight, labels, weights):
         return np.ones(len(labels))
     if isinstance(class_weight, (list, tuple)):
         raise ValueError(
-            "`class_weight` must be 'balanced', a dict or None if each text has one "
-            f"class, got {describe_type(class_weight)}. Pass one dict from classes to "
+            "If each text has one class, `class_weight` must be 'balanced', a dict or "
+            f"None, got {describe_type(class_weight)}. Pass one dict from classes to "
             "weights."
         )
     by_class, present = np.zeros(len(classes)), np.unique(labels)
@@ -208,8 +208,8 @@ def _of_each_label(class_weight, totals, task):
             cure = f"Set task_params={{{task!r}: {{'class_weight': ...}}}}."
         raise ValueError(
             "If a text can have several labels, `class_weight` must be 'balanced', "
-            "None or a list with one dict of weights of 0 and 1 for each of the "
-            f"{n_labels} labels, got {class_weight!r:.200}. {cure}"
+            f"None or a list of {n_labels} dicts, one for each label, that map the "
+            f"values 0 and 1 to weights, got {class_weight!r:.200}. {cure}"
         )
     values = np.arange(2)
     return np.stack([check_class_weight(e, values, task) for e in class_weight]).T
@@ -219,7 +219,7 @@ def split(data, targets, fraction, seed):
     """Split the texts into training and validation texts.
 
     With a single task of one class per text, the split is stratified. In other cases,
-    the split is random. If there are classes, the training texts contain each of them.
+    the split is random. For classification, the training texts contain each class.
     Scores on the validation texts use sample weights but not class weights.
 
     Returns

@@ -169,7 +169,7 @@ def label_array(labels, name, rows=None):
 
 
 def _kind(label, name, row):
-    """Return the kind of a label, a key of LABEL_KINDS; raise for other types."""
+    """Return the key of LABEL_KINDS for a label; raise if the label is invalid."""
     got = f"got {describe_type(label)} ({label!r:.40}) at position {row}"
     for kind, types in LABEL_KINDS.items():
         if not isinstance(label, types):

@@ -51,7 +51,8 @@ class Masking:
     mask_id : int
         Id of the mask token.
     vocab_size : int
-        Number of token ids. Random tokens are sampled from all of them.
+        Number of token ids. The random tokens that replace some chosen tokens are
+        sampled from all ids.
     probability : float
         Probability of choosing a word. At least one word per batch is chosen.
     """

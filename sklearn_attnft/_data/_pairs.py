@@ -128,7 +128,7 @@ class InputKind:
 
     @classmethod
     def of(cls, X, texts):
-        """Return the kind of the checked `texts` of `X`."""
+        """Return the kind of `X`, given `texts`, the checked texts of `X`."""
         if not isinstance(texts[0], tuple):
             return cls()
         return cls(2, _str_names(X))
@@ -179,7 +179,7 @@ def _str_names(X):
 
 
 def _one_column(X, name):
-    """Return code that selects the first column of pairs or the second."""
+    """Return code for each of the two columns of pairs, joined by " or "."""
     return " or ".join(_two_columns(X, name))
 
 
@@ -208,20 +208,21 @@ def check_no_labels(X, data, targets):
             if len(known) and _equals([column[i] for i in known], data, task, target):
                 named = "`y`" if target.name is None else f"y[{target.name!r}]"
                 raise ValueError(
-                    f"`X` must have texts in both columns, got {code}, which equals "
-                    f"{named} or names its classes. Pass the texts only: {other}."
+                    f"`X` must have texts in both columns, got labels in {code}: they "
+                    f"equal {named}, or are other names for the classes of {named}. "
+                    f"Pass only the texts: {other}."
                 )
         n_values = len(set(column))
         if n_values <= n_classes:
             warn(
                 f"{code} has {n_values} different values, and `y` has {n_classes} "
-                "classes, so the column may have labels instead of texts. If it is not "
-                f"a text, pass the other column only: {other}."
+                "classes, so the column may have labels instead of texts. If this "
+                f"column does not contain texts, pass only the other column: {other}."
             )
 
 
 def _equals(column, data, task, target):
-    """Return whether a column of texts repeats the labels of a task or renames them."""
+    """Return whether a column has the labels of a task, or other names for them."""
     labels = data.labels[task][np.flatnonzero(data.weights[:, task])]
     if target.kind == "labels":
         if column == [str(label) for label in target.classes[labels].tolist()]:

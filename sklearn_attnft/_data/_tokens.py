@@ -29,8 +29,8 @@ class TokenBatch:
     input_ids : tensor of int64, shape (n_windows, n_tokens)
     attention_mask : tensor of int64, shape (n_windows, n_tokens)
         0 for padding, else 1 plus the token type of the token. Token types tell the
-        texts of a pair apart: in a BERT, the tokens of the second text have the type 1,
-        and 2 in this mask.
+        texts of a pair apart. In a BERT, for example, the tokens of the second text
+        have the type 1, so their value in this mask is 2.
     windows_per_text : tensor of int64, shape (n_texts,), or None
         Number of consecutive rows of each text. If None, each text has one row. This
         tensor stays on the CPU.
@@ -182,7 +182,7 @@ def tokenize(texts, tokenizer, *, cut=None, with_words=False):
     -------
     tokens : TokenizedTexts
     is_truncated : ndarray of bool, shape (n_texts,)
-        Whether ``tokenizer.long_texts`` leaves out tokens of each text.
+        For each text, whether ``tokenizer.long_texts`` leaves out some of its tokens.
     """
     bodies = tokenizer.encode(texts)
     words = tokenizer.words(texts) if with_words else None

@@ -139,7 +139,8 @@ def _matrix(values, name):
 def kind_of_column(column, name, default="labels"):
     """Return the kind of a column of `y`: "labels", "sets" or "matrix".
 
-    Each entry is a label in "labels", and a collection of labels in "sets".
+    In a column of kind "labels", each entry is a label. In a column of kind "sets",
+    each entry is a collection of labels.
 
     If all labels are missing, return `default`.
 

@@ -29,9 +29,10 @@ IGNORED = (
 class ExportedModel(nn.Module):
     """Copy of a TextModel that torch can export to ONNX.
 
-    Unlike a TextModel, an ExportedModel runs without autocast, takes the rows of the
-    windows of each text instead of the number of windows, and returns all outputs of
-    the tasks at once, in the order of the user's tasks.
+    An ExportedModel differs from a TextModel in three ways. It runs without autocast.
+    Its input has the row indices of the windows of each text, not the number of
+    windows. It returns the outputs of all tasks at once, in the order of the user's
+    tasks.
 
     Parameters
     ----------

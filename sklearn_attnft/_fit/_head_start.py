@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Initial weights of linear heads, from a regression on the context vectors.
 
-Heads of classes start at a logistic regression, and heads of numbers at a ridge
-regression.
+Heads that predict classes start with the weights of a logistic regression, and heads
+that predict numbers start with the weights of a ridge regression.
 
-Kumar et al. (2022), "Fine-Tuning can Distort Pretrained Features and Underperform
-Out-of-Distribution", arXiv 2202.10054, call this linear probing then fine-tuning.
+This method is called "linear probing, then fine-tuning" in Kumar et al. (2022),
+"Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution",
+arXiv 2202.10054.
 """
 
 import numpy as np

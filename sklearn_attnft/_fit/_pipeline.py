@@ -19,7 +19,7 @@ def fit_tasks(plan, data, progress, timer=None):
     data : FitData
     progress : FitProgress
     timer : StepTimer or None
-        If not None, stages are timed and not trained.
+        If not None, a few steps of each stage are timed, and the model is not trained.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def fit_features(plan, texts, progress, timer=None):
     texts : list of str
     progress : FitProgress
     timer : StepTimer or None
-        If not None, stages are timed and not trained.
+        If not None, a few steps of each stage are timed, and the model is not trained.
 
     Returns
     -------

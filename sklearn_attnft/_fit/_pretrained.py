@@ -61,7 +61,10 @@ class PretrainedEncoder:
         return _hf.load_language_model(self.encoder, self.config)
 
     def digest(self, encoder):
-        """Return the digest of `encoder`, whose weights must be as loaded."""
+        """Return the digest of `encoder`.
+
+        The weights must not have changed since they were loaded.
+        """
         compute = functools.partial(_hf.encoder_digest, encoder, self.tokenizer)
         return _hf.once_per_process(self.identity, "digest", compute)
 
@@ -73,7 +76,7 @@ class PretrainedEncoder:
         parameters : dict
             Parameters that change the result of the fit.
         seed : int or None
-            If None, `random_state` is None.
+            Seed of the fit, or None if `random_state` is None.
         data : object
             All texts and labels of the fit.
         """

@@ -8,8 +8,8 @@ import math
 
 from .._model._heads import HEADS
 
-# A linear head starts at a logistic regression. It needs a lower rate than a head that
-# starts at random weights.
+# A linear head starts with the weights of a regression. It needs a lower rate than a
+# head that starts with random weights.
 LINEAR_HEAD_RATE, OTHER_HEAD_RATE = 2e-3, 5e-3
 # The steps of a frozen fit are fast, because its hidden states are computed once. Low
 # rates and much dropout keep its attention and head close to the regression.
@@ -51,7 +51,7 @@ def dropout(is_frozen):
 
 
 def start_penalty(loss, n_outputs, is_frozen):
-    """Return the penalty of the regression at which a linear head starts.
+    """Return the penalty of the regression that initializes a linear head.
 
     The regression minimizes the mean loss plus ``penalty * variance * norm**2 / 2``.
     Here, norm is the norm of the weights, and variance is the total variance of the

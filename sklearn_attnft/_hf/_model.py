@@ -219,8 +219,8 @@ def _load_model(mapping, encoder, config):
     wrong = {key for key in wrong if not key.removeprefix(prefix).startswith("pooler.")}
     if wrong:
         raise ValueError(
-            f"encoder={str(encoder)!r} lacks {len(wrong)} of the weights that its "
-            "config.json requires, or they have another shape ("
+            f"encoder={str(encoder)!r} must have the weights that its config.json "
+            f"requires, but {len(wrong)} weights are missing or have a wrong shape ("
             f"{', '.join(sorted(wrong)[:3])}, ...). Save the encoder again with "
             "save_pretrained."
         )
@@ -241,8 +241,8 @@ class _PretrainedHead(nn.Module):
     """The head of a masked language model, which maps hidden states to logits.
 
     The heads have different names in different families, but each model passes the
-    hidden states of its encoder to its head. So the whole model runs, with an encoder
-    that is replaced by a module that returns given hidden states.
+    hidden states of its encoder to its head. So this class runs the whole model, but
+    replaces its encoder by a module that returns given hidden states.
     """
 
     def __init__(self, model):

@@ -39,7 +39,8 @@ def pack_encoder(encoder, dtype):
     Parameters
     ----------
     encoder : torch.nn.Module
-        Encoder on the CPU. The result shares its embeddings and normalizations.
+        Encoder on the CPU. The result shares the embeddings and normalizations of this
+        encoder.
     dtype : torch.dtype
         Data type of the matrix products.
 
@@ -80,9 +81,9 @@ def _packed_types():
     """Return the data types whose packed products are faster on this processor.
 
     If the processor supports bfloat16, packed products of bfloat16 are faster. In
-    float32, packed products are faster on AMD's processors. There, oneDNN, which
-    computes packed products, uses AVX512, and MKL, which torch uses otherwise, does
-    not.
+    float32, packed products are faster on AMD's processors. The reason is that oneDNN
+    computes packed products, and MKL computes all other products. On AMD's processors,
+    oneDNN uses AVX512, but MKL does not.
     """
     operators = ("_linear_pointwise", "_reorder_linear_weight")  # private ones of torch
     if not torch.backends.mkldnn.is_available() or not all(

@@ -50,7 +50,8 @@ class CutEncoder:
     n_lower : int
         Number of blocks below the cut.
     blocks : list of torch.nn.Module or None
-        Modules that run instead of the encoder's blocks. If None, these blocks run.
+        Modules that run instead of the encoder's blocks. If None, the encoder's own
+        blocks run.
     """
 
     def __init__(self, encoder, name, n_lower, blocks=None):

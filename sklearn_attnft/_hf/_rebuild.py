@@ -61,7 +61,8 @@ def encoder_skeleton(config_json):
     Raises
     ------
     ValueError
-        If `config_json` does not describe an encoder, or describes a too large encoder.
+        If `config_json` does not describe an encoder, or describes an encoder that is
+        too large.
     """
     try:
         with on_cpu(), _WithoutWeights():
@@ -82,7 +83,7 @@ RANDOM = {
 
 
 class _WithoutWeights(TorchFunctionMode):
-    """Create empty and random tensors on the meta device, and others on the CPU.
+    """Create empty and random tensors on the meta device, other tensors on the CPU.
 
     With ``torch.device("meta")``, computed buffers would lose their values.
     """
@@ -112,7 +113,7 @@ def _read(config_json):
 
 
 def _refuse_giant(name, value):
-    """Raise ValueError if a number or list is larger than in any encoder."""
+    """Raise ValueError if a number or list in the configuration is too large."""
     if isinstance(value, dict):
         for key, each in value.items():
             _refuse_giant(key, each)
@@ -143,7 +144,7 @@ def _refuse_many_parts(config):
 
 
 def _refuse_computed(config):
-    """Raise ValueError if the encoder would compute a too large matrix."""
+    """Raise ValueError if the matrix that the encoder computes is too large."""
     names = ("hidden_size", "max_position_embeddings", "tpu_short_seq_length")
     width, positions, short = (config.get(name) or 0 for name in names)
     n = {"roformer": width * positions, "fnet": short**2}.get(config["model_type"], 0)

@@ -28,8 +28,8 @@ class LinearHead(nn.Sequential):
     token_layer : type or None
         Class of a layer that transforms the token vectors before the pooling.
     starts_at_regression : bool
-        Whether the initial weights of the last layer are those of a logistic regression
-        of the context vectors. If False, all initial weights are random.
+        Whether the last layer starts with the weights of a regression on the context
+        vectors. If False, all weights start at random.
     """
 
     token_layer = None

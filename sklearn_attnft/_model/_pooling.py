@@ -101,8 +101,8 @@ class TokenPooling(nn.Module):
 class AttentionPooling(TokenPooling):
     """Additive attention with a learned query (Yang et al. 2016, section 2.2).
 
-    The context vector is ``sum_t softmax_t(v . tanh(W h[t])) h[t]``. It starts as the
-    mean of the tokens.
+    The context vector is ``sum_t softmax_t(v . tanh(W h[t])) h[t]``. Before training,
+    the context vector is the mean of the tokens.
     """
 
     is_learned = True

@@ -126,7 +126,10 @@ def _decode_array(cells, dtype, shape, budget):
         raise ValueError(f"{dtype!r:.80} is not a type of labels or numbers")
     # Before numpy reads it: numpy 1.26 computes a negative size for a huge width.
     if match[2] and int(match[2]) > _width(cells):
-        raise ValueError(f"an array of type {dtype} is wider than its longest str")
+        raise ValueError(
+            f"the type {dtype} of an array must not be wider than the longest str in "
+            "the array"
+        )
     dtype = np.dtype(dtype)
     budget.spend(dtype.itemsize * len(cells))
     array = np.empty(len(cells), dtype=dtype)

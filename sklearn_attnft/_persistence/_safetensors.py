@@ -111,8 +111,8 @@ def _check_layout(name, declared, layout, layout_of_base):
     wrong = [key for key in names if found.get(key) != layout.get(key)]
     if wrong:
         raise ValueError(
-            f"{name} must have the weights that its configuration requires, got "
-            f"{len(wrong)} weights that are missing, not required, or of another shape "
-            f"or type ({', '.join(wrong[:3])!r:.200}), so the files do not belong "
-            "together. Save the estimator again."
+            f"{name} must have the weights that its configuration requires, but "
+            f"{len(wrong)} weights are missing, are not required, or have a wrong "
+            f"shape or type ({', '.join(wrong[:3])!r:.200}). The weights and the "
+            "configuration do not belong together. Save the estimator again."
         )

@@ -185,8 +185,8 @@ def without_cudnn_attention(device):
 def trim_memory():
     """Release free memory of the process to the operating system.
 
-    On Linux, glibc keeps most of the memory that a fit has used. joblib would then stop
-    its workers, because their memory seems to leak.
+    On Linux, glibc keeps most of the memory that a fit has used. Without this function,
+    joblib would take this memory for a leak and stop its workers.
     """
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # not in musl

@@ -23,7 +23,9 @@ CacheInfo = namedtuple("CacheInfo", ["hits", "misses", "maxsize", "currsize"])
 
 @dataclasses.dataclass
 class _Use:
-    """Data about a fitted module that is neither pickled nor cloned.
+    """Data about a fitted module.
+
+    The data is neither pickled nor cloned with the module.
 
     `counts` counts the look-ups in the cache. `digest` is a hash of the encoder and the
     tokenizer, or None if the hash has not been computed. If `versions` shows that the
@@ -175,7 +177,7 @@ class CachedEncoding:
         self._plain = PackedEncoding(PlainEncoding())
 
     def __call__(self, encoder, input_ids, attention_mask, layers):
-        """Return the hidden states of `layers`, which are 0 for padding."""
+        """Return the hidden states of `layers`. The hidden states of padding are 0."""
         lengths = (attention_mask > 0).sum(dim=1).tolist()
         compute = functools.partial(
             self._compute, encoder, input_ids, attention_mask, layers, lengths

@@ -102,7 +102,7 @@ class _Packed:
     def is_current(self, dtype):
         """Return whether the encoder has not changed since it was packed.
 
-        The loops are simple and fast, because they run in each prediction.
+        The loops over modules and weights run in each prediction, so they must be fast.
         """
         if dtype != self._dtype:
             return False
@@ -137,8 +137,9 @@ def _state_of_module(module):
 def _state_of_weight(weight):
     """Return values that change if a weight changes.
 
-    Torch counts changes of a weight, but not those of fused optimizers. Such optimizers
-    change all numbers of a weight, so a few numbers are compared too.
+    Torch counts the changes of a weight, but not the changes that fused optimizers
+    make. Such optimizers change all numbers of a weight, so a few numbers are compared
+    too.
     """
     values = weight.detach().flatten()
     sample = values[:: max(1, len(values) // 4)].numpy()  # shares the memory

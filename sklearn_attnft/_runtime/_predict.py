@@ -53,7 +53,10 @@ def predict(
 
 
 def _joined(parts, rows, n):
-    """Return an array of `n` rows that has the rows of `parts` at `rows`."""
+    """Return an array of `n` rows.
+
+    The arrays in `parts` fill the row indices in `rows`.
+    """
     joined, start = None, 0
     for part in parts:
         if len(part) == n:
@@ -190,7 +193,8 @@ def each_batch(compute, tokens, device):
     Parameters
     ----------
     compute : callable
-        Takes the indices of the texts of a batch and a ``TokenBatch``.
+        Function of two arguments: the indices of the texts in a batch, and the
+        ``TokenBatch``.
     tokens : TokenizedTexts
     device : torch.device
 

@@ -85,9 +85,9 @@ def check_callbacks(callbacks):
 class _Unfreezing(Callback):
     """Unfreeze blocks gradually, from the top block down.
 
-    Of n blocks, epoch e = 0, 1, ..., E - 1 trains the highest round(n * e / (E - 1)).
-    So the last epoch trains all blocks, for any number E of epochs. Howard and Ruder
-    (2018, section 3.3) unfreeze one block per epoch.
+    With n blocks and E epochs, epoch e trains the highest round(n * e / (E - 1))
+    blocks. The first epoch has e = 0. The last epoch trains all blocks, for any E.
+    Howard and Ruder (2018, section 3.3) unfreeze one block per epoch.
     """
 
     def on_train_begin(self, net, **kwargs):
@@ -215,7 +215,8 @@ class ResumeWriter(Callback):
     def _write(self, net, epochs, steps):
         """Write the state after complete epochs and some steps of the next epoch.
 
-        `epochs` and `steps` are their rows in the history.
+        `epochs` has the history rows of the complete epochs, and `steps` has the
+        history rows of these steps.
         """
         callbacks = dict(net.callbacks_)
         state = {
@@ -254,9 +255,9 @@ def set_random_state(context, state):
 
 
 def _plain(value):
-    """Return a copy of a value that ``torch.load(weights_only=True)`` can read.
+    """Copy a value so that ``torch.load(weights_only=True)`` can read the copy.
 
-    Objects that it cannot read are replaced by None.
+    Objects that ``torch.load`` cannot read are replaced by None.
     """
     if isinstance(value, np.generic):
         return value.item()

@@ -87,7 +87,8 @@ class RunContext(Machine):
     resume : ResumeState
     progress : FitProgress
     timer : StepTimer or None
-        If not None, stages are timed and not trained (``estimate_fit``).
+        If not None, a few steps of each stage are timed, and the model is not trained
+        (``estimate_fit``).
     cache_counts : Counts
         Look-ups of this fit in the cache.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Progress of a fit for the progress bar and scikit-learn's callbacks."""
+"""Report the progress of a fit to the progress bar and scikit-learn's callbacks."""
 
 import functools
 
@@ -50,7 +50,8 @@ class CallbackContexts:
         stage : Stage
         epoch : int
         model : callable or None
-            Function that returns the FittedModel of a fit that ends now.
+            Function that returns the FittedModel that the fit would have if it ended
+            now.
         """
         if (stage.name, epoch) not in self._epochs:
             task = self._fit.subcontext(task_name=f"{stage.name} epoch")
@@ -136,8 +137,8 @@ class FitProgress:
         Parameters
         ----------
         snapshot : object
-            Object with a method ``fitted_model(rows)``. `rows` is the history of the
-            stage. The method returns the FittedModel of a fit that stops now.
+            Object with a method ``fitted_model(rows)``, which returns the FittedModel
+            that the fit would have if it ended now. `rows` is the history of the stage.
         """
         self._snapshot = snapshot
 
@@ -230,7 +231,10 @@ class FitProgress:
             self._contexts.finish()
 
     def _model(self, rows):
-        """Return a function that returns the current FittedModel, or None."""
+        """Return a function that returns the current FittedModel.
+
+        If there is no snapshot, return None.
+        """
         if self._snapshot is None:
             return None
         return functools.partial(self._snapshot.fitted_model, rows)

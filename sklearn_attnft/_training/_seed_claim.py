@@ -88,7 +88,8 @@ def _lock(record):
     """Lock a seed; return a function that releases it, or None if a fit is using it.
 
     If the file system does not support locks, a function is always returned. A killed
-    fit then resumes too, but a fit that starts during another fit gets the same seed.
+    fit can still resume, but a fit that starts while another fit runs gets the seed of
+    the running fit.
     """
     try:
         return claim(record.parent, f"{record.name}.lock", wait=False)

@@ -76,8 +76,8 @@ def preserve_generator():
 def translate_errors(explain):
     """Replace errors of a library by the exception that ``explain(error)`` returns.
 
-    Any BaseException is replaced, because panics of the tokenizers library derive from
-    BaseException. Only KeyboardInterrupt and SystemExit are not replaced.
+    Every BaseException except KeyboardInterrupt and SystemExit is replaced, because
+    panics of the tokenizers library derive from BaseException.
     """
     try:
         yield

@@ -109,7 +109,7 @@ class TrainingDisplay(ShownOnce):
 def _curves(history, names, stage=None):
     """Return a dict from the label of each curve to its steps and values.
 
-    If `stage` is None, rows of all stages are included.
+    If `stage` is None, the epochs of all stages are included.
     """
     rows = [row for row in history if stage in (None, row["stage"])]
     curves = {}

@@ -16,8 +16,9 @@ class LayerAttentionDisplay(ShownOnce):
     Parameters
     ----------
     shares : dict of str to dict of int to float
-        For each model, the weights by the number of the layer. The number is 0 for the
-        embeddings and i for the i-th block. The weights of a model sum to 1.
+        For each model, a dict from the number of a layer to the weight of the layer.
+        The number is 0 for the embeddings and i for the i-th block. The weights of a
+        model sum to 1.
 
     Attributes
     ----------

@@ -30,7 +30,7 @@ def check_tags_say_text(estimator):
     """The tags declare that X holds str and is not a matrix.
 
     A Pipeline and a search do not forward these tags, and a FunctionTransformer takes
-    any X. The check does not apply to them.
+    any X. The check does not apply to these three kinds of estimators.
     """
     tags = get_tags(clone(estimator)).input_tags
     assert tags.string, (
@@ -118,7 +118,8 @@ def check_fit_sets_fitted_attributes_only(estimator):
 def check_fit_keeps_parameters(estimator):
     """``fit`` does not change the parameters or the objects that they hold.
 
-    A Pipeline and a FeatureUnion fit their steps, so their clones are compared.
+    A Pipeline and a FeatureUnion fit their steps in place, so a clone made before
+    ``fit`` is compared with a clone made after ``fit``.
     """
     estimator = fresh(estimator)
     fits_its_parameters = isinstance(estimator, (Pipeline, FeatureUnion))
@@ -136,8 +137,8 @@ def check_fit_keeps_parameters(estimator):
 def check_arguments_are_not_changed(estimator):
     """``fit`` and the prediction methods do not change X, y and sample_weight.
 
-    Wrapped estimators may not take weights. So `sample_weight` is not passed to
-    estimators that wrap others, unless their tags declare text input.
+    If an estimator wraps others, `sample_weight` is passed only if its tags declare
+    text input, because the wrapped estimators do not always accept weights.
     """
     estimator = fresh(estimator)
     texts, labels = corpus(estimator)
@@ -167,7 +168,7 @@ def _assert_unchanged(arguments, before, culprit):
 
 
 def check_parameters_are_validated(estimator):
-    """``fit`` raises an error that names a parameter which breaks its constraints.
+    """If a parameter is invalid, ``fit`` raises an error that names the parameter.
 
     If the tags declare text input, each parameter must have a constraint. scikit-learn
     lets subclasses have parameters without constraints.

@@ -143,8 +143,8 @@ def check_predict_proba(estimator):
 def check_predict_log_proba(estimator):
     """``predict_log_proba`` is the logarithm of ``predict_proba``.
 
-    If the tags of the estimator declare text input, the logarithms must be finite.
-    scikit-learn's classifiers return minus infinity for a probability of zero.
+    If the tags declare text input, the logarithms are finite. scikit-learn's
+    classifiers return minus infinity for a probability of zero.
     """
     X, y = corpus(estimator, n_classes=3)
     fitted = fresh(estimator).fit(X, y)
@@ -208,9 +208,8 @@ def check_decision_orders_as_proba(estimator):
 def check_score_is_accuracy(estimator):
     """``score`` is the accuracy, with and without weights.
 
-    If the tags do not declare text input, there are two exceptions: weights are passed
-    only if ``score`` takes weights, and the check does not apply if a parameter
-    `scoring` is set.
+    If the tags do not declare text input, weights are passed only if ``score`` takes
+    them, and the check does not apply if a parameter `scoring` is set.
     """
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)

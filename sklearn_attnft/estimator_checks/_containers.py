@@ -188,8 +188,7 @@ def check_special_token_texts(estimator):
 def applicable(traits):
     """Yield the checks that apply.
 
-    The checks of arrays and data frames with one column apply only if the tags of the
-    estimator, or of the first step of a Pipeline, declare text input.
+    Checks of one column apply only if the tags declare text input.
     """
     yield check_tuple
     yield check_object_array

@@ -2,9 +2,9 @@
 # ruff: noqa: D401 (the docstring of a check states its rule)
 """Checks that ``fit`` and all prediction methods refuse invalid `X`.
 
-scikit-learn's vectorizers refuse most invalid `X` too, with errors of any type that do
-not name X. The type and the message of an error are checked only if the tags of the
-estimator, or of the first step of a Pipeline, declare text input.
+scikit-learn's vectorizers also refuse most invalid `X`, but their errors can have any
+type and do not name X. So the type and the message of an error are checked only if the
+tags of the estimator, or of the first step of a Pipeline, declare text input.
 """
 
 import warnings
@@ -211,10 +211,12 @@ def check_nested_lists_refused(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply. If the first step declares text, all apply.
+    """Yield the checks that apply.
 
-    scikit-learn's vectorizers decode bytes and accept any iterable, also an empty one.
-    A search without refit ignores folds that fail.
+    All checks apply if the tags of the estimator, or of the first step of a Pipeline,
+    declare text input. Otherwise, some checks are left out, because scikit-learn's
+    vectorizers decode bytes and accept any iterable, even an empty one, and because a
+    search without refit ignores folds that fail.
     """
     if traits.tags.no_validation or not (traits.text_input or traits.refits):
         return

@@ -18,13 +18,13 @@ from ._tools import (
     outputs,
 )
 
-# Rounding depends on the order of the rows. If a head starts at a regression, its
+# Rounding depends on the order of the rows. If a regression initializes a head, its
 # gradients are almost 0, and Adam amplifies the difference in the first step.
 WEIGHTS = 1e-2
 
 
 def _tags(estimator, n_labels=3):
-    """Return texts and a matrix of labels: good, long, and good or long."""
+    """Return texts and a matrix with the labels "good", "long" and "good or long"."""
     X, y = corpus(estimator)
     good = (y == "good").astype(int)
     is_long = np.array([len(text.split()) > 4 for text in X], dtype=int)
@@ -88,7 +88,7 @@ def check_multilabel_classes(estimator):
 
 
 def check_multilabel_scorers(estimator):
-    """Scorers of probabilities read the column of each label, for 2 and 3 labels."""
+    """Scorers use the probabilities of the right label, with two or three labels."""
     for n_labels in (2, 3):
         X, y = _tags(estimator, n_labels)
         fitted = fresh(estimator).fit(X, y)
@@ -218,10 +218,10 @@ def check_multilabel_refit_forgets(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply. If the tags declare text input, all apply.
+    """Yield the checks that apply.
 
-    Some classifiers of scikit-learn return a list of probabilities, or a dense matrix
-    for a sparse one.
+    The checks apply only if the tags declare text input, because some classifiers of
+    scikit-learn return probabilities as a list, or dense predictions if `y` is sparse.
     """
     if not (traits.classifier and traits.text) or traits.columns:
         return

@@ -273,10 +273,11 @@ def check_columns_one_is_the_template(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply. Most apply only if the tags declare text input.
+    """Yield the checks that apply. If the tags declare text input, most apply.
 
-    MultiOutputClassifier does not take missing labels, mixed types or data frames, and
-    its score is the fraction of rows that are right in all columns.
+    Otherwise, fewer apply, because MultiOutputClassifier does not take missing labels,
+    mixed types or data frames, and its score is the fraction of rows that are right in
+    all columns.
     """
     if not (traits.classifier and traits.columns):
         return

@@ -149,9 +149,8 @@ def check_numbers_learn(estimator):
 def check_numbers_score_is_r2(estimator):
     """``score`` is R², with and without weights.
 
-    If the tags do not declare text input, there are two exceptions: weights are passed
-    only if ``score`` takes weights, and the check does not apply if a parameter
-    `scoring` is set.
+    If the tags do not declare text input, weights are passed only if ``score`` takes
+    them, and the check does not apply if a parameter `scoring` is set.
     """
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)
@@ -292,8 +291,8 @@ def check_failed_numbers_keep_the_earlier_fit(estimator):
 def applicable(traits):
     """Yield the checks for regressors. If the tags declare text input, all apply.
 
-    Some regressors of scikit-learn accept missing numbers, depend on the unit of y, or
-    return a column if y is a column.
+    Otherwise, some checks are left out, because some regressors of scikit-learn accept
+    missing numbers, depend on the unit of y, or return a column if y is a column.
     """
     if not traits.regressor:
         return

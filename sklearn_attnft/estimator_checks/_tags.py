@@ -73,7 +73,7 @@ def declares_text(estimator):
 
 
 def first_declares_text(estimator):
-    """Return whether an estimator, or the first step of a Pipeline, declares text."""
+    """Return whether an estimator, or a Pipeline's first step, declares text input."""
     return declares_text(_step(estimator, 0))
 
 

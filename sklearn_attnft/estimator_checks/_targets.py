@@ -149,8 +149,8 @@ def check_one_class_refused(estimator):
 def applicable(traits):
     """Yield the checks for classifiers. If the tags declare text input, all apply.
 
-    Some classifiers of scikit-learn learn one class, several columns, or a column
-    without a warning.
+    Otherwise, some checks are left out, because some classifiers of scikit-learn accept
+    a y with one class or with several columns, or do not warn about a single column.
     """
     if not traits.classifier or traits.columns or traits.tags.no_validation:
         return

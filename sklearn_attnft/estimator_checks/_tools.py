@@ -60,9 +60,8 @@ class Traits:
     wraps : bool
         Whether a parameter is an estimator.
     weights : bool
-        Whether ``fit`` takes `sample_weight`. Wrapped estimators may not take weights,
-        so this is False for an estimator that wraps others, unless its tags declare
-        text input.
+        Whether ``fit`` takes `sample_weight`. If the estimator wraps others, which do
+        not always accept weights, its tags must also declare text input.
     scoring : bool
         Whether the estimator, or an estimator that it wraps, has a parameter `scoring`
         that is not None.

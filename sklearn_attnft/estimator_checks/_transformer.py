@@ -37,9 +37,9 @@ def _fit_and_transform(estimator):
 def _assert_equal(estimator, actual, expected, message):
     """Check that features are equal.
 
-    If the tags do not declare text input, differences by rounding are accepted.
-    The unit in the last place is that of the largest feature, because small features
-    are differences of large ones in a decomposition.
+    If the tags do not declare text input, rounding errors of `UNITS_IN_LAST_PLACE`
+    units in the last place of the largest feature are allowed. The largest feature matters,
+    because a decomposition computes small features as differences of large numbers.
     """
     atol = 0.0
     if not declares_text(estimator) and expected.dtype.kind == "f":
@@ -48,10 +48,11 @@ def _assert_equal(estimator, actual, expected, message):
 
 
 def _with_output(estimator, fitted, container):
-    """Return a fitted estimator after ``set_output``.
+    """Return a fitted estimator whose ``set_output`` was called.
 
-    scikit-learn's steps warn if they get arrays in ``fit`` and data frames later, so
-    ``set_output`` is called before ``fit`` if the tags do not declare text input.
+    If the tags do not declare text input, ``set_output`` is called before ``fit``,
+    because the steps of a Pipeline would warn if they got arrays in ``fit`` and data
+    frames in ``transform``.
     """
     if declares_text(estimator):
         return fitted.set_output(transform=container)
@@ -61,7 +62,7 @@ def _with_output(estimator, fitted, container):
 def check_transform_shape(estimator):
     """``transform`` returns a two-dimensional array of numbers, one row per text.
 
-    If the tags declare text input, the numbers must be floats.
+    If the tags declare text input, the numbers are floats.
     """
     fitted, X, output = _fit_and_transform(estimator)
     assert output.ndim == 2, (
@@ -161,7 +162,10 @@ def _fit_and_transform_dense(estimator):
 
 
 def check_set_output_default(estimator):
-    """``set_output(transform="default")`` returns an array with the same values."""
+    """After ``set_output(transform="default")``, ``transform`` returns an array.
+
+    The array has the same values as before ``set_output``.
+    """
     fitted, X, expected = _fit_and_transform_dense(estimator)
     output = fitted.set_output(transform="default").transform(X)
     assert isinstance(output, np.ndarray), (
@@ -171,7 +175,10 @@ def check_set_output_default(estimator):
 
 
 def check_set_output_pandas(estimator):
-    """``set_output(transform="pandas")`` returns a data frame with the index of X."""
+    """After ``set_output(transform="pandas")``, ``transform`` returns a data frame.
+
+    The data frame has the index of X.
+    """
     import pandas as pd
 
     fitted, X, expected = _fit_and_transform_dense(estimator)
@@ -190,7 +197,7 @@ def check_set_output_pandas(estimator):
 
 
 def check_set_output_polars(estimator):
-    """``set_output(transform="polars")`` returns a polars data frame."""
+    """After ``set_output(transform="polars")``, ``transform`` returns a data frame."""
     import polars as pl
 
     fitted, X, expected = _fit_and_transform_dense(estimator)
@@ -202,7 +209,7 @@ def check_set_output_polars(estimator):
 
 
 def check_global_output_pandas(estimator):
-    """``set_config(transform_output="pandas")`` returns data frames."""
+    """With ``set_config(transform_output="pandas")``, the output is a data frame."""
     import pandas as pd
 
     fitted, X, expected = _fit_and_transform_dense(estimator)

@@ -747,7 +747,7 @@ def test_strings_wider_than_they_are(saved):
     wide = {"!": "array", "dtype": "<U67108864", "shape": [1], "of": ["a"]}
     parameters = json.loads((saved / MANIFEST).read_text())["parameters"]
     rewrite(saved, parameters={**parameters, "class_weight": {"a": wide}})
-    refused(saved, "array of type <U67108864 is wider")
+    refused(saved, "type <U67108864 of an array must not be wider")
 
 
 def test_strings_wider_than_the_file(saved, monkeypatch):

@@ -89,8 +89,8 @@ def test_the_regressor_documents_its_parameters():
     assert all(description for _, description in ours.values())
     own = {name for name in ours if ours[name] != theirs[name]}
     assert own == {
-        "head", "trainable_layers", "head_learning_rate", "early_stopping",
-        "validation_fraction", "callbacks", "lm_epochs", "lm_weight", "cache",
+        "head", "head_learning_rate", "early_stopping", "validation_fraction",
+        "callbacks", "lm_epochs", "lm_weight", "cache",
     }  # fmt: skip
     words = " ".join(" ".join(ours[name][1]) for name in own)
     assert "classif" not in words
