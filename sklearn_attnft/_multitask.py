@@ -334,16 +334,14 @@ class MultiTaskClassifier(
         return [target.as_head() for target in in_order]
 
     def _split_tasks(self, values, sizes):
-        """Split an array of all tasks into one array per task.
-
-        The arrays are in the order of ``task_names_``.
+        """Return the columns of each task, in the order of ``task_names_``.
 
         Parameters
         ----------
         values : ndarray of shape (n_samples, sum of sizes)
             Values of all tasks, in the order of the tasks in the module.
         sizes : list of int
-            Number of columns of each task, in the same order.
+            Number of columns of each task, in the order of the tasks in the module.
         """
         parts = np.split(values, np.cumsum(sizes)[:-1], axis=1)
         by_task = dict(zip(_sorted(self.task_names_), parts, strict=True))

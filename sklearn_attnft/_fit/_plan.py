@@ -144,7 +144,7 @@ class FitData:
 
 @dataclass(frozen=True)
 class FitState:
-    """State that one stage of a fit passes to the next stage.
+    """The state of a fit, which each stage passes to the next stage.
 
     Attributes
     ----------

@@ -87,8 +87,8 @@ def on_device(model, device):
 
     During ``model.to``, the weights of a recurrent layer are incomplete, and another
     thread may compute with these weights. So only one thread moves the model, and other
-    threads wait. If `model` has only one of several tasks, the layers of the other
-    tasks are not moved.
+    threads wait. If `model` is a view of one task of a larger model, the layers of the
+    other tasks are not moved.
     """
     with _MOVING:
         # Checking all parameters takes half a millisecond, so one parameter of the

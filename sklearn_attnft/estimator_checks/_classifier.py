@@ -249,7 +249,7 @@ def check_learns(estimator):
 
 @ignore_warnings(category=ConvergenceWarning)  # expected: one class is predicted
 def check_class_weight_moves_predictions(estimator):
-    """If each text has both labels, the class with the larger weight is predicted."""
+    """If each text occurs with both labels, the class of larger weight is predicted."""
     X, y = contradiction(estimator)
     for heavy in np.unique(y):
         weights = {label: 100.0 if label == heavy else 1.0 for label in np.unique(y)}

@@ -97,7 +97,7 @@ def first_column(y):
 
 
 def contradiction(estimator):
-    """Return data in which every text has both labels, so that weights decide.
+    """Return data in which every text occurs with both labels, so that weights decide.
 
     Returns
     -------

@@ -35,7 +35,7 @@ def check_y_none_refused(estimator):
 
 
 def check_y_missing_label_refused(estimator):
-    """None among labels is refused as a missing label."""
+    """``fit`` refuses labels that contain None, as missing labels."""
     _assert_refused_y(
         estimator,
         lambda y: np.array([None, *y[1:]], dtype=object),
@@ -44,7 +44,7 @@ def check_y_missing_label_refused(estimator):
 
 
 def check_y_nan_refused(estimator):
-    """NaN among labels is refused as a missing label.
+    """``fit`` refuses labels that contain NaN, as missing labels.
 
     If the tags do not declare text input, a list is not tested, because numpy turns NaN
     into a str.

@@ -38,8 +38,9 @@ def _assert_equal(estimator, actual, expected, message):
     """Check that features are equal.
 
     If the tags do not declare text input, rounding errors of `UNITS_IN_LAST_PLACE`
-    units in the last place of the largest feature are allowed. The largest feature matters,
-    because a decomposition computes small features as differences of large numbers.
+    units in the last place of the largest feature are allowed. The largest feature
+    matters, because a decomposition computes small features as differences of large
+    numbers.
     """
     atol = 0.0
     if not declares_text(estimator) and expected.dtype.kind == "f":
@@ -50,9 +51,8 @@ def _assert_equal(estimator, actual, expected, message):
 def _with_output(estimator, fitted, container):
     """Return a fitted estimator whose ``set_output`` was called.
 
-    If the tags do not declare text input, ``set_output`` is called before ``fit``,
-    because the steps of a Pipeline would warn if they got arrays in ``fit`` and data
-    frames in ``transform``.
+    The steps of a Pipeline warn if they get arrays in ``fit`` and data frames later. So
+    ``set_output`` is called before ``fit`` if the tags do not declare text input.
     """
     if declares_text(estimator):
         return fitted.set_output(transform=container)

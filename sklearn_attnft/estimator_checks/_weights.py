@@ -50,7 +50,7 @@ def check_weights_matter(estimator):
 
 @ignore_warnings(category=ConvergenceWarning)  # expected: one label is predicted
 def check_weights_decide(estimator):
-    """If each text has both labels, the label with larger weights is predicted."""
+    """If each text occurs with both labels, the label of larger weight is predicted."""
     X, y = contradiction(estimator)
     rows = first_column(y)
     for heavy in np.unique(rows):
