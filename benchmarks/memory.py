@@ -36,7 +36,7 @@ class Orders(Sequence):
             return [self[each] for each in range(*i.indices(self.n))]
         if not 0 <= i < self.n:
             raise IndexError(i)
-        return f"order {i} has not come"
+        return f"order {i} is on its way"
 
 
 def measure(container, n):

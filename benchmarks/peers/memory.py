@@ -44,7 +44,7 @@ def fits(train):
 
 
 def peak(n):
-    texts = [f"order {i} has not come" for i in range(n)]
+    texts = [f"order {i} is on its way" for i in range(n)]
     extractor = TransformerFeatureExtractor().fit(texts[:1])
     extractor.transform(texts[:100])
     gc.collect()

@@ -2,7 +2,7 @@
 Few labels per class
 ====================
 
-With up to ten classes, train the encoder on pairs of labeled texts first
+For up to ten classes, train the encoder on pairs of labeled texts first
 (``contrastive_epochs``). With more classes, use the defaults, and add the names of the
 classes if they describe the texts (``label_texts``). This example shows both: first the
 measurements of the user guide on six classes, then fits on 30 classes.

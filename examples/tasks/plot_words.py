@@ -1,6 +1,6 @@
 """
-Words beside the encoder
-========================
+Combine the encoder with words
+==============================
 
 The classifier reads texts with a pretrained encoder. A logistic regression on TF-IDF
 features only counts words. Here their probabilities are averaged with
