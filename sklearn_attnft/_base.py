@@ -146,7 +146,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         return []
 
     def _check_texts(self, X, name="X"):
-        """Return the texts of `X` for a method of the fitted estimator."""
+        """Return the checked texts of `X`, an argument of a method after ``fit``."""
         return check_texts(X, name)
 
     def _forward(self, X, output="logits", verbose=0):
@@ -185,9 +185,9 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         -------
         info : namedtuple
             Fields as in ``functools.lru_cache``. "hits" and "misses" count the look-ups
-            of this estimator in this process, since the last ``fit`` or since the
-            estimator was unpickled. "maxsize" is `cache_size`. "currsize" is the size
-            of the whole cache in bytes. With ``cache=None``, all fields are 0.
+            of this estimator in this process since the last ``fit`` or unpickling,
+            whichever was later. "maxsize" is `cache_size`. "currsize" is the size of
+            the whole cache in bytes. With ``cache=None``, all fields are 0.
         """
         return cache_info(getattr(self, "module_", None), self._template)
 
@@ -263,9 +263,9 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If ``save`` did not write the directory for this class, if a newer version
-            of the package wrote the directory, or if a file is missing, damaged,
-            replaced, or of a type that can contain code.
+            If ``save`` of this class did not write the directory, or if a newer version
+            of the package wrote it. If a file is missing, damaged or replaced, or has a
+            type that can contain code.
         """
         return _save_load.load(cls, path, _classes())
 

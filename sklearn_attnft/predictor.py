@@ -45,8 +45,8 @@ def _forget_sessions():
     """Let a forked process open new sessions.
 
     The threads of the old sessions exist only in the parent. Closing an old session
-    would wait forever for these threads. So each old session gets a reference that is
-    never released.
+    would wait forever for these threads. So a reference to each old session is kept
+    forever, and the session is never closed.
     """
     global _LOCK
     _LOCK = threading.Lock()
@@ -94,8 +94,8 @@ class OnnxPredictor:
     Raises
     ------
     ValueError
-        If ``export_onnx`` did not write the directory, or if a file is missing,
-        damaged or replaced, or refers to other files.
+        If ``export_onnx`` did not write the directory, if a file is missing, damaged or
+        replaced, or if the graph refers to other files.
     """
 
     def __init__(self, path, threads=None):
@@ -165,9 +165,9 @@ class OnnxPredictor:
         labels : ndarray of shape (n_samples,), (n_samples, n_classes), or dict
             Most probable classes. If a text may have several classes, the result is a
             matrix of 0 and 1. A regressor returns numbers in the unit of `y`. For
-            several tasks, the result is an array with one column per task if `y` of
-            ``fit`` was an array. Otherwise, the result is a dict from the name of each
-            task to its column.
+            several tasks, the result depends on `y` of ``fit``. If this `y` was an
+            array, the result is an array with one column per task. Otherwise, the
+            result is a dict from the name of each task to its column.
         """
         logits = self._logits(X)
         if self._is_single:
@@ -422,7 +422,7 @@ class _Task:
 class _Cutter:
     """Cut token ids into windows, add special tokens, and make padded batches.
 
-    A window is a list of int: the id of each token, plus its token type times 2 ** 32.
+    A window is a list with one int for each token: ``token_id + token_type * 2**32``.
     """
 
     def __init__(
@@ -516,8 +516,8 @@ def _batches(longest, n_windows):
     """Return batches of texts of similar length, longest texts first.
 
     A batch has at most ``TOKENS_PER_BATCH`` tokens, including padding. Only a batch of
-    a single text may have more. Padding shorter texts to the longest text adds at most
-    ``TOKENS_PER_BATCH / 16`` tokens.
+    a single text may have more. In each batch, padding the shorter texts to the length
+    of the longest text adds at most ``TOKENS_PER_BATCH / 16`` tokens.
     """
     batches, batch, rows, padding = [], [], 0, 0
     for i in np.lexsort((-n_windows, -longest)):

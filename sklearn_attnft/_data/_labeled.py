@@ -26,7 +26,8 @@ class LabeledTexts:
     labels : tuple of ndarray
         The labels of each task, as ``Target.encode`` returns them.
     weights : ndarray of float, shape (n_texts, n_tasks)
-        Weight of each label in scores, or 0 if the label is missing.
+        Weight that each label has when scores are computed. If the label is missing,
+        the weight is 0.
     class_weights : ndarray of float, shape (n_texts, n_tasks), or None
         Class weight of each label. In training, `weights` is multiplied by it.
     """
@@ -48,10 +49,10 @@ class LabeledTexts:
     def tokenized(self, tokenizer, *, sampling=0.0):
         """Tokenize the texts and create a data set for training and scoring.
 
-        The weights of each task are scaled so that multiplying all weights by a
-        constant changes nothing. The mean of the scaled weights is the weighted
-        fraction of texts that have a label of the task. If `sampling` is 0, a text of
-        weight 2 counts like two texts.
+        The weights of each task are scaled, so that only their ratios matter: if the
+        caller multiplies all weights by a constant, the result is the same. The mean of
+        the scaled weights is the weighted fraction of texts that have a label of the
+        task. If `sampling` is 0, a text of weight 2 counts like two texts.
 
         If `sampling` is above 0, texts with labels of rare tasks are sampled more
         often. The probability of a text is proportional to ``n ** -sampling``, where n
@@ -163,8 +164,9 @@ def label_weights(data, targets, class_weights):
     -------
     tuple of (ndarray of float, shape (2, n_classes)) or None
         For each task, the weights of the values 0 and 1 of each class, or None if all
-        weights are 1. The mean weight of all known values of the training texts is 1.
-        The tuple is empty if all entries would be None.
+        weights are 1. In each task, the weights are scaled so that their mean over all
+        values of the training texts that are not missing is 1. The tuple is empty if
+        all entries would be None.
     """
     found = []
     for task, (target, given) in enumerate(zip(targets, class_weights, strict=True)):

@@ -210,7 +210,7 @@ def _objects(values):
 
 
 def encode_labels(y, classes, name):
-    """Return the index of each label in `classes`; raise for unknown labels."""
+    """Return, for each label of `y`, its index in `classes`; raise if unknown."""
     indices = find_labels(y, classes)
     unknown = y[indices < 0].tolist()
     if unknown:
@@ -222,13 +222,13 @@ def encode_labels(y, classes, name):
 
 
 def find_labels(y, classes):
-    """Return the index of each label in `classes`, or -1 for unknown labels."""
+    """Return, for each label of `y`, its index in `classes`, or -1 if unknown."""
     order = {label: i for i, label in enumerate(classes.tolist())}
     return np.array([order.get(label, -1) for label in y.tolist()], dtype=np.int64)
 
 
 def warn_if_marked(classes, labels, task=None):
-    """Warn if a label looks like a mark for texts without a label.
+    """Warn if a class looks like a placeholder for a missing label, such as -1.
 
     Parameters
     ----------

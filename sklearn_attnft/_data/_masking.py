@@ -27,7 +27,7 @@ class MaskedBatch(TokenBatch):
     Attributes
     ----------
     chosen : tensor of bool, shape (n_windows, n_tokens)
-        Whether the model must predict each token.
+        For each token, whether the model must predict it.
     """
 
     chosen: torch.Tensor | None = None

@@ -84,11 +84,14 @@ class Numbers:
         return ((numbers - self.mean) / self.scale).astype(np.float32)
 
     def decision(self, logits):
-        """Return the logits, which are standardized, shape (n_texts, n_outputs)."""
+        """Return the logits unchanged: standardized numbers (n_texts, n_outputs)."""
         return logits
 
     def predict(self, logits):
-        """Return numbers in the unit of `y`, (n_texts,) or (n_texts, n_outputs)."""
+        """Return numbers in the unit of `y`.
+
+        The array has the shape (n_texts,) or (n_texts, n_outputs).
+        """
         numbers = logits * self.scale + self.mean
         return numbers[:, 0] if self.n_outputs == 1 else numbers
 

@@ -128,7 +128,7 @@ class InputKind:
 
     @classmethod
     def of(cls, X, texts):
-        """Return the kind of `X`, given `texts`, the checked texts of `X`."""
+        """Return the kind of `X`. `texts` must contain the checked texts of `X`."""
         if not isinstance(texts[0], tuple):
             return cls()
         return cls(2, _str_names(X))

@@ -95,7 +95,7 @@ class Target:
             If each text has one class, this is an array of class indices. If a text can
             have several classes, this is a matrix with 1 for each class that the text
             has and 0 for each other class. If `column` is a matrix, its missing values
-            become NaN. A text without a label has only zeros.
+            become NaN. The labels of a text without any label are 0, not NaN.
         present : ndarray of bool, shape (n_texts,)
             Whether each text has a label.
         """
@@ -120,7 +120,10 @@ class Target:
         return encode_labels(members, self.classes, name)
 
     def _check_kind(self, column, name):
-        """Return a column; raise if its kind of labels differs from that of fit."""
+        """Check and return a column.
+
+        If its labels are of another kind than the labels in fit, raise ValueError.
+        """
         kind = kind_of_column(column, name, "missing")
         if kind == "missing":
             return self._missing(column)

@@ -100,7 +100,7 @@ class Template:
         return self._join(parts, self.specials)
 
     def numbers(self, parts):
-        """Join arrays with one number per token, with 0 for each special token."""
+        """Join arrays with one number per token; insert 0 for each special token."""
         return self._join(parts, [np.zeros_like(each) for each in self.specials])
 
     def types(self, parts):

@@ -92,8 +92,9 @@ class ExplainingMixin(TokenAttentionMixin):
         Attention is the weight of each token in the context vector. A token with high
         attention does not always influence the prediction. :meth:`faithfulness`
         measures this influence. The hidden state of a token depends on the whole text,
-        so the weight of a token also includes its context. With ``head="lstm"``,
-        attention weights the outputs of the LSTM, which include even more context.
+        so a high weight can also come from the context of the token. With
+        ``head="lstm"``, attention weights the outputs of the LSTM, which include even
+        more context.
 
         Parameters
         ----------
@@ -102,15 +103,15 @@ class ExplainingMixin(TokenAttentionMixin):
             Method that attributes the logit of `target` to the tokens. "gradient" is
             the gradient times the embedding of the token. "integrated_gradients" sums
             gradients between a text of mask tokens and the text. The attributions of a
-            text then sum to its logit minus the logit of the text of mask tokens, but
-            the computation takes 64 times as long as with "gradient". If the vocabulary
-            does not have a mask token, padding tokens are used. If None, only attention
-            is returned.
+            text sum to the difference between its logit and the logit of the mask
+            tokens. The computation takes 64 times as long as with "gradient". If the
+            vocabulary does not have a mask token, padding tokens are used. If
+            `attribution` is None, only attention is returned.
         target : label or array-like of labels, shape (n_samples,), default=None
-            The class whose logit is attributed: one for all texts, or one for each
-            text, such as the true labels. If a text can have several labels, the class
-            is a name in ``label_names_``. If None, the class with the highest logit of
-            each text is used.
+            The class whose logit is attributed. Pass one class for all texts, or an
+            array with one class for each text, for example the true labels. If a text
+            can have several labels, the class is a name in ``label_names_``. If None,
+            the class with the highest logit of each text is used.
         words : bool, default=False
             Whether to sum the tokens of a word into one row.
 
@@ -170,11 +171,13 @@ class ExplainingMixin(TokenAttentionMixin):
     def faithfulness(self, X, *, attribution=None, n_random=5, random_state=None):
         """Measure how much the highest-ranked tokens influence the prediction.
 
-        The tokens of a text are ranked by their attention, by attributions to the
-        predicted class, and at random. The first 1, 5, 10, 20 and 50 % of the tokens
-        (at least one token) are removed from the text. In a second test, only these
-        tokens are kept. Special tokens are always kept. Each score is the decrease of
-        the probability of the predicted class, averaged over the five percentages.
+        The tokens of a text are ranked several times: by their attention, by their
+        attributions to the predicted class, and in random order. For each ranking, the
+        first 1 % of the tokens (at least one token) are removed from the text, then the
+        first 5, 10, 20 and 50 %, each time from the complete text. In a second test,
+        only these tokens are kept. Special tokens are always kept. Each score is the
+        decrease of the probability of the predicted class, averaged over the five
+        percentages.
 
         Parameters
         ----------
@@ -197,10 +200,12 @@ class ExplainingMixin(TokenAttentionMixin):
 
             - "sample": index of the text in `X`.
             - "ranking": "attention", the name of the attribution, or "random".
-            - "comprehensiveness": decrease of the probability without the first tokens.
-              Higher is better. A faithful ranking has a higher value than "random".
-            - "sufficiency": decrease of the probability with only the first tokens.
-              Lower is better. A faithful ranking has a lower value than "random".
+            - "comprehensiveness": decrease of the probability when the highest-ranked
+              tokens are removed. Higher is better. A faithful ranking has a higher
+              value than "random".
+            - "sufficiency": decrease of the probability when only the highest-ranked
+              tokens are kept. Lower is better. A faithful ranking has a lower
+              value than "random".
 
             A value is negative if the probability of the predicted class increases.
 

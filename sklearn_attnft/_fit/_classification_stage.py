@@ -47,7 +47,7 @@ class ClassificationStage(Stage):
 
     @property
     def n_texts(self):
-        """Number of texts of an epoch, with the unlabeled texts of joint training."""
+        """Number of texts of an epoch, including unlabeled texts in joint training."""
         n_texts = len(self.training)
         if self.fit.plan.lm_weight > 0:
             n_in_steps = self.config.batch_size * math.ceil(
@@ -122,7 +122,7 @@ class ClassificationStage(Stage):
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """A classifier during training, which scikit-learn's callbacks may evaluate."""
+    """A partly trained classifier, which scikit-learn's callbacks may evaluate."""
 
     stage: ClassificationStage
     model: TextModel

@@ -49,7 +49,7 @@ class JointDataset(LabeledDataset):
     def training_steps(self, config, generator):
         """Yield the Steps of an epoch.
 
-        A part of a step is a pair of a MaskedBatch and its targets. The targets are
+        Each micro-batch of a Step is a pair (MaskedBatch, targets). The targets are
         labels, weights and the original token ids of the masked tokens.
         """
         for indices, unlabeled in self._pairs(config, generator):
@@ -127,7 +127,7 @@ class JointLoss(nn.Module):
         self.lm_weight = lm_weight
 
     def forward(self, outputs, targets, counts=(None, None)):
-        """Return the loss, a scalar, from outputs of JointModel and targets."""
+        """Compute the scalar loss from the targets and the outputs of JointModel."""
         if not isinstance(outputs, tuple):
             return self.classification(outputs, targets)
         logits, token_logits = outputs

@@ -37,7 +37,7 @@ class LMHeadStage(Stage):
 
     @staticmethod
     def epochs(plan):
-        """Return the largest number of epochs of this stage for a FitPlan."""
+        """Return the number of epochs of this stage in a FitPlan, if the stage runs."""
         return 1 if plan.has_language_model else 0
 
     @staticmethod

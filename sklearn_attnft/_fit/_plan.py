@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Dataclasses of a fit for its parameters, data, state and result."""
+"""Dataclasses for the parameters, data, state and result of a fit."""
 
 import dataclasses
 import math

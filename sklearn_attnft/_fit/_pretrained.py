@@ -57,7 +57,10 @@ class PretrainedEncoder:
         return _hf.load_encoder(self.encoder, self.config)
 
     def load_language_model(self):
-        """Load the encoder and the LM head, or None if no LM head was stored."""
+        """Load and return the encoder and the LM head.
+
+        If no LM head was stored, the head is None.
+        """
         return _hf.load_language_model(self.encoder, self.config)
 
     def digest(self, encoder):

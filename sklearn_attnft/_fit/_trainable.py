@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Selection of the parameters of an encoder that a stage trains."""
+"""Select which parameters of an encoder a stage trains."""
 
 from numbers import Integral, Real
 
@@ -9,8 +9,8 @@ from .. import _hf
 def freeze(module, trainable_layers):
     """Freeze all blocks except those that the parameter `trainable_layers` selects.
 
-    Blocks above the highest of the `layers` of the module do not count, because they do
-    not influence the loss.
+    A number or a fraction selects blocks from the highest layer in ``module.layers``
+    down. Blocks above this layer are frozen, because they do not influence the loss.
     """
     encoder, highest = module.encoder, max(module.layers)
     is_fraction = isinstance(trainable_layers, Real) and not _is_count(trainable_layers)

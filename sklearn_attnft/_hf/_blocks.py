@@ -31,7 +31,7 @@ def shares_blocks(encoder):
 
 
 def block_lists(encoder):
-    """Return a dict from names to the lists of blocks, or of parts of blocks."""
+    """Return the ModuleLists of blocks, or of parts of blocks, by name."""
     n_layers = encoder.config.num_hidden_layers
     lists = {
         name: module

@@ -92,8 +92,8 @@ def refuse_family(kind, encoder):
     """Raise ValueError for a model type that is not a text encoder.
 
     The model type is looked up in the lists of transformers before a configuration is
-    created, because creating a configuration of another family can download files and
-    run their code.
+    created, because creating the configuration of a model that is not a text encoder
+    can download files and run code from these files.
     """
     from transformers import CONFIG_MAPPING
     from transformers.models.auto import configuration_auto
@@ -168,9 +168,10 @@ def load_language_model(encoder, config):
 
 
 def _tie(model):
-    """Let embeddings and decoder share their weights, if a file has them twice.
+    """Let the token embeddings and the output layer share one tensor.
 
-    transformers 5.2 keeps both copies.
+    If the configuration ties the two but a file stores weights for both, transformers
+    5.2 keeps both copies. They are replaced by one tensor only if they are equal.
     """
     embeddings, decoder = model.get_input_embeddings(), model.get_output_embeddings()
     tied = model.config.tie_word_embeddings and decoder is not None
@@ -241,8 +242,8 @@ class _PretrainedHead(nn.Module):
     """The head of a masked language model, which maps hidden states to logits.
 
     The heads have different names in different families, but each model passes the
-    hidden states of its encoder to its head. So this class runs the whole model, but
-    replaces its encoder by a module that returns given hidden states.
+    hidden states of its encoder to its head. So this class replaces the encoder of the
+    model by a module that returns given hidden states, and then runs the whole model.
     """
 
     def __init__(self, model):

@@ -40,7 +40,9 @@ class CutEncoder:
 
     Each family of encoders has its own code for embeddings, masks and positions. This
     code runs unchanged, but each block is replaced by a module, which can skip the
-    block. A skipped block returns its input, or the given hidden states at the cut.
+    block. In place of a skipped block, the module returns the input of the block. If
+    the block is below the cut and hidden states at the cut are given, the module
+    returns these states instead.
 
     Parameters
     ----------
@@ -148,7 +150,7 @@ class CutEncoder:
 
 
 class _StandIn(nn.Module):
-    """A module that replaces a block, and asks its CutEncoder whether to run it."""
+    """A module that replaces a block. Its CutEncoder decides whether the block runs."""
 
     def __init__(self, owner, index, block):
         super().__init__()
@@ -166,9 +168,9 @@ class _StandIn(nn.Module):
 
 
 def _with_another(module, path, change):
-    """Return a copy of a module in which `change` has replaced the part at `path`.
+    """Copy a module, and replace the part of the copy at `path` by ``change(part)``.
 
-    All other parts are shared.
+    The copy shares all other parts with the module.
     """
     if not path:
         return change(module)

@@ -144,7 +144,7 @@ def _refuse_many_parts(config):
 
 
 def _refuse_computed(config):
-    """Raise ValueError if the matrix that the encoder computes is too large."""
+    """Raise ValueError if a matrix that the encoder computes would be too large."""
     names = ("hidden_size", "max_position_embeddings", "tpu_short_seq_length")
     width, positions, short = (config.get(name) or 0 for name in names)
     n = {"roformer": width * positions, "fnet": short**2}.get(config["model_type"], 0)

@@ -293,8 +293,8 @@ def count_positions(config):
     """Return the number of tokens that the encoder can read at once.
 
     If the encoder does not have a limit, return None. In the RoBERTa family, the
-    positions of a text start after the id of the padding token, so the first rows of
-    the matrix of position embeddings are not used.
+    positions of a text start after the id of the padding token. So the first rows of
+    the matrix of position embeddings are not used, and are not counted.
     """
     from transformers import MODEL_MAPPING
 

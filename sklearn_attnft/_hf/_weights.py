@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Find and read the weights of an encoder.
 
-This module passes tensors, not files, to transformers. If a model on the hub has only a
-pickle, transformers would ask a third party to convert the pickle. This module reads
-pickles with the restricted unpickler of torch, which builds tensors and does not call
-functions that a file names.
+This module passes tensors, not files, to transformers. Otherwise, for a model on the
+hub that has only a pickle, transformers would ask a third party to convert the pickle.
+This module reads pickles with the restricted unpickler of torch, which builds tensors
+and does not call functions that a file names.
 """
 
 import json
@@ -53,7 +53,8 @@ def read_state_dict(source, config):
     WeightsError
         If the only files with weights are not safe to read.
     OSError, huggingface_hub.errors.EntryNotFoundError
-        If the weights are not found in the directory, the cache and the hub.
+        If the weights are not in the directory. For a name on the hub, if the weights
+        are neither in the cache nor on the hub.
     """
     named = vars(config).get("transformers_weights")
     if named in (None, "adapter_model.bin"):  # transformers ignores these too

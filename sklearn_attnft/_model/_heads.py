@@ -14,7 +14,8 @@ from ._pooling import MIXINGS, POOLINGS, TokenLSTM
 class LinearHead(nn.Sequential):
     """Dropout and a linear layer.
 
-    Input has the shape (n_texts, n_context) and output (n_texts, n_outputs).
+    The input has the shape (n_texts, n_context). The output has the shape
+    (n_texts, n_outputs).
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ class LinearHead(nn.Sequential):
 
 
 class MLPHead(nn.Sequential):
-    """A hidden layer of the encoder's hidden size, followed by a linear layer."""
+    """A layer as wide as the encoder's hidden states, followed by a linear layer."""
 
     token_layer = None
     starts_at_regression = False

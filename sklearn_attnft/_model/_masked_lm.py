@@ -13,9 +13,9 @@ from .._utils._process import in_float32
 class TiedHead(nn.Module):
     """A head tied to the token embeddings, for encoders stored without an LM head.
 
-    The logits are ``embeddings @ (T h) + bias``. T starts as the identity. With
-    a random T, the initial loss is higher than the loss of a uniform prediction. The
-    bias starts as the logarithm of the token frequencies.
+    The logits of a hidden state h are ``embeddings @ (T h) + bias``. T starts as the
+    identity, because with a random T the initial loss would be higher than the loss of
+    a uniform prediction. The bias starts as the logarithm of the token frequencies.
     """
 
     def __init__(self, embeddings, hidden_size, token_counts):

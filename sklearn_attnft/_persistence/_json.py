@@ -2,8 +2,9 @@
 """Convert Python values and numpy arrays to JSON, and back.
 
 Values of JSON types are not changed. Any other value becomes a JSON object, in which
-the key "!" has the name of the type. A dict that contains the key "!", or keys that are
-not str, becomes such an object with a list of pairs.
+the key "!" has the name of the type. A dict that contains the key "!" or a key that is
+not a str also becomes an object with the key "!", which stores the dict as a list of
+(key, value) pairs.
 """
 
 import math

@@ -113,9 +113,8 @@ def unpack(packed):
     Parameters
     ----------
     packed : dict
-        Result of :func:`pack` of this version or an earlier one. The weights
-        ("encoder" and "heads") are bytes or a StoredFile, which :func:`read_weights`
-        checks.
+        Result of :func:`pack` of this version or an earlier one. The weights ("encoder"
+        and "heads") are bytes or a StoredFile. :func:`read_weights` checks both.
 
     Returns
     -------
@@ -154,7 +153,10 @@ def unpack(packed):
 
 
 def _check_finite(weights):
-    """Raise ValueError if a weight is not finite. No fit returns such a weight."""
+    """Raise ValueError if a weight is not finite.
+
+    No fit returns such a weight, so the stored weights must have been changed.
+    """
     for name, weight in weights.items():
         if weight.is_floating_point() and not weight.isfinite().all():
             raise ValueError(
@@ -166,7 +168,8 @@ def _check_finite(weights):
 def check_tokenizer(module, tokenizer):
     """Raise ValueError if the encoder of a module does not fit the tokenizer.
 
-    The encoder must have an embedding for each token id, and `max_length` positions.
+    The encoder must have an embedding for each token id, and must have at least
+    `max_length` positions.
     """
     n_embeddings = module.encoder.get_input_embeddings().num_embeddings
     n_positions = _hf.count_positions(module.encoder.config) or tokenizer.max_length

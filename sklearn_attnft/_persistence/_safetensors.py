@@ -50,8 +50,8 @@ def read_weights(stored, layout, base=None):
     layout : dict
         Expected type and shape by name, see :func:`layout_of`.
     base : dict or None
-        Weights of the pretrained encoder by name. They replace weights that are not
-        stored.
+        Weights of the pretrained encoder by name. Weights that are missing in `stored`
+        are taken from `base`.
 
     Returns
     -------

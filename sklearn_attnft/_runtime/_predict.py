@@ -24,7 +24,9 @@ BAR_DELAY = 2.0  # seconds after which a call shows its progress bar
 def predict(
     model, texts, *, tokenizer, machine, output="logits", verbose=0, cache=None
 ):
-    """Run a model on texts. Identical texts of a list are computed only once.
+    """Run a model on texts.
+
+    If a list contains identical texts, the model runs on them only once.
 
     Parameters
     ----------
@@ -55,7 +57,7 @@ def predict(
 def _joined(parts, rows, n):
     """Return an array of `n` rows.
 
-    The arrays in `parts` fill the row indices in `rows`.
+    Row i of the concatenated arrays in `parts` becomes row ``rows[i]`` of the result.
     """
     joined, start = None, 0
     for part in parts:

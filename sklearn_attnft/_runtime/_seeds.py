@@ -40,8 +40,8 @@ def initial_weights(generator):
 
     Without this context, modules of torch sample their weights in the default dtype and
     with the generator of the process. Other threads may use that generator at the same
-    time. When the context ends, the generator of the process gets the state of
-    `generator`, as if the generator of the process had sampled the weights.
+    time. When the context ends, the state of `generator` is copied to the generator of
+    the process, as if that generator had sampled the weights.
     """
     with _InitialWeights(generator):
         yield

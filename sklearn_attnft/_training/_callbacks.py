@@ -108,7 +108,10 @@ class _Unfreezing(Callback):
 
 
 class _Metrics(Callback):
-    """Record metrics on the validation data in the history, as "valid_..."."""
+    """Compute metrics on the validation data.
+
+    The metrics are recorded in the history as "valid_...".
+    """
 
     def on_epoch_begin(self, net, **kwargs):
         self.sums_ = {}

@@ -36,7 +36,8 @@ class Fingerprint:
     data : str
         Hash of the training and validation data.
     seed : int or None
-        Seed that was claimed for a fit whose `random_state` is None, otherwise None.
+        If `random_state` of the fit is None, the seed that the fit claimed. Otherwise
+        None.
     """
 
     parameters: dict
@@ -118,7 +119,7 @@ def _hash(value):
 
 
 def _normalize(value):
-    """Return a copy of data whose joblib.hash depends only on the values.
+    """Copy data so that the joblib.hash of the copy depends only on the values.
 
     The joblib.hash of the data itself also depends on the strides of arrays, and on
     whether equal tuples, lists or scalars are the same object.

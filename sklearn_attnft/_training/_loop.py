@@ -49,8 +49,8 @@ class StageStopped(KeyboardInterrupt):
 class TrainingConfig:
     """Parameters of the training of a stage.
 
-    Each field is the estimator parameter of the same name. `monitor` is the column of
-    the history that decides on early stopping.
+    Each field except `monitor` is the estimator parameter of the same name. `monitor`
+    names the column of the history that decides on early stopping.
     """
 
     learning_rate: float
@@ -322,9 +322,9 @@ def scoring_budget(tokens, config, device):
 class _Batches:
     """Data loader for skorch. Each iteration is one epoch.
 
-    The first `n_skipped` steps of the first epoch were run before the interruption.
-    Their batches are created but not returned, so that the random generator continues
-    as in the interrupted fit.
+    If a fit is resumed, the interrupted fit has already run the first `n_skipped` steps
+    of the first epoch of this loader. Their batches are created but not returned, so
+    that the random generator continues as in the interrupted fit.
     """
 
     def __init__(self, dataset, config, context, training, n_skipped):

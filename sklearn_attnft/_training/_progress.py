@@ -15,7 +15,8 @@ class CallbackContexts:
     Parameters
     ----------
     estimator : estimator
-        Estimator whose ``_fitted_attributes`` returns the attributes of a FittedModel.
+        Estimator that is fitted. Its method ``_fitted_attributes`` computes the fitted
+        attributes from a FittedModel.
     n_epochs : int
         Largest possible number of epochs of all stages together.
     X, y, sample_weight : object
@@ -73,7 +74,7 @@ class CallbackContexts:
         )
 
     def skip(self, stage, epoch):
-        """Begin and end an epoch that an interrupted fit has run."""
+        """Report begin and end of an epoch that the interrupted fit has already run."""
         if (stage.name, epoch) not in self._epochs:
             task = self._fit.subcontext(task_name=f"{stage.name} epoch")
             task.call_on_fit_task_begin(estimator=self._estimator)
@@ -165,7 +166,7 @@ class FitProgress:
         self.end_stage()
 
     def skip(self, n_epochs):
-        """Count epochs of the stage that the interrupted fit has run.
+        """Count the epochs that the interrupted fit has run in this stage.
 
         Parameters
         ----------

@@ -31,8 +31,8 @@ _ABANDONED = 60
 class ResumeState:
     """The resume state of one fit.
 
-    A ResumeState locks the folder of the fit when it is created. As a context manager,
-    it releases the lock at the end.
+    When a ResumeState is created, it locks the folder of the fit. If it is used as a
+    context manager, it releases the lock at the end of the ``with`` block.
 
     Parameters
     ----------
@@ -85,12 +85,12 @@ class ResumeState:
 
     @property
     def has_progress(self):
-        """Whether the saved resume state is of a later stage than the current one."""
+        """Whether the saved resume state belongs to a stage after the current stage."""
         return self.is_resuming and self._saved["stage"] > self._stage
 
     @property
     def has_next_stage(self):
-        """Whether the saved resume state contains the complete next stage."""
+        """Whether the next stage is complete in the saved resume state."""
         saved, next_stage = self._saved, self._stage + 1
         if saved is None:
             return False
@@ -108,7 +108,7 @@ class ResumeState:
         Returns
         -------
         dict or None
-            Last state of this stage that was passed to :meth:`write`. If None, the
+            The last state that was passed to :meth:`write` in this stage. If None, the
             stage must be trained from the start. If the key "rows" exists, the stage is
             complete, and "rows" is its history. If the killed fit had begun a later
             stage, "rows" is the only key.
@@ -145,7 +145,7 @@ class ResumeState:
 
     @contextlib.contextmanager
     def _warn_on_failure(self):
-        """Turn errors while writing a file into a warning."""
+        """If an error occurs while a file is written, issue a warning instead."""
         self._is_complete = False
         try:
             yield
@@ -271,7 +271,7 @@ def _is_running(folder):
 
 
 def _sweep(folder):
-    """Delete the temporary files of killed processes, while holding the lock."""
+    """Delete the temporary files of killed processes. The caller must hold the lock."""
     for path in folder.glob("*.tmp"):
         # A process that runs the same fit without the lock may be writing now.
         with contextlib.suppress(FileNotFoundError):

@@ -11,9 +11,9 @@ _ENTRY = re.compile(r"(?ms)^(\w+) : .*?(?=^\w+ : |\Z)")
 def takes_parameter_docs(source):
     """Complete the section "Parameters" of a class docstring.
 
-    Parameters that the docstring of the class does not describe get the description
-    that the class `source` has. The order is that of the signature. This function
-    returns a decorator of classes.
+    If the docstring of the class does not describe a parameter, the description is
+    copied from the docstring of the class `source`. The order is that of the signature.
+    This function returns a decorator of classes.
     """
 
     def complete(cls):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Paths of users, and atomic replacement of files."""
+"""Expand paths that users pass, and replace files atomically."""
 
 import contextlib
 import ctypes
@@ -132,7 +132,8 @@ def exchange(new, path):
 
     Linux exchanges the two directories in one step. On other systems, the exchange
     takes two steps. If the process is killed between these steps, `path` does not
-    exist, and the next process that writes to `path` removes the old directory.
+    exist. The next process that writes to `path` then deletes the directory that was at
+    `path` before.
     """
     if not _exchange_in_one_step(new, path):
         old = new.with_name(f"{new.name}.old")

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Checks for scikit-learn estimators that take raw text.
 
-scikit-learn's own checks generate numeric data. For estimators whose tags declare text
-input, all of them are skipped, except for one check of cloning. This package has the
-corresponding checks for text, and further ones. The tags, methods, parameters and
-``fit`` signature of an estimator decide which checks apply.
+scikit-learn's own checks generate numeric data. If the tags of an estimator declare
+text input, scikit-learn skips all of its checks, except for one check of cloning. This
+package has the corresponding checks for text, and further ones. The tags, methods,
+parameters and ``fit`` signature of an estimator decide which checks apply.
 
 Some checks demand more than scikit-learn's own estimators fulfill: for example, that
 invalid texts are refused with an error that names X, and that a failed fit does not
 change the result of an earlier fit. These checks apply only if the tags declare text
 input, that is, if `input_tags.string` and `input_tags.one_d_array` are True. The
-vectorizers, pipelines and searches of scikit-learn do not set both tags.
+vectorizers, pipelines and searches of scikit-learn set at most one of these tags.
 """
 
 import functools
@@ -73,16 +73,17 @@ def text_checks(
     estimator : estimator instance
         An unfitted estimator. It is cloned before every use.
     expected_failed_checks : dict, default=None
-        Maps the names of checks that are expected to fail to the reasons. Names of
-        checks that do not apply are ignored. If None, no check is expected to fail.
+        A dict with the reason for each check that is expected to fail. The keys are the
+        names of the checks. Names of checks that do not apply are ignored. If None, no
+        check is expected to fail.
     mark : {"xfail", "skip"} or None, default=None
         How the checks that are expected to fail are marked. If "xfail", the estimator
         and the check are yielded as a ``pytest.param`` with the mark
         ``pytest.mark.xfail``. If "skip", the check raises ``unittest.SkipTest``. If
         None, the checks are not marked.
     xfail_strict : bool, default=None
-        Whether a check counts as failed if it passes although it is expected to fail.
-        Used only if `mark` is "xfail". If None, the configuration of pytest decides.
+        If True, a check that is expected to fail counts as failed when it passes. Used
+        only if `mark` is "xfail". If None, the configuration of pytest decides.
 
     Yields
     ------
@@ -137,11 +138,12 @@ def check_text_estimator(
     Parameters
     ----------
     estimator : estimator instance
-        An unfitted estimator. The checks fit it some hundreds of times, so choose
+        An unfitted estimator. The checks fit it several hundred times, so choose
         parameters that make fits fast.
     expected_failed_checks : dict, default=None
-        Maps the names of checks that are expected to fail to the reasons. These
-        failures are not raised. If None, no check is expected to fail.
+        A dict with the reason for each check that is expected to fail. The keys are the
+        names of the checks. These failures are not raised. If None, no check is
+        expected to fail.
     on_skip : {"warn"} or None, default="warn"
         How checks that cannot run are reported. If "warn", a SkipTestWarning is
         issued. If None, nothing happens.
@@ -156,7 +158,7 @@ def check_text_estimator(
     Returns
     -------
     test_results : list of dict
-        One dict for each check with the keys "estimator", "check_name", "exception",
+        One dict for each check. Its keys are "estimator", "check_name", "exception",
         "status" ("passed", "failed", "xfail" or "skipped"), "expected_to_fail" and
         "expected_to_fail_reason".
 
@@ -208,12 +210,12 @@ def parametrize_with_text_checks(
     estimators : list of estimator instances
         Unfitted estimators, with parameters that make fits fast.
     expected_failed_checks : callable, default=None
-        A function that takes an estimator and returns a dict with the names of checks
-        that are expected to fail and the reasons. These tests are marked as xfail. If
-        None, no check is expected to fail.
+        A function that takes an estimator and returns a dict with the reason for each
+        check that is expected to fail. The keys are the names of the checks. These
+        tests are marked as xfail. If None, no check is expected to fail.
     xfail_strict : bool, default=None
-        Whether a check counts as failed if it passes although it is expected to fail.
-        If None, the configuration of pytest decides.
+        If True, a check that is expected to fail counts as failed when it passes. If
+        None, the configuration of pytest decides.
 
     Returns
     -------
@@ -253,7 +255,7 @@ def parametrize_with_text_checks(
 
 
 def _name(value):
-    """Return the name of a check, or of the class of an estimator, for an id."""
+    """Return the pytest id of a check (its name) or an estimator (its class name)."""
     return getattr(value, "__name__", type(value).__name__)
 
 

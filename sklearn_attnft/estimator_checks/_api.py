@@ -137,8 +137,8 @@ def check_fit_keeps_parameters(estimator):
 def check_arguments_are_not_changed(estimator):
     """``fit`` and the prediction methods do not change X, y and sample_weight.
 
-    If an estimator wraps others, `sample_weight` is passed only if its tags declare
-    text input, because the wrapped estimators do not always accept weights.
+    Wrapped estimators do not always accept weights. So if an estimator wraps others, it
+    gets `sample_weight` only if its tags declare text input.
     """
     estimator = fresh(estimator)
     texts, labels = corpus(estimator)
@@ -170,8 +170,9 @@ def _assert_unchanged(arguments, before, culprit):
 def check_parameters_are_validated(estimator):
     """If a parameter is invalid, ``fit`` raises an error that names the parameter.
 
-    If the tags declare text input, each parameter must have a constraint. scikit-learn
-    lets subclasses have parameters without constraints.
+    If the tags declare text input, each parameter must have a constraint. This is
+    stricter than scikit-learn, which lets subclasses of its estimators have parameters
+    without constraints.
     """
     constraints = estimator._parameter_constraints
     names = clone(estimator).get_params(deep=False).keys()

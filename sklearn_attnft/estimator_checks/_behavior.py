@@ -196,7 +196,10 @@ def check_grid_search(estimator):
 
 
 def _with_score(estimator, X, y):
-    """Return an estimator with a score: append a classifier to a transformer."""
+    """Return an estimator with a score.
+
+    If `estimator` is a transformer without ``score``, a classifier is appended to it.
+    """
     estimator = fresh(estimator)
     if hasattr(estimator, "score"):
         return estimator

@@ -208,8 +208,9 @@ def check_decision_orders_as_proba(estimator):
 def check_score_is_accuracy(estimator):
     """``score`` is the accuracy, with and without weights.
 
-    If the tags do not declare text input, weights are passed only if ``score`` takes
-    them, and the check does not apply if a parameter `scoring` is set.
+    Two exceptions hold if the tags do not declare text input: weights are passed only
+    if ``score`` takes them, and the check does not apply if a parameter `scoring` is
+    set.
     """
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)
@@ -249,7 +250,7 @@ def check_learns(estimator):
 
 @ignore_warnings(category=ConvergenceWarning)  # expected: one class is predicted
 def check_class_weight_moves_predictions(estimator):
-    """If each text occurs with both labels, the class of larger weight is predicted."""
+    """If each text occurs with both labels, the class with more weight is predicted."""
     X, y = contradiction(estimator)
     for heavy in np.unique(y):
         weights = {label: 100.0 if label == heavy else 1.0 for label in np.unique(y)}

@@ -2,7 +2,8 @@
 # ruff: noqa: D401 (the docstring of a check states its rule)
 """Checks of fits that fail or are interrupted.
 
-scikit-learn's estimators do not keep their earlier state if ``fit`` fails.
+scikit-learn's estimators do not keep their earlier state if ``fit`` fails. So most of
+these checks apply only if the tags declare text input.
 """
 
 import contextlib
@@ -74,7 +75,7 @@ def _assert_no_half_fit(estimator, break_fit, error, when):
         `error`.
     error : exception type
     when : str
-        Words for the message that say when `error` is raised.
+        Words that say when `error` is raised, for the message.
     """
     X, y = corpus(estimator)
     first = fresh(estimator)

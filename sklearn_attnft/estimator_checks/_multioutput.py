@@ -116,7 +116,7 @@ def check_columns_order(estimator):
 
 
 def check_columns_frame(estimator):
-    """After a fit on a data frame y, ``predict`` returns a frame with its columns."""
+    """If y is a data frame, ``predict`` returns a data frame with the columns of y."""
     X, y = _frame(estimator)
     predicted = fresh(estimator).fit(X, y).predict(X)
     assert type(predicted) is type(y), (
@@ -189,7 +189,7 @@ def check_columns_row_without_labels(estimator):
 
 
 def check_columns_weight_two_is_row_twice(estimator):
-    """If labels are missing, a row of weight 2 acts like two rows of weight 1."""
+    """Even if labels are missing, a row of weight 2 acts like two rows of weight 1."""
     X, y = corpus(estimator, n_classes=3)
     y[::4, 1] = None
     twice = np.r_[0 : len(X), 0:6]
@@ -275,9 +275,9 @@ def check_columns_one_is_the_template(estimator):
 def applicable(traits):
     """Yield the checks that apply. If the tags declare text input, most apply.
 
-    Otherwise, fewer apply, because MultiOutputClassifier does not take missing labels,
-    mixed types or data frames, and its score is the fraction of rows that are right in
-    all columns.
+    If the tags do not declare text input, fewer checks apply. For example,
+    MultiOutputClassifier does not take missing labels, mixed types or data frames, and
+    its score is the fraction of rows that are right in all columns.
     """
     if not (traits.classifier and traits.columns):
         return

@@ -19,8 +19,8 @@ def wrapped(estimator):
 def tags_of(estimator):
     """Return the tags, including tags that scikit-learn does not forward.
 
-    For example, a Pipeline and a search do not forward that a step is not
-    deterministic, or that it requires several outputs.
+    For example, a Pipeline and a search do not forward the tags which say that a step
+    is not deterministic or requires several outputs.
     """
     tags = get_tags(estimator)
     inner = [get_tags(each) for each in wrapped(estimator)]

@@ -53,15 +53,16 @@ class Traits:
     text : bool
         Whether the tags declare text input (`input_tags.string` and
         `input_tags.one_d_array`). Some checks demand more than scikit-learn does, and
-        apply only to these estimators.
+        apply only if this is True.
     text_input : bool
         Whether the tags of the estimator, or of the first step of a Pipeline, declare
         text input.
     wraps : bool
         Whether a parameter is an estimator.
     weights : bool
-        Whether ``fit`` takes `sample_weight`. If the estimator wraps others, which do
-        not always accept weights, its tags must also declare text input.
+        Whether ``fit`` takes `sample_weight`. Wrapped estimators do not always accept
+        weights. So if the estimator wraps others, this is True only if its tags also
+        declare text input.
     scoring : bool
         Whether the estimator, or an estimator that it wraps, has a parameter `scoring`
         that is not None.
@@ -218,9 +219,9 @@ def stack(parts):
 def assert_same(actual, expected, rule, *, tolerance=0.0):
     """Check that two dicts of arrays are equal, or close if `tolerance` is given.
 
-    The tolerance is relative and absolute. With a tolerance, labels are not compared if
-    there are scores. A rounding error can change the order of two nearly equal scores,
-    and so change the label.
+    `tolerance` is both the relative and the absolute tolerance. If it is given and the
+    dicts have scores, labels are not compared, because a rounding error can change the
+    order of two nearly equal scores, and so the label.
     """
     assert actual.keys() == expected.keys(), (
         f"{rule}. The methods differ: got {sorted(actual)}, expected "
