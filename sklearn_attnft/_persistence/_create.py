@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from .._utils._files import (
+    OLD,
     exchange,
     is_locked,
     locked,
@@ -41,6 +42,7 @@ def create(path, files, method, check_own, *, overwrite):
     check = functools.partial(
         _check_replaceable, path, method, check_own, overwrite=overwrite
     )
+    _restore_replaced(path)
     check()
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
@@ -105,11 +107,25 @@ def _prefix(path):
     return f".sklearn_attnft-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"
 
 
+def _restore_replaced(path):
+    """Move back a directory if a process was killed while it replaced the directory."""
+    for old in _abandoned(path):
+        if old.suffix == OLD and not os.path.lexists(path):
+            old.rename(path)
+
+
 def _remove_abandoned(path):
     """Remove the temporary directories that killed processes created for `path`."""
-    for each in path.parent.glob(f"{_prefix(path)}*"):
-        if not is_locked(each):
-            shutil.rmtree(each, ignore_errors=True)
+    for each in _abandoned(path):
+        shutil.rmtree(each, ignore_errors=True)
+
+
+def _abandoned(path):
+    """Return the temporary directories for `path` that no running process uses."""
+    found = list(path.parent.glob(f"{_prefix(path)}*"))
+    used = {each for each in found if is_locked(each)}
+    # A process locks the new directory, also while it moves the old directory.
+    return [each for each in found if not used & {each, each.with_suffix("")}]
 
 
 def _move(new, path, check):

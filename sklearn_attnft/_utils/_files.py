@@ -17,6 +17,7 @@ except ImportError:  # Windows
 
 _CURRENT_DIRECTORY = -100  # AT_FDCWD
 _EXCHANGE = 2  # RENAME_EXCHANGE
+OLD = ".old"  # suffix of a directory that is being replaced
 _NO_SYNC = {errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 
 
@@ -132,11 +133,11 @@ def exchange(new, path):
 
     Linux exchanges the two directories in one step. On other systems, the exchange
     takes two steps. If the process is killed between these steps, `path` does not
-    exist. The next process that writes to `path` then deletes the directory that was at
-    `path` before.
+    exist, and the directory that was at `path` has the name of `new` and the suffix
+    `OLD`.
     """
     if not _exchange_in_one_step(new, path):
-        old = new.with_name(f"{new.name}.old")
+        old = new.with_name(f"{new.name}{OLD}")
         # Nested, so that an interrupt during the first call leads to the second.
         try:
             try:

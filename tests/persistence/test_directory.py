@@ -96,6 +96,31 @@ def test_what_a_killed_save_left_is_removed_by_the_next(clf, tmp_path):
     assert other.exists()
 
 
+def test_a_model_is_moved_back_if_a_killed_save_was_replacing_it(
+    clf, tmp_path, monkeypatch
+):
+    # Without an exchange in one step, the process was killed between the two renames.
+    path = clf.save(tmp_path / "model")
+    new = tmp_path / f"{_create._prefix(path)}abc"
+    new.mkdir()
+    path.rename(f"{new}.old")
+    with _files.locked(new):  # another process is still saving
+        assert _create._abandoned(path) == []
+    with pytest.raises(FileExistsError, match="exists already"):
+        clf.save(path)
+    path.rename(f"{new}.old")
+
+    def full(*args):
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="is full"):
+        patch.setattr(_create, "write_through", full)
+        clf.save(path, overwrite=True)
+    loaded = AttentionFineTuneClassifier.load(path)
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize("name", ["n" * 255, "\u00e9" * 127, " ", "a.b.c"])
 def test_any_name_that_the_file_system_takes(name, clf, tmp_path):
     path = clf.save(tmp_path / name)
