@@ -106,7 +106,7 @@ def _prefix(path):
 
 
 def _remove_abandoned(path):
-    """Remove the temporary directories that killed processes created for `path`."""
+    """Remove temporary directories for `path` that were left by killed processes."""
     for each in path.parent.glob(f"{_prefix(path)}*"):
         if not is_locked(each):
             shutil.rmtree(each, ignore_errors=True)
