@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fine-tune language models for texts and their labels inside scikit-learn.
+"""Fine-tune language models on texts and labels, with scikit-learn estimators.
 
 - ``AttentionFineTuneClassifier`` fine-tunes an encoder on texts and labels.
 - ``AttentionFineTuneRegressor`` fine-tunes an encoder on texts and numbers.

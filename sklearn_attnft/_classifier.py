@@ -77,9 +77,10 @@ class AttentionFineTuneClassifier(
         "window" reads the whole text in windows of `max_length` tokens that overlap by
         a quarter, and pools the tokens of all windows together.
     layers : {"all", "last"} or list of int, default="all"
-        Layers whose hidden states layer attention sums with learned weights. 0 selects
-        the embeddings, i selects the i-th block, and -1 selects the last block. With
-        all layers of the default encoder, the last block starts with a weight of 0.77.
+        Layers whose hidden states are summed by layer attention, with learned weights.
+        0 selects the embeddings, i selects the i-th block, and -1 selects the last
+        block. With all layers of the default encoder, the last block starts with a
+        weight of 0.77.
     pooling : {"attention", "mean", "cls", "max", "concat"}, default="attention"
         How the tokens of a text become one context vector. "attention" computes a
         weighted mean with learned weights. "mean" and "max" compute the mean and the
@@ -96,12 +97,12 @@ class AttentionFineTuneClassifier(
         has the same dropout probability.
     trainable_layers : float, int or {"blocks", "all"}, default=0.67
         Which encoder blocks to train. A float selects a fraction of the blocks (0.67 of
-        6 blocks are 4 blocks), and an int selects a number of blocks. The highest
-        blocks are selected, but blocks above the highest of the `layers` do not count.
-        If 0, only attention and head are trained. "blocks" trains everything except the
-        token embeddings, and "all" trains everything. Fewer blocks make training
-        faster. On the CPU, the hidden states of the frozen blocks are computed once per
-        fit and stored in up to 2 GiB of memory.
+        6 blocks are 4 blocks), and an int selects a number of blocks. Blocks above the
+        highest layer in `layers` are left out first. Of the other blocks, the highest
+        are selected. If 0, only attention and head are trained. "blocks" trains
+        everything except the token embeddings, and "all" trains everything. Fewer
+        blocks make training faster. On the CPU, the hidden states of the frozen blocks
+        are computed once per fit and stored in up to 2 GiB of memory.
     gradual_unfreezing : bool, default=False
         Whether to unfreeze the blocks of `trainable_layers` gradually, from the top
         block down (Howard and Ruder 2018, section 3.3). The first epoch trains only
@@ -117,8 +118,9 @@ class AttentionFineTuneClassifier(
         ``trainable_layers=0``. For other heads, which start with random weights, "auto"
         is 5e-3.
     layer_decay : float, default=1.0
-        Factor that multiplies the learning rate from one block to the block below. With
-        a smaller factor, lower blocks stay closer to the pretrained encoder.
+        The learning rate of each block is this factor times the learning rate of the
+        block above. With a smaller factor, lower blocks stay closer to the pretrained
+        encoder.
     weight_decay : float, default=0.01
         Weight decay of AdamW. Biases and normalization layers are not decayed.
     warmup_fraction : float, default=0.1
@@ -142,8 +144,8 @@ class AttentionFineTuneClassifier(
         Weights of the classes in the loss, as in scikit-learn. "balanced" gives each
         class a weight inversely proportional to the frequency of the class. If a text
         can have several labels, pass "balanced" or a list with one dict for each label.
-        Each dict maps the values 0 and 1 of the label to weights. "balanced" then
-        balances these two values of each label.
+        "balanced" balances the values 0 and 1 of each label, and each dict maps these
+        two values to weights.
     early_stopping : bool, default=False
         Whether to stop when the accuracy on the validation texts has not improved for
         `n_iter_no_change` epochs, and to keep the weights of the best epoch. If a text
@@ -183,8 +185,8 @@ class AttentionFineTuneClassifier(
         Number of epochs of contrastive training on the labeled texts, before the
         classifier is trained. Contrastive training helps with few labels. As in SetFit
         (Tunstall et al. 2022), the encoder is trained so that texts of one class become
-        similar and texts of different classes become dissimilar. With 10 epochs, use
-        ``layers="last"`` and ``trainable_layers=0``.
+        similar and texts of different classes become dissimilar. The recommended
+        setting is 10 epochs with ``layers="last"`` and ``trainable_layers=0``.
     label_texts : "classes", dict or None, default=None
         Texts that describe the classes. A dict maps a class to a text, or to a list of
         texts. "classes" uses the labels of `y` as texts, and requires labels of str.
@@ -199,18 +201,19 @@ class AttentionFineTuneClassifier(
         so an estimator that was pickled on a GPU loads on any machine.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Data type of the matrix products in the encoder. "auto" is bfloat16 if the
-        hardware supports bfloat16 (recent GPUs and x86 servers), otherwise float32.
-        On such hardware, bfloat16 is faster than float32. It changes probabilities in
-        the third digit. Attention, head, losses and all weights are always float32.
+        hardware supports bfloat16 (recent GPUs and x86 servers), otherwise float32. On
+        such hardware, bfloat16 is faster than float32. The probabilities of bfloat16
+        and float32 differ in the third digit. Attention, head, losses and all weights
+        are always float32.
     cache : "memory", str, path-like or None, default=None
         Where to cache results that the candidates of a search share.
         :class:`TransformerFeatureExtractor` describes "memory" and directories. If
-        `lm_epochs` or `lm_weight` is above 0, and `random_state` is not None, the cache
-        stores the language model of each fold before the classifier is trained (43 MB
-        for the default encoder). If `trainable_layers`, `lm_epochs`, `lm_weight` and
-        `contrastive_epochs` are 0, the cache stores the hidden states of all tokens
-        (1.4 MB for 128 tokens with the default encoder). In all other cases, the cache
-        is not used.
+        `random_state` is not None, and `lm_epochs` or `lm_weight` is above 0, the cache
+        stores one language model for each fold (43 MB for the default encoder), with
+        its weights from before the training of the classifier. If `trainable_layers`,
+        `lm_epochs`, `lm_weight` and `contrastive_epochs` are 0, the cache stores the
+        hidden states of all tokens (1.4 MB for 128 tokens with the default encoder). In
+        all other cases, the cache is not used.
     cache_size : int, default=10737418240
         Largest size of the cache in bytes. The default is 10 GiB. If the cache is full,
         the least recently used entries are removed.

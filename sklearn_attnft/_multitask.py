@@ -55,19 +55,19 @@ class MultiTaskClassifier(
     Parameters
     ----------
     estimator : AttentionFineTuneClassifier
-        Unfitted classifier that provides the parameters of model and training.
+        Unfitted classifier. Its parameters configure the model and the training.
     task_weights : dict, "uncertainty" or None, default=None
         Weights of the tasks in the loss. A dict maps names of tasks to positive
         numbers. Tasks that are not in the dict have weight 1. Only the ratios of the
         weights matter. If "uncertainty", the weights are learned from the uncertainty
         of each task (Kendall et al. 2018). If None, all weights are equal.
     task_sampling : {"proportional", "sqrt", "uniform"}, default="proportional"
-        How often texts are sampled if tasks differ in their number of labels.
-        "proportional" reads each text once per epoch. "uniform" samples texts of tasks
-        with few labels more often. With "uniform", an epoch reads these texts several
-        times and skips some texts of tasks with many labels. "sqrt" is a compromise
-        between "proportional" and "uniform". The number of texts per epoch is always
-        the same.
+        How often texts are sampled if some tasks have more labeled texts than others.
+        "proportional" reads each text once per epoch. "uniform" samples a text more
+        often if its task has few labeled texts. With "uniform", an epoch reads such
+        texts several times and skips some texts of tasks with many labeled texts.
+        "sqrt" is a compromise between "proportional" and "uniform". The number of texts
+        per epoch is always the same.
     task_params : dict or None, default=None
         Parameters of single tasks. The dict maps the name of a task to a dict of
         parameters, which replace the parameters of `estimator` for this task. Allowed
@@ -75,8 +75,8 @@ class MultiTaskClassifier(
         and "label_texts". If None, all tasks have the parameters of `estimator`.
     validation_task : object, default=None
         Name of the task whose accuracy decides when to stop early. If None, the mean
-        accuracy over all tasks decides. If there is one task, and a text can have
-        several labels, the micro-averaged F1 score decides.
+        accuracy over all tasks decides. For a single task with several labels per text,
+        the micro-averaged F1 score decides.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class MultiTaskClassifier(
     classes_ : list of ndarray
         Sorted class labels of each task.
     module_ : torch.nn.Module
-        Trained encoder, and attention and head of each task.
+        The trained encoder, with the attention and the head of each task.
     history_ : list of dict
         One dict per epoch. :class:`AttentionFineTuneClassifier` describes the keys.
         "valid_accuracy" is the mean accuracy over the tasks, and "valid_accuracy_NAME"
@@ -171,7 +171,7 @@ class MultiTaskClassifier(
             column, or to a matrix of 0 and 1 with one column per class. Labels are str,
             bool or int. If a text can have several labels, each cell of the column is a
             set of labels. Missing labels are ``None``, NaN or ``pandas.NA``. Texts
-            without any label are used only for the language model.
+            without any label are used in the same way as `X_unlabeled`.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the texts in the loss, at least 0. Only the ratios of the weights
             matter.
@@ -192,8 +192,9 @@ class MultiTaskClassifier(
         Raises
         ------
         ValueError
-            As in :meth:`AttentionFineTuneClassifier.fit`, or if a parameter contains
-            the name of a task that is not in `y`.
+            For the reasons given in :meth:`AttentionFineTuneClassifier.fit`, or if
+            `task_weights`, `task_params` or `validation_task` contains the name of a
+            task that is not in `y`.
         TypeError
             If `X` has an element that is not a str, or if `estimator` is not an
             AttentionFineTuneClassifier.
@@ -205,12 +206,12 @@ class MultiTaskClassifier(
     ):
         """Estimate time and memory of ``fit`` on this machine.
 
-        :meth:`AttentionFineTuneClassifier.estimate_fit` describes the method.
+        :meth:`AttentionFineTuneClassifier.estimate_fit` describes the method. The
+        arguments are those of :meth:`fit`.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
-            :meth:`fit` describes all arguments.
         y : array-like
         sample_weight : array-like of shape (n_samples,), default=None
         X_val : array-like of str, shape (n_validation_samples,), default=None
@@ -339,9 +340,9 @@ class MultiTaskClassifier(
         Parameters
         ----------
         values : ndarray of shape (n_samples, sum of sizes)
-            Values of all tasks, in the order of the tasks in the module.
+            Values of all tasks, in the order of the tasks in ``module_``.
         sizes : list of int
-            Number of columns of each task, in the order of the tasks in the module.
+            Number of columns of each task, in the order of the tasks in ``module_``.
         """
         parts = np.split(values, np.cumsum(sizes)[:-1], axis=1)
         by_task = dict(zip(_sorted(self.task_names_), parts, strict=True))
@@ -364,9 +365,9 @@ class MultiTaskClassifier(
         Returns
         -------
         labels : ndarray of shape (n_samples, n_tasks), data frame, or dict
-            The container has the same type as `y` of ``fit``. An array has the data
-            type bool, int or float if the labels of all tasks have this type.
-            Otherwise, its data type is object.
+            The container has the same type as `y` of ``fit``. If the labels of all
+            tasks are bool, or all are int, or all are float, an array has this data
+            type. Otherwise, its data type is object.
         """
         columns = {
             target.name: target.cells(logits) for target, logits in self._task_logits(X)
@@ -425,9 +426,10 @@ class MultiTaskClassifier(
         Returns
         -------
         scores : list of ndarray of float64, each (n_samples, n_classes)
-            Logits. With two classes the shape is (n_samples,), as for the `estimator`.
-            If the classes of every task are 0 and 1, `scores` is one array of shape
-            (n_samples, n_tasks), which the metrics of scikit-learn accept.
+            Logits. If a task has two classes and one label per text, the shape is
+            (n_samples,), as in ``decision_function`` of `estimator`. If the classes of
+            every task are 0 and 1, `scores` is one array of shape (n_samples, n_tasks),
+            which the metrics of scikit-learn accept.
         """
         scores = [target.decision(logits) for target, logits in self._task_logits(X)]
         is_binary = all(
@@ -497,11 +499,11 @@ class MultiTaskClassifier(
         Returns
         -------
         classifier : estimator of the type of `estimator`, fitted
-            Classifier of the task `name`, for example for calibration with
-            ``CalibratedClassifierCV(FrozenEstimator(...))`` or for displays. For a task
-            with several labels per text, the classifier has the attributes of a
-            classifier that was fitted on a matrix of 0 and 1, and ``label_names_`` has
-            the classes of the task.
+            Classifier of the task `name`. Use it, for example, for calibration with
+            ``CalibratedClassifierCV(FrozenEstimator(...))`` or for an
+            ``AttentionDisplay``. For a task with several labels per text, the
+            classifier has the attributes of a classifier that was fitted on a matrix of
+            0 and 1, and ``label_names_`` has the classes of the task.
         """
         check_is_fitted(self, "module_")
         check_task(name, self.task_names_, "name")
@@ -537,10 +539,11 @@ class MultiTaskClassifier(
         Returns
         -------
         scorer : callable
-            Function of an estimator, `X` and `y` that returns a number. The estimator
-            is a MultiTaskClassifier, a pipeline that ends in a MultiTaskClassifier, or
-            a search over either estimator. Each call of a scorer runs the encoder on
-            `X`. With metadata routing, call ``set_score_request`` of the scorer.
+            Function that takes an estimator, `X` and `y`, and returns a number. The
+            estimator is a MultiTaskClassifier, a pipeline that ends in a
+            MultiTaskClassifier, or a search over either estimator. Each call of a
+            scorer runs the encoder on `X`. With metadata routing, call
+            ``set_score_request`` of the scorer.
         """
         return TaskScorer(name, metric)
 
@@ -554,7 +557,7 @@ class MultiTaskClassifier(
 
 
 def _sorted(names):
-    """Return names of tasks in the order of the tasks in the module."""
+    """Return names of tasks in the order in which ``module_`` stores the tasks."""
     return sorted(names, key=str)
 
 
@@ -604,7 +607,7 @@ def _columns(y, n_texts, names, name):
 
 
 def _container(y):
-    """Return the kind of container of `y`, in which predictions are returned."""
+    """Return the kind of container of `y`. Predictions have the same kind."""
     if isinstance(y, Mapping):
         return "mapping"
     if not hasattr(y, "columns"):

@@ -55,15 +55,16 @@ class AttentionFineTuneRegressor(
     head : {"linear", "mlp", "lstm"}, default="linear"
         Head that computes the numbers. "linear" is one linear layer on the context
         vector. "mlp" adds a hidden layer of the encoder's hidden size. "lstm" adds a
-        bidirectional LSTM before the tokens are pooled, which is slower on long texts.
+        bidirectional LSTM before the tokens are pooled. On long texts, "lstm" is slower
+        than the other heads.
     head_learning_rate : float or "auto", default="auto"
         Peak learning rate of token attention and head. For a linear head, which starts
         with the weights of a ridge regression, "auto" is 2e-3, or 5e-4 if
         ``trainable_layers=0``. For other heads, which start with random weights, "auto"
         is 5e-3.
     early_stopping : bool, default=False
-        Whether to stop when R² on the validation texts has not improved for
-        `n_iter_no_change` epochs, and to keep the weights of the best epoch. The
+        If True, training stops when R² on the validation texts has not improved for
+        `n_iter_no_change` epochs, and the weights of the best epoch are kept. The
         validation texts are `X_val` of :meth:`fit`. If `X_val` is not passed, a part of
         `X` is used for validation.
     validation_fraction : float, default=0.1
@@ -87,10 +88,11 @@ class AttentionFineTuneRegressor(
     cache : "memory", str, path-like or None, default=None
         Where to cache results that the candidates of a search share.
         :class:`TransformerFeatureExtractor` describes "memory" and directories. If
-        `lm_epochs` or `lm_weight` is above 0, and `random_state` is not None, the cache
-        stores the language model of each fold before the regressor is trained. If
-        `trainable_layers`, `lm_epochs` and `lm_weight` are 0, the cache stores the
-        hidden states of all tokens. In all other cases, the cache is not used.
+        `random_state` is not None, and `lm_epochs` or `lm_weight` is above 0, the cache
+        stores one language model for each fold, with its weights from before the
+        training of the regressor. If `trainable_layers`, `lm_epochs` and `lm_weight`
+        are 0, the cache stores the hidden states of all tokens. In all other cases, the
+        cache is not used.
 
     Attributes
     ----------
@@ -100,9 +102,9 @@ class AttentionFineTuneRegressor(
         Weight of each layer in layer attention, in the order of `layers`.
     history_ : list of dict
         One dict per epoch. :class:`AttentionFineTuneClassifier` describes the keys. The
-        stage that trains the regressor is also called "classifier". With validation
-        texts, the epochs of this stage have "valid_loss" (mean squared error of the
-        standardized numbers) and "valid_r2".
+        stage that trains the regressor has the same name as in the classifier:
+        "classifier". With validation texts, the epochs of this stage have "valid_loss"
+        (mean squared error of the standardized numbers) and "valid_r2".
     n_iter_ : int
         Number of epochs for which the regressor was trained.
     n_samples_fit_ : int
@@ -121,8 +123,9 @@ class AttentionFineTuneRegressor(
 
     Notes
     -----
-    ``fit`` subtracts the mean of `y` and divides by its standard deviation, both
-    weighted by `sample_weight`. Predictions are in the unit of `y`.
+    ``fit`` standardizes `y`: it subtracts the mean and divides the difference by the
+    standard deviation. Mean and standard deviation are weighted by `sample_weight`.
+    Predictions are in the unit of `y`.
 
     Examples
     --------
@@ -250,7 +253,7 @@ class AttentionFineTuneRegressor(
             If one of these conditions holds:
 
             - A parameter is invalid.
-            - The encoder is not found, or has a decoder.
+            - `encoder` is not found, or is a model that has a decoder.
             - The device is not available.
             - The data is empty.
             - `y` has values that are missing, infinite or not numbers.
@@ -392,9 +395,9 @@ class AttentionFineTuneRegressor(
         -------
         explanation : pandas.DataFrame
             The table of :meth:`AttentionFineTuneClassifier.explain`. The column
-            "attribution" is in the unit of `y`. With "integrated_gradients", the
-            attributions of a text sum to the difference between the predictions for the
-            text and for a text of mask tokens.
+            "attribution" is in the unit of `y`. With "integrated_gradients", the sum of
+            the attributions of a text is the prediction for this text minus the
+            prediction for a text of mask tokens.
         """
         check_is_fitted(self, "module_")
         texts, fitted = self._check_texts(X), self._target

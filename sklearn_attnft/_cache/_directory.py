@@ -38,10 +38,9 @@ SLACK = 0.1
 class DirectoryStore:
     """A store of bytes in files. The least recently used files are deleted first.
 
-    Listing the directory is slow. So a process finds the size of all files only at its
-    first write, and each time that the process has written a tenth of the size limit.
-    If n processes write at once, the directory can exceed the limit by ``(n - 1) / 10``
-    of the limit.
+    Listing the directory is slow. So a process lists the directory only at its first
+    write, and again whenever it has written a tenth of the size limit. If n processes
+    write at once, the directory can exceed the limit by ``(n - 1) / 10`` of the limit.
 
     Parameters
     ----------
@@ -83,7 +82,7 @@ class DirectoryStore:
         return value
 
     def put(self, key, value, limit):
-        """Store a value; delete old values if the size exceeds `limit` bytes.
+        """Store a value; delete old values if the store exceeds `limit` bytes.
 
         A value that is larger than the limit is not stored.
         """
@@ -163,7 +162,7 @@ class DirectoryStore:
 
     @contextlib.contextmanager
     def _translate_errors(self):
-        """Replace an OSError by an OSError that names `cache` and a solution."""
+        """Replace an OSError by one that says how to change the parameter `cache`."""
         try:
             yield
         except OSError as error:

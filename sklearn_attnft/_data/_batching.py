@@ -53,11 +53,11 @@ def sorted_batches(tokens, budget):
 
 
 def _group_lengths(lengths, rows, budget):
-    """Divide window lengths into groups with little padding and few batches.
+    """Divide window lengths into groups, to get few batches with little padding.
 
-    The windows of a group are padded to the longest length of the group. Dynamic
-    programming finds the groups of consecutive lengths with the lowest cost. The cost
-    is the number of tokens, with padding, plus a constant for each batch.
+    The windows of a group are padded to the longest length of the group. Each group has
+    consecutive lengths. Dynamic programming finds the division with the lowest cost.
+    The cost is the number of tokens, with padding, plus a constant for each batch.
 
     Parameters
     ----------

@@ -201,8 +201,8 @@ def split_into_windows(bodies, tokenizer, *, cut=None, words=None):
     cut : callable or None, default=None
         See :func:`tokenize`.
     words : list of ndarray of int, or None, default=None
-        Numbers above 0 for all tokens, such as word numbers, in the same form as
-        `bodies`. The numbers are split into windows like the tokens.
+        One number above 0 for each token, for example the word number, in the same form
+        as `bodies`. The numbers are split into windows like the tokens.
 
     Returns
     -------

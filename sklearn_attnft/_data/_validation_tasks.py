@@ -201,7 +201,11 @@ def check_task_weights(weights, names):
 
 
 def check_no_callbacks(estimator):
-    """Raise TypeError if a template has callbacks, which would never be called."""
+    """Raise TypeError if `estimator` has callbacks.
+
+    `estimator` is only a template that is never fitted, so the callbacks would never be
+    called.
+    """
     if getattr(estimator, "_skl_callbacks", []):
         raise TypeError(
             "`estimator` must not have callbacks (set with set_callbacks), got "

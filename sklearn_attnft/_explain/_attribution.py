@@ -36,8 +36,8 @@ class TokenTable:
     n_first : ndarray of int64, shape (n_texts,)
         Number of tokens in the first text of each pair, or in each single text.
     tokens : TokenizedTexts
-        The windows of the texts. The attribute `words` holds the position of each token
-        in its text, from 1, and 0 for special tokens.
+        The windows of the texts. The attribute `words` holds, for each token, its
+        position in the text, counted from 1. The position of special tokens is 0.
     sample : ndarray of int64, shape (n_rows,)
         Index of the text of each token.
     place : ndarray of int64, shape (n_rows,)
@@ -68,7 +68,7 @@ class TokenTable:
         return slice(*np.searchsorted(self.sample, [sample, sample + 1]))
 
     def body(self, sample, places):
-        """Return the ids of the tokens `places` of a text.
+        """Return the ids of the tokens at the positions `places` of a text.
 
         For a pair, return a tuple of two arrays, one for each text.
         """

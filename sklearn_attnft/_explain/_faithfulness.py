@@ -13,7 +13,7 @@ PERCENTAGES = (1, 5, 10, 20, 50)
 
 
 def rank_tokens(table, scores, *, n_random, rng):
-    """Rank the tokens of each text by their scores, and at random.
+    """Rank the tokens of each text by each score, and also rank them at random.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class ErasedTexts:
         self._where = {}
 
     def add(self, body):
-        """Add a text and return its index in `bodies`."""
+        """Add the token ids of a text; return the index of the text in ``bodies``."""
         key = tuple(part.tobytes() for part in parts_of(body))
         where = self._where.setdefault(key, len(self._where))
         if where == len(self.bodies):
@@ -103,7 +103,7 @@ class ErasedTexts:
         return where
 
     def erase(self, table, sample, ranked, percent):
-        """Add a text without its highest-ranked tokens, and a text of only these.
+        """Add two texts: one without the highest-ranked tokens, one with only these.
 
         Parameters
         ----------

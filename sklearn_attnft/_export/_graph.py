@@ -46,9 +46,9 @@ class ExportedModel(nn.Module):
     Attributes
     ----------
     output_names : list of str
-        Names of the outputs of ``forward``: "contexts", "logits" if there are heads,
-        "probabilities" if all tasks have classes, and "scores" (of ``score_samples``)
-        if a single task has a density.
+        Names of the outputs of ``forward``: "contexts" is always included, "logits" if
+        there are heads, "probabilities" if all tasks have classes, and "scores" (of
+        ``score_samples``) if there is only one task and this task has a density.
     """
 
     def __init__(self, model, order, activations):

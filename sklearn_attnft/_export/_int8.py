@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Compute the matrix products with the weights of the encoder in int8."""
+"""Use int8 for the matrix products with the weights of the encoder."""
 
 import numpy as np
 import onnx
@@ -23,11 +23,12 @@ def to_int8(graph, batches):
     """Return a graph whose encoder multiplies its weights in int8.
 
     Each column of a weight matrix has one scale. The activations of each token have one
-    scale, which each prediction computes. Therefore, large activations of one token do
-    not make other tokens less precise, and the prediction of a text does not depend on
-    its batch. Before quantization, channels with large activations are divided by a
-    factor, and the matching rows of the weights are multiplied by this factor
-    (SmoothQuant, arXiv 2211.10438). Attention, poolings and heads stay in float32.
+    scale, which is computed in each prediction. Therefore, large activations of one
+    token do not make other tokens less precise, and the prediction of a text does not
+    depend on its batch. Before quantization, channels with large activations are
+    divided by a factor, and the matching rows of the weights are multiplied by this
+    factor (SmoothQuant, arXiv 2211.10438). Attention, poolings and heads stay in
+    float32.
 
     Parameters
     ----------
@@ -94,7 +95,10 @@ def _largest_activations(graph, products, batches):
 
 
 def _smooth(products, matrices, largest):
-    """Return a dict from the inputs of `products` to factors of the weights' rows."""
+    """Return a dict from the inputs of `products` to factors.
+
+    The rows of the weights are multiplied by these factors.
+    """
     rows = dict.fromkeys(largest, 0)
     for node in products:
         x, weight = node.input

@@ -8,10 +8,10 @@ from .._utils._one_fit import reads_one_fit
 
 @reads_one_fit
 class ExportingMixin:
-    """Mixin class that adds the export to ONNX to an estimator."""
+    """Mixin class with the method ``export_onnx``."""
 
     def export_onnx(self, path, *, quantize=None, overwrite=False, check_texts=None):
-        """Write a directory that predicts without torch.
+        """Write a directory with which ``OnnxPredictor`` predicts without torch.
 
         The directory contains the graph ``model.onnx`` (from token ids to context
         vectors, logits and probabilities), ``tokenizer.json``, ``config.json``,
@@ -19,9 +19,9 @@ class ExportingMixin:
         predicts from texts and needs only numpy, onnxruntime and tokenizers. The class
         is also in :mod:`sklearn_attnft.predictor`. The export needs the extra ``onnx``.
 
-        The predictions of the directory are compared with the predictions of the
-        estimator on the CPU in float32. If they differ by more than 1e-4, the directory
-        is not written.
+        The predictions of the graph are compared with the predictions of the estimator,
+        both in float32 on the CPU. If the two differ by more than 1e-4, the directory
+        is not written. This limit does not apply to the differences that int8 causes.
 
         Parameters
         ----------
@@ -35,9 +35,9 @@ class ExportingMixin:
             Whether to replace an existing directory that ``export_onnx`` has written.
         check_texts : array-like of str, shape (n_samples,), default=None
             Texts on which the predictions are compared. With ``quantize="int8"``, pass
-            a few hundred typical texts, because int8 is calibrated on these texts, and
-            the changes of their predictions are stored in ``config.json``. If None, the
-            texts are built-in texts of several lengths and scripts.
+            a few hundred typical texts, because int8 is calibrated on these texts.
+            ``config.json`` stores how int8 changes their predictions. If None, built-in
+            texts of several lengths and writing systems are used.
 
         Returns
         -------

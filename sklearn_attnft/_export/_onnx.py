@@ -92,7 +92,7 @@ def _to_bytes(graph):
 
 
 def _config(config, files):
-    """Return config.json with the sizes and checksums of the files, as bytes."""
+    """Return config.json as bytes. The sizes and checksums of `files` are added."""
     config = {**config, "files": list_files(files)}
     config["sha256"] = predictor.content_digest(config)
     return f"{json.dumps(config, indent=2, allow_nan=False)}\n".encode()
@@ -118,6 +118,6 @@ def _warn_if_changed(difference):
 
 
 def _check_own(path):
-    """Raise ValueError unless export_onnx has written the directory and all files."""
+    """Raise ValueError if export_onnx did not write the directory, or a file in it."""
     predictor.read_config(path)
     check_no_others(path, {*FILES, CARD, predictor.CONFIG})

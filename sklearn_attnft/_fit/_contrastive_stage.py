@@ -27,8 +27,8 @@ BATCH_SIZE = 64  # texts whose pairs are all compared
 class ContrastiveStage(Stage):
     """Train the encoder so that texts of one class become similar.
 
-    The representation of a text is the mean of its hidden states in the last layer.
-    Sentence encoders are trained for this mean.
+    The representation of a text is the mean of its hidden states in the last layer. The
+    mean is used because sentence encoders are pretrained with it.
     """
 
     name = "contrastive"
@@ -69,9 +69,9 @@ class ContrastiveStage(Stage):
 class SentenceModel(nn.Module):
     """Mean of the last hidden states of an encoder over the tokens of a text.
 
-    A SentenceModel needs less memory than a TextModel with mean pooling. The loss needs
-    the vectors of all texts of a batch, but activations are stored for a few texts
-    only.
+    A SentenceModel needs less memory than a TextModel with mean pooling. The reason is
+    that a SentenceModel stores the activations of a few texts only, although the loss
+    needs the vectors of all texts of a batch.
 
     Parameters
     ----------
@@ -132,7 +132,8 @@ class ContrastiveDataset(LabeledDataset):
     def epoch_batches(self, config, generator):
         """Return the batches of an epoch as arrays of indices of texts.
 
-        Each text occurs exactly once. The classes of one random task form the groups.
+        Each text occurs exactly once. For each epoch, one task is chosen at random.
+        Each group has texts of one class of this task.
         """
         task = int(torch.randint(len(self.labels), (), generator=generator))
         labels = np.nan_to_num(self.labels[task])
@@ -163,7 +164,7 @@ class PairLoss(nn.Module):
     """
 
     def forward(self, contexts, targets, counts=None):
-        """Return the loss of a batch of context vectors, a scalar."""
+        """Return the loss of a batch of context vectors as a scalar."""
         normal = F.normalize(contexts, dim=1)
         cosines = normal @ normal.T
         labels, weights = targets

@@ -156,7 +156,7 @@ def _sizes(steps):
 
 
 def _choose(sizes):
-    """Return the indices of a few steps of different sizes, which are to be timed."""
+    """Return the indices of the steps to time: a few steps of different sizes."""
     order = np.argsort(sizes, kind="stable")
     places = [round(quantile * (len(order) - 1)) for quantile in QUANTILES]
     return list(dict.fromkeys(order[places].tolist()))

@@ -101,7 +101,8 @@ def with_frozen_states(model, corpora, config, context):
     ----------
     model : TextModel
     corpora : list of TokenizedTexts
-        Training texts, then validation texts. Earlier texts are stored first.
+        Training texts, then validation texts. If the hidden states of all texts exceed
+        `LIMIT` bytes, those of the training texts are stored first.
     config : TrainingConfig
     context : RunContext
 
@@ -154,7 +155,7 @@ def _batches(corpora, n_layers, model, budget):
 
 
 def _keep(model, cut, wanted, batches):
-    """Compute the FrozenStates of the layers `wanted` for all windows of batches."""
+    """Compute FrozenStates of the `wanted` layers for all windows of `batches`."""
     n_tokens = sum(int(batch.attention_mask.count_nonzero()) for batch in batches)
     layers, starts, stop = {}, {}, 0
     for batch in batches:

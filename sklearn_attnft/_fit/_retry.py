@@ -46,7 +46,7 @@ def run_with_retries(fit, progress, timer=None):
 
 
 def _run_until_it_fits(fit, progress, timer):
-    """Run the stages with smaller micro-batches until they fit into memory."""
+    """Run the stages; if memory runs out, run them again with smaller micro-batches."""
     largest = largest_step(fit.plan)
     size = min(fit.plan.micro_batch_size or largest, largest)
     machine = Machine.of(fit.plan)

@@ -36,8 +36,8 @@ class Tasks:
         Argument `sampling` of ``LabeledTexts.tokenized``.
     validation_task : object
         Name of the task whose accuracy decides on early stopping. If None, the mean
-        accuracy over all tasks decides. With a single task, the `score` of its loss
-        decides: "accuracy", "f1" or "r2".
+        accuracy over all tasks decides. If there is only one task, the value does not
+        matter: the `score` of the loss of this task ("accuracy", "f1" or "r2") decides.
     label_weights : tuple
         Argument `label_weights` of the loss of each task with several labels per text.
         Empty if no task has class weights.

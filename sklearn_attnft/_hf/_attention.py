@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Attention of short texts on a CPU as matrix products.
 
-In bfloat16 on a CPU, the backward pass of torch's fused attention is up to 15 times as
-slow as that of three batched matrix products. In float32, the fused kernel is faster.
+In bfloat16 on a CPU, the backward pass of torch's fused attention takes up to 15 times
+as long as the backward pass of batched matrix products. In float32, the fused kernel is
+faster.
 """
 
 import sys

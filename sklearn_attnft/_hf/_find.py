@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Find an encoder: in a directory, an installed package, or on the hub."""
+"""Find an encoder in a directory, in an installed package or on the hub."""
 
 import functools
 import hashlib
@@ -103,7 +103,7 @@ def _sha256(path, size, mtime_ns):
 
 
 def not_found(encoder, source, file="config.json"):
-    """Return the message for an encoder of which a file could not be found."""
+    """Return the error message for the case that a file of an encoder was not found."""
     if Path(source).is_dir():
         return (
             f"encoder={str(encoder)!r} is a directory without a usable {file} "
@@ -156,8 +156,9 @@ def refuse_own_code(encoder, error):
 def refuse_adapter(encoder):
     """Raise ValueError if the directory of an encoder contains an adapter.
 
-    If peft is installed, transformers would load the base model that the adapter names,
-    and apply the adapter to it. Without peft, transformers would ignore the adapter.
+    If peft is installed, transformers would load the base model of the adapter, and
+    would apply the adapter to this model. Without peft, transformers would ignore the
+    adapter.
     """
     from huggingface_hub import try_to_load_from_cache
 

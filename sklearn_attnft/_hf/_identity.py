@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Compute each result that depends on an encoder only once in a process."""
+"""Results that depend on an encoder, and are computed once in a process."""
 
 import functools
 import os
@@ -20,8 +20,9 @@ def encoder_identity(encoder):
     -------
     tuple or None
         Path of the directory, and the name, size, times and inode number of each file
-        in the directory. None if the hub's cache does not have the encoder yet, or if
-        its files cannot be listed, for example because a file is being deleted.
+        in the directory. None if the encoder is not in the hub's cache yet, or if the
+        files of the encoder cannot be listed, for example because a file is being
+        deleted.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -50,7 +51,7 @@ def once_per_process(identity, name, compute):
     Parameters
     ----------
     identity : tuple or None
-        Return value of :func:`encoder_identity`, called before the files of the encoder
+        Value that :func:`encoder_identity` returned before the files of the encoder
         were read. If None, the result of `compute` is not stored.
     name : hashable
         Name of the result, and the parameters that it depends on.

@@ -61,11 +61,11 @@ def pack_encoder(encoder, dtype):
 
 
 def packing_pays(dtype):
-    """Return whether packed products are faster on this processor.
+    """Return whether products with packed weights are faster on this processor.
 
     The answer depends on the processor and on settings of torch. It does not depend on
     measured times, so predictions are reproducible. The environment variable
-    ``SKLEARN_ATTNFT_PACKED_WEIGHTS=0`` turns packed products off.
+    ``SKLEARN_ATTNFT_PACKED_WEIGHTS=0`` turns packed weights off.
     """
     is_off = os.environ.get(SWITCH) == "0" or not torch.backends.mkldnn.enabled
     if is_off or dtype not in _packed_types():

@@ -17,8 +17,8 @@ class ClassGaussians(nn.Module):
     texts, minus the smallest squared distance to the mean of a class (Ren et al. 2021,
     "A Simple Fix to Mahalanobis Distance for Improving Near-OOD Detection", arXiv
     2106.09022). The covariance of all texts is estimated as the covariance within the
-    classes plus the covariance of the means. Because of this estimate, the score only
-    needs one projection per class, and no covariance is stored.
+    classes plus the covariance of the means. With this estimate, the score needs only
+    one projection per class, and no covariance is stored.
 
     All buffers are zero until :meth:`set` is called.
 

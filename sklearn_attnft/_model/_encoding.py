@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Encodings, which compute the hidden states of an encoder.
 
-An encoding is a callable with one signature::
+An encoding is a callable with this signature::
 
     encoding(encoder, input_ids, attention_mask, layers) -> list of tensor
 

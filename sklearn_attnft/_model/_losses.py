@@ -47,7 +47,11 @@ class CrossEntropy(nn.Module):
         )
 
     def batch_metrics(self, logits, labels, weights):
-        """Return the weight of the correctly classified texts, and of all texts."""
+        """Return a dict with the pair (sum, count) of "accuracy".
+
+        The sum is the weight of the correctly classified texts, and the count is the
+        weight of all texts.
+        """
         right = weights[logits.argmax(dim=1) == labels]
         return {"accuracy": (float(right.sum()), float(weights.sum()))}
 
@@ -96,13 +100,14 @@ class BinaryCrossEntropy(nn.Module):
         return (losses * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
 
     def batch_metrics(self, logits, labels, weights):
-        """Return the pair (sum, count) of the accuracy and of the F1 score.
+        """Return a dict with the pairs (sum, count) of "accuracy" and "f1".
 
         For "accuracy", the sum is the weight of the texts for which all known labels
-        are predicted correctly, and the count is the weight of all texts. For "f1", the
-        sum is twice the weight of the correctly predicted labels, and the count is the
-        weight of all predicted and all true labels. So sum / count is the
-        micro-averaged F1 score.
+        are predicted correctly, and the count is the weight of all texts. For "f1",
+        only labels with the value 1 count. The sum is twice the weight of the labels
+        that are both predicted and true. The count is the weight of all predicted
+        labels plus the weight of all true labels. So sum / count is the micro-averaged
+        F1 score.
         """
         known = ~labels.isnan()
         predicted, true = (logits > 0) & known, labels == 1
@@ -178,9 +183,9 @@ class TasksLoss(nn.Module):
         Maps the name of each task to its loss.
     task_weights : list of float or None
         Weights of the tasks. Only their ratios matter. If None, an uncertainty s is
-        learned for each task and determines the weight of the task. s starts at 0. The
-        loss of a task is then ``exp(-s) * loss + s / 2`` (Kendall et al. 2018, section
-        3.2).
+        learned for each task and determines the weight of the task. s starts at 0. In
+        training, ``exp(-s) * loss + s / 2`` replaces the loss of the task (Kendall et
+        al. 2018, section 3.2).
     """
 
     def __init__(self, tasks, task_weights):
@@ -272,10 +277,11 @@ class TasksLoss(nn.Module):
         }
 
     def epoch_metrics(self, means):
-        """Return the validation scores of all tasks.
+        """Return a dict with the validation scores of all tasks.
 
-        With a single task, these are all its scores. With several tasks, these are the
-        accuracy of each task and their mean, "accuracy".
+        With a single task, the dict has all scores of this task. With several tasks,
+        the dict has the accuracy of each task, and the mean of the accuracies under the
+        key "accuracy".
         """
         by_task = {name: {} for name in self.names}
         for (name, metric), mean in means.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Combination of layers, token pooling and the LSTM over tokens.
+"""Token pooling, the LSTM over tokens, and the combination of layers.
 
 To add a pooling, write a subclass of :class:`TokenPooling` and add a line to
 `POOLINGS`. The estimators accept the keys of `POOLINGS` as values of `pooling`.
@@ -156,7 +156,7 @@ class MaxPooling(TokenPooling):
         return tokens.masked_fill(~mask[..., None], -torch.inf).amax(dim=1)
 
     def token_shares(self, tokens, mask):
-        """Return the fraction of features that have their maximum in each token."""
+        """For each token, return the fraction of features that are largest there."""
         best = tokens.masked_fill(~mask[..., None], -torch.inf).argmax(dim=1)
         return F.one_hot(best, mask.shape[1]).float().mean(dim=1)
 

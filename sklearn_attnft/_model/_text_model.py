@@ -66,7 +66,7 @@ class TextModel(nn.Module):
 
         Returns
         -------
-        tensor of float32, shape (n_texts, sum of the tasks' outputs)
+        tensor of float32, shape (n_texts, total number of outputs of all tasks)
         """
         mixed = self.mix(input_ids, attention_mask)
         return self.logits(mixed, attention_mask, windows_per_text)
@@ -102,7 +102,8 @@ class TextModel(nn.Module):
     def logits(self, mixed, attention_mask, windows_per_text=None):
         """Return the logits of all tasks, computed from token vectors.
 
-        Logits have the type float32 and the shape (n_texts, sum of the tasks' outputs).
+        Logits have the type float32 and the shape (n_texts, total number of outputs of
+        all tasks).
         """
         with in_float32(attention_mask.device):
             contexts = self._contexts(mixed, attention_mask, windows_per_text)

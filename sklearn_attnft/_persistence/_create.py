@@ -115,7 +115,7 @@ def _restore_replaced(path):
 
 
 def _remove_abandoned(path):
-    """Remove the temporary directories that killed processes created for `path`."""
+    """Remove temporary directories for `path` that were left by killed processes."""
     for each in _abandoned(path):
         shutil.rmtree(each, ignore_errors=True)
 

@@ -61,7 +61,8 @@ def write(path, manifest, files, card, *, overwrite):
     Raises
     ------
     FileExistsError
-        If `path` exists and must not be replaced.
+        If `path` exists and `overwrite` is False, or if `path` exists and was not
+        written by this function.
     """
     manifest = {"format": FORMAT, **manifest, "files": list_files(files)}
     manifest["sha256"] = digest(manifest)
@@ -77,7 +78,8 @@ def to_json(data):
 def digest(manifest):
     """Return the sha256 of a manifest without the keys "files" and "sha256".
 
-    The key "files" is left out, because each file is compared with its entry anyway.
+    The key "files" is left out, because each file is compared with its entry under
+    "files" anyway.
     """
     content = {k: v for k, v in manifest.items() if k not in ("files", "sha256")}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -208,7 +210,7 @@ def _manifest(path):
 
 
 def _listed(manifest, path):
-    """Return the list of files in a manifest; raise ValueError if it is wrong."""
+    """Return the list of files in a manifest; raise ValueError if the list is wrong."""
     listed = manifest.get("files")
     names = set(listed) if isinstance(listed, dict) else set()
     if names != set(FILES):

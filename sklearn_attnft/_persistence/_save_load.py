@@ -74,14 +74,15 @@ def _is_row(row):
 
 
 def save(estimator, path, classes, *, overwrite):
-    """Write a fitted estimator to a directory; return its path.
+    """Write a fitted estimator to a directory; return the path of the directory.
 
     Parameters
     ----------
     estimator : estimator
     path : str or path-like
     classes : dict
-        Estimator classes by name. A parameter may be an instance of such a class.
+        Estimator classes by name. A parameter of the estimator can be an instance of
+        one of these classes.
     overwrite : bool
         Whether to replace an existing directory that this function has written.
     """
@@ -200,7 +201,8 @@ def load(cls, path, classes):
     cls : type
     path : str or path-like
     classes : dict
-        Estimator classes by name. A parameter may be an instance of such a class.
+        Estimator classes by name. A parameter of the estimator can be an instance of
+        one of these classes.
 
     Returns
     -------

@@ -71,7 +71,7 @@ def cache_info(module, settings):
 
 
 def features_cache(module, spec, tokenizer, machine, settings):
-    """Return the cache for the features of texts, or None if `cache` is None."""
+    """Return the cache for features of texts, or None if ``settings.cache`` is None."""
     return _open(
         module,
         tokenizer,
@@ -97,9 +97,9 @@ def _versions(encoder):
 
 
 def with_cached_states(module, tokenizer, machine, settings):
-    """Return a model that reads hidden states from the cache, if the encoder is frozen.
+    """If the encoder is frozen, return a model that reads cached hidden states.
 
-    If `cache` is None or the fit trains the encoder, `module` is returned.
+    If the fit trains the encoder or ``settings.cache`` is None, `module` is returned.
     """
     contrastive = getattr(settings, "contrastive_epochs", 0)  # not of a regressor
     stages = settings.lm_epochs, settings.lm_weight, contrastive

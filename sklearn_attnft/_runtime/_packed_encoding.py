@@ -33,7 +33,7 @@ def with_packed_weights(model):
 
 
 class PackedEncoding:
-    """An encoding that uses packed weights in calls on a CPU without gradients.
+    """An encoding that uses packed weights on a CPU if gradients are not computed.
 
     Parameters
     ----------
@@ -138,8 +138,8 @@ def _state_of_weight(weight):
     """Return values that change if a weight changes.
 
     Torch counts the changes of a weight, but not the changes that fused optimizers
-    make. Such optimizers change all numbers of a weight, so a few numbers are compared
-    too.
+    make. Such optimizers change all numbers of a weight. To detect these changes, a few
+    numbers of the weight are returned too.
     """
     values = weight.detach().flatten()
     sample = values[:: max(1, len(values) // 4)].numpy()  # shares the memory

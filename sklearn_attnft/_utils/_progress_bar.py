@@ -40,7 +40,7 @@ def open_bar(shown, **options):
 
 @functools.cache
 def _bar_class():
-    """Return a class of tqdm bars with a separate lock.
+    """Return a subclass of tqdm that has its own lock.
 
     All processes share the lock of ordinary tqdm bars. If a forked worker is killed
     while it holds that lock, all other processes wait forever.

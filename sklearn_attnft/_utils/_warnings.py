@@ -35,10 +35,10 @@ def warn(message, category=UserWarning):
 
 
 def _is_internal(path):
-    """Return whether code in a file is not the user's.
+    """Return whether a file is internal.
 
-    Such files are part of this package, or of a library that calls this package for the
-    user.
+    Internal files are part of this package, or of a library that calls this package for
+    the user.
     """
     is_own = path.startswith(_PACKAGE) or path in _WRAPPERS
     return is_own or any(engine in path for engine in _ENGINES)

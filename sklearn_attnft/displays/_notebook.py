@@ -8,8 +8,8 @@ class ShownOnce:
     """Mixin class of displays that a notebook shows exactly once.
 
     At the end of a cell, a notebook shows all open figures of pyplot, and the value of
-    the last line. Without this class, a display on the last line would appear twice, or
-    as a figure and the text ``<... object at 0x...>``.
+    the last line. Without this class, a display on the last line would appear as a
+    figure, and again as HTML or as the text ``<... object at 0x...>``.
     """
 
     def _ipython_display_(self):
@@ -18,8 +18,8 @@ class ShownOnce:
         Raises
         ------
         NotImplementedError
-            Tells IPython to show the HTML of the display, or the text if there is no
-        HTML.
+            If no figure is shown. IPython then shows the HTML of the display, or its
+            text if there is no HTML.
         """
         if not hasattr(self, "figure_") or not _shows_figures():
             raise NotImplementedError

@@ -76,7 +76,7 @@ class AttentionDisplay(ShownOnce):
         Parameters
         ----------
         estimator : fitted AttentionFineTuneClassifier
-            For a fitted ``MultiTaskClassifier``, pass ``task(name)``.
+            For a fitted ``MultiTaskClassifier`` ``clf``, pass ``clf.task(name)``.
         X : array-like of str, shape (n_samples,)
         attribution : str or None, default="integrated_gradients"
             Method of the attributions that set the shade: "integrated_gradients" or

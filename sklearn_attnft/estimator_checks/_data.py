@@ -59,16 +59,18 @@ def corpus(estimator, n_classes=2):
     estimator : estimator
         The targets are numbers for a regressor and labels (str) for others.
     n_classes : {2, 3}
-        Number of classes. It is 2 for a classifier whose tags exclude more classes.
+        Number of classes. For a classifier whose tags exclude more than two classes,
+        there are always two classes.
 
     Returns
     -------
     X : list of str
         Eight texts per class. The classes alternate.
     y : ndarray of shape (n_samples,) or (n_samples, 2)
-        Targets. An estimator that requires several outputs gets two columns of dtype
-        object. The second column is "low" for the first class and "high" for the
-        others. A regressor gets numbers in both columns.
+        Targets. If the estimator requires several outputs, there are two columns. For a
+        regressor, both columns are numbers. For other estimators, the columns have the
+        dtype object, and the second column is "low" for the first class and "high" for
+        the other classes.
     """
     if not takes_three_classes(estimator):
         n_classes = 2
@@ -97,7 +99,9 @@ def first_column(y):
 
 
 def contradiction(estimator):
-    """Return data in which every text occurs with both labels, so that weights decide.
+    """Return data in which every text occurs with both labels.
+
+    Only the weights then decide which label is predicted.
 
     Returns
     -------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Checks that fits and predictions do not change the process or print."""
+"""Checks that fits and predictions print nothing and do not change global state."""
 
 import contextlib
 import copy

@@ -64,7 +64,7 @@ def check_bare_str_refused(estimator):
 
 
 def check_numbers_refused(estimator):
-    """Numbers are refused in lists and arrays."""
+    """A list or an array of numbers is refused as X."""
     for make in (
         lambda X: list(range(len(X))),
         lambda X: np.arange(len(X)),
@@ -79,21 +79,21 @@ def check_one_number_refused(estimator):
 
 
 def check_none_refused(estimator):
-    """None among texts is refused as a missing value."""
+    """None among texts is refused, because it is a missing value."""
     _assert_refused_everywhere(
         estimator, _replacing(None), "None inside X", (ValueError,)
     )
 
 
 def check_nan_refused(estimator):
-    """NaN among texts is refused as a missing value."""
+    """NaN among texts is refused, because it is a missing value."""
     _assert_refused_everywhere(
         estimator, _replacing(float("nan")), "NaN inside X", (ValueError,)
     )
 
 
 def check_pandas_na_refused(estimator):
-    """pandas.NA is refused as a missing value in a list and in a Series of strings."""
+    """pandas.NA, a missing value, is refused in a list and in a Series of strings."""
     import pandas as pd
 
     _assert_refused_everywhere(
@@ -215,8 +215,9 @@ def applicable(traits):
 
     All checks apply if the tags of the estimator, or of the first step of a Pipeline,
     declare text input. Otherwise, some checks are left out, because scikit-learn's
-    vectorizers decode bytes and accept any iterable, even an empty one, and because a
-    search without refit ignores folds that fail.
+    vectorizers decode bytes and accept any iterable, even an empty one. For a search
+    without refit, all checks are left out, because such a search ignores folds that
+    fail.
     """
     if traits.tags.no_validation or not (traits.text_input or traits.refits):
         return

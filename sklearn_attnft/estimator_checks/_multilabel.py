@@ -88,7 +88,7 @@ def check_multilabel_classes(estimator):
 
 
 def check_multilabel_scorers(estimator):
-    """Scorers use the probabilities of the right label, with two or three labels."""
+    """With two and with three labels, scorers use the right label's probabilities."""
     for n_labels in (2, 3):
         X, y = _tags(estimator, n_labels)
         fitted = fresh(estimator).fit(X, y)

@@ -73,7 +73,7 @@ def check_numbers_str_refused(estimator):
 
 
 def check_numbers_lengths_refused(estimator):
-    """``fit`` and ``score`` refuse different numbers of texts and targets."""
+    """``fit`` and ``score`` refuse X and y of different lengths."""
     X, y = corpus(estimator)
     _assert_refused_numbers(estimator, lambda y: y[:-1], "one number too few")
     if hasattr(estimator, "score"):
@@ -149,8 +149,9 @@ def check_numbers_learn(estimator):
 def check_numbers_score_is_r2(estimator):
     """``score`` is R², with and without weights.
 
-    If the tags do not declare text input, weights are passed only if ``score`` takes
-    them, and the check does not apply if a parameter `scoring` is set.
+    If the tags do not declare text input, there are two exceptions. Weights are passed
+    only if ``score`` takes weights. The check is left out if a parameter `scoring` is
+    set.
     """
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)
@@ -174,7 +175,10 @@ def check_numbers_score_is_r2(estimator):
 
 
 def check_numbers_dtypes_are_equal(estimator):
-    """Numbers in a list, as int, as object and in a Series give equal outputs."""
+    """The type of y does not change the outputs.
+
+    y is a list, an array of float, int or object, or a Series.
+    """
     X, y = corpus(estimator)
     expected = outputs(fresh(estimator).fit(X, y), X)
     kinds = {"a list": list, "int": lambda y: y.astype(int)}
@@ -224,7 +228,8 @@ def check_numbers_constant(estimator):
 def check_weights_move_numbers(estimator):
     """The prediction for a text is close to the number with the larger weight.
 
-    In y, each text occurs with two numbers, which have different weights.
+    In the training data, each text occurs twice, with different numbers and different
+    weights.
     """
     X, y = contradiction(estimator)
     low, high = np.unique(y)[[0, -1]]

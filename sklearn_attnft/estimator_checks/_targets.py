@@ -35,7 +35,7 @@ def check_y_none_refused(estimator):
 
 
 def check_y_missing_label_refused(estimator):
-    """``fit`` refuses labels that contain None, as missing labels."""
+    """``fit`` refuses labels that contain None, because None is a missing label."""
     _assert_refused_y(
         estimator,
         lambda y: np.array([None, *y[1:]], dtype=object),
@@ -44,7 +44,7 @@ def check_y_missing_label_refused(estimator):
 
 
 def check_y_nan_refused(estimator):
-    """``fit`` refuses labels that contain NaN, as missing labels.
+    """``fit`` refuses labels that contain NaN, because NaN is a missing label.
 
     If the tags do not declare text input, a list is not tested, because numpy turns NaN
     into a str.

@@ -37,10 +37,10 @@ def _fit_and_transform(estimator):
 def _assert_equal(estimator, actual, expected, message):
     """Check that features are equal.
 
-    If the tags do not declare text input, rounding errors of `UNITS_IN_LAST_PLACE`
-    units in the last place of the largest feature are allowed. The largest feature
-    matters, because a decomposition computes small features as differences of large
-    numbers.
+    If the tags do not declare text input, features may differ by rounding errors. The
+    limit is `UNITS_IN_LAST_PLACE` times ``np.spacing`` of the largest feature. The
+    largest feature matters, because a decomposition computes small features as
+    differences of large numbers.
     """
     atol = 0.0
     if not declares_text(estimator) and expected.dtype.kind == "f":
@@ -51,8 +51,9 @@ def _assert_equal(estimator, actual, expected, message):
 def _with_output(estimator, fitted, container):
     """Return a fitted estimator whose ``set_output`` was called.
 
-    The steps of a Pipeline warn if they get arrays in ``fit`` and data frames later. So
-    ``set_output`` is called before ``fit`` if the tags do not declare text input.
+    The steps of a Pipeline warn if they get arrays in ``fit`` and data frames later.
+    The tags of a Pipeline do not declare text input. So ``set_output`` is called before
+    ``fit`` for estimators with such tags.
     """
     if declares_text(estimator):
         return fitted.set_output(transform=container)
@@ -154,7 +155,7 @@ def _assert_frame(frame, frame_type, fitted, expected, index=None):
 
 
 def _fit_and_transform_dense(estimator):
-    """Skip the check if `transform` returns a sparse matrix."""
+    """Fit and transform; skip the calling check if the features are a sparse matrix."""
     fitted, X, expected = _fit_and_transform(estimator)
     if issparse(fitted.transform(X)):
         raise unittest.SkipTest("`transform` returns a sparse matrix.")
@@ -231,8 +232,8 @@ def check_global_output_pandas(estimator):
 def check_column_transformer(estimator):
     """A ColumnTransformer can apply the transformer to a column of texts.
 
-    The other column has numbers. If the tags declare text input, the transformer also
-    takes the texts as a data frame of one column.
+    The data frame of this check also has a column of numbers. If the tags declare text
+    input, the transformer also takes the texts as a data frame of one column.
     """
     import pandas as pd
 

@@ -27,7 +27,7 @@ def check_validation_data_is_only_scored(estimator):
 
 
 def check_validation_data_comes_in_pairs(estimator):
-    """`X_val` without `y_val` and `y_val` without `X_val` are refused."""
+    """`X_val` without `y_val` is refused, and so is `y_val` without `X_val`."""
     data, validation = _validation(estimator)
     for name, value in validation.items():
         assert_refused(

@@ -113,8 +113,8 @@ def test_a_model_is_moved_back_if_a_killed_save_was_replacing_it(
     def full(*args):
         raise OSError("the disk is full")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="is full"):
-        patch.setattr(_create, "write_through", full)
+    monkeypatch.setattr(_create, "write_through", full)
+    with pytest.raises(OSError, match="is full"):
         clf.save(path, overwrite=True)
     loaded = AttentionFineTuneClassifier.load(path)
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
