@@ -146,7 +146,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         return []
 
     def _check_texts(self, X, name="X"):
-        """Return the checked texts of `X`, an argument of a method after ``fit``."""
+        """Check `X`, passed to a method of a fitted estimator, and return its texts."""
         return check_texts(X, name)
 
     def _forward(self, X, output="logits", verbose=0):

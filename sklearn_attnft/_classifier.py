@@ -206,7 +206,7 @@ class AttentionFineTuneClassifier(
         and float32 differ in the third digit. Attention, head, losses and all weights
         are always float32.
     cache : "memory", str, path-like or None, default=None
-        Where to cache results that the candidates of a search share.
+        Store of results that the candidates of a search share.
         :class:`TransformerFeatureExtractor` describes "memory" and directories. If
         `random_state` is not None, and `lm_epochs` or `lm_weight` is above 0, the cache
         stores one language model for each fold (43 MB for the default encoder), with

@@ -75,7 +75,7 @@ class TransformerFeatureExtractor(
         On such hardware, bfloat16 is faster than float32, but bfloat16 has only two to
         three significant digits. The features are always float32.
     cache : "memory", str, path-like or None, default=None
-        Where to cache features, so that all folds, clones and candidates of a search
+        Store of cached features, so that all folds, clones and candidates of a search
         encode a text only once. "memory" is a cache that all estimators of a process
         share until the process ends. A directory is a cache that all processes and
         machines with access to the directory share. A relative path refers to the

@@ -108,7 +108,7 @@ class MultiTaskClassifier(
 
     Notes
     -----
-    With metadata routing, call ``set_fit_request`` of the MultiTaskClassifier, not of
+    If metadata routing is enabled, call ``set_fit_request`` of the MultiTaskClassifier, not of
     `estimator`.
 
     In a search, pass a splitter such as ``cv=KFold(5, shuffle=True)``. With an integer
@@ -542,7 +542,7 @@ class MultiTaskClassifier(
             Function that takes an estimator, `X` and `y`, and returns a number. The
             estimator is a MultiTaskClassifier, a pipeline that ends in a
             MultiTaskClassifier, or a search over either estimator. Each call of a
-            scorer runs the encoder on `X`. With metadata routing, call
+            scorer runs the encoder on `X`. If metadata routing is enabled, call
             ``set_score_request`` of the scorer.
         """
         return TaskScorer(name, metric)

@@ -86,7 +86,7 @@ class AttentionFineTuneRegressor(
         language model are trained together, on the squared error plus `lm_weight` times
         the language-model loss. In joint training, the regressor reads masked texts.
     cache : "memory", str, path-like or None, default=None
-        Where to cache results that the candidates of a search share.
+        Store of results that the candidates of a search share.
         :class:`TransformerFeatureExtractor` describes "memory" and directories. If
         `random_state` is not None, and `lm_epochs` or `lm_weight` is above 0, the cache
         stores one language model for each fold, with its weights from before the

@@ -138,7 +138,7 @@ PARAMETERS = [
     ({"head": "tree"}, "'head' parameter"),
     (
         {"layers": [0, 7]},
-        r"must name different hidden states of this encoder, got \[0, 7\]",
+        r"must be indices of hidden states of this encoder, without repeats, got \[0, 7\]",
     ),
     ({"trainable_layers": 3}, "must be at most 2, .* got 3"),
     ({"trainable_layers": -1}, "'trainable_layers' parameter"),
@@ -149,7 +149,7 @@ PARAMETERS = [
     ({"max_grad_norm": True}, "'max_grad_norm' parameter"),
     ({"dropout": False}, "'dropout' parameter"),
     ({"layers": [True, False]}, r"`layers` must .* got \[True, False\]"),
-    ({"layers": np.array([True])}, "`layers` must name different hidden states"),
+    ({"layers": np.array([True])}, "`layers` must be indices of hidden states"),
     ({"batch_size": 0}, "'batch_size' parameter"),
     (
         {"class_weight": {"zzz": 2, "good": 1}},

@@ -220,7 +220,7 @@ def _of_each_label(class_weight, totals, task):
 def split(data, targets, fraction, seed):
     """Split the texts into training and validation texts.
 
-    With a single task of one class per text, the split is stratified. In other cases,
+    For a single task of one class per text, the split is stratified. In other cases,
     the split is random. For classification, the training texts contain each class.
     Scores on the validation texts use sample weights but not class weights.
 

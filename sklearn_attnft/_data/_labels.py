@@ -250,7 +250,7 @@ def warn_if_marked(classes, labels, task=None):
             n_marked = int((labels == kinds.index(mark)).sum())
             warn(
                 f"{name} has the label {mark!r} for {n_marked} of {len(labels)} texts, "
-                f"and fit trains it as a class. If it marks a missing label, {cure}"
+                f"and fit treats it as a class. If it marks a missing label, {cure}"
             )
 
 

@@ -150,7 +150,7 @@ def cut_parts(parts, room, cut):
 def loses_tokens(parts, room, *, is_windowed):
     """Return whether a text or a pair is truncated.
 
-    With windows, only the shorter text of a pair can be truncated.
+    If texts are split into windows, only the shorter text of a pair is truncated.
     """
     lengths = [len(part) for part in parts]
     if not is_windowed or len(parts) == 1:

@@ -85,7 +85,7 @@ RANDOM = {
 class _WithoutWeights(TorchFunctionMode):
     """Create empty and random tensors on the meta device, other tensors on the CPU.
 
-    With ``torch.device("meta")``, computed buffers would lose their values.
+    Under ``torch.device("meta")``, computed buffers would lose their values.
     """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):

@@ -279,7 +279,7 @@ class TasksLoss(nn.Module):
     def epoch_metrics(self, means):
         """Return a dict with the validation scores of all tasks.
 
-        With a single task, the dict has all scores of this task. With several tasks,
+        If there is one task, the dict has all scores of this task. With several tasks,
         the dict has the accuracy of each task, and the mean of the accuracies under the
         key "accuracy".
         """

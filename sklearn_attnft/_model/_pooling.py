@@ -156,7 +156,7 @@ class MaxPooling(TokenPooling):
         return tokens.masked_fill(~mask[..., None], -torch.inf).amax(dim=1)
 
     def token_shares(self, tokens, mask):
-        """For each token, return the fraction of features that are largest there."""
+        """Return the fraction of features that have their maximum at each token."""
         best = tokens.masked_fill(~mask[..., None], -torch.inf).argmax(dim=1)
         return F.one_hot(best, mask.shape[1]).float().mean(dim=1)
 
@@ -179,7 +179,7 @@ class ConcatPooling(TokenPooling):
         return torch.cat([part(tokens, mask) for part in self.parts], dim=1)
 
     def token_shares(self, tokens, mask):
-        """Return the mean of the token weights of the three parts."""
+        """For each token, return the mean of its weights in the three parts."""
         shares = [part.token_shares(tokens, mask) for part in self.parts]
         return torch.stack(shares).mean(dim=0)
 

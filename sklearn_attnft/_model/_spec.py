@@ -87,8 +87,8 @@ def resolve_layers(layers, n_layers):
     distinct = len(set(chosen)) == len(layers) > 0
     if not distinct or not all(i in known for i in chosen):
         raise ValueError(
-            f"`layers` must name different hidden states of this encoder, got "
-            f"{layers!r}. Use 0 (embeddings) to {n_layers} (last block), or -1 to "
-            f"{-n_layers - 1} counted from the last."
+            f"`layers` must be indices of hidden states of this encoder, without "
+            f"repeats, got {layers!r}. Use 0 (embeddings) to {n_layers} (last block), "
+            f"or -1 to {-n_layers - 1} counted from the last."
         )
     return chosen

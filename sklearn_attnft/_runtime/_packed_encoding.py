@@ -100,7 +100,7 @@ class _Packed:
             self.encoder = _hf.pack_encoder(encoder, dtype)
 
     def is_current(self, dtype):
-        """Return whether the encoder has not changed since it was packed.
+        """Return whether the encoder is still as it was packed.
 
         The loops over modules and weights run in each prediction, so they must be fast.
         """

@@ -234,7 +234,7 @@ class FitProgress:
     def _model(self, rows):
         """Return a function that returns the current FittedModel.
 
-        If there is no snapshot, return None.
+        Without a snapshot, return None.
         """
         if self._snapshot is None:
             return None

@@ -280,7 +280,7 @@ def _sweep(folder):
 
 
 def description(folder):
-    """Return the content of fit.json, or None if there is no valid fit.json."""
+    """Return the content of fit.json, or None if there is no such valid file."""
     with contextlib.suppress(OSError, ValueError):
         known = json.loads(bytes(read_with_digest(folder / "fit.json")))
         if isinstance(known, dict) and known.keys() >= _KEYS:

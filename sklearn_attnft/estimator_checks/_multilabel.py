@@ -88,7 +88,7 @@ def check_multilabel_classes(estimator):
 
 
 def check_multilabel_scorers(estimator):
-    """With two and with three labels, scorers use the right label's probabilities."""
+    """For two and for three labels, scorers use the right label's probabilities."""
     for n_labels in (2, 3):
         X, y = _tags(estimator, n_labels)
         fitted = fresh(estimator).fit(X, y)
@@ -130,7 +130,7 @@ def check_multilabel_score(estimator):
 def check_multilabel_containers(estimator):
     """A list, a data frame and a sparse matrix give the same fit as an array.
 
-    With a sparse matrix, the predictions are sparse.
+    If `y` is a sparse matrix, the predictions are sparse.
     """
     X, y = _tags(estimator)
     expected = outputs(fresh(estimator).fit(X, y), X)

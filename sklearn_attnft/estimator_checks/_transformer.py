@@ -210,7 +210,7 @@ def check_set_output_polars(estimator):
 
 
 def check_global_output_pandas(estimator):
-    """With ``set_config(transform_output="pandas")``, the output is a data frame."""
+    """After ``set_config(transform_output="pandas")``, the output is a data frame."""
     import pandas as pd
 
     fitted, X, expected = _fit_and_transform_dense(estimator)

@@ -21,7 +21,7 @@ X = ["good day", "bad dog", "lovely night", "awful rain"] * 3
     ids=["str", "empty", "int", "float"],
 )
 def test_a_mark_that_is_trained_as_a_class_warns(y, small):
-    with pytest.warns(UserWarning, match="for 6 of 12 .* trains it as a class"):
+    with pytest.warns(UserWarning, match="for 6 of 12 .* treats it as a class"):
         AttentionFineTuneClassifier(**{**small, "max_epochs": 1}).fit(X, y)
 
 
@@ -35,7 +35,7 @@ def test_a_mark_in_a_task_warns(small):
 @pytest.mark.parametrize("y", [[-1, 1, 1, -1] * 3, ["-1", "b"] * 6, ["", "b"] * 6])
 def test_a_label_that_is_needed_does_not_warn(y, small):
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".*trains it as a class")
+        warnings.filterwarnings("error", message=".*treats it as a class")
         clf = AttentionFineTuneClassifier(**{**small, "max_epochs": 1})
         clf.fit(X, y)
 

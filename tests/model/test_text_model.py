@@ -215,5 +215,5 @@ def test_layers(layers, expected):
 
 @pytest.mark.parametrize("layers", [[], [3], [-4], [1, 1], [2, -1], ["1"], [0.5]])
 def test_invalid_layers_raise_an_error(layers):
-    with pytest.raises(ValueError, match="must name different hidden states"):
+    with pytest.raises(ValueError, match="must be indices of hidden states"):
         resolve_layers(layers, 2)
