@@ -484,7 +484,7 @@ class AttentionFineTuneClassifier(
             If one of these conditions holds:
 
             - A parameter is invalid.
-            - The encoder is not found, or has a decoder.
+            - The encoder is not found, or the model also has a decoder.
             - The device is not available.
             - The data is empty, has missing values, or has fewer than two classes.
             - `y` is two-dimensional and has other values than 0 and 1.

@@ -224,7 +224,7 @@ class TransformerFeatureExtractor(
             If one of these conditions holds:
 
             - A parameter is invalid.
-            - The encoder is not found, or has a decoder.
+            - The encoder is not found, or the model also has a decoder.
             - `X` is empty, two-dimensional or a single str.
             - `X` has missing values.
         TypeError

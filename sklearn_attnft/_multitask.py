@@ -108,8 +108,8 @@ class MultiTaskClassifier(
 
     Notes
     -----
-    If metadata routing is enabled, call ``set_fit_request`` of the MultiTaskClassifier, not of
-    `estimator`.
+    If metadata routing is enabled, call ``set_fit_request`` of the MultiTaskClassifier,
+    not of `estimator`.
 
     In a search, pass a splitter such as ``cv=KFold(5, shuffle=True)``. With an integer
     `cv`, scikit-learn does not shuffle the texts, and raises an error if labels are

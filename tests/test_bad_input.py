@@ -36,6 +36,7 @@ TEXTS = [
     (["a", float("nan"), "c", "d"], ValueError, r"missing value \(nan\) at position 1"),
     (pd.Series(["a", None, "c", "d"], dtype="string"), ValueError, "missing value"),
     (np.array([["a", "b"]] * 4), ValueError, r"got an array of shape \(4, 2\)"),
+    (np.eye(4), TypeError, r"shape \(4, 4\) with numbers. Remove the step that turns"),
     (pd.DataFrame({"a": X, "b": X}), ValueError, "data frame with 2 columns"),
     ([["a"], ["b"], ["c"], ["d"]], TypeError, "got a list"),
     ([], ValueError, r"got an empty collection \(0 samples\)"),
@@ -56,7 +57,7 @@ def test_texts(texts, error, message):
 LABELS = [
     (None, "`y` must have .* got None; fit requires y to be passed"),
     (["a", "b"], "`y` must have .* got 2 entries for 4 texts"),
-    (["a"] * 4, "`y` must have at least 2 classes .* got 1 class"),
+    (["a"] * 4, "`y` must have at least 2 classes, got 1 class"),
     (["a", None, "b", "a"], "got missing labels .* first at position 1"),
     ([0.0, 1.0, float("nan"), 1.0], "got missing labels"),
     (["a", "b", float("nan"), "a"], "got missing labels"),
@@ -138,7 +139,7 @@ PARAMETERS = [
     ({"head": "tree"}, "'head' parameter"),
     (
         {"layers": [0, 7]},
-        r"must be indices of hidden states of this encoder, without repeats, got \[0, 7\]",
+        r"must be indices of hidden states .*, without repeats, got \[0, 7\]",
     ),
     ({"trainable_layers": 3}, "must be at most 2, .* got 3"),
     ({"trainable_layers": -1}, "'trainable_layers' parameter"),
@@ -169,6 +170,7 @@ PARAMETERS = [
     ({"device": "tpu9"}, "must be a device such as .* got 'tpu9'"),
     ({"device": "cuda:99"}, "must be a device of this machine, got 'cuda:99'"),
     ({"encoder": 3}, "'encoder' parameter"),
+    ({"encoder": ""}, "encoder='' is not a directory"),
     ({"pickle_weights": "half"}, "'pickle_weights' parameter"),
     ({"micro_batch_size": 0}, "'micro_batch_size' parameter"),
     ({"checkpoint_minutes": -1}, "'checkpoint_minutes' parameter"),

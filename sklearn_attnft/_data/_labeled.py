@@ -127,7 +127,7 @@ def _class_weights(target, class_weight, labels, weights):
     classes = target.classes
     if target.multilabel:  # see label_weights
         if not len(labels):
-            check_two_classes(labels, target.name)
+            check_two_classes(labels, target.name, weighed=True)
         return np.ones(len(labels))
     if isinstance(class_weight, (list, tuple)):
         raise ValueError(
@@ -136,7 +136,7 @@ def _class_weights(target, class_weight, labels, weights):
             "weights."
         )
     by_class, present = np.zeros(len(classes)), np.unique(labels)
-    check_two_classes(classes[present], target.name)
+    check_two_classes(classes[present], target.name, weighed=True)
     if isinstance(class_weight, dict):
         # compute_class_weight would convert labels such as "1" to numbers.
         weight_of = check_class_weight(class_weight, classes, target.name)
@@ -145,7 +145,8 @@ def _class_weights(target, class_weight, labels, weights):
         by_class[present] = compute_class_weight(
             class_weight, classes=present, y=labels, sample_weight=weights
         )
-    check_two_classes(classes[np.flatnonzero(by_class)], target.name)
+    used = classes[np.flatnonzero(by_class)]
+    check_two_classes(used, target.name, weighed=True)
     return by_class[labels]
 
 

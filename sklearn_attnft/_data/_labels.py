@@ -254,10 +254,21 @@ def warn_if_marked(classes, labels, task=None):
             )
 
 
-def check_two_classes(classes, task=None):
-    """Check that there are at least two classes to distinguish."""
+def check_two_classes(classes, task=None, *, weighed=False):
+    """Check that there are at least two classes to distinguish.
+
+    Parameters
+    ----------
+    classes : ndarray
+    task : object, default=None
+        Name of the task. None for a classifier without tasks.
+    weighed : bool, default=False
+        Whether `classes` lacks the classes whose texts all have the weight 0.
+    """
     name = "`y`" if task is None else f"Task {task!r}"
-    rule = f"{name} must have at least 2 classes among the texts with a positive weight"
+    rule = f"{name} must have at least 2 classes"
+    if weighed:
+        rule += " among the texts with a positive weight"
     splitter = "StratifiedKFold" if task is None else "KFold"
     fold = (
         "In a cross-validation or a search, these are the texts of one fold: pass a "

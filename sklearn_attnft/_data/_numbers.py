@@ -148,6 +148,14 @@ def check_numbers(y, n_texts, name="y"):
     return _finite(array, name, rule).reshape(len(array), -1)
 
 
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _finite(array, name, rule):
     """Return an array as float64, after a check of its values."""
     if array.dtype.kind not in "biuf":
@@ -157,6 +165,11 @@ def _finite(array, name, rule):
                 cure = (
                     f"Convert the numbers, for example with np.asarray({name}, float)."
                 )
+                if isinstance(cell, str) and not _is_number(cell):  # such as "5 stars"
+                    cure = (
+                        "Take the numbers out of the str, for example with "
+                        f"pandas.Series({name}).str.extract(r'([\\d.]+)')[0].astype(float)."
+                    )
                 if isinstance(cell, (str, bytes)):
                     cure = f"For classes, use AttentionFineTuneClassifier. {cure}"
                 raise ValueError(

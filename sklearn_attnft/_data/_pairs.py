@@ -12,7 +12,13 @@ import numpy as np
 
 from .._utils._messages import describe_type
 from .._utils._warnings import warn
-from ._text_advice import BYTES, USE_OTHER_COLUMNS, column_names, one_of
+from ._text_advice import (
+    BYTES,
+    REMOVE_STEP,
+    USE_OTHER_COLUMNS,
+    column_names,
+    one_of,
+)
 from ._validation import TEXTS_FORMAT, check_texts, fill_masked, first_value
 
 PAIRS_FORMAT = f"{TEXTS_FORMAT}, or pairs of texts (two columns, or a list of tuples)"
@@ -73,6 +79,9 @@ def _two_columns(X, name):
             f"`{name}` must be {PAIRS_FORMAT}, got {got}, of which only {column} has "
             f"texts. Pass {column}. {USE_OTHER_COLUMNS}"
         )
+    if all(isinstance(value, Number) for value in firsts.values()):
+        got = f"`{name}` must be {PAIRS_FORMAT}, got {got} with numbers"
+        raise TypeError(f"{got}. {REMOVE_STEP}")
     if len(columns) > 2:
         texts = texts or list(columns)
         raise ValueError(

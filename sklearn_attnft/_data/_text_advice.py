@@ -21,6 +21,7 @@ from numbers import Number
 import numpy as np
 
 BYTES = (bytes, bytearray, memoryview)
+REMOVE_STEP = "Remove the step that turns texts into numbers, such as TfidfVectorizer."
 PASS_TEXTS = "Pass the texts themselves, as a list of str."
 USE_OTHER_COLUMNS = (
     "To use the other columns too, encode each column by itself in a ColumnTransformer "
@@ -55,7 +56,7 @@ def advise_on_container(X, name):
     if isinstance(X, Mapping):
         return _advise_on_mapping(X, name)
     if hasattr(X, "toarray"):  # a sparse matrix
-        return "Remove the step that turns texts into numbers, such as TfidfVectorizer."
+        return REMOVE_STEP
     if isinstance(X, os.PathLike):
         return "Read the texts from the file, and pass them as a list of str."
     if hasattr(X, "read"):  # iterating over a file keeps the ends of the lines

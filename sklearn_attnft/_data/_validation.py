@@ -6,7 +6,7 @@ mistake gives the same message for every argument.
 """
 
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Number, Real
 
 import numpy as np
 from sklearn.utils import check_array
@@ -14,6 +14,7 @@ from sklearn.utils import check_array
 from .._utils._messages import describe_type
 from ._text_advice import (
     BYTES,
+    REMOVE_STEP,
     USE_OTHER_COLUMNS,
     advise_on_container,
     advise_on_value,
@@ -100,9 +101,11 @@ def _column(X, name):
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
+        got = f"`{name}` must be {TEXTS_FORMAT}, got an array of shape {array.shape}"
+        if array.size and all(isinstance(each, Number) for each in array[0].flat):
+            raise TypeError(f"{got} with numbers. {REMOVE_STEP}")
         raise ValueError(
-            f"`{name}` must be {TEXTS_FORMAT}, got an array of shape {array.shape}. "
-            f"Pass an array of shape (n_samples,). {USE_OTHER_COLUMNS}"
+            f"{got}. Pass an array of shape (n_samples,). {USE_OTHER_COLUMNS}"
         )
     return array.tolist()
 

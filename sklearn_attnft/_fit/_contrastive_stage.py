@@ -193,7 +193,7 @@ def _mean_of_both(cosines, labels, weights):
 
 
 def _similarity(labels):
-    """Return the target of each pair (0 to 1), of shape (n_texts, n_texts)."""
+    """Return the wanted similarity of each pair, 0 to 1, shape (n_texts, n_texts)."""
     if labels.ndim == 1:
         return (labels[:, None] == labels).float()
     members = labels.nan_to_num()

@@ -138,10 +138,10 @@ class StepTimer:
 
 
 def _sizes(steps):
-    """Return step sizes, the number of tokens, and the largest micro-batch.
+    """Return the size of each step, the number of tokens, and the largest micro-batch.
 
-    The size of a step is its number of tokens with padding. The number of tokens is the
-    sum over all steps, without padding.
+    A size is the number of tokens of the step, with padding. The number of tokens of
+    all steps is without padding.
     """
     sizes, n_tokens, most, largest = [], 0, -1, None
     for step in steps:

@@ -27,8 +27,8 @@ class FrozenStates:
     Attributes
     ----------
     layers : dict of tensor, each (n_tokens + 1, n_features)
-        Hidden states of each layer, for the tokens of all windows in sequence. The last
-        row is 0 and is used for padding.
+        Hidden states of each layer, for the tokens of all windows, one window after the
+        other. The last row is 0 and is used for padding.
     starts : dict of int
         Index of the first token of each window, by the key that ``window_keys`` returns
         for the window.

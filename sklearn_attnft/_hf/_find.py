@@ -31,7 +31,7 @@ def find_encoder(encoder):
         An existing directory, or a hub name.
     """
     name = expand(encoder)
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return name
     if name == DEFAULT_ENCODER:
         packaged = _packaged_directory()
@@ -118,8 +118,8 @@ def not_found(encoder, source, file="config.json"):
     return (
         f"encoder={str(encoder)!r} was not found: it is not a directory on this "
         f"machine (looked for {Path(source).absolute()}), it is not in the local hub "
-        f"cache, and it could not be downloaded from the hub ({reason}). Install it: "
-        f"{install_hint(encoder)}{_without_the_hub(encoder)}"
+        f"cache, and it could not be downloaded from the hub ({reason}). Check the "
+        f"spelling, or install it: {install_hint(encoder)}{_without_the_hub(encoder)}"
     )
 
 

@@ -108,7 +108,7 @@ def _prefix(path):
 
 
 def _restore_replaced(path):
-    """Move back a directory if a process was killed while it replaced the directory."""
+    """Restore the directory at `path` if a process was killed while replacing it."""
     for old in _abandoned(path):
         if old.suffix == OLD and not os.path.lexists(path):
             old.rename(path)

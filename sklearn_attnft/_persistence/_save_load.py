@@ -151,8 +151,8 @@ def _fitted(estimator):
         return {n: encode(vars(estimator)[n]) for n in FITTED if n in attributes}
     except TypeError as error:
         raise ValueError(
-            f"This estimator cannot be saved, because {error}. Use str, int or bool as "
-            "names of tasks and labels, or use joblib.dump."
+            f"This estimator cannot be saved, because {error}. Use str, int or bool "
+            "for labels and for names of tasks, or use joblib.dump."
         ) from error
 
 

@@ -85,8 +85,9 @@ def check_callbacks(callbacks):
 class _Unfreezing(Callback):
     """Unfreeze blocks gradually, from the top block down.
 
-    If there are n blocks and E epochs, epoch e trains the highest round(n * e / (E - 1))
-    blocks. The first epoch has e = 0. The last epoch trains all blocks, for any E.
+    If there are n blocks and E epochs, epoch e trains the highest
+    round(n * e / (E - 1)) blocks. The first epoch has e = 0. The last epoch trains all
+    blocks, for any E.
     Howard and Ruder (2018, section 3.3) unfreeze one block per epoch.
     """
 

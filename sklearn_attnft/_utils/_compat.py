@@ -34,10 +34,10 @@ except ImportError:
             return _NoContext()
 
     class ProgressBar:
-        """Stands for a missing callback class. No object is an instance of it."""
+        """Placeholder for a class that this version of scikit-learn lacks."""
 
     class ScoringMonitor:
-        """Stands for a missing callback class. No object is an instance of it."""
+        """Placeholder for a class that this version of scikit-learn lacks."""
 
 
 # Import scikit-learn's function instead when setup.cfg requires scikit-learn 1.7. The

@@ -61,7 +61,7 @@ WRONG = [
     ([("a", "b"), ("a", None)], ValueError, r"row\[1\] for row in X.*None.*position 1"),
     ([("a", "b"), (3, "b")], TypeError, r"row\[0\] for row in X.*an int \(3\)"),
     (FRAME.where(FRAME == "fine"), ValueError, r"`X\['q'\]` .* missing value"),
-    (np.ones((3, 2)), TypeError, r"`X\[:, 0\]` must be .* a float"),
+    (np.ones((3, 2)), TypeError, r"shape \(3, 2\) with numbers. Remove the step"),
     (np.empty((0, 2), dtype=object), ValueError, r"empty collection \(0 samples\)"),
     (np.array([[["a", "b"]]]), ValueError, r"got an array of shape \(1, 1, 2\)"),
     ([["a", "b"]], TypeError, r"got a list .* Pass \[' '.join\(row\) for row in X\]"),
