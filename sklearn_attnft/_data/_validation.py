@@ -102,7 +102,8 @@ def _column(X, name):
         array = array[:, 0]
     if array.ndim != 1:
         got = f"`{name}` must be {TEXTS_FORMAT}, got an array of shape {array.shape}"
-        if array.size and all(isinstance(each, Number) for each in array[0].flat):
+        row = array[0].ravel() if array.ndim and array.size else [None]
+        if all(isinstance(each, Number) for each in row):
             raise TypeError(f"{got} with numbers. {REMOVE_STEP}")
         raise ValueError(
             f"{got}. Pass an array of shape (n_samples,). {USE_OTHER_COLUMNS}"
