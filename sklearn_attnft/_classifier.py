@@ -208,9 +208,10 @@ class AttentionFineTuneClassifier(
     cache : "memory", str, path-like or None, default=None
         Store of results that the candidates of a search share.
         :class:`TransformerFeatureExtractor` describes "memory" and directories. If
-        `random_state` is not None, and `lm_epochs` or `lm_weight` is above 0, the cache
-        stores one language model for each fold (43 MB for the default encoder), with
-        its weights from before the training of the classifier. If `trainable_layers`,
+        `random_state` is not None and `lm_epochs` is above 0, the cache stores one
+        language model for each fold (43 MB for the default encoder), with its weights
+        from before the training of the classifier. `lm_weight` above 0 has the same
+        effect if the encoder has no language-model head. If `trainable_layers`,
         `lm_epochs`, `lm_weight` and `contrastive_epochs` are 0, the cache stores the
         hidden states of all tokens (1.4 MB for 128 tokens with the default encoder). In
         all other cases, the cache is not used.

@@ -88,11 +88,12 @@ class AttentionFineTuneRegressor(
     cache : "memory", str, path-like or None, default=None
         Store of results that the candidates of a search share.
         :class:`TransformerFeatureExtractor` describes "memory" and directories. If
-        `random_state` is not None, and `lm_epochs` or `lm_weight` is above 0, the cache
-        stores one language model for each fold, with its weights from before the
-        training of the regressor. If `trainable_layers`, `lm_epochs` and `lm_weight`
-        are 0, the cache stores the hidden states of all tokens. In all other cases, the
-        cache is not used.
+        `random_state` is not None and `lm_epochs` is above 0, the cache stores one
+        language model for each fold, with its weights from before the training of the
+        regressor. `lm_weight` above 0 has the same effect if the encoder has no
+        language-model head. If `trainable_layers`, `lm_epochs` and `lm_weight` are 0,
+        the cache stores the hidden states of all tokens. In all other cases, the cache
+        is not used.
 
     Attributes
     ----------

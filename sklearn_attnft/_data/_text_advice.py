@@ -126,16 +126,16 @@ def advise_on_value(value, X, name):
             return f"Pass [row[0] for row in {values}]."
         pairs = ""
         if len(value) == 2 and isinstance(value, tuple):
-            pairs = " If each row is a pair of texts, encode each column by itself."
+            pairs = "If each row is a pair of texts, encode each column by itself. "
         elif len(value) == 2:
             pairs = (
-                " If each row is a pair of texts, which classifiers and regressors "
-                f"read, pass [tuple(row) for row in {values}]."
+                "If each row is a pair of texts, which classifiers and regressors "
+                f"read, pass [tuple(row) for row in {values}]. "
             )
         return (
-            f"Pass [' '.join(row) for row in {values}] if each row has the words of a "
-            f"text, or [row[0] for row in {values}] if the first entry is the text."
-            f"{pairs}"
+            f"{pairs}Pass [' '.join(row) for row in {values}] if each row has the "
+            f"words of a text, or [row[0] for row in {values}] if the first entry is "
+            "the text."
         )
     return PASS_TEXTS
 

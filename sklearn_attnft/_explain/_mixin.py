@@ -134,7 +134,7 @@ class ExplainingMixin(TokenAttentionMixin):
               weights are the learned attention. With "mean", all tokens have equal
               weights. With "cls", the first token has the weight 1. With "max", the
               weight is the fraction of features that have their maximum in the token.
-              With "concat", the weight is the mean of the weights with "cls", "max" and
+              The weight for "concat" is the mean of the weights for "cls", "max" and
               "mean".
             - "special_attention": total weight of the special tokens of the text. This
               value and all "token_attention" of the text sum to 1.

@@ -112,10 +112,10 @@ class ClassificationStage(Stage):
             label = target.classes.tolist()[collapsed[target.name]]
             task = "" if target.name is None else f" of the task {target.name!r}"
             warn(
-                "In the last epoch, every training text was predicted to be "
-                f"{label!r}{task}. The learning rate is too high, or the training was "
-                "too short. Set learning_rate lower or max_epochs higher. If this "
-                "class is by far the most frequent, set class_weight='balanced'.",
+                f"Every training text was predicted to be {label!r}{task} in the last "
+                "epoch. The learning rate is too high, or the training was too short. "
+                "Set learning_rate lower or max_epochs higher. If this class is by far "
+                "the most frequent, set class_weight='balanced'.",
                 ConvergenceWarning,
             )
 

@@ -120,7 +120,7 @@ class BinaryCrossEntropy(nn.Module):
         }
 
     def epoch_metrics(self, means):
-        """Return accuracy and F1. F1 is 1 if there are no true or predicted labels."""
+        """Return accuracy and F1. F1 is 1 without true or predicted labels."""
         is_empty = math.isnan(means["f1"]) and not math.isnan(means["accuracy"])
         return {**means, "f1": 1.0 if is_empty else means["f1"]}
 

@@ -131,7 +131,7 @@ def _listed(labels):
 
 
 def _table(history):
-    """Return a table of the scores of each epoch, or "" if there is no epoch."""
+    """Return a table of the scores of each epoch, or "" without epochs."""
     if not history:
         return ""
     scores = [key for row in history for key in row if key.startswith(("train", "val"))]

@@ -28,7 +28,7 @@ class _Use:
     The data is neither pickled nor cloned with the module.
 
     `counts` counts the look-ups in the cache. `digest` is a hash of the encoder and the
-    tokenizer, or None if the hash has not been computed. If `versions` shows that the
+    tokenizer, or None before the hash is computed. If `versions` shows that the
     user has changed the weights, the hash is computed again.
     """
 

@@ -107,7 +107,7 @@ def as_text(value):
     if hasattr(value, "get_params") and not isinstance(value, type):
         return as_text(type(value)) + as_text(value.get_params(deep=False))
     raise ValueError(
-        "With checkpoint_dir, each parameter must be a plain value, a class or "
+        "If checkpoint_dir is set, each parameter must be a plain value, a class or "
         f"function of a module, or an object with get_params, got {value!r:.80}. Other "
         "values cannot be recognized when a fit resumes. Pass one of the supported "
         "values, or set checkpoint_dir=None."

@@ -80,7 +80,7 @@ class ResumeState:
 
     @property
     def is_resuming(self):
-        """Whether a resume state was found that has not been restored yet."""
+        """Whether a resume state was found that is still to be restored."""
         return self._saved is not None
 
     @property

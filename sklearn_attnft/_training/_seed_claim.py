@@ -17,8 +17,8 @@ from ._resume import description, make_folder
 class SeedClaim:
     """A seed that no other running fit with the same parameters and data can have.
 
-    As a context manager, a SeedClaim releases the seed at the end. If the fit has not
-    finished, the next fit gets the seed and resumes.
+    As a context manager, a SeedClaim releases the seed at the end. If the fit was
+    interrupted, the next fit gets the seed and resumes.
 
     Attributes
     ----------

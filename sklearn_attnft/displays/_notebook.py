@@ -19,7 +19,7 @@ class ShownOnce:
         ------
         NotImplementedError
             If no figure is shown. IPython then shows the HTML of the display, or its
-            text if there is no HTML.
+            text if the display has no HTML.
         """
         if not hasattr(self, "figure_") or not _shows_figures():
             raise NotImplementedError

@@ -228,7 +228,7 @@ def check_numbers_constant(estimator):
 def check_weights_move_numbers(estimator):
     """The prediction for a text is close to the number with the larger weight.
 
-    In the training data, each text occurs twice, with different numbers and different
+    Each text occurs twice in the training data, with different numbers and different
     weights.
     """
     X, y = contradiction(estimator)

@@ -748,7 +748,7 @@ def test_a_grid_over_heads_encodes_every_text_once(small, encoded):
     ids=str,
 )
 # With a random seed, a model of one epoch may predict one class for all texts.
-@pytest.mark.filterwarnings("ignore:In the last epoch")
+@pytest.mark.filterwarnings("ignore:Every training text")
 def test_an_encoder_that_is_trained_is_not_cached(parameters, small, tmp_path):
     parameters = {**small, **FROZEN, "max_epochs": 1, **parameters}
     clf = AttentionFineTuneClassifier(**parameters, cache=tmp_path)
