@@ -1,8 +1,10 @@
 """Compare features with SentenceTransformer.encode and skrub's LLMEncoder.
 
-All use a frozen encoder, up to 256 tokens of a text, and their default batch sizes. The
-time does not include loading. skrub's TextEncoder is called LLMEncoder from version
-0.11 on; ``n_components=None`` turns off its PCA.
+All use a frozen encoder, up to 256 tokens of a text, and their default batch sizes.
+"sentence-transformers, bfloat16" has weights in bfloat16; sentence-transformers and
+skrub compute in float32 by default. The time does not include loading. skrub's
+TextEncoder is called LLMEncoder from version 0.11 on; ``n_components=None`` turns off
+its PCA.
 
 "error" is the largest L2 error of a row. The reference is the model in transformers, in
 float32 and without padding, on the tokens that the contestant keeps of a long text:
@@ -31,6 +33,9 @@ def contest(data, dataset, rows, seed):
     contestants = {
         "ours": lambda: ours(texts),
         "sentence-transformers": lambda: sentence_transformers(texts),
+        "sentence-transformers, bfloat16": lambda: sentence_transformers(
+            texts, torch.bfloat16
+        ),
         "skrub": lambda: skrub(texts),
     }
     return Contest(len(texts), contestants)
@@ -41,10 +46,10 @@ def ours(texts):
     return measure(extractor.transform, texts, cut_the_middle)
 
 
-def sentence_transformers(texts):
+def sentence_transformers(texts, dtype=torch.float32):
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(encoder())
+    model = SentenceTransformer(encoder()).to(dtype)
     model.max_seq_length = MAX_LENGTH
     return measure(model.encode, texts, cut_the_end)
 
