@@ -265,7 +265,10 @@ def test_long_pairs(small):
         clf.fit(long, y)
     assert clf.truncated_fraction_ == 1.0
     clf.set_params(long_texts="window")
-    with pytest.warns(UserWarning, match="In up to 34% of the pairs, the shorter text"):
+    with pytest.warns(
+        UserWarning,
+        match="The middle of the shorter text is removed in up to 34% of the pairs",
+    ):
         clf.fit(long, y)
     assert clf.truncated_fraction_ == pytest.approx(1 / 3)
     clf.set_params(max_length=4)

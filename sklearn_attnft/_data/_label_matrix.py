@@ -23,7 +23,7 @@ class LabelMatrix:
     ----------
     values : ndarray of float32, shape (n_texts, n_labels)
     names : ndarray of shape (n_labels,)
-        Columns of a data frame. For other containers, 0, 1, ...
+        Columns of a data frame. The names are 0, 1, ... for other containers.
     container : str or None
         Sparse type of `y`, a key of `CONTAINERS`. Predictions get this type too. None
         if `y` is dense.

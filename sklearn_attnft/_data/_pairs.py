@@ -157,7 +157,7 @@ class InputKind:
         return attributes
 
     def check(self, X, name="X"):
-        """Return the texts or pairs of `X`; raise if they differ from this kind."""
+        """Return the texts or pairs of `X`; raise if they are not as in ``fit``."""
         texts = check_texts_or_pairs(X, name)
         found = InputKind.of(X, texts)
         if found.n_texts < self.n_texts:

@@ -79,10 +79,11 @@ class TokenTable:
         return body[places[is_first]], body[places[~is_first]]
 
     def per_token(self, values):
-        """Sum the values of each token over its windows.
+        """Return the sum of the values of each row of the explanation.
 
-        The values have the shape (n_tokens,), in the order of `tokens`. The sums have
-        the shape (n_rows,).
+        A token of a long text can be in several windows. `values` has one value for
+        each token of each window, shape (n_tokens,), in the order of `tokens`. A row
+        gets the sum of the values of its token, shape (n_rows,).
         """
         is_special = self.tokens.words == 0
         starts = np.cumsum([0, *map(len, self.bodies)])

@@ -200,8 +200,8 @@ def _warn_if_truncated(tokenizer, fraction):
         )
     else:
         warn(
-            f"In up to {percent}% of the pairs, the shorter text is truncated in the "
-            "middle: each window has both texts, and the shorter text has more than "
+            f"The middle of the shorter text is removed in up to {percent}% of the "
+            "pairs, because each window has both texts, and this text has more than "
             f"half of max_length={tokenizer.max_length} tokens. To read whole texts, "
             f"{cure}."
         )

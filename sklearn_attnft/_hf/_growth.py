@@ -55,8 +55,8 @@ def check_growth(tokenizer_json):
     growth = math.prod(_growth(step) for step in [*once.values(), *others])
     if growth > MAX_GROWTH:
         raise ValueError(
-            f"The tokenizer must make texts at most {MAX_GROWTH} times as long, but "
-            f"its normalizers can make a text {growth:.3g} times as long. Use an "
+            f"The normalizers of the tokenizer can make a text {growth:.3g} times as "
+            f"long as before. At most {MAX_GROWTH} times is allowed. Use an "
             "encoder with another tokenizer."
         )
 

@@ -145,11 +145,11 @@ def check_one_text(estimator):
 
 
 def check_pipeline_consistency(estimator):
-    """In a Pipeline of one step, an estimator gives the same outputs as alone."""
+    """An estimator has the same outputs inside and outside a Pipeline."""
     X, y = corpus(estimator)
     alone = fresh(estimator).fit(X, y)
     inside = make_pipeline(fresh(estimator)).fit(X, y)
-    rule = "In a Pipeline, the estimator must give the same outputs as alone"
+    rule = "The estimator must have the same outputs inside and outside a Pipeline"
     assert_same(outputs(inside, X), outputs(alone, X), rule)
     if hasattr(alone, "score") and refits(alone):
         assert inside.score(X, y) == alone.score(X, y), f"{rule}. The scores differ."

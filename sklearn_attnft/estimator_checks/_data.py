@@ -59,8 +59,8 @@ def corpus(estimator, n_classes=2):
     estimator : estimator
         The targets are numbers for a regressor and labels (str) for others.
     n_classes : {2, 3}
-        Number of classes. For a classifier whose tags exclude more than two classes,
-        there are always two classes.
+        Number of classes. It is always 2 for a classifier whose tags say that it
+        supports only two classes.
 
     Returns
     -------
