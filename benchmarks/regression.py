@@ -1,12 +1,13 @@
 """Compare the regressor with ridge regression and with a classifier, on star ratings.
 
 python benchmarks/regression.py --data DIRECTORY [--labels N ...] [--seeds 0 1 2]
-    [--method NAME ...] [--change JSON] [--test]
+    [--method NAME ...] [--change JSON] [--outliers FRACTION] [--test]
 
 The data set is yelp_full_like, whose five classes are the numbers 1 to 5. Without
 ``--test``, all texts come from splits of the training data. ``--change`` gives
-parameters of the regressor that differ from the defaults. All methods use the same
-texts for a seed.
+parameters of the regressor that differ from the defaults. ``--outliers`` replaces this
+fraction of the training numbers, half of them by -20 and half by 30. All methods use
+the same texts for a seed.
 
 Methods: "default", the regressor; "frozen", the regressor with trainable_layers=0;
 "features", ridge regression on the features of TransformerFeatureExtractor; "expected",
@@ -70,6 +71,13 @@ def draw(data, n, seed, test):
     return [texts[i] for i in rows], numbers[rows], *scored
 
 
+def with_outliers(numbers, fraction, seed):
+    """Replace a fraction of the numbers by -20 or 30."""
+    rng = np.random.default_rng(seed)
+    is_outlier = rng.random(len(numbers)) < fraction
+    return np.where(is_outlier, rng.choice([-20.0, 30.0], len(numbers)), numbers)
+
+
 def searched(*steps):
     """Return ridge regression whose alpha is chosen by cross-validation."""
     model = make_pipeline(*steps, Ridge())
@@ -99,6 +107,8 @@ def run(arguments):
     changed = json.loads(arguments.change)
     done = already(FILE, KEYS)
     part = "test" if arguments.test else "development"
+    if arguments.outliers:
+        part = f"{part}, {arguments.outliers:.0%} outliers"
     for seed in arguments.seeds:
         for n in arguments.labels:
             for method in arguments.method:
@@ -106,9 +116,11 @@ def run(arguments):
                 row = dict(zip(KEYS, (part, n, seed, method, extra), strict=True))
                 if json.dumps(list(row.values())) in done:
                     continue
-                *data, truth = draw(arguments.data, n, seed, arguments.test)
+                data = draw(arguments.data, n, seed, arguments.test)
+                texts, numbers, scored, truth = data
+                numbers = with_outliers(numbers, arguments.outliers, seed)
                 start = time.process_time()
-                predicted = predict(method, extra, seed, *data)
+                predicted = predict(method, extra, seed, texts, numbers, scored)
                 row["cpu_seconds"] = round(time.process_time() - start, 1)
                 row["mae"] = round(float(mean_absolute_error(truth, predicted)), 4)
                 row["r2"] = round(float(r2_score(truth, predicted)), 4)
@@ -136,6 +148,7 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--method", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--change", default="{}", help="parameters, as JSON")
+    parser.add_argument("--outliers", type=float, default=0.0)
     parser.add_argument("--test", action="store_true", help="score the test set")
     parser.add_argument("--table", action="store_true", help="print the results")
     arguments = parser.parse_args()

@@ -8,6 +8,7 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ._base import FineTuningEstimator
@@ -48,7 +49,7 @@ class AttentionFineTuneRegressor(
     The numbers are, for example, ratings, prices or scores. The model is the same as in
     :class:`AttentionFineTuneClassifier`, but the head predicts one number, or one
     number for each column of `y`. The loss is the squared error of the standardized
-    numbers.
+    numbers, or the Huber loss.
 
     Parameters
     ----------
@@ -62,11 +63,16 @@ class AttentionFineTuneRegressor(
         with the weights of a ridge regression, "auto" is 2e-3, or 5e-4 if
         ``trainable_layers=0``. For other heads, which start with random weights, "auto"
         is 5e-3.
+    loss : {"squared_error", "huber"}, default="squared_error"
+        Loss of the standardized numbers. "huber" grows linearly with an error above 0.3
+        standard deviations, so wrong numbers in `y` change the model little.
+        Predictions are then closer to the median than to the mean of the possible
+        numbers.
     early_stopping : bool, default=False
-        If True, training stops when R² on the validation texts has not improved for
-        `n_iter_no_change` epochs, and the weights of the best epoch are kept. The
-        validation texts are `X_val` of :meth:`fit`. If `X_val` is not passed, a part of
-        `X` is used for validation.
+        If True, training stops when R² on the validation texts (D² with
+        ``loss="huber"``) does not improve for `n_iter_no_change` epochs, and the
+        weights of the best epoch are kept. The validation texts are `X_val` of
+        :meth:`fit`. If `X_val` is not passed, a part of `X` is used for validation.
     validation_fraction : float, default=0.1
         Fraction of `X` that is set aside for early stopping if `X_val` is not passed.
         The split is random.
@@ -83,8 +89,8 @@ class AttentionFineTuneRegressor(
         trained for one epoch first.
     lm_weight : float, default=0.0
         Weight of the language-model loss in joint training. If above 0, regressor and
-        language model are trained together, on the squared error plus `lm_weight` times
-        the language-model loss. In joint training, the regressor reads masked texts.
+        language model are trained together, on `loss` plus `lm_weight` times the
+        language-model loss. In joint training, the regressor reads masked texts.
     cache : "memory", str, path-like or None, default=None
         Store of results that the candidates of a search share.
         :class:`TransformerFeatureExtractor` describes "memory" and directories. If
@@ -105,7 +111,9 @@ class AttentionFineTuneRegressor(
         One dict per epoch. :class:`AttentionFineTuneClassifier` describes the keys. The
         stage that trains the regressor has the same name as in the classifier:
         "classifier". With validation texts, the epochs of this stage have "valid_loss"
-        (mean squared error of the standardized numbers) and "valid_r2".
+        (mean loss of the standardized numbers) and "valid_r2". With ``loss="huber"``,
+        "valid_d2" replaces "valid_r2". It is 1 minus the mean absolute error divided by
+        that of the median of the training numbers.
     n_iter_ : int
         Number of epochs for which the regressor was trained.
     n_samples_fit_ : int
@@ -126,7 +134,8 @@ class AttentionFineTuneRegressor(
     -----
     ``fit`` standardizes `y`: it subtracts the mean and divides the difference by the
     standard deviation. Mean and standard deviation are weighted by `sample_weight`.
-    Predictions are in the unit of `y`.
+    With ``loss="huber"``, the median and 1.4826 times the median absolute deviation
+    replace them. Predictions are in the unit of `y`.
 
     Examples
     --------
@@ -142,7 +151,7 @@ class AttentionFineTuneRegressor(
         name: allowed
         for name, allowed in AttentionFineTuneClassifier._parameter_constraints.items()
         if name not in CLASSIFICATION
-    }
+    } | {"loss": [StrOptions({"squared_error", "huber"})]}
 
     def __init__(
         self,
@@ -162,6 +171,7 @@ class AttentionFineTuneRegressor(
         weight_decay=0.01,
         warmup_fraction=0.1,
         max_grad_norm=1.0,
+        loss="squared_error",
         encoder_dropout=0.0,
         max_epochs="auto",
         batch_size=32,
@@ -198,6 +208,7 @@ class AttentionFineTuneRegressor(
         self.weight_decay = weight_decay
         self.warmup_fraction = warmup_fraction
         self.max_grad_norm = max_grad_norm
+        self.loss = loss
         self.encoder_dropout = encoder_dropout
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -235,9 +246,9 @@ class AttentionFineTuneRegressor(
             Weights of the texts in the loss, at least 0. Only the ratios of the weights
             matter. Texts of weight 0 are not used for training.
         X_val : array-like of str, shape (n_validation_samples,), default=None
-            Validation texts. Loss and R² on these texts are computed after each epoch
-            and stored in ``history_``. With ``early_stopping=True``, this R² decides
-            when to stop.
+            Validation texts. Loss and R² (D² with ``loss="huber"``) on these texts are
+            computed after each epoch and stored in ``history_``. With
+            ``early_stopping=True``, this score decides when to stop.
         y_val : as `y`, default=None
             Numbers of `X_val`.
         X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
@@ -299,7 +310,7 @@ class AttentionFineTuneRegressor(
         texts, parameters = check_texts_or_pairs(X), self._parameters()
         numbers = check_numbers(y, len(texts))
         weights = check_weights(sample_weight, len(texts))
-        target = Numbers.fit(numbers, weights)
+        target = Numbers.fit(numbers, weights, parameters["loss"])
         data = LabeledTexts(texts, (target.encode(numbers),), weights[:, None])
         data = data.take(np.flatnonzero(weights))
         kind = InputKind.of(X, texts)

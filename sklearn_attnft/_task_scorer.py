@@ -76,7 +76,7 @@ class TaskScorer:
 
 
 def _with_unseen(target, column):
-    """Return the target, extended by classes that only `column` has.
+    """Return the target with the classes of `column` that it lacks.
 
     The scorer gives the added classes the probability 0.
     """

@@ -584,7 +584,7 @@ def read_config(path):
 
 
 def _read_verified(path, name, files):
-    """Return the content of a file that matches its size and sha256."""
+    """Return the content of a file after a check of its size and sha256."""
     path, entry = path / name, files[name]
     data = _read_bounded(path)
     if len(data) != entry["size"]:
@@ -747,14 +747,14 @@ def _check_input(X, n_texts, names):
     if n_texts == 1:
         raise ValueError(
             "`X` must have one text for each sample, like the `X` passed to fit, got "
-            f"pairs of texts. Pass the column of fit: {' or '.join(columns)}."
+            f"pairs of texts. Pass the same column as in fit: {' or '.join(columns)}."
         )
     found = _names(X) if hasattr(X, "columns") else None
     is_named = found is not None and all(type(name) is str for name in found)
     if names is not None and is_named and found != names:
         raise ValueError(
-            f"`X` must have the columns of fit in their order, {names!r}, got "
-            f"{found!r}. Pass X[{names!r}]."
+            "`X` must have the same columns as in fit, in the same order, "
+            f"{names!r}, got {found!r}. Pass X[{names!r}]."
         )
     return texts
 

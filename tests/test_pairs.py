@@ -84,7 +84,7 @@ def test_containers_give_the_same(clf, fitted):
 def test_the_columns_of_a_frame_are_those_of_fit(clf):
     clf.fit(FRAME, Y)
     assert clf.feature_names_in_.tolist() == ["question", "answer"]
-    with pytest.raises(ValueError, match="must have the columns of fit in their order"):
+    with pytest.raises(ValueError, match="must have the same columns as in fit"):
         clf.predict(FRAME[["answer", "question"]])
     with pytest.raises(ValueError, match="`X_val` must have the columns of fit"):
         clf.fit(FRAME, Y, X_val=FRAME[["answer", "question"]], y_val=Y)

@@ -117,8 +117,9 @@ def test_score_and_validation_need_the_columns_of_fit(model):
 # Weights
 
 
-def test_a_weight_of_two_acts_like_two_rows(model):
-    options = {"batch_size": 64, "dropout": 0.0, "max_epochs": 2}
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_a_weight_of_two_acts_like_two_rows(loss, model):
+    options = {"batch_size": 64, "dropout": 0.0, "max_epochs": 2, "loss": loss}
     weights = np.ones(len(TEXTS))
     weights[::3], weights[1] = 2, 0
     rows = np.repeat(np.arange(len(TEXTS)), weights.astype(int))
@@ -145,6 +146,31 @@ def test_a_number_of_weight_0_does_not_count(model):
     )
 
 
+# Wrong numbers
+
+
+def test_wrong_numbers_change_the_huber_loss_little(model):
+    y = Y.copy()
+    y[::8] = 1000.0
+    wrong = np.isin(np.arange(len(Y)), np.arange(0, len(Y), 8))
+    errors = {}
+    for loss in ("squared_error", "huber"):
+        predicted = fit(model, y, loss=loss).predict(TEXTS)
+        errors[loss] = np.abs(predicted - Y)[~wrong].mean()
+    assert errors["huber"] < 0.5
+    assert errors["squared_error"] > 10
+
+
+def test_the_loss_is_fitted_and_not_a_parameter_of_predictions(model, tmp_path):
+    reg = fit(model, TWO, loss="huber", max_epochs=2)
+    expected = reg.predict(TEXTS)
+    loaded = AttentionFineTuneRegressor.load(reg.save(tmp_path / "saved"))
+    np.testing.assert_array_equal(loaded.predict(TEXTS), expected)
+    np.testing.assert_array_equal(
+        reg.set_params(loss="squared_error").predict(TEXTS), expected
+    )
+
+
 # Validation
 
 
@@ -156,6 +182,18 @@ def test_early_stopping_reads_r2(model):
     assert reg.score(*valid) == pytest.approx(best, abs=1e-5)
     assert not any("accuracy" in name for name in reg.history_[0])
     assert "r2" in TrainingDisplay.from_estimator(reg)._panels()[1][1]
+
+
+def test_early_stopping_of_the_huber_loss_reads_d2(model):
+    valid = TEXTS[::2], Y[::2]
+    reg = model(early_stopping=True, loss="huber", max_epochs=12)
+    reg.fit(TEXTS, Y, X_val=valid[0], y_val=valid[1])
+    scores = [row["valid_d2"] for row in reg.history_]
+    errors = np.abs(reg.predict(valid[0]) - valid[1]).mean()
+    median = np.quantile(Y, 0.5, method="lower")
+    expected = 1 - errors / np.abs(valid[1] - median).mean()
+    assert max(scores) == pytest.approx(expected, abs=1e-5)
+    assert "d2" in TrainingDisplay.from_estimator(reg)._panels()[1][1]
 
 
 def test_early_stopping_holds_out_texts(model):

@@ -64,7 +64,8 @@ def find_matrix(y, n_texts, name="y"):
     Parameters
     ----------
     y : object
-        A matrix has at least two columns of 0 and 1, as bool, int or float.
+        Labels are a matrix if they have at least two columns of 0 and 1, as bool,
+        int or float.
     n_texts : int
     name : str
         Name of the argument, for messages.

@@ -12,6 +12,8 @@ from sklearn.utils import column_or_1d
 from .._utils._messages import describe_type
 from ._validation import check_lengths, fill_masked, is_missing
 
+# Largest relative deviation that is a rounding error.
+ROUNDING = 10 * np.finfo(float).eps
 NUMBERS_FORMAT = "an array of numbers of shape (n_samples,) or (n_samples, n_outputs)"
 
 
@@ -26,20 +28,24 @@ class Numbers:
     name : object
         Name of the task, or None.
     mean, scale : ndarray of float64, shape (n_outputs,)
-        Weighted mean and standard deviation of the numbers in ``fit``.
-    kind, loss, multilabel
+        Weighted mean and standard deviation of the numbers in ``fit``. If `loss` is
+        "huber", outliers hardly change the two: they are the median, and 1.4826 times
+        the median distance from it, which is the standard deviation of normal numbers.
+    loss : {"squared_error", "huber"}
+        Key of the loss in ``LOSSES``.
+    kind, multilabel
         As in ``Target``.
     """
 
     name: object
     mean: np.ndarray
     scale: np.ndarray
+    loss: str = "squared_error"
     kind: ClassVar[str] = "numbers"
-    loss: ClassVar[str] = "squared_error"
     multilabel: ClassVar[bool] = False
 
     @classmethod
-    def fit(cls, numbers, weights, name=None):
+    def fit(cls, numbers, weights, loss="squared_error", name=None):
         """Return the target of a matrix of numbers, shape (n_texts, n_outputs)."""
         numbers, weights = numbers[weights > 0], weights[weights > 0]
         largest = np.abs(numbers).max(axis=0)
@@ -48,14 +54,19 @@ class Numbers:
         mean = np.average(small, axis=0, weights=weights)
         scale = np.sqrt(np.average((small - mean) ** 2, axis=0, weights=weights))
         # The deviations of equal numbers are rounding errors.
-        is_constant = scale <= 10 * np.finfo(float).eps
+        is_constant = scale <= ROUNDING
+        if loss == "huber":
+            mean = _median(small, weights)
+            robust = 1.4826 * _median(np.abs(small - mean), weights)
+            # It is 0 if more than half of the numbers are equal.
+            scale = np.where(robust <= ROUNDING, scale, robust)
         scale = np.where(is_constant, 1.0, scale * largest)
-        return cls(name, np.where(is_constant, numbers[0], mean * largest), scale)
+        return cls(name, np.where(is_constant, numbers[0], mean * largest), scale, loss)
 
     def as_dict(self):
         """Return a dict from which ``restore_target`` rebuilds the target."""
         fields = {"name": self.name, "mean": self.mean, "scale": self.scale}
-        return {"kind": self.kind, **fields}
+        return {"kind": self.kind, **fields, "loss": self.loss}
 
     def as_head(self):
         """Return the number of outputs and the loss of the head of this task.
@@ -94,6 +105,17 @@ class Numbers:
         """
         numbers = logits * self.scale + self.mean
         return numbers[:, 0] if self.n_outputs == 1 else numbers
+
+
+def _median(values, weights):
+    """Return the weighted median of each column.
+
+    It is the smallest value that, with the values below it, has half of the weight.
+    """
+    order = values.argsort(axis=0, kind="stable")
+    weight = weights[order].cumsum(axis=0)
+    row = (weight < weight[-1] / 2).sum(axis=0)
+    return np.take_along_axis(values, order, axis=0)[row, np.arange(len(row))]
 
 
 def check_numbers(y, n_texts, name="y"):

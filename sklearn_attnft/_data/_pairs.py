@@ -169,12 +169,12 @@ class InputKind:
         if found.n_texts > self.n_texts:
             raise ValueError(
                 f"`{name}` must have one text for each sample, like the `X` passed to "
-                "fit, got pairs of texts. Pass the column of fit: "
+                "fit, got pairs of texts. Pass the same column as in fit: "
                 f"{_one_column(X, name)}."
             )
         if None not in (found.names, self.names) and found.names != self.names:
             raise ValueError(
-                f"`{name}` must have the columns of fit in their order, "
+                f"`{name}` must have the same columns as in fit, in the same order, "
                 f"{list(self.names)!r}, got {list(found.names)!r}. Pass "
                 f"{name}[{list(self.names)!r}]."
             )
@@ -188,7 +188,7 @@ def _str_names(X):
 
 
 def _one_column(X, name):
-    """Return code for each of the two columns of pairs, joined by " or "."""
+    """Return source code that selects a column of pairs, with " or " between."""
     return " or ".join(_two_columns(X, name))
 
 

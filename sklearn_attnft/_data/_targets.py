@@ -43,7 +43,7 @@ class Target:
 
     @classmethod
     def fit(cls, column, name):
-        """Return the target of a column that ``check_tasks`` returned."""
+        """Return the target of a column (from ``check_tasks``)."""
         return cls(name, cls._classes(column, name))
 
     def as_dict(self):
@@ -277,7 +277,7 @@ TARGETS = {target.kind: target for target in (OneOfN, Tags, TagMatrix, Numbers)}
 
 
 def fit_target(column, name):
-    """Return the target of a column that ``check_tasks`` returned."""
+    """Return the target of a column (from ``check_tasks``)."""
     return TARGETS[kind_of_column(column, name)].fit(column, name)
 
 

@@ -88,7 +88,7 @@ def _advise_on_mapping(X, name):
 
 
 def advise_on_value(value, X, name):
-    """Return advice for an element of a collection, if the element is not a str.
+    """Return advice for an element of a collection that is not a str.
 
     Parameters
     ----------

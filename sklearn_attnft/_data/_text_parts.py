@@ -69,7 +69,7 @@ def check_in_parts(X, check):
 
 
 def _holds_str(X):
-    """Return False if `X` is a collection whose texts are not stored as str."""
+    """Return whether the texts of `X` are stored as str."""
     if isinstance(X, (list, tuple, str, *BYTES)):
         return True
     is_array = hasattr(X, "__array__") and np.ndim(X) > 0

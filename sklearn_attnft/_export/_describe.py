@@ -105,7 +105,7 @@ def _plain_name(name):
         return name
     raise ValueError(
         "The name of each task must be str, int, float or bool to be exported, got "
-        f"{name!r:.80}. Fit with other names."
+        f"{name!r:.80}. Rename the tasks and fit again."
     )
 
 

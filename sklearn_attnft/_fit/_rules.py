@@ -69,7 +69,7 @@ def start_penalty(loss, n_outputs, is_frozen):
     n_outputs : int
     is_frozen : bool
     """
-    if loss == "squared_error":  # the mean over the outputs
+    if loss in ("squared_error", "huber"):  # the mean over the outputs
         return (FROZEN_RIDGE if is_frozen else RIDGE) / n_outputs
     n_classes = n_outputs if loss == "cross_entropy" else 2
     return 1 / ((150 if is_frozen else 1.5) * n_classes**1.5)

@@ -37,7 +37,7 @@ class Tasks:
     validation_task : object
         Name of the task whose accuracy decides on early stopping. If None, the mean
         accuracy over all tasks decides. If there is only one task, the value does not
-        matter: the `score` of the loss of this task ("accuracy", "f1" or "r2") decides.
+        matter: the `score` of the loss of this task decides.
     label_weights : tuple
         Argument `label_weights` of the loss of each task with several labels per text.
         Empty if no task has class weights.
@@ -67,9 +67,9 @@ class Tasks:
                 return
         named = "" if self.validation_task is None else f" ({self.validation_task!r})"
         raise ValueError(
-            "The validation texts must have a label of the task that decides on early "
-            f"stopping{named}, got no labels of this task. Pass X_val and y_val with "
-            "such labels, or raise validation_fraction."
+            "At least one validation text must have a label of the task that decides "
+            f"on early stopping{named}, got no labels of this task. Pass "
+            "X_val and y_val with such labels, or raise validation_fraction."
         )
 
     def merged(self, parameters):

@@ -144,7 +144,7 @@ def install_hint(encoder):
 
 
 def refuse_own_code(encoder, error):
-    """Raise ValueError if an error says that the encoder needs its own code."""
+    """Raise ValueError if loading failed because the encoder has its own code."""
     if "trust_remote_code" in str(error):
         raise ValueError(
             f"encoder={str(encoder)!r} needs Python code from its own repository, "

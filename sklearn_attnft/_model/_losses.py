@@ -164,10 +164,50 @@ class SquaredError(nn.Module):
         return {"r2": sum(scores) / len(scores)}
 
 
+class Huber(SquaredError):
+    """Mean Huber loss of the numbers of a text, divided by `DELTA`.
+
+    The loss of an error is quadratic up to `DELTA`, and the absolute error minus a
+    constant above it. So outliers change the model little.
+    """
+
+    score = "d2"
+    DELTA = 0.3  # in standard deviations
+
+    def forward(self, logits, labels):
+        """Compute the loss of each text.
+
+        Logits and labels have the shape (n_texts, n_outputs).
+        """
+        losses = F.huber_loss(logits, labels, reduction="none", delta=self.DELTA)
+        return losses.mean(dim=1) / self.DELTA
+
+    def batch_metrics(self, logits, labels, weights):
+        """Return weighted sums of absolute errors and of absolute labels."""
+        count = float(weights.sum())
+        sums = {"error": (logits - labels).abs(), "number": labels.abs()}
+        sums = {name: weights @ each.float() for name, each in sums.items()}
+        return {n: (each.cpu().double().numpy(), count) for n, each in sums.items()}
+
+    def epoch_metrics(self, means):
+        """Return D², as ``sklearn.metrics.d2_absolute_error_score``.
+
+        D² compares the model with the median of the training numbers, which is 0 after
+        standardization. The function of scikit-learn takes the median of the texts that
+        are scored.
+        """
+        scores = [
+            float(error == 0) if total <= 0 else 1 - error / total
+            for error, total in zip(means["error"], means["number"], strict=True)
+        ]
+        return {"d2": sum(scores) / len(scores)}
+
+
 LOSSES = {
     "cross_entropy": CrossEntropy,
     "binary_cross_entropy": BinaryCrossEntropy,
     "squared_error": SquaredError,
+    "huber": Huber,
 }
 
 

@@ -85,9 +85,8 @@ def check_callbacks(callbacks):
 class _Unfreezing(Callback):
     """Unfreeze blocks gradually, from the top block down.
 
-    If there are n blocks and E epochs, epoch e trains the highest
-    round(n * e / (E - 1)) blocks. The first epoch has e = 0. The last epoch trains all
-    blocks, for any E.
+    If there are n blocks and E epochs, epoch e trains the top round(n * e / (E - 1))
+    blocks. The first epoch has e = 0. The last epoch trains all blocks, also if E is 1.
     Howard and Ruder (2018, section 3.3) unfreeze one block per epoch.
     """
 

@@ -6,6 +6,8 @@ import functools
 from .._utils._compat import ProgressBar, ScoringMonitor
 from .._utils._progress_bar import is_shown, open_bar
 
+# Ends of the names of the values that the bar shows.
+_SHOWN = "_loss", "_accuracy", "_f1", "_r2", "_d2", "_perplexity"
 _NEVER_STOP = ProgressBar, ScoringMonitor  # callbacks that never end a stage
 
 
@@ -219,7 +221,7 @@ class FitProgress:
         shown = {
             name: f"{value:.3g}"
             for name, value in rows[-1].items()
-            if name.endswith(("_loss", "_accuracy", "_f1", "_r2", "_perplexity"))
+            if name.endswith(_SHOWN)
         }
         self._bar.set_postfix(shown)
         if self._contexts is not None:

@@ -150,7 +150,7 @@ def exchange(new, path):
 
 
 def _restore(old, path):
-    """Move the old directory back if `path` is missing; otherwise remove it."""
+    """Move `old` back if `path` is missing; otherwise remove `old`."""
     if os.path.lexists(path):
         shutil.rmtree(old, ignore_errors=True)
     elif os.path.lexists(old):

@@ -96,7 +96,7 @@ class TrainingDisplay(ShownOnce):
             name: name.removeprefix("valid_").replace("_", " ", 1)
             for row in self.history
             for name in row
-            if name.startswith(("valid_accuracy", "valid_f1", "valid_r2"))
+            if name.startswith(("valid_accuracy", "valid_f1", "valid_r2", "valid_d2"))
         }
         panels.append(("validation", _curves(self.history, scores)))
         rates = {}

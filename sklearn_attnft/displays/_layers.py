@@ -97,6 +97,6 @@ class LayerAttentionDisplay(ShownOnce):
 
 
 def _shares(estimator):
-    """Return the weight of each layer in the layer attention of a classifier."""
+    """Return a dict from each attended layer to its weight."""
     shares = estimator.layer_attention_.tolist()
     return dict(zip(estimator.module_.layers, shares, strict=True))

@@ -276,7 +276,7 @@ def check_validation_numbers_refused(estimator):
 
 
 def check_failed_numbers_keep_the_earlier_fit(estimator):
-    """A fit that refuses its numbers does not change the earlier fit."""
+    """If ``fit`` raises because of `y`, the fitted model stays as it was."""
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)
     before = outputs(fitted, X)

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn.exceptions import DataConversionWarning
 
@@ -110,9 +112,39 @@ def test_numbers_are_standardized_by_weights():
     assert Numbers.fit(y[:, :1], weights).predict(np.zeros((4, 1))).shape == (4,)
 
 
+@given(
+    st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 3)), min_size=1).filter(
+        lambda rows: any(weight for _, weight in rows)
+    )
+)
+def test_the_robust_center_is_a_median_of_repeated_numbers(rows):
+    y, weights = np.array(rows, dtype=float).T
+    target = Numbers.fit(y[:, None], weights, "huber")
+    repeated = np.repeat(y, weights.astype(int))
+    lower, upper = np.quantile(repeated, 0.5, method="lower"), np.median(repeated)
+    assert target.mean[0] in (pytest.approx(lower), pytest.approx(upper))
+    again = Numbers.fit(repeated[:, None], np.ones(len(repeated)), "huber")
+    assert (again.mean, again.scale) == (target.mean, pytest.approx(target.scale))
+
+
+def test_the_robust_scale_is_the_standard_deviation_of_normal_numbers():
+    y = np.random.default_rng(0).normal(7.0, 3.0, size=(9999, 1))
+    y[::20] = 1e6
+    target = Numbers.fit(y, np.ones(len(y)), "huber")
+    assert target.mean[0] == pytest.approx(7.0, abs=0.3)
+    assert target.scale[0] == pytest.approx(3.0, rel=0.1)
+
+
+def test_the_robust_scale_of_mostly_equal_numbers_is_not_0():
+    y = np.array([[2.0], [2.0], [2.0], [5.0]])
+    target = Numbers.fit(y, np.ones(4), "huber")
+    assert (target.mean[0], target.scale[0]) == (2.0, pytest.approx(y.std()))
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
 @pytest.mark.parametrize("value", [0.0, 0.1, -7e20, 1e-300])
-def test_equal_numbers_have_the_scale_1(value):
-    target = Numbers.fit(np.full((9, 1), value), np.ones(9))
+def test_equal_numbers_have_the_scale_1(value, loss):
+    target = Numbers.fit(np.full((9, 1), value), np.ones(9), loss)
     assert target.scale.tolist() == [1.0]
     assert target.mean.tolist() == [value]
     assert target.encode(np.full((9, 1), value)).tolist() == [[0.0]] * 9

@@ -63,7 +63,7 @@ def test_exports_read_the_same_pairs(long_texts, small, tmp_path):
 def test_an_export_knows_the_columns(small, tmp_path):
     clf = AttentionFineTuneClassifier(**small).fit(FRAME, Y)
     model = OnnxPredictor(clf.export_onnx(tmp_path / "pairs", check_texts=FRAME))
-    with pytest.raises(ValueError, match="must have the columns of fit in their order"):
+    with pytest.raises(ValueError, match="must have the same columns as in fit"):
         model.predict(FRAME[["answer", "question"]])
     assert '[("The first text of a pair.", "The second text.")]' in (
         tmp_path / "pairs" / "README.md"

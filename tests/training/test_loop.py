@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from recipes import config, context
-from sklearn.metrics import f1_score, r2_score
+from scipy.special import huber
+from sklearn.metrics import d2_absolute_error_score, f1_score, r2_score
 from test_families import save
 
 from sklearn_attnft import AttentionFineTuneClassifier, _hf
@@ -22,6 +23,7 @@ from sklearn_attnft._fit._trainable import freeze
 from sklearn_attnft._model._losses import (
     BinaryCrossEntropy,
     CrossEntropy,
+    Huber,
     SquaredError,
     TasksLoss,
 )
@@ -196,29 +198,48 @@ def test_f1_of_several_labels_is_the_micro_average():
     assert scores == {"accuracy": 0.5, "f1": 1.0}
 
 
+def squared(errors):
+    return errors**2
+
+
+def robust(errors):
+    return huber(Huber.DELTA, errors) / Huber.DELTA
+
+
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_r2_is_that_of_scikit_learn(n_outputs):
+@pytest.mark.parametrize(
+    ("loss", "name", "score", "values"),
+    [
+        (SquaredError, "r2", r2_score, squared),
+        (Huber, "d2", d2_absolute_error_score, robust),
+    ],
+)
+def test_scores_of_numbers_are_those_of_scikit_learn(
+    loss, name, score, values, n_outputs
+):
     rng = np.random.default_rng(0)
-    labels = rng.normal(2.0, 3.0, size=(20, n_outputs)).astype(np.float32)
+    labels = rng.normal(2.0, 3.0, size=(21, n_outputs)).astype(np.float32)
+    labels -= np.median(labels, axis=0)
     logits = labels + rng.normal(size=labels.shape).astype(np.float32)
-    weights = rng.uniform(size=20).astype(np.float32)
-    criterion = TasksLoss({None: SquaredError(n_outputs=n_outputs)}, [1.0])
+    weights = rng.uniform(size=21) if name == "r2" else np.ones(21)
+    weights = weights.astype(np.float32)
+    criterion = TasksLoss({None: loss(n_outputs=n_outputs)}, [1.0])
     sums = {}
-    for rows in (slice(0, 7), slice(7, 20)):  # two batches
+    for rows in (slice(0, 7), slice(7, 21)):  # two batches
         targets = (
             (torch.from_numpy(labels[rows]),),
             torch.from_numpy(weights[rows, None]),
         )
         batch = criterion.batch_metrics(torch.from_numpy(logits[rows]), targets)
-        for name, (total, count) in batch.items():
-            before = sums.get(name, (0, 0))
-            sums[name] = before[0] + total, before[1] + count
-    means = {name: total / count for name, (total, count) in sums.items()}
-    expected = r2_score(labels, logits, sample_weight=weights)
-    assert criterion.epoch_metrics(means)["r2"] == pytest.approx(expected, abs=1e-5)
+        for key, (total, count) in batch.items():
+            before = sums.get(key, (0, 0))
+            sums[key] = before[0] + total, before[1] + count
+    means = {key: total / count for key, (total, count) in sums.items()}
+    expected = score(labels, logits, sample_weight=weights)
+    assert criterion.epoch_metrics(means)[name] == pytest.approx(expected, abs=1e-5)
     targets = (torch.from_numpy(labels),), torch.from_numpy(weights[:, None])
     value = criterion(torch.from_numpy(logits), targets)
-    errors = ((logits - labels) ** 2).mean(axis=1)
+    errors = values(logits - labels).mean(axis=1)
     assert value.item() == pytest.approx((errors * weights).mean(), rel=1e-5)
 
 
