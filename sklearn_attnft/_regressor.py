@@ -134,8 +134,9 @@ class AttentionFineTuneRegressor(
     -----
     ``fit`` standardizes `y`: it subtracts the mean and divides the difference by the
     standard deviation. Mean and standard deviation are weighted by `sample_weight`.
-    With ``loss="huber"``, the median and 1.4826 times the median absolute deviation
-    replace them. Predictions are in the unit of `y`.
+    With ``loss="huber"``, the median replaces the mean, and 1.4826 times the median
+    distance of the other numbers from it replaces the standard deviation. Predictions
+    are in the unit of `y`.
 
     Examples
     --------

@@ -30,7 +30,8 @@ class Numbers:
     mean, scale : ndarray of float64, shape (n_outputs,)
         Weighted mean and standard deviation of the numbers in ``fit``. If `loss` is
         "huber", outliers hardly change the two: they are the median, and 1.4826 times
-        the median distance from it, which is the standard deviation of normal numbers.
+        the median distance of the other numbers from it. For normal numbers, this is
+        the standard deviation.
     loss : {"squared_error", "huber"}
         Key of the loss in ``LOSSES``.
     kind, multilabel
@@ -56,10 +57,10 @@ class Numbers:
         # The deviations of equal numbers are rounding errors.
         is_constant = scale <= ROUNDING
         if loss == "huber":
+            weights = np.broadcast_to(weights[:, None], small.shape)
             mean = _median(small, weights)
-            robust = 1.4826 * _median(np.abs(small - mean), weights)
-            # It is 0 if more than half of the numbers are equal.
-            scale = np.where(robust <= ROUNDING, scale, robust)
+            distance = np.abs(small - mean)
+            scale = 1.4826 * _median(distance, weights * (distance > ROUNDING))
         scale = np.where(is_constant, 1.0, scale * largest)
         return cls(name, np.where(is_constant, numbers[0], mean * largest), scale, loss)
 
@@ -113,7 +114,7 @@ def _median(values, weights):
     It is the smallest value that, with the values below it, has half of the weight.
     """
     order = values.argsort(axis=0, kind="stable")
-    weight = weights[order].cumsum(axis=0)
+    weight = np.take_along_axis(weights, order, axis=0).cumsum(axis=0)
     row = (weight < weight[-1] / 2).sum(axis=0)
     return np.take_along_axis(values, order, axis=0)[row, np.arange(len(row))]
 
