@@ -86,9 +86,7 @@ def test_the_columns_of_a_frame_are_those_of_fit(clf):
     assert clf.feature_names_in_.tolist() == ["question", "answer"]
     with pytest.raises(ValueError, match="must have the same columns as in fit"):
         clf.predict(FRAME[["answer", "question"]])
-    with pytest.raises(
-        ValueError, match="`X_val` must have the same columns as"
-    ):
+    with pytest.raises(ValueError, match="`X_val` must have the same columns as"):
         clf.fit(FRAME, Y, X_val=FRAME[["answer", "question"]], y_val=Y)
     clf.fit(FRAME["answer"], Y)
     assert clf.n_texts_in_ == 1

@@ -110,7 +110,5 @@ def test_another_kind_than_in_fit_is_refused():
         InputKind(2).check(FIRST, "X_val")
     named = InputKind(2, ("q", "a"))
     assert named.check(FRAME) == named.check(PAIRS) == PAIRS
-    with pytest.raises(
-        ValueError, match=r"same order, \['q', 'a'\].* got \['a',"
-    ):
+    with pytest.raises(ValueError, match=r"same order, \['q', 'a'\].* got \['a',"):
         named.check(FRAME[["a", "q"]])
