@@ -72,6 +72,7 @@ REGRESSORS = [
     AttentionFineTuneRegressor(**SMALL, trainable_layers="blocks"),
     AttentionFineTuneRegressor(
         **{**SMALL, "head_learning_rate": 1e-3},
+        loss="huber",
         dropout=0.1,
         trainable_layers=0,
         long_texts="window",

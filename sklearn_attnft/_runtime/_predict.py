@@ -2,6 +2,7 @@
 """The loop that computes predictions in batches."""
 
 import functools
+import math
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from ._device import (
 )
 from ._packed_encoding import with_packed_weights
 
+# A call with more full batches than this runs batches of at most this many sizes for
+# each length of texts.
+MANY_BATCHES, SIZES_PER_LENGTH = 16, 8
 BAR_DELAY = 2.0  # seconds after which a call shows its progress bar
 
 
@@ -135,8 +139,13 @@ def run(model, tokens, machine, output="logits", *, progress=None):
     -------
     ndarray of float32, shape (n_texts, n_outputs)
     """
-    forward = functools.partial(_forward, with_packed_weights(model), output)
     device, result = machine.device, None
+    is_long = tokens.n_tokens.sum() > MANY_BATCHES * tokens_per_batch(device)
+    forward = functools.partial(
+        _forward_rounded if is_long and device.type == "cpu" else _forward,
+        with_packed_weights(model),
+        output,
+    )
     with (
         torch.inference_mode(),
         without_cudnn_attention(device),
@@ -153,6 +162,24 @@ def run(model, tokens, machine, output="logits", *, progress=None):
 
 def _forward(model, output, indices, batch):
     return forward_in_parts(model, *batch.inputs(), output=output)
+
+
+def _forward_rounded(model, output, indices, batch):
+    """Run a model on a batch whose number of rows is rounded up.
+
+    The last row is repeated. oneDNN keeps about 2 MB for each shape of a batch, so a
+    call with many batches should have few shapes.
+    """
+    input_ids, attention_mask, windows_per_text = batch.inputs()
+    n, length = input_ids.shape
+    most = max(n, tokens_per_batch(input_ids.device) // length)
+    step = math.ceil(most / SIZES_PER_LENGTH)
+    n_rows = min(most, math.ceil(n / step) * step)
+    if windows_per_text is None and n_rows > n:
+        rows = torch.arange(n_rows).clamp(max=n - 1)
+        input_ids, attention_mask = input_ids[rows], attention_mask[rows]
+    inputs = input_ids, attention_mask, windows_per_text
+    return forward_in_parts(model, *inputs, output=output)[: len(indices)]
 
 
 def forward_in_parts(
