@@ -2,7 +2,10 @@
 
 All use a frozen encoder, up to 256 tokens of a text, and their default batch sizes.
 "sentence-transformers, bfloat16" has weights in bfloat16; sentence-transformers and
-skrub compute in float32 by default. The time does not include loading. skrub's
+skrub compute in float32 by default. "sentence-transformers, openvino" has the default
+precision of OpenVINO, which is bfloat16 if the hardware supports it. It runs if the
+environment variable OPENVINO_PYTHON is the Python of an environment with
+``sentence-transformers[openvino]``. The time does not include loading. skrub's
 TextEncoder is called LLMEncoder from version 0.11 on; ``n_components=None`` turns off
 its PCA.
 
@@ -13,6 +16,11 @@ before they are compared, because the other contestants return normalized rows.
 """
 
 import functools
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,6 +33,7 @@ from ._contest import Contest, device, encoder, timed
 METRIC, REPEATS = "seconds", 3
 DATASETS = {"ag_news": "test", "imdb": "test_small"}
 MAX_LENGTH = 256
+OPENVINO_PYTHON = os.environ.get("OPENVINO_PYTHON")
 N_WARM = 32
 
 
@@ -38,6 +47,8 @@ def contest(data, dataset, rows, seed):
         ),
         "skrub": lambda: skrub(texts),
     }
+    if OPENVINO_PYTHON:
+        contestants["sentence-transformers, openvino"] = lambda: openvino(texts)
     return Contest(len(texts), contestants)
 
 
@@ -52,6 +63,32 @@ def sentence_transformers(texts, dtype=torch.float32):
     model = SentenceTransformer(encoder()).to(dtype)
     model.max_seq_length = MAX_LENGTH
     return measure(model.encode, texts, cut_the_end)
+
+
+def openvino(texts):
+    """Encode with the openvino backend, in another environment."""
+    with tempfile.TemporaryDirectory() as directory:
+        output = Path(directory, "features.npy")
+        task = {
+            "encoder": encoder(),
+            "texts": list(texts),
+            "n_warm": N_WARM,
+            "max_length": MAX_LENGTH,
+            "threads": torch.get_num_threads(),
+            "output": str(output),
+        }
+        done = subprocess.run(
+            [OPENVINO_PYTHON, Path(__file__).with_name("_openvino.py")],
+            input=json.dumps(task),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        features = np.load(output)
+    return {
+        **json.loads(done.stdout.splitlines()[-1]),
+        **error_of(features, texts, cut_the_end),
+    }
 
 
 def skrub(texts):
@@ -77,8 +114,12 @@ def measure(transform, texts, cut):
     transform(texts[:N_WARM])
     with timed() as measured:
         features = transform(texts)
+    return {**measured, **error_of(features, texts, cut)}
+
+
+def error_of(features, texts, cut):
     errors = unit(features) - unit(reference(tuple(texts), cut))
-    return {**measured, "error": float(f"{np.linalg.norm(errors, axis=1).max():.3g}")}
+    return {"error": float(f"{np.linalg.norm(errors, axis=1).max():.3g}")}
 
 
 def unit(features):
