@@ -114,7 +114,7 @@ def score(method, changed, seed, texts, labels, scored, y_scored):
         parameters = {"random_state": seed, **frozen, **changed}
         model = AttentionFineTuneClassifier(**parameters).fit(texts, labels)
     elif method == "features":
-        extractor = TransformerFeatureExtractor().fit(texts)
+        extractor = TransformerFeatureExtractor(**changed).fit(texts)
         texts, scored_texts = extractor.transform(texts), scored
         encoded = time.process_time() - start
         model = searched([], labels).fit(texts, labels)
@@ -142,7 +142,7 @@ def run(arguments, file):
             for name in arguments.dataset:
                 texts = None
                 for method in arguments.method:
-                    extra = changed if method in ("default", "frozen") else {}
+                    extra = _changes(method, changed)
                     key = (part, name, n, seed, method, extra)
                     row = dict(zip(KEYS, key, strict=True))
                     if json.dumps(list(row.values())) in done:
@@ -150,6 +150,14 @@ def run(arguments, file):
                     texts = texts or draw(arguments.data, name, n, seed, arguments.test)
                     if texts is not None:
                         append(file, {**row, **score(method, extra, seed, *texts)})
+
+
+def _changes(method, changed):
+    """Return the changed parameters that a method has."""
+    if method in ("default", "frozen"):
+        return changed
+    is_of_features = method == "features" and "encoder" in changed
+    return {"encoder": changed["encoder"]} if is_of_features else {}
 
 
 def table(file):
