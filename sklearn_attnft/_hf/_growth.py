@@ -36,7 +36,7 @@ GROWTH = {
     "WhitespaceSplit": 1.0,
 }
 OTHER = 4.0
-# Steps that change nothing when they are repeated.
+# Steps that have no further effect when they are repeated.
 IDEMPOTENT = {"Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Precompiled"}
 
 
