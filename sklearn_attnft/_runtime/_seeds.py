@@ -14,8 +14,8 @@ from .._utils._process import GENERATOR_LOCK, on_cpu
 def draw_seed(random_state):
     """Return a seed sampled from the parameter `random_state`.
 
-    If None, the seed comes from the operating system. numpy's global generator is not
-    used.
+    If `random_state` is None, the seed comes from the operating system, not from
+    numpy's global generator.
     """
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
