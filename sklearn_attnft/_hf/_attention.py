@@ -78,7 +78,7 @@ def attention(module, query, key, value, attention_mask, **options):
 
 
 def _suits(module, query, key, attention_mask, options):
-    """Return whether matrix products are faster here and give the same result."""
+    """Return whether matrix products are faster and correct for these arguments."""
     is_causal = options.get("is_causal")
     if is_causal is None:
         is_causal = getattr(module, "is_causal", True)

@@ -157,7 +157,7 @@ def refuse_own_code(encoder, error):
 
 
 def refuse_adapter(encoder):
-    """Raise ValueError if the directory of an encoder contains an adapter.
+    """Raise ValueError if the files of an encoder include an adapter.
 
     If peft is installed, transformers would load the base model of the adapter, and
     would apply the adapter to this model. Without peft, transformers would ignore the

@@ -72,7 +72,7 @@ def _steps(step):
 
 
 def _growth(step):
-    """Return the largest factor by which a step lengthens a text."""
+    """Return the largest factor by which a step can lengthen a text."""
     if step["type"] != "Replace":
         return GROWTH.get(step["type"], OTHER)
     pattern, n_bytes = step["pattern"], len(step["content"].encode())

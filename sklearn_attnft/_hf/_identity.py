@@ -54,9 +54,9 @@ def once_per_process(identity, name, compute):
         Value that :func:`encoder_identity` returned before the files of the encoder
         were read. If None, the result of `compute` is not stored.
     name : hashable
-        Name of the result, and the parameters that it depends on.
+        Name of the result, and the parameters that the result depends on.
     compute : callable
-        Function without arguments. Callers must not change its result.
+        Function without arguments. Callers must not change the returned object.
     """
     if identity is None:
         return compute()

@@ -36,7 +36,7 @@ class TextTokenizer:
     mask_id : int or None
         Id of the mask token. None if the vocabulary does not contain one.
     max_length : int
-        Number of tokens that the encoder reads at once, including special tokens.
+        Maximum number of tokens in a window, including special tokens.
     long_texts : {"truncate", "window"}
         How texts longer than `max_length` tokens are handled.
     config : dict

@@ -85,7 +85,7 @@ def _check_name(name, suffix, where):
 
 
 def _find_first(source, names):
-    """Return the name and path of the first file that exists."""
+    """Return the name and path of the first file in `names` that exists."""
     from huggingface_hub.errors import EntryNotFoundError
 
     errors = []

@@ -124,7 +124,7 @@ class _Prediction:
 def run(model, tokens, machine, output="logits", *, progress=None):
     """Run a model on tokenized texts.
 
-    The longest texts run first. The outputs have the order of `tokens`.
+    The model runs on the longest texts first. The outputs have the order of `tokens`.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def _forward_rounded(model, output, indices, batch):
 def forward_in_parts(
     model, input_ids, attention_mask, windows_per_text=None, *, output="logits"
 ):
-    """Run a model on a batch, with few windows in the encoder at a time.
+    """Run a model on a batch, and encode only a few windows at a time.
 
     A long text has many windows. The hidden states of all layers need several times as
     much memory as the token vectors computed from them. So the windows are encoded in

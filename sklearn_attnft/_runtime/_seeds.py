@@ -24,7 +24,10 @@ def draw_seed(random_state):
 
 @contextlib.contextmanager
 def isolated_generator(seed, device):
-    """Seed torch's random generators, and restore their old states at the end."""
+    """Seed torch's random generators until the context ends.
+
+    Then the generators get their old states back.
+    """
     cuda = [device] if device.type == "cuda" else []
     with GENERATOR_LOCK, torch.random.fork_rng(devices=cuda), on_cpu():
         torch.default_generator.manual_seed(seed)
