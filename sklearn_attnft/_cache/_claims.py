@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Locks between the processes that share a directory."""
+"""Locks for processes that share a directory."""
 
 import os
 

@@ -11,8 +11,8 @@ once a day. It unpickles files that other users can replace. It does not detect 
 files.
 
 Each file is written under a temporary name and then renamed, so readers only see
-complete files. Files are not synced to the disk. A power failure can therefore leave an
-incomplete file. Its checksum is wrong, so the value is computed again.
+complete files. Files are not synced to the disk, so a power failure can leave an
+incomplete file. The checksum of such a file is wrong, so the value is computed again.
 """
 
 import contextlib
@@ -29,7 +29,8 @@ CHECKSUM_SIZE = 16
 # A read updates the modification time of a file only if the last update was more than
 # this number of seconds ago. An update at every read would be slower.
 TOUCH_AFTER = 60
-# Age in seconds at which a temporary file is deleted. Its writer must have been killed.
+# Age in seconds at which a temporary file is deleted. If a process has not renamed its
+# file by then, the process was probably killed.
 ABANDONED = 3600
 # Fraction of the size limit that may be written before the directory is listed again.
 SLACK = 0.1
@@ -65,7 +66,7 @@ class DirectoryStore:
             os.unlink(probe)
 
     def get(self, key):
-        """Return the value of `key`, or None if it is missing or damaged."""
+        """Return the value of `key`, or None if the value is missing or damaged."""
         path = self._file(key)
         try:
             with open(path, "rb", buffering=0) as file:
@@ -82,7 +83,7 @@ class DirectoryStore:
         return value
 
     def put(self, key, value, limit):
-        """Store a value; delete old values if the store exceeds `limit` bytes.
+        """Store a value, and delete old values if the store exceeds `limit` bytes.
 
         A value that is larger than the limit is not stored.
         """
@@ -175,7 +176,7 @@ class DirectoryStore:
 
 
 def _checksum(key, value):
-    # The checksum includes the key, which detects a file stored under another key.
+    # The checksum includes the key, to detect a file that was stored under another key.
     digest = hashlib.blake2b(key.encode(), digest_size=CHECKSUM_SIZE)
     digest.update(value)
     return digest.digest()

@@ -26,9 +26,9 @@ ENGINES = ("tokenizers", "torch", "transformers")
 def namespace(**what):
     """Return a sha256 hash of all settings that affect the values of a cache.
 
-    The key of a value is a hash of this hash and of the content that the value is
-    computed from. The returned hash also depends on the versions of this package and of
-    `ENGINES`, so that a cache does not return values that other versions have stored.
+    The returned hash also depends on the versions of this package and of `ENGINES`, so
+    that a cache does not return values that other versions have stored. Together with
+    the content that a value is computed from, the hash determines the key of the value.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Cache:
-    """A cache for values of one kind.
+    """A cache for values that are computed with the same settings.
 
     Attributes
     ----------

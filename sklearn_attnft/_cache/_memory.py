@@ -21,7 +21,7 @@ class MemoryStore:
         """Do nothing, because a store in memory can always be written to."""
 
     def get(self, key):
-        """Return the value of `key`, or None if it is missing."""
+        """Return the value of `key`, or None if the value is missing."""
         with self._lock:
             value = self._values.get(key)
             if value is not None:
@@ -29,7 +29,7 @@ class MemoryStore:
         return value
 
     def put(self, key, value, limit):
-        """Store a value; delete old values if the size exceeds `limit` bytes.
+        """Store a value, and delete old values if the size exceeds `limit` bytes.
 
         A value that is larger than the limit is not stored.
         """

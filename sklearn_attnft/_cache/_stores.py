@@ -7,8 +7,9 @@ from .._utils._files import expand
 from ._directory import DirectoryStore
 from ._memory import MemoryStore
 
-# All estimators of a process share a store. A forked process creates new stores,
-# because a thread of the parent process may hold a lock of the old stores.
+# All estimators of a process with the same `cache` share a store. A forked process
+# creates new stores, because a thread of the parent process may hold a lock of the old
+# stores.
 _STORES = {}
 
 

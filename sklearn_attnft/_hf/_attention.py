@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Attention of short texts on a CPU as matrix products.
+"""Compute the attention of short texts on a CPU by matrix products.
 
 In bfloat16 on a CPU, the backward pass of torch's fused attention takes up to 15 times
 as long as the backward pass of batched matrix products. In float32, the fused kernel is
@@ -10,8 +10,8 @@ import sys
 
 import torch
 
-# The memory of products grows with the square of the length. Above this number of
-# tokens, they are hardly faster than the fused kernel.
+# Maximum number of tokens for matrix products. For longer texts, matrix products are
+# hardly faster than the fused kernel. Their memory grows with the square of the length.
 LONGEST = 256
 
 
@@ -30,15 +30,15 @@ NAME = _Name("sklearn_attnft_products")
 
 
 def use_products(encoder):
-    """Let an encoder compute attention as matrix products where this is faster.
+    """Make an encoder use matrix products for attention where they are faster.
 
-    If the family of an encoder does not use transformers' attention interface, the
-    encoder does not change.
+    If the model family of the encoder does not use transformers' attention interface,
+    the encoder is not changed.
     """
     from transformers import masking_utils, modeling_utils
 
     family = sys.modules[type(encoder).__module__]
-    # A family with an interface of its own may have another "sdpa".
+    # A family with its own interface may use the name "sdpa" for other code.
     interface = modeling_utils.ALL_ATTENTION_FUNCTIONS
     uses_interface = getattr(family, "ALL_ATTENTION_FUNCTIONS", None) is interface
     if uses_interface and encoder.config._attn_implementation == "sdpa":
@@ -49,7 +49,7 @@ def use_products(encoder):
 
 
 def attention(module, query, key, value, attention_mask, **options):
-    """Compute attention, as transformers' attention interface defines it.
+    """Compute attention, with the signature of transformers' attention interface.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def attention(module, query, key, value, attention_mask, **options):
 
 
 def _suits(module, query, key, attention_mask, options):
-    """Return whether matrix products are faster here and give the same result."""
+    """Return whether matrix products are faster and correct for these arguments."""
     is_causal = options.get("is_causal")
     if is_causal is None:
         is_causal = getattr(module, "is_causal", True)
@@ -100,7 +100,7 @@ def products(query, key, value, attention_mask, scale):
     n_texts, n_heads = query.shape[:2]
     bias = query.new_zeros((1, 1, 1))
     if attention_mask is not None:
-        if attention_mask.stride(2) == 0:  # the same for all tokens of a text
+        if attention_mask.stride(2) == 0:  # one mask for all tokens of a text
             attention_mask = attention_mask[:, :, :1]
         if attention_mask.dtype == torch.bool:
             lowest = torch.finfo(query.dtype).min

@@ -7,9 +7,9 @@ from torch import nn
 def encoder_blocks(encoder):
     """Return the encoder's transformer blocks, lowest first.
 
-    The blocks are the modules of the ``ModuleList`` that has one module for each layer
-    of the configuration. XLM has several such lists, one for each part of a block.
-    ALBERT does not have such a list, because its layers share one block.
+    The blocks are the modules in the ``ModuleList`` whose length is the number of
+    layers. XLM has several such lists, one for each part of a block. ALBERT does not
+    have such a list, because its layers share one block.
     """
     lists = list(block_lists(encoder).values())
     if not lists:
@@ -31,7 +31,10 @@ def shares_blocks(encoder):
 
 
 def block_lists(encoder):
-    """Return the ModuleLists of blocks, or of parts of blocks, by name."""
+    """Return a dict with the ModuleLists of blocks, or of parts of blocks.
+
+    The keys are the names of the lists in the encoder.
+    """
     n_layers = encoder.config.num_hidden_layers
     lists = {
         name: module

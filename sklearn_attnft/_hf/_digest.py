@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Identify an encoder by its content, independent of name and file format."""
+"""Identify an encoder by its content, not by its name or file format."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ def encoder_digest(encoder, tokenizer):
     Returns
     -------
     str
-        64 hexadecimal digits, equal on all devices.
+        64 hexadecimal digits, which do not depend on the device of the weights.
     """
     digest = hashlib.sha256(tokenizer.json.encode())
     for name, weight in sorted(encoder.state_dict().items()):

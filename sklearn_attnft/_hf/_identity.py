@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Results that depend on an encoder, and are computed once in a process."""
+"""Store results that depend on an encoder, to compute them once in a process."""
 
 import functools
 import os
@@ -44,7 +44,7 @@ def encoder_identity(encoder):
 
 
 def once_per_process(identity, name, compute):
-    """Return the result of `compute`, or its stored result.
+    """Return a stored result, or the result of `compute` if none is stored.
 
     A result is stored for each pair of `identity` and `name`.
 
@@ -54,9 +54,9 @@ def once_per_process(identity, name, compute):
         Value that :func:`encoder_identity` returned before the files of the encoder
         were read. If None, the result of `compute` is not stored.
     name : hashable
-        Name of the result, and the parameters that it depends on.
+        Name of the result, and the parameters that the result depends on.
     compute : callable
-        Function without arguments. Callers must not change its result.
+        Function without arguments. Callers must not change the returned object.
     """
     if identity is None:
         return compute()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The arguments that an encoder computes hidden states from."""
+"""Arguments for the forward pass of an encoder."""
 
 import functools
 import inspect

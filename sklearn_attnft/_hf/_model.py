@@ -29,19 +29,20 @@ HIDDEN_DROPOUTS = (
     "embedding_dropout",
     "mlp_dropout",
 )
-SIZES = ("hidden_size", "num_hidden_layers")  # every text encoder has them
-# Settings that name kernels. A config.json could name a kernel on the hub, and such a
-# kernel is code.
+SIZES = ("hidden_size", "num_hidden_layers")  # settings of every text encoder
+# Settings that select kernels. A kernel is code, and a config.json could select one on
+# the hub.
 IMPLEMENTATIONS = ("_attn_implementation", "_experts_implementation")
 # Families of text encoders for which transformers has no masked language model.
 WITHOUT_LM = {"clip_text_model", "markuplm", "splinter", "visual_bert"}
 
 
 def load_config(encoder, *, encoder_dropout=0.0):
-    """Read the configuration of a text encoder; raise ValueError for other models.
+    """Return the configuration of a text encoder.
 
     The dropout of attention probabilities is set to 0, because other values prevent
-    fused attention. All other dropouts of the encoder are set to `encoder_dropout`.
+    fused attention. All other dropouts of the encoder are set to `encoder_dropout`. For
+    a model that is not a text encoder, ValueError is raised.
     """
     from transformers import AutoConfig, PreTrainedConfig, __version__
 
@@ -62,7 +63,7 @@ def load_config(encoder, *, encoder_dropout=0.0):
         )
 
     with translate_errors(unreadable), quiet():
-        found, _ = PreTrainedConfig.get_config_dict(source)  # or {}
+        found, _ = PreTrainedConfig.get_config_dict(source)  # may be {}
         kind = found.get("model_type")
     if not found:
         raise unreadable(None)
@@ -92,8 +93,8 @@ def refuse_family(kind, encoder):
     """Raise ValueError for a model type that is not a text encoder.
 
     The model type is looked up in the lists of transformers before a configuration is
-    created, because creating the configuration of a model that is not a text encoder
-    can download files and run code from these files.
+    created. Otherwise, the configuration of a model that is not a text encoder could
+    download files and run code from these files.
     """
     from transformers import CONFIG_MAPPING
     from transformers.models.auto import configuration_auto
@@ -112,7 +113,7 @@ def refuse_family(kind, encoder):
 
 def refuse_decoder(config, encoder):
     """Raise ValueError for the configuration of a decoder."""
-    # A config.json can change the attribute of the object, but not of its class.
+    # A config.json can change is_encoder_decoder of the object, but not of the class.
     is_pair = getattr(type(config), "is_encoder_decoder", False)
     if is_pair or config.is_encoder_decoder or getattr(config, "is_decoder", False):
         raise _not_an_encoder(encoder, "has a decoder", config.model_type)
@@ -147,7 +148,7 @@ def load_encoder(encoder, config):
 
 @paused_garbage_collection()
 def load_language_model(encoder, config):
-    """Load the encoder's weights and its masked-LM head, if it has one.
+    """Load an encoder and its masked-LM head, if a head is stored.
 
     Returns
     -------
@@ -170,8 +171,8 @@ def load_language_model(encoder, config):
 def _tie(model):
     """Let the token embeddings and the output layer share one tensor.
 
-    If the configuration ties the two but a file stores weights for both, transformers
-    5.2 keeps both copies. They are replaced by one tensor only if they are equal.
+    If the configuration ties these tensors but the file contains both, transformers 5.2
+    keeps two tensors. This function replaces them by one tensor if they are equal.
     """
     embeddings, decoder = model.get_input_embeddings(), model.get_output_embeddings()
     tied = model.config.tie_word_embeddings and decoder is not None
@@ -180,7 +181,7 @@ def _tie(model):
 
 
 def _load_model(mapping, encoder, config):
-    """Load a model; return the model and the names of missing weights.
+    """Load a model. Return the model and the names of its missing weights.
 
     If weights of the encoder are missing, ValueError is raised, because transformers
     would initialize them at random. The weights of the pooling layer may be missing,
@@ -193,7 +194,7 @@ def _load_model(mapping, encoder, config):
         with preserve_generator(), quiet(), torch.inference_mode(False):
             weights = read_state_dict(source, config)
             config = copy.copy(config)
-            vars(config).pop("transformers_weights", None)  # they have been read
+            vars(config).pop("transformers_weights", None)  # weights have been read
             model, report = _model_class(mapping, config).from_pretrained(
                 None,
                 config=config,
@@ -239,11 +240,11 @@ def _model_class(mapping, config):
 
 
 class _PretrainedHead(nn.Module):
-    """The head of a masked language model, which maps hidden states to logits.
+    """A module that applies the head of a masked language model.
 
-    The heads have different names in different families, but each model passes the
-    hidden states of its encoder to its head. So this class replaces the encoder of the
-    model by a module that returns given hidden states, and then runs the whole model.
+    The name of the head depends on the model family, but each model passes the hidden
+    states of its encoder to its head. So this class replaces the encoder of the model
+    by a module that returns given hidden states, and then runs the whole model.
     """
 
     def __init__(self, model):
@@ -269,7 +270,10 @@ class _GivenStates(nn.Module):
 
 
 def without_pooler(model):
-    """Return the model without its pooling layer, which this package never uses."""
+    """Remove the pooling layer, and return the model in evaluation mode.
+
+    This package never uses the pooling layer.
+    """
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
     return model.eval()

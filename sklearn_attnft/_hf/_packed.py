@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Transformer blocks with weights that are packed for predictions on a CPU.
+"""Transformer blocks with packed weights, for predictions on a CPU.
 
-Autocast would convert the weights to bfloat16 in each call. Here they are converted
-once, in the layout that oneDNN needs. Hidden states between the parts of a block stay
-in float32, as under autocast.
+Autocast would convert the weights to bfloat16 in each call. This module converts the
+weights once and stores them in the layout that oneDNN needs. As under autocast, hidden
+states between the parts of a block stay in float32.
 """
 
 import functools
@@ -21,7 +21,7 @@ from ._partial import CutEncoder
 
 # Name of the environment variable that turns packed weights off.
 SWITCH = "SKLEARN_ATTNFT_PACKED_WEIGHTS"
-# Families whose blocks have the parts and the order of operations of BERT.
+# Classes of blocks that have the same parts and operations as a block of BERT.
 FAMILIES = (
     "BertLayer",
     "CamembertLayer",
@@ -63,8 +63,8 @@ def pack_encoder(encoder, dtype):
 def packing_pays(dtype):
     """Return whether products with packed weights are faster on this processor.
 
-    The answer depends on the processor and on settings of torch. It does not depend on
-    measured times, so predictions are reproducible. The environment variable
+    The answer depends on the processor and on settings of torch, but not on measured
+    times. So predictions are reproducible. The environment variable
     ``SKLEARN_ATTNFT_PACKED_WEIGHTS=0`` turns packed weights off.
     """
     is_off = os.environ.get(SWITCH) == "0" or not torch.backends.mkldnn.enabled
@@ -85,7 +85,7 @@ def _packed_types():
     computes packed products, and MKL computes all other products. On AMD's processors,
     oneDNN uses AVX512, but MKL does not.
     """
-    operators = ("_linear_pointwise", "_reorder_linear_weight")  # private ones of torch
+    operators = ("_linear_pointwise", "_reorder_linear_weight")  # private in torch
     if not torch.backends.mkldnn.is_available() or not all(
         hasattr(torch.ops.mkldnn, each) for each in operators
     ):
@@ -126,19 +126,20 @@ def _is_known(block):
 def _has_hooks(module):
     """Return whether a user has registered hooks for the forward pass of a module."""
     hooks = (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
-    # Hooks of transformers record hidden states, which a CutEncoder does itself.
+    # Hooks of transformers record hidden states. They are not needed, because a
+    # CutEncoder records hidden states itself.
     return any(not hook.__module__.startswith("transformers.") for hook in hooks)
 
 
 class _PackedLinear:
-    """One or several linear layers that read the same input, with packed weights."""
+    """Linear layers of the same input, as one product with packed weights."""
 
     def __init__(self, linears, dtype, fused="none"):
         weight = torch.cat([linear.weight for linear in linears]).to(dtype)
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight)
         self._bias = torch.cat([linear.bias for linear in linears]).to(dtype)
         self._fused = fused
-        self._algorithm = "none" if fused == "gelu" else ""  # gelu without tanh
+        self._algorithm = "none" if fused == "gelu" else ""  # exact GELU, without tanh
         self._compute = torch.ops.mkldnn._linear_pointwise.default
 
     def __call__(self, states):
@@ -148,7 +149,7 @@ class _PackedLinear:
 
 
 class _PackedBlock(nn.Module):
-    """A block of a family like BERT, with packed weights.
+    """A block of a BERT-like family, with packed weights.
 
     Parameters
     ----------
@@ -176,7 +177,10 @@ class _PackedBlock(nn.Module):
         self.narrow = _PackedLinear([block.output.dense], dtype)
 
     def forward(self, states, attention_mask=None, *args, **kwargs):
-        """Return the next hidden states, (n_texts, n_tokens, n_features), float32."""
+        """Return the hidden states after this block, in float32.
+
+        Hidden states have the shape (n_texts, n_tokens, n_features).
+        """
         first, second = self.norms
         mixed = self.mix(self._attend(states.to(self.dtype), attention_mask))
         states = first(mixed + states)
@@ -186,7 +190,7 @@ class _PackedBlock(nn.Module):
         return second(self.narrow(wide) + states)
 
     def _attend(self, states, mask):
-        """Return the attention of all heads, (n_texts, n_tokens, n_features)."""
+        """Return the output of all heads, shape (n_texts, n_tokens, n_features)."""
         parts = self.query_key_value(states).unflatten(-1, (3, self.n_heads, -1))
         query, key, value = (part.transpose(1, 2) for part in parts.unbind(2))
         if self.dtype == torch.bfloat16 and states.shape[1] <= LONGEST:

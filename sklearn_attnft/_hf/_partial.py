@@ -39,10 +39,10 @@ class CutEncoder:
     """An encoder in two parts, which share the weights of the original encoder.
 
     Each family of encoders has its own code for embeddings, masks and positions. This
-    code runs unchanged, but each block is replaced by a module, which can skip the
-    block. In place of a skipped block, the module returns the input of the block. If
-    the block is below the cut and hidden states at the cut are given, the module
-    returns these states instead.
+    code runs unchanged, but each block is replaced by a module that either runs or
+    skips the block. If the block is skipped, the module returns the input of the block.
+    If a skipped block is below the cut and hidden states at the cut are given, the
+    module returns these states instead.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class CutEncoder:
     def __init__(self, encoder, name, n_lower, blocks=None):
         self.n_blocks = encoder.config.num_hidden_layers
         self.n_lower = n_lower
-        self._now = threading.local()  # state of a call: threads may share a model
+        self._now = threading.local()  # state of a call, separate for each thread
         self._rest = None  # further outputs of a block that returns a tuple
         self._blocks = blocks
         self._encoder = _with_another(encoder, name.split("."), self._stand_in)
@@ -122,7 +122,7 @@ class CutEncoder:
             del now.given, now.inputs
 
     def step(self, i, block, states, args, kwargs):
-        """Run block `i` if the current call needs it; otherwise skip it."""
+        """Run block `i`, or skip the block if the current call does not need it."""
         now = self._now
         now.inputs[i] = states
         if i in now.wanted:
@@ -168,7 +168,7 @@ class _StandIn(nn.Module):
 
 
 def _with_another(module, path, change):
-    """Copy a module, and replace the part of the copy at `path` by ``change(part)``.
+    """Return a copy of a module with ``change(part)`` as the part at `path`.
 
     The copy shares all other parts with the module.
     """

@@ -10,7 +10,7 @@ _SETTINGS_LOCK = ForkableLock()
 
 @contextlib.contextmanager
 def quiet():
-    """Turn off progress bars and load reports; restore the settings on exit."""
+    """Turn off progress bars and load reports until the context ends."""
     from huggingface_hub import constants
     from huggingface_hub import utils as hub
     from transformers.utils import logging
@@ -22,7 +22,7 @@ def quiet():
         hub_bars = not hub.are_progress_bars_disabled()
         logging.set_verbosity_error()
         if may_change:
-            logging.disable_progress_bar()  # also turns off the bars of the hub
+            logging.disable_progress_bar()  # also those of huggingface_hub
         try:
             yield
         finally:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Write an encoder's configuration as JSON, and rebuild the encoder from it."""
+"""Convert an encoder's configuration to JSON, and rebuild encoders from JSON."""
 
 import inspect
 import json
@@ -40,7 +40,7 @@ NOT_KEPT = (
 MAX_PARTS = 1_000  # layers, heads, experts
 MAX_ALL_PARTS = 2**14  # product of the counts of layers, groups and experts
 MAX_NUMBER = 2**24
-MAX_COMPUTED = 2**21  # numbers of a matrix that a family computes one by one
+MAX_COMPUTED = 2**21  # size of a matrix whose numbers a family computes one by one
 
 
 def encoder_config(encoder):
@@ -53,10 +53,11 @@ def encoder_config(encoder):
 
 @paused_garbage_collection()
 def encoder_skeleton(config_json):
-    """Return an encoder with weights on the meta device.
+    """Return an encoder without values for its weights.
 
-    The caller must assign weights. Buffers that are computed (positions, frequencies)
-    have values. The state of torch's random generator does not change.
+    The weights are on the meta device, and the caller must replace them. Only buffers
+    that the encoder computes (positions, frequencies) have values. The state of torch's
+    random generator does not change.
 
     Raises
     ------
@@ -98,7 +99,11 @@ class _WithoutWeights(TorchFunctionMode):
 
 
 def _read(config_json):
-    """Return the configuration; raise if its family is not part of transformers."""
+    """Check a configuration, and return it as an object of transformers.
+
+    An error is raised if the model family is not part of transformers, or if the
+    encoder would be too large.
+    """
     from transformers import AutoConfig
 
     config = json.loads(config_json)

@@ -36,7 +36,7 @@ class TextTokenizer:
     mask_id : int or None
         Id of the mask token. None if the vocabulary does not contain one.
     max_length : int
-        Number of tokens that the encoder reads at once, including special tokens.
+        Maximum number of tokens in a window, including special tokens.
     long_texts : {"truncate", "window"}
         How texts longer than `max_length` tokens are handled.
     config : dict
@@ -46,7 +46,7 @@ class TextTokenizer:
     Attributes
     ----------
     templates : dict of Template
-        The special tokens around a text (key 1) and a pair of texts (key 2).
+        The special tokens around a single text (key 1) and around a pair (key 2).
     """
 
     def __init__(self, json, *, pad_id, mask_id, max_length, long_texts, config):
@@ -84,7 +84,7 @@ class TextTokenizer:
 
     @property
     def room(self):
-        """Number of tokens that a window can have in addition to special tokens."""
+        """Maximum number of tokens in a window, without special tokens."""
         return self.templates[1].room(self.max_length)
 
     def fits(self, n_embeddings):
@@ -104,7 +104,7 @@ class TextTokenizer:
         """Return an array of token ids for each text, without special tokens.
 
         `texts` may contain pairs, which are tuples of two str. For a pair, this method
-        and :meth:`words` and :meth:`spans` return a tuple of two arrays.
+        returns a tuple of two arrays, and so do :meth:`words` and :meth:`spans`.
         """
         return each_text(self._ids, texts)
 
@@ -112,12 +112,12 @@ class TextTokenizer:
         return self._each(texts, self._tokenizer.encode_batch_fast, lambda e: e.ids)
 
     def words(self, texts):
-        """Return an array for each text with the word number of each token.
+        """Return an array of word numbers for each text, one number per token.
 
         Words are numbered from 1. The tokenizer decides which tokens form a word. Words
         always end at spaces, even if the tokenizer does not split texts there. In
-        scripts without spaces between words, each token is a word. The numbers of the
-        second text of a pair follow those of the first.
+        scripts without spaces between words, each token is a word. In a pair, the
+        numbers of the second text continue after those of the first text.
         """
         return [
             (each[0], each[1] + each[0].max(initial=0))
@@ -140,7 +140,7 @@ class TextTokenizer:
         return [numbers + 1 for numbers in words]
 
     def spans(self, texts):
-        """Return for each text the positions of its tokens.
+        """Return the positions of the tokens in each text.
 
         Returns
         -------
@@ -165,9 +165,9 @@ class TextTokenizer:
         ]
 
     def _each(self, texts, encode_batch, field):
-        """Tokenize texts; return one field of each result as an array.
+        """Tokenize texts, and return one field of each result as an array.
 
-        An array takes a tenth of the memory of a list.
+        Arrays need a tenth of the memory of lists.
         """
         arrays = []
         for start in range(0, len(texts), 1000):
@@ -213,7 +213,7 @@ def _replace_surrogates(text):
 def load_tokenizer(encoder, config, *, max_length, long_texts):
     """Load the fast tokenizer of an encoder.
 
-    All fits in a process share the tokenizer, because they do not change it. If
+    All fits in a process share the tokenizer, because no fit changes it. If
     `max_length` is too large for the encoder, ValueError is raised.
     """
     return once_per_process(

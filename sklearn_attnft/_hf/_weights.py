@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Find and read the weights of an encoder.
 
-This module passes tensors, not files, to transformers. Otherwise, for a model on the
-hub that has only a pickle, transformers would ask a third party to convert the pickle.
-This module reads pickles with the restricted unpickler of torch, which builds tensors
-and does not call functions that a file names.
+This module passes tensors, not files, to transformers. Otherwise, if a model on the hub
+has only a pickle, transformers would ask a third party to convert the pickle. This
+module reads pickles with the restricted unpickler of torch, which builds tensors and
+does not call functions that a file names.
 """
 
 import json
@@ -34,9 +34,10 @@ class WeightsError(Exception):
 
 
 def read_state_dict(source, config):
-    """Return the weights of an encoder by name, with their stored types.
+    """Return a dict with the weights of an encoder.
 
-    Files that the hub's cache lacks are downloaded.
+    The keys are the names of the weights. Each tensor has the data type that is
+    stored in the file. Files that are missing from the hub's cache are downloaded.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ def read_state_dict(source, config):
         return _read(path)
     index = json.loads(Path(path).read_text(encoding="utf-8"))
     suffix = ".bin" if path.endswith(".bin.index.json") else ".safetensors"
-    commit = Path(path).parents[name.count("/")].name  # if it is in the hub's cache
+    commit = Path(path).parents[name.count("/")].name  # used for hub names only
     weights = {}
     for shard in sorted(set(index["weight_map"].values())):
         _check_name(shard, suffix, name)
@@ -75,7 +76,7 @@ def read_state_dict(source, config):
 
 
 def _check_name(name, suffix, where):
-    """Raise WeightsError unless a file is in the directory and has `suffix`."""
+    """Check that `name` is inside the directory and ends in `suffix`."""
     if not re.fullmatch(rf"([\w-][\w.-]*/)*[\w-][\w.-]*{re.escape(suffix)}", name):
         raise WeightsError(
             f"has a {where} that lists the weights file {name!r:.200}. A weights file "
@@ -84,7 +85,7 @@ def _check_name(name, suffix, where):
 
 
 def _find_first(source, names):
-    """Return the name and path of the first file that exists."""
+    """Return the name and path of the first file in `names` that exists."""
     from huggingface_hub.errors import EntryNotFoundError
 
     errors = []
@@ -127,9 +128,9 @@ def _read_pickle(path):
             weights = torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             raise WeightsError(
-                f"has a {name} that does not contain only tensors. The other objects "
-                "may be code and were not loaded. Pass another encoder, or one that "
-                "is saved as safetensors."
+                f"has a {name} that contains other objects than tensors. These objects "
+                "may be code and were not loaded. Pass another encoder, or a copy of "
+                "this encoder that is saved as safetensors."
             ) from error
     wrong = [key for key, weight in weights.items() if not _is_plain(weight)]
     if wrong:
@@ -138,7 +139,7 @@ def _read_pickle(path):
 
 
 def _check_archive(file, name):
-    """Raise an error if reading a pickle could take more memory than its file size."""
+    """Raise an error if a pickle could need more memory than the size of its file."""
     start = file.read(4)
     if start != b"PK\x03\x04" or not zipfile.is_zipfile(file):
         if not start.startswith(b"\x80"):

@@ -4,8 +4,8 @@
 import torch
 from torch import nn
 
-MAX_BYTES = 2_500_000  # of one task, so that a pickle stays small
-FAR = 1e30  # distance of a class without training texts, which is never the nearest
+MAX_BYTES = 2_500_000  # of all buffers of a task, so that pickles are small
+FAR = 1e30  # distance to classes without training texts, which are never the nearest
 
 
 class ClassGaussians(nn.Module):

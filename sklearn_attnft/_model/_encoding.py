@@ -6,10 +6,10 @@ An encoding is a callable with this signature::
     encoding(encoder, input_ids, attention_mask, layers) -> list of tensor
 
 Each tensor has the shape (n_windows, n_tokens, n_features) and holds the hidden states
-of one of the `layers` (0 for the embeddings). The mask is 0 for padding, else 1 plus
-the token type. `_runtime._encoder_cache` has an encoding that reads hidden states from
-a cache. `_fit._frozen_states` has an encoding that starts from the output of the frozen
-blocks.
+of one layer in `layers`. Layer 0 is the embeddings. The mask is 0 for padding, else 1
+plus the token type. `_runtime._encoder_cache` has an encoding that reads hidden states
+from a cache. `_fit._frozen_states` has an encoding that starts from the output of the
+frozen blocks.
 """
 
 from .. import _hf
@@ -19,7 +19,7 @@ class PlainEncoding:
     """An encoding that runs the encoder up to the highest layer in `layers`."""
 
     def __init__(self):
-        self._lower = {}  # a CutEncoder or None by its highest layer
+        self._lower = {}  # from a highest layer to a CutEncoder or None
 
     def __getstate__(self):
         # A CutEncoder holds an encoder and data of one thread. A copy of this object
@@ -66,8 +66,8 @@ def run_encoder(encoder, attention_mask, layers, **inputs):
 def window_keys(input_ids, attention_mask):
     """Return bytes that identify the token ids and the token types of each window.
 
-    Each token becomes an int64 number. Its lower half is the token id, and its upper
-    half is the token type.
+    Each token becomes an int64 number. The lower half of the number is the token id,
+    and the upper half is the token type.
 
     Parameters
     ----------

@@ -116,8 +116,8 @@ class TaskHead(nn.Module):
     def token_shares(self, tokens, mask, windows_per_text=None):
         """Return the weight of each token in the context vector of its text.
 
-        The token vectors have the shape (n_windows, n_tokens, n_features). The array of
-        weights has one dimension, with the tokens of all texts in order and without
+        The token vectors have the shape (n_windows, n_tokens, n_features). The result
+        has one dimension. It contains the weights of all texts in order, without
         padding.
         """
         tokens, mask = self._tokens(tokens, mask, windows_per_text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Losses for each kind of target, and the loss of several tasks.
+"""A loss for each kind of target, and the combined loss of several tasks.
 
 To add a kind of target, write a class like :class:`CrossEntropy` and add a line to
 `LOSSES`. The class must be a torch module with these members:
@@ -63,8 +63,8 @@ class CrossEntropy(nn.Module):
 class BinaryCrossEntropy(nn.Module):
     """Mean binary cross entropy of the labels of a text.
 
-    Labels that are NaN are left out. Labels are smoothed, and `label_weights` are
-    used, in training only.
+    Labels that are NaN are left out. Label smoothing and `label_weights` are used in
+    training only.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class BinaryCrossEntropy(nn.Module):
         }
 
     def epoch_metrics(self, means):
-        """Return accuracy and F1. F1 is 1 without true or predicted labels."""
+        """Return accuracy and F1. F1 is 1 if no label is true or predicted."""
         is_empty = math.isnan(means["f1"]) and not math.isnan(means["accuracy"])
         return {**means, "f1": 1.0 if is_empty else means["f1"]}
 
@@ -167,8 +167,8 @@ class SquaredError(nn.Module):
 class Huber(SquaredError):
     """Mean Huber loss of the numbers of a text, divided by `DELTA`.
 
-    The loss of an error is quadratic up to `DELTA`, and the absolute error minus a
-    constant above it. So outliers change the model little.
+    The loss is quadratic for errors up to `DELTA`. For larger errors, the loss is the
+    absolute error minus a constant. So outliers change the model little.
     """
 
     score = "d2"
@@ -193,8 +193,8 @@ class Huber(SquaredError):
         """Return D², as ``sklearn.metrics.d2_absolute_error_score``.
 
         D² compares the model with the median of the training numbers, which is 0 after
-        standardization. The function of scikit-learn takes the median of the texts that
-        are scored.
+        standardization. The function of scikit-learn compares the model with the median
+        of the scored numbers instead.
         """
         scores = [
             float(error == 0) if total <= 0 else 1 - error / total

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-# Initial weight of the highest layer, divided by the sum of all other weights. The
-# highest layer is the output of the encoder. The initial weight is 0.77.
+# Initial weight of the highest layer (the output of the encoder), divided by the sum of
+# all other weights. With this ratio, the initial weight of the highest layer is 0.77.
 HIGHEST_TO_OTHERS = 3.35
 
 
@@ -200,7 +200,7 @@ class TokenLSTM(nn.Module):
         """Return the output of the LSTM for each token, and a new mask.
 
         Input and output have the shape (n_texts, n_tokens, n_features). Padding between
-        the windows of a text is moved to the end, so that the tokens have no gaps.
+        the windows of a text is moved to the end, so that the LSTM does not read it.
         """
         lengths = mask.sum(dim=1)
         front = (~mask).long().argsort(dim=1, stable=True)  # (n_texts, n_tokens)

@@ -149,7 +149,7 @@ class TextModel(nn.Module):
         self.encoder.requires_grad_(False)
         for block in trainable_blocks:
             block.requires_grad_(True)
-        # A tuple, so that the blocks are not registered a second time.
+        # Torch does not register modules in a tuple, so no block is registered twice.
         self.trainable_blocks = tuple(trainable_blocks)
 
     def train(self, mode=True):

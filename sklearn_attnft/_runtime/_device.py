@@ -11,7 +11,7 @@ import torch
 
 from .._utils._process import ForkableLock, in_float32
 
-# Parts of the error messages that report that memory has run out.
+# Phrases in error messages of torch that mean that memory has run out.
 NO_MEMORY = ("DefaultCPUAllocator:", "out of memory", "ALLOC_FAILED")
 _MOVING = ForkableLock()
 # Id of the process that imported this module. A forked process has another id.

@@ -27,9 +27,9 @@ class _Use:
 
     The data is neither pickled nor cloned with the module.
 
-    `counts` counts the look-ups in the cache. `digest` is a hash of the encoder and the
-    tokenizer, or None before the hash is computed. If `versions` shows that the
-    user has changed the weights, the hash is computed again.
+    `counts` has the numbers of hits and misses in the cache. `digest` is a hash of the
+    encoder and the tokenizer. Before the hash is computed, `digest` is None. If
+    `versions` shows that the user has changed the weights, the hash is computed again.
     """
 
     counts: _cache.Counts = dataclasses.field(default_factory=_cache.Counts)
@@ -59,7 +59,7 @@ def check_cache(settings):
 
 
 def cache_info(module, settings):
-    """Return the CacheInfo of a module: hits, misses, and size of the cache.
+    """Return the hits, misses and cache size of a module as a CacheInfo.
 
     If `module` is None, the hits and misses are 0.
     """
@@ -90,7 +90,7 @@ def remember_digest(module, digest):
 
 
 def _versions(encoder):
-    """Return the id of each parameter and the number of its in-place changes."""
+    """Return the id and the number of in-place changes of each parameter."""
     return [
         (id(p), 0 if p.is_inference() else p._version) for p in encoder.parameters()
     ]
@@ -101,7 +101,7 @@ def with_cached_states(module, tokenizer, machine, settings):
 
     If the fit trains the encoder or ``settings.cache`` is None, `module` is returned.
     """
-    contrastive = getattr(settings, "contrastive_epochs", 0)  # not of a regressor
+    contrastive = getattr(settings, "contrastive_epochs", 0)  # 0 for a regressor
     stages = settings.lm_epochs, settings.lm_weight, contrastive
     if settings.trainable_layers != 0 or any(stages):
         return module

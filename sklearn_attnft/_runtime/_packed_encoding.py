@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """An encoding that computes predictions with packed weights, where these are faster.
 
-The packed weights are a second copy of the weights of an encoder's blocks. This copy is
-deleted when the encoder is deleted or its weights change.
+The packed weights are a copy of the weights of an encoder's blocks. When the encoder is
+deleted, the copy is deleted too. If the weights of the encoder change, the next
+prediction replaces the copy.
 """
 
 import copy
@@ -15,7 +16,7 @@ from .. import _hf
 from .._model._encoding import PlainEncoding
 from .._utils._process import ForkableLock
 
-_KEPT = weakref.WeakKeyDictionary()  # a _Packed by encoder
+_KEPT = weakref.WeakKeyDictionary()  # from an encoder to its _Packed
 _LOCK = ForkableLock()
 
 
@@ -68,7 +69,7 @@ def packed_encoder(encoder, dtype):
         with _LOCK:
             kept = _KEPT.get(encoder)
             if kept is None or not kept.is_current(dtype):
-                _KEPT.pop(encoder, None)  # frees the old copy first
+                _KEPT.pop(encoder, None)  # deletes the old copy first
                 kept = _KEPT[encoder] = _Packed(encoder, dtype)
     return kept.encoder
 
@@ -100,7 +101,7 @@ class _Packed:
             self.encoder = _hf.pack_encoder(encoder, dtype)
 
     def is_current(self, dtype):
-        """Return whether the encoder is still as it was packed.
+        """Return whether the copy has the type `dtype` and matches the encoder.
 
         The loops over modules and weights run in each prediction, so they must be fast.
         """
@@ -138,9 +139,9 @@ def _state_of_weight(weight):
     """Return values that change if a weight changes.
 
     Torch counts the changes of a weight, but not the changes that fused optimizers
-    make. Such optimizers change all numbers of a weight. To detect these changes, a few
+    make. Fused optimizers change all numbers of a weight. To detect such changes, a few
     numbers of the weight are returned too.
     """
     values = weight.detach().flatten()
-    sample = values[:: max(1, len(values) // 4)].numpy()  # shares the memory
+    sample = values[:: max(1, len(values) // 4)].numpy()  # changes with the weight
     return weight._version, weight.data_ptr(), sample, sample.tolist()

@@ -19,8 +19,8 @@ from ._device import (
 )
 from ._packed_encoding import with_packed_weights
 
-# A call with more full batches than this runs batches of at most this many sizes for
-# each length of texts.
+# If a call has more than MANY_BATCHES full batches, its batches of texts of one length
+# have at most SIZES_PER_LENGTH different sizes.
 MANY_BATCHES, SIZES_PER_LENGTH = 16, 8
 BAR_DELAY = 2.0  # seconds after which a call shows its progress bar
 
@@ -30,7 +30,7 @@ def predict(
 ):
     """Run a model on texts.
 
-    If a list contains identical texts, the model runs on them only once.
+    If a list contains a text several times, the model runs on this text only once.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class _Prediction:
 
     def of_list(self, texts):
         """Return the outputs of a list of texts, shape (n_texts, n_outputs)."""
-        first = {}  # index of the first text that is equal
+        first = {}  # from each distinct text to its first index
         same = (first.setdefault(text, i) for i, text in enumerate(texts))
         same = np.fromiter(same, np.intp)
         distinct, rows = list(first), np.fromiter(first.values(), np.intp)
@@ -124,7 +124,7 @@ class _Prediction:
 def run(model, tokens, machine, output="logits", *, progress=None):
     """Run a model on tokenized texts.
 
-    The longest texts run first. The outputs have the order of `tokens`.
+    The model runs on the longest texts first. The outputs have the order of `tokens`.
 
     Parameters
     ----------
@@ -165,10 +165,10 @@ def _forward(model, output, indices, batch):
 
 
 def _forward_rounded(model, output, indices, batch):
-    """Run a model on a batch whose number of rows is rounded up.
+    """Round up the number of rows of a batch, and run a model on the batch.
 
-    The last row is repeated. oneDNN keeps about 2 MB for each shape of a batch, so a
-    call with many batches should have few shapes.
+    The added rows repeat the last row. oneDNN keeps about 2 MB for each shape of a
+    batch, so a call with many batches should have few shapes.
     """
     input_ids, attention_mask, windows_per_text = batch.inputs()
     n, length = input_ids.shape
@@ -185,7 +185,7 @@ def _forward_rounded(model, output, indices, batch):
 def forward_in_parts(
     model, input_ids, attention_mask, windows_per_text=None, *, output="logits"
 ):
-    """Run a model on a batch, with few windows in the encoder at a time.
+    """Run a model on a batch, and encode only a few windows at a time.
 
     A long text has many windows. The hidden states of all layers need several times as
     much memory as the token vectors computed from them. So the windows are encoded in
@@ -204,7 +204,7 @@ def forward_in_parts(
     """
     n = max(1, tokens_per_batch(input_ids.device) // input_ids.shape[1])
     if n >= len(input_ids) and output == "logits":
-        return model(input_ids, attention_mask, windows_per_text)  # runs hooks
+        return model(input_ids, attention_mask, windows_per_text)  # also runs hooks
     pairs = zip(input_ids.split(n), attention_mask.split(n), strict=True)
     parts = [model.mix(ids, mask) for ids, mask in pairs]
     mixed = parts[0]

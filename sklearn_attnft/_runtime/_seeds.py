@@ -14,8 +14,8 @@ from .._utils._process import GENERATOR_LOCK, on_cpu
 def draw_seed(random_state):
     """Return a seed sampled from the parameter `random_state`.
 
-    If None, the seed comes from the operating system. numpy's global generator is not
-    used.
+    If `random_state` is None, the seed comes from the operating system, not from
+    numpy's global generator.
     """
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
@@ -24,7 +24,10 @@ def draw_seed(random_state):
 
 @contextlib.contextmanager
 def isolated_generator(seed, device):
-    """Seed torch's random generators, and restore their old states at the end."""
+    """Seed torch's random generators until the context ends.
+
+    Then the generators get their old states back.
+    """
     cuda = [device] if device.type == "cuda" else []
     with GENERATOR_LOCK, torch.random.fork_rng(devices=cuda), on_cpu():
         torch.default_generator.manual_seed(seed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Names that the oldest supported versions of other packages do not have."""
+"""Replacements for names that old versions of other packages lack."""
 
 import numpy as np
 

@@ -9,11 +9,11 @@ _ENTRY = re.compile(r"(?ms)^(\w+) : .*?(?=^\w+ : |\Z)")
 
 
 def takes_parameter_docs(source):
-    """Complete the section "Parameters" of a class docstring.
+    """Return a decorator that completes the "Parameters" section of a class docstring.
 
     If the docstring of the class does not describe a parameter, the description is
-    copied from the docstring of the class `source`. The order is that of the signature.
-    This function returns a decorator of classes.
+    copied from the docstring of the class `source`. The parameters get the order of the
+    signature.
     """
 
     def complete(cls):

@@ -95,7 +95,7 @@ def read_with_digest(path):
     Raises
     ------
     ValueError
-        If the content does not match the sha256 at its end.
+        If the content does not match the sha256 at the end of the file.
     """
     data = memoryview(pathlib.Path(path).read_bytes())
     size = hashlib.sha256().digest_size
@@ -133,12 +133,12 @@ def exchange(new, path):
 
     Linux exchanges the two directories in one step. On other systems, the exchange
     takes two steps. If the process is killed between these steps, `path` does not
-    exist, and the directory that was at `path` has the name of `new` and the suffix
+    exist. The directory that was at `path` then has the path of `new` plus the suffix
     `OLD`.
     """
     if not _exchange_in_one_step(new, path):
         old = new.with_name(f"{new.name}{OLD}")
-        # Nested, so that an interrupt during the first call leads to the second.
+        # If an interrupt ends the first call of _restore, the second call still runs.
         try:
             try:
                 path.rename(old)
@@ -150,7 +150,7 @@ def exchange(new, path):
 
 
 def _restore(old, path):
-    """Move `old` back if `path` is missing; otherwise remove `old`."""
+    """Rename `old` to `path` if `path` is missing. Otherwise, delete `old`."""
     if os.path.lexists(path):
         shutil.rmtree(old, ignore_errors=True)
     elif os.path.lexists(old):
@@ -158,7 +158,7 @@ def _restore(old, path):
 
 
 def _exchange_in_one_step(one, other):
-    """Try to exchange two directories; return whether this was possible."""
+    """Try to exchange two directories. Return whether they were exchanged."""
     rename = getattr(ctypes.CDLL(None), "renameat2", None) if fcntl else None
     if rename is None:
         return False
@@ -191,7 +191,7 @@ def is_locked(directory):
 
 @contextlib.contextmanager
 def _descriptor(directory):
-    """Open a directory; yield None if it cannot be opened or locked."""
+    """Yield a descriptor of a directory, or None if locking is not possible."""
     if fcntl is None:
         yield None
         return

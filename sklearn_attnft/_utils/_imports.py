@@ -9,9 +9,9 @@ import gc
 def paused_garbage_collection():
     """Pause the search for reference cycles.
 
-    While modules are imported, the number of objects grows, so Python often searches
-    all objects for reference cycles, although imports create hardly any. The searches
-    take a quarter of the time of importing torch, scikit-learn and transformers.
+    Imports create many objects but hardly any reference cycles. Because the number of
+    objects grows, Python often searches all objects for cycles. The searches take a
+    quarter of the time of importing torch, scikit-learn and transformers.
     """
     was_enabled = gc.isenabled()
     gc.disable()

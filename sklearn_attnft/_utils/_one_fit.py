@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Let a method read the attributes of a single fit.
+"""Ensure that a method does not read attributes of two different fits.
 
 Another thread may call ``fit`` of the same estimator while the method runs.
 """

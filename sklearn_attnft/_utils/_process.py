@@ -91,9 +91,9 @@ def on_cpu():
     """Return a context in which torch creates tensors on the CPU.
 
     The context is needed if the user has changed torch's default device, for example by
-    ``torch.set_default_device``. If the default device is already the CPU, the function
-    returns a context that does nothing. A ``torch.device`` context would slow down each
-    call of torch.
+    ``torch.set_default_device``. If the default device is already the CPU, the returned
+    context does nothing, because a ``torch.device`` context would slow down each call
+    of torch.
     """
     is_default = torch.get_default_device().type == "cpu"
     return contextlib.nullcontext() if is_default else torch.device("cpu")

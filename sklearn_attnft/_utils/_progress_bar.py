@@ -10,8 +10,8 @@ import warnings
 from ._process import ForkableLock
 
 with warnings.catch_warnings():
-    # In a notebook without ipywidgets, the first import of tqdm.auto warns, and
-    # transformers imports it too. Without ipywidgets, bars are text.
+    # In a notebook without ipywidgets, the first import of tqdm.auto warns. Bars work
+    # without ipywidgets too, as text. Later imports by transformers do not warn again.
     warnings.simplefilter("ignore")
     import tqdm.auto
 
@@ -56,8 +56,8 @@ def _bar_class():
 class HiddenBar(contextlib.nullcontext):
     """An object that has the methods of a tqdm bar but shows nothing.
 
-    It is used because a tqdm bar with ``disable=True`` takes a lock and can start a
-    thread.
+    This class is used instead of a tqdm bar with ``disable=True``, because such a bar
+    takes a lock and can start a thread.
     """
 
     disable, total = True, 0
