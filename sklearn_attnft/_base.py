@@ -79,7 +79,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
 
     @property
     def _template(self):
-        """The estimator whose parameters set device, precision, cache and so on."""
+        """The estimator that has the parameters `device`, `cache` and so on."""
         return self
 
     def _start_progress(self, plan, *data):
@@ -214,7 +214,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         Parameters
         ----------
         path : str or path-like
-            Directory to create. It appears only when all files are written.
+            Directory to create. The directory appears only when all files are written.
         overwrite : bool, default=False
             Whether to replace an existing directory that ``save`` has written.
 
@@ -327,7 +327,7 @@ class FineTuningEstimator(TextEstimator):
         return InputKind.of_fitted(vars(self)).check(X, name)
 
     def _estimate_fit(self, *data):
-        """Return the FitEstimate of a fit with these arguments of ``fit``."""
+        """Return the FitEstimate for these arguments of ``fit``."""
         from ._fit._estimate import estimate
         from ._fit._pipeline import fit_tasks
 

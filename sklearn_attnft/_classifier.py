@@ -77,7 +77,7 @@ class AttentionFineTuneClassifier(
         "window" reads the whole text in windows of `max_length` tokens that overlap by
         a quarter, and pools the tokens of all windows together.
     layers : {"all", "last"} or list of int, default="all"
-        Layers whose hidden states are summed by layer attention, with learned weights.
+        Layers for layer attention, which sums their hidden states with learned weights.
         0 selects the embeddings, i selects the i-th block, and -1 selects the last
         block. With all layers of the default encoder, the last block starts with a
         weight of 0.77.
@@ -107,7 +107,7 @@ class AttentionFineTuneClassifier(
         Whether to unfreeze the blocks of `trainable_layers` gradually, from the top
         block down (Howard and Ruder 2018, section 3.3). The first epoch trains only
         attention and head, and the last epoch trains all selected blocks. Early
-        stopping may end the fit before all blocks are unfrozen.
+        stopping can end the fit before all blocks are unfrozen.
     learning_rate : float or "auto", default="auto"
         Peak learning rate of the highest trained block. "auto" is 2e-4 for encoders of
         hidden size 384. For other encoders, "auto" is inversely proportional to the
@@ -124,8 +124,8 @@ class AttentionFineTuneClassifier(
     weight_decay : float, default=0.01
         Weight decay of AdamW. Biases and normalization layers are not decayed.
     warmup_fraction : float, default=0.1
-        Fraction of the training steps in which the learning rates rise linearly. In the
-        other steps, the learning rates fall linearly to 0.
+        Fraction of the training steps that are used for warm-up. During warm-up, the
+        learning rates rise linearly. In all later steps, they fall linearly to 0.
     max_grad_norm : float or None, default=1.0
         Maximum gradient norm. If None, gradients are not clipped.
     label_smoothing : float, default=0.0
@@ -164,10 +164,11 @@ class AttentionFineTuneClassifier(
         such as ``EpochScoring`` raise an error.
     random_state : int, RandomState instance or None, default=None
         Seed for the weights of the head, the order of the texts and dropout. With an
-        int, two fits with the same CPU, package versions and number of threads are
-        equal bit for bit. There is one exception: if another thread samples from the
-        global generator of torch during ``fit``, dropout can differ. If None, each fit
-        has a new seed. The global random generators of numpy and torch do not change.
+        int, two fits with the same CPU, package versions and number of threads give
+        bit-for-bit the same weights. There is one exception: if another thread samples
+        from the global generator of torch during ``fit``, dropout can differ. If None,
+        each fit has a new seed. The global random generators of numpy and torch do not
+        change.
     lm_epochs : int, default=0
         Number of epochs of language-model (LM) fine-tuning on the training texts and
         `X_unlabeled`, before the classifier is trained (the sequential method of Tao et
@@ -189,7 +190,7 @@ class AttentionFineTuneClassifier(
         setting is 10 epochs with ``layers="last"`` and ``trainable_layers=0``.
     label_texts : "classes", dict or None, default=None
         Texts that describe the classes. A dict maps a class to a text, or to a list of
-        texts. "classes" uses the labels of `y` as texts, and requires labels of str. In
+        texts. "classes" uses the labels of `y` as texts, so all labels must be str. In
         all stages, ``fit`` adds the label texts of each class to the training texts of
         this class. Label texts have the mean weight of the training texts and are not
         used for validation. The dict may omit classes. Classes that are not in `y` are
@@ -197,16 +198,16 @@ class AttentionFineTuneClassifier(
         class. If None, ``fit`` uses only `X`.
     device : str, default="auto"
         Device to run on: "cpu", "cuda", "cuda:1", "mps" or "auto". "auto" is a CUDA GPU
-        if the machine has one, otherwise the CPU. The device is resolved in each call,
+        if the machine has one, otherwise the CPU. The device is selected in each call,
         so an estimator that was pickled on a GPU loads on any machine.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Data type of the matrix products in the encoder. "auto" is bfloat16 if the
         hardware supports bfloat16 (recent GPUs and x86 servers), otherwise float32. On
-        such hardware, bfloat16 is faster than float32. The probabilities of bfloat16
-        and float32 differ in the third digit. Attention, head, losses and all weights
-        are always float32.
+        such hardware, bfloat16 is faster than float32. Probabilities computed with
+        bfloat16 and with float32 differ in the third digit. Attention, head, losses and
+        all weights are always float32.
     cache : "memory", str, path-like or None, default=None
-        Store of results that the candidates of a search share.
+        Cache for results that the candidates of a search share.
         :class:`TransformerFeatureExtractor` describes "memory" and directories. If
         `lm_epochs` is above 0 and `random_state` is not None, the cache stores one
         language model for each fold (43 MB for the default encoder). The language model

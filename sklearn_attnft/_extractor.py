@@ -67,7 +67,7 @@ class TransformerFeatureExtractor(
         Seed of language-model fine-tuning. If None, each fit has a new seed.
     device : str, default="auto"
         Device to run on: "cpu", "cuda", "cuda:1", "mps" or "auto". "auto" is a CUDA GPU
-        if the machine has one, otherwise the CPU. The device is resolved in each call,
+        if the machine has one, otherwise the CPU. The device is selected in each call,
         so an estimator that was pickled on a GPU loads on any machine.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Data type of the matrix products in the encoder. "auto" is bfloat16 if the
@@ -75,14 +75,14 @@ class TransformerFeatureExtractor(
         On such hardware, bfloat16 is faster than float32, but bfloat16 has only two to
         three significant digits. The features are always float32.
     cache : "memory", str, path-like or None, default=None
-        Store of features, so that all folds, clones and candidates of a search encode a
-        text only once. "memory" is a cache that all estimators of a process share until
-        the process ends. A directory is a cache that all processes and machines with
-        access to the directory share. A relative path refers to the working directory
-        at the time of each call. If `lm_epochs` is above 0 and `random_state` is not
-        None, the cache also stores the fine-tuned encoder. An entry is used only if the
-        encoder, the package versions and all parameters that affect the features are
-        the same as when the entry was written.
+        Cache for features, so that all folds, clones and candidates of a search encode
+        a text only once. "memory" is a cache that all estimators of a process share
+        until the process ends. A directory is a cache that all processes and machines
+        with access to the directory share. A relative path refers to the working
+        directory at the time of each call. If `lm_epochs` is above 0 and `random_state`
+        is not None, the cache also stores the fine-tuned encoder. An entry is used only
+        if the encoder, the package versions and all parameters that affect the features
+        are the same as when the entry was written. If None, nothing is cached.
     cache_size : int, default=10737418240
         Largest size of the cache in bytes. The default is 10 GiB. If the cache is full,
         the least recently used entries are removed.
@@ -209,8 +209,8 @@ class TransformerFeatureExtractor(
         ----------
         X : array-like of str, shape (n_samples,)
             Texts: a list, tuple, array, pandas or polars Series, or a data frame with
-            one column. If ``lm_epochs=0``, the texts given to ``fit`` have no influence
-            on what ``transform`` returns.
+            one column. If ``lm_epochs=0``, the texts given to ``fit`` do not influence
+            the result of ``transform``.
         y : ignored
             Not used, present for API consistency by convention.
 

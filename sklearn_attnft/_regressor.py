@@ -92,7 +92,7 @@ class AttentionFineTuneRegressor(
         language model are trained together, on `loss` plus `lm_weight` times the
         language-model loss. In joint training, the regressor reads masked texts.
     cache : "memory", str, path-like or None, default=None
-        Store of results that the candidates of a search share.
+        Cache for results that the candidates of a search share.
         :class:`TransformerFeatureExtractor` describes "memory" and directories. If
         `lm_epochs` is above 0 and `random_state` is not None, the cache stores one
         language model for each fold. The language model is stored before the regressor
@@ -251,7 +251,7 @@ class AttentionFineTuneRegressor(
         X_val : array-like of str, shape (n_validation_samples,), default=None
             Validation texts. Loss and R² (D² with ``loss="huber"``) on these texts are
             computed after each epoch and stored in ``history_``. With
-            ``early_stopping=True``, this score decides when to stop.
+            ``early_stopping=True``, R² or D² decides when to stop.
         y_val : as `y`, default=None
             Numbers of `X_val`.
         X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
@@ -339,7 +339,7 @@ class AttentionFineTuneRegressor(
         return [self._target.as_head()]
 
     def predict(self, X):
-        """Return the predicted numbers of each text.
+        """Predict the numbers of each text.
 
         Parameters
         ----------

@@ -36,12 +36,12 @@ class TokenTable:
     n_first : ndarray of int64, shape (n_texts,)
         Number of tokens in the first text of each pair, or in each single text.
     tokens : TokenizedTexts
-        The windows of the texts. The attribute `words` holds, for each token, its
-        position in the text, counted from 1. The position of special tokens is 0.
+        The windows of the texts. Its attribute `words` contains the position of each
+        token in the text, counted from 1. The position of special tokens is 0.
     sample : ndarray of int64, shape (n_rows,)
-        Index of the text of each token.
+        For each row, the index of the text that contains the token.
     place : ndarray of int64, shape (n_rows,)
-        Index of the token in its text.
+        For each row, the index of the token in this text.
     """
 
     texts: list

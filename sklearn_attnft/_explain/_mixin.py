@@ -126,8 +126,9 @@ class ExplainingMixin(TokenAttentionMixin):
             - "text": 0 for the first text of a pair, 1 for the second. This column
               exists only for pairs.
             - "token": the characters of the text from "start" to "end". If a token is
-              only a part of a character, this is the whole character. If the tokenizer
-              adds a token before the text, this is the first character of the text.
+              only a part of a character, "token" is the whole character. If the
+              tokenizer adds a token before the text, "token" is the first character of
+              the text.
             - "start", "end": positions in the text, in characters.
             - "token_attention": weight of the token in the context vector, summed over
               all windows that contain the token. With ``pooling="attention"``, the

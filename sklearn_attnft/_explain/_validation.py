@@ -109,8 +109,8 @@ def check_outputs(target, n_outputs, attribution, n_texts):
     Raises
     ------
     ValueError
-        If `target` is not a column of `y`, or is passed without `attribution`. Also if
-        `attribution` is passed without `target` and `y` has several columns.
+        If `target` is not a column of `y`, if `target` is passed without `attribution`,
+        or if `attribution` is passed without `target` and `y` has several columns.
     """
     if target is None and attribution is not None and n_outputs > 1:
         raise ValueError(
