@@ -6,7 +6,8 @@
 - ``MultiTaskClassifier`` fine-tunes one encoder on several tasks.
 - ``TransformerFeatureExtractor`` turns texts into features for other estimators.
 
-``SKOPS_TRUSTED_TYPES`` has the names of the estimators for ``skops.io.load``.
+``SKOPS_TRUSTED_TYPES`` contains the type names of the estimators. Pass it to
+``skops.io.load`` as the argument `trusted`.
 
 Three public modules must be imported separately:
 
@@ -31,7 +32,8 @@ __all__ = [
     "__version__",
 ]
 
-# These modules import torch, so they are imported at the first use (PEP 562).
+# These modules import torch. So a module is imported only when its estimator is
+# first used (PEP 562).
 _MODULES = {
     "AttentionFineTuneClassifier": "_classifier",
     "AttentionFineTuneRegressor": "_regressor",
@@ -39,7 +41,7 @@ _MODULES = {
     "TransformerFeatureExtractor": "_extractor",
 }
 
-# The argument `trusted` of skops.io.load.
+# Value for the argument `trusted` of skops.io.load.
 SKOPS_TRUSTED_TYPES = tuple(
     f"{__name__}.{module}.{name}" for name, module in _MODULES.items()
 )

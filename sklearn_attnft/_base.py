@@ -37,7 +37,7 @@ SHARED_CONSTRAINTS = {
     "pickle_weights": [StrOptions({"full", "delta"})],
     "verbose": ["verbose"],
 }
-# Fitted attributes that depend on the kind of `X` and `y`.
+# Fitted attributes that a fit sets only for some kinds of `X` or `y`.
 OPTIONAL_ATTRIBUTES = ("feature_names_in_", "label_names_", "_container")
 LM_CONSTRAINTS = {
     "lm_epochs": [Interval(Integral, 0, None, closed="left")],
@@ -71,7 +71,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         for name, value in self._parameters().items():
             allowed = self._parameter_constraints[name]
             is_number = any(isinstance(each, Interval) for each in allowed)
-            if is_number and isinstance(value, bool):  # scikit-learn allows it
+            if is_number and isinstance(value, bool):  # allowed by scikit-learn
                 raise InvalidParameterError(
                     f"The {name!r} parameter of {type(self).__name__} must not be a "
                     f"bool, got {value!r}. Use {int(value)} if you mean this number."
@@ -79,7 +79,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
 
     @property
     def _template(self):
-        """The estimator whose parameters set device, precision, cache and so on."""
+        """The estimator that has the parameters `device`, `cache` and so on."""
         return self
 
     def _start_progress(self, plan, *data):
@@ -89,9 +89,9 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         ----------
         plan : FitPlan
         *data : tuple
-            X, y and sample_weight, as :class:`CallbackContexts` takes them.
+            The arguments X, y and sample_weight of :class:`CallbackContexts`.
         """
-        # Only a fit needs skorch, so that predictions start faster.
+        # Imported here, because only a fit needs skorch. So predictions start faster.
         from ._fit._stages import count_epochs
         from ._training._progress import CallbackContexts, FitProgress
 
@@ -102,8 +102,9 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         """Set all fitted attributes at once, at the end of fit."""
         attributes = {**self._fitted_attributes(model), **dict(of_input)}
         stale = {*OPTIONAL_ATTRIBUTES} - attributes.keys()
-        # The old values live on until all are replaced: freeing them can run other
-        # code and other threads, which would see attributes of both fits.
+        # `old` keeps the old values alive until all attributes are replaced. Freeing a
+        # value can run other code or another thread, which must not see attributes of
+        # two fits.
         old = vars(self).copy()
         vars(self).update(attributes)
         for name in stale:
@@ -113,7 +114,10 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         return self
 
     def _fitted_attributes(self, model):
-        """Return the fitted attributes that every estimator has, from a FittedModel."""
+        """Return the values of the fitted attributes as a dict.
+
+        `model` is a FittedModel. Subclasses add their own attributes.
+        """
         return {
             "module_": model.module,
             "truncated_fraction_": model.truncated_fraction,
@@ -121,7 +125,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
             "history_": model.history,
             "_spec": model.spec,
             "_tokenizer": model.tokenizer,
-            # As it was in this fit, whatever set_params changes later.
+            # The encoder of this fit. set_params may change `encoder` later.
             "_base_model": _hf.as_absolute(self._template.encoder),
         }
 
@@ -146,7 +150,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         return []
 
     def _check_texts(self, X, name="X"):
-        """Check `X`, passed to a method of a fitted estimator, and return its texts."""
+        """Check the `X` of a method such as ``predict`` and return its texts."""
         return check_texts(X, name)
 
     def _forward(self, X, output="logits", verbose=0):
@@ -184,10 +188,11 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         info : namedtuple
-            Fields as in ``functools.lru_cache``. "hits" and "misses" count the look-ups
-            of this estimator in this process since the last ``fit`` or unpickling,
-            whichever was later. "maxsize" is `cache_size`. "currsize" is the size of
-            the whole cache in bytes. With ``cache=None``, all fields are 0.
+            The fields have the same names as in ``functools.lru_cache``. "hits" and
+            "misses" count the look-ups of this estimator in this process since the last
+            ``fit`` or unpickling, whichever was later. "maxsize" is `cache_size`.
+            "currsize" is the size of the whole cache in bytes. With ``cache=None``, all
+            fields are 0.
         """
         return cache_info(getattr(self, "module_", None), self._template)
 
@@ -200,16 +205,16 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
 
         From this directory, ``transformers.AutoModel`` loads the encoder and
         ``transformers.AutoTokenizer`` loads the tokenizer. A new estimator with
-        ``encoder=path`` starts from this encoder. The directory contains all weights,
-        for every value of `pickle_weights`. ``estimator.json`` contains the rest of the
-        estimator, and ``README.md`` is a model card. The parameter `encoder` is stored,
-        so other users can see the path of a local encoder. `cache` and `checkpoint_dir`
-        are not stored, because these paths belong to this machine.
+        ``encoder=path`` starts from this encoder. The directory always contains all
+        weights, even with ``pickle_weights="delta"``. ``estimator.json`` contains the
+        rest of the estimator, and ``README.md`` is a model card. The parameter
+        `encoder` is stored, so other users can see the path of a local encoder. `cache`
+        and `checkpoint_dir` are not stored, because these paths belong to this machine.
 
         Parameters
         ----------
         path : str or path-like
-            Directory to create. It appears only when all files are written.
+            Directory to create. The directory appears only when all files are written.
         overwrite : bool, default=False
             Whether to replace an existing directory that ``save`` has written.
 
@@ -245,10 +250,10 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
 
         Loading needs neither a network nor the files of the pretrained encoder. No code
         in the directory is executed. Invalid files raise an error before memory is
-        allocated. `cache` and `checkpoint_dir` have their defaults, so the directory
-        cannot select paths that the estimator writes to. The next ``fit`` starts from
-        the pretrained encoder that the parameter `encoder` names, not from the loaded
-        weights.
+        allocated. The loaded estimator has the defaults of `cache` and
+        `checkpoint_dir`, so the directory cannot select a path to which the estimator
+        writes. The next ``fit`` starts from the pretrained encoder that the parameter
+        `encoder` names, not from the loaded weights.
 
         Parameters
         ----------
@@ -263,15 +268,18 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If ``save`` of this class did not write the directory, or if a newer version
-            of the package wrote it. If a file is missing, damaged or replaced, or has a
-            type that can contain code.
+            If one of these conditions holds:
+
+            - ``save`` of this class did not write the directory.
+            - A newer version of the package wrote the directory.
+            - A file is missing, damaged or replaced.
+            - A file has a type that can contain code.
         """
         return _save_load.load(cls, path, _classes())
 
     def __copy__(self):
-        # Without __getstate__, which would pack the weights. The dict is copied in one
-        # step, so that all fitted attributes are those of one fit.
+        # By default, copy.copy calls __getstate__, which packs the weights. Here, the
+        # dict is copied in one step, so that all fitted attributes are of one fit.
         new = type(self).__new__(type(self))
         vars(new).update(vars(self))
         return new
@@ -319,7 +327,7 @@ class FineTuningEstimator(TextEstimator):
         return InputKind.of_fitted(vars(self)).check(X, name)
 
     def _estimate_fit(self, *data):
-        """Return the FitEstimate of a fit with these arguments of ``fit``."""
+        """Return the FitEstimate for these arguments of ``fit``."""
         from ._fit._estimate import estimate
         from ._fit._pipeline import fit_tasks
 
@@ -340,7 +348,7 @@ class FineTuningEstimator(TextEstimator):
 
 
 def _classes(base=TextEstimator):
-    """Return a dict from names to all imported subclasses of `base`."""
+    """Return all imported subclasses of `base` as a dict by name."""
     classes = {each.__name__: each for each in base.__subclasses__()}
     for each in base.__subclasses__():
         classes = _classes(each) | classes

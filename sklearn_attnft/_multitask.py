@@ -33,8 +33,9 @@ from ._fit._tasks import TASK_PARAMETERS, Tasks
 from ._task_scorer import TaskScorer
 from ._utils._one_fit import reads_one_fit
 
-FRAMES = ("pandas", "polars")  # predictions have the same type as y
-# Texts of a task with n labels are sampled in proportion to n ** -x.
+FRAMES = ("pandas", "polars")  # predict returns a frame of the same type as y
+# Exponents x. A text of a task with n labeled texts is sampled in proportion to
+# n ** -x.
 SAMPLING = {"proportional": 0.0, "sqrt": 0.5, "uniform": 1.0}
 
 
@@ -49,8 +50,8 @@ class MultiTaskClassifier(
     """Fine-tune one pretrained encoder on several classification tasks.
 
     Each task has its own attention over layers and tokens, and its own head. All tasks
-    share the encoder, which reads each text once. Labels may be missing, for one task
-    or for several. The loss ignores missing labels.
+    share the encoder, which reads each text once. A text may have no label for some of
+    the tasks. The loss ignores missing labels.
 
     Parameters
     ----------
@@ -75,8 +76,8 @@ class MultiTaskClassifier(
         and "label_texts". If None, all tasks have the parameters of `estimator`.
     validation_task : object, default=None
         Name of the task whose accuracy decides when to stop early. If None, the mean
-        accuracy over all tasks decides. For a single task with several labels per text,
-        the micro-averaged F1 score decides.
+        accuracy over all tasks decides. If `y` has only one task and a text can have
+        several labels, the micro-averaged F1 score decides.
 
     Attributes
     ----------
@@ -100,7 +101,8 @@ class MultiTaskClassifier(
     feature_names_in_ : ndarray of shape (2,)
         Column names. Defined only if `X` of ``fit`` was a data frame of pairs.
     truncated_fraction_ : float
-        Fraction of the training texts that were truncated.
+        Fraction of the training texts that were truncated. With
+        ``estimator__long_texts="window"``, the fraction is 0.
 
     See Also
     --------
@@ -164,8 +166,8 @@ class MultiTaskClassifier(
         ----------
         X : array-like of str, shape (n_samples,) or (n_samples, 2)
             Texts: a list, tuple, array, pandas or polars Series, or a data frame with
-            one column. Two columns, or a list of tuples, are pairs of texts, which the
-            encoder reads together.
+            one column. For pairs of texts, pass two columns or a list of tuples. The
+            encoder reads the two texts of a pair together.
         y : array-like of shape (n_samples, n_tasks), data frame, or mapping
             Labels, with one column per task. A mapping maps the name of a task to a
             column, or to a matrix of 0 and 1 with one column per class. Labels are str,
@@ -269,7 +271,7 @@ class MultiTaskClassifier(
         return self.estimator
 
     def _check_estimator(self):
-        """Check `estimator` and return the parameters of that classifier."""
+        """Check `estimator` and return its parameters as a dict."""
         is_ours = isinstance(self.estimator, TextEstimator)
         parameters = self.estimator._parameters() if is_ours else {}
         if not {"lm_weight", *TASK_PARAMETERS} <= set(parameters):
@@ -365,9 +367,9 @@ class MultiTaskClassifier(
         Returns
         -------
         labels : ndarray of shape (n_samples, n_tasks), data frame, or dict
-            The container has the same type as `y` of ``fit``. If the labels of all
-            tasks are bool, or all are int, or all are float, an array has this data
-            type. Otherwise, its data type is object.
+            Labels, in a container of the same type as `y` of ``fit``. The data type of
+            an array is bool, int or float if the labels of all tasks have this type.
+            Otherwise, the data type is object.
         """
         columns = {
             target.name: target.cells(logits) for target, logits in self._task_logits(X)
@@ -394,8 +396,9 @@ class MultiTaskClassifier(
         Returns
         -------
         probabilities : list of ndarray of float64, each (n_samples, n_classes)
-            Probabilities in the order of ``task_names_`` and ``classes_``. Each row
-            sums to 1, except for tasks with several labels per text.
+            One array for each task, in the order of ``task_names_``. The columns are in
+            the order of ``classes_``. Each row sums to 1, except for tasks with several
+            labels per text.
         """
         return [target.probabilities(logits) for target, logits in self._task_logits(X)]
 
@@ -409,8 +412,8 @@ class MultiTaskClassifier(
         Returns
         -------
         log_probabilities : list of ndarray of float64, each (n_samples, n_classes)
-            Logarithms of the probabilities, in the order of ``task_names_`` and
-            ``classes_``.
+            One array for each task, in the order of ``task_names_``. The columns are in
+            the order of ``classes_``.
         """
         return [
             target.log_probabilities(logits) for target, logits in self._task_logits(X)
@@ -426,10 +429,10 @@ class MultiTaskClassifier(
         Returns
         -------
         scores : list of ndarray of float64, each (n_samples, n_classes)
-            Logits. If a task has two classes and one label per text, the shape is
-            (n_samples,), as in ``decision_function`` of `estimator`. If the classes of
-            every task are 0 and 1, `scores` is one array of shape (n_samples, n_tasks),
-            which the metrics of scikit-learn accept.
+            Logits: one array for each task. If a task has two classes and one label per
+            text, its array has the shape (n_samples,), as in ``decision_function`` of
+            `estimator`. If the classes of every task are 0 and 1, `scores` is one array
+            of shape (n_samples, n_tasks), which the metrics of scikit-learn accept.
         """
         scores = [target.decision(logits) for target, logits in self._task_logits(X)]
         is_binary = all(
@@ -470,7 +473,7 @@ class MultiTaskClassifier(
         score : float
         """
         check_is_fitted(self, "module_")
-        fitted = copy.copy(self)  # another thread may fit it
+        fitted = copy.copy(self)  # another thread may call fit
         X = fitted._check_texts(X)
         columns = _columns(y, len(X), fitted.task_names_, "y")
         weights = check_weights(sample_weight, len(X))
@@ -501,9 +504,9 @@ class MultiTaskClassifier(
         classifier : estimator of the type of `estimator`, fitted
             Classifier of the task `name`. Use it, for example, for calibration with
             ``CalibratedClassifierCV(FrozenEstimator(...))`` or for an
-            ``AttentionDisplay``. For a task with several labels per text, the
-            classifier has the attributes of a classifier that was fitted on a matrix of
-            0 and 1, and ``label_names_`` has the classes of the task.
+            ``AttentionDisplay``. If the task has several labels per text, the
+            classifier has the same attributes as a classifier that was fitted on a
+            matrix of 0 and 1. Its ``label_names_`` are the classes of the task.
         """
         check_is_fitted(self, "module_")
         check_task(name, self.task_names_, "name")
@@ -533,15 +536,15 @@ class MultiTaskClassifier(
         name : object
             Name of the task, which is a column or a key of `y`.
         metric : str or callable
-            Scorer of scikit-learn ("accuracy", "f1_macro", "roc_auc", ...). Texts
-            without a label of the task are ignored.
+            Scorer of scikit-learn, or the name of such a scorer ("accuracy",
+            "f1_macro", "roc_auc", ...). Texts without a label of the task are ignored.
 
         Returns
         -------
         scorer : callable
             Function that takes an estimator, `X` and `y`, and returns a number. The
             estimator is a MultiTaskClassifier, a pipeline that ends in a
-            MultiTaskClassifier, or a search over either estimator. Each call of a
+            MultiTaskClassifier, or a search over one of these two. Each call of the
             scorer runs the encoder on `X`. If metadata routing is enabled, call
             ``set_score_request`` of the scorer.
         """
@@ -596,7 +599,7 @@ def _check_validation(X_val, y_val, kind, targets):
 
 
 def _columns(y, n_texts, names, name):
-    """Return the columns of y, after a check that y has the same tasks as in fit."""
+    """Check that `y` has the tasks of ``fit``, and return the columns of `y`."""
     columns = check_tasks(y, n_texts, name)
     if set(columns) != set(names):
         raise ValueError(

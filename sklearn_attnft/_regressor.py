@@ -26,7 +26,7 @@ from ._hf import DEFAULT_ENCODER
 from ._utils._docstrings import takes_parameter_docs
 from ._utils._one_fit import reads_one_fit
 
-# Parameters of the classifier that have no meaning for numbers.
+# Parameters of the classifier that the regressor does not have.
 CLASSIFICATION = (
     "class_weight",
     "contrastive_epochs",
@@ -48,8 +48,8 @@ class AttentionFineTuneRegressor(
 
     The numbers are, for example, ratings, prices or scores. The model is the same as in
     :class:`AttentionFineTuneClassifier`, but the head predicts one number, or one
-    number for each column of `y`. The loss is the squared error of the standardized
-    numbers, or the Huber loss.
+    number for each column of `y`. The loss is the squared error or the Huber loss of
+    the standardized numbers.
 
     Parameters
     ----------
@@ -64,13 +64,13 @@ class AttentionFineTuneRegressor(
         ``trainable_layers=0``. For other heads, which start with random weights, "auto"
         is 5e-3.
     loss : {"squared_error", "huber"}, default="squared_error"
-        Loss of the standardized numbers. "huber" grows linearly with an error above 0.3
-        standard deviations, so wrong numbers in `y` change the model little.
-        Predictions are then closer to the median than to the mean of the possible
-        numbers.
+        Loss of the standardized numbers. If an error is above 0.3 standard deviations,
+        "huber" grows only linearly with the error. So wrong numbers in `y` change the
+        model little. If a text allows several numbers, "huber" predicts a number closer
+        to the median of these numbers than to their mean.
     early_stopping : bool, default=False
         If True, training stops when R² on the validation texts (D² with
-        ``loss="huber"``) does not improve for `n_iter_no_change` epochs, and the
+        ``loss="huber"``) has not improved for `n_iter_no_change` epochs, and the
         weights of the best epoch are kept. The validation texts are `X_val` of
         :meth:`fit`. If `X_val` is not passed, a part of `X` is used for validation.
     validation_fraction : float, default=0.1
@@ -92,14 +92,14 @@ class AttentionFineTuneRegressor(
         language model are trained together, on `loss` plus `lm_weight` times the
         language-model loss. In joint training, the regressor reads masked texts.
     cache : "memory", str, path-like or None, default=None
-        Store of results that the candidates of a search share.
+        Cache for results that the candidates of a search share.
         :class:`TransformerFeatureExtractor` describes "memory" and directories. If
-        `random_state` is not None and `lm_epochs` is above 0, the cache stores one
-        language model for each fold, with its weights from before the training of the
-        regressor. `lm_weight` above 0 has the same effect if the encoder has no
-        language-model head. If `trainable_layers`, `lm_epochs` and `lm_weight` are 0,
-        the cache stores the hidden states of all tokens. In all other cases, the cache
-        is not used.
+        `lm_epochs` is above 0 and `random_state` is not None, the cache stores one
+        language model for each fold. The language model is stored before the regressor
+        is trained. If the encoder has no language-model head, `lm_weight` above 0 has
+        the same effect as `lm_epochs` above 0. If `trainable_layers`, `lm_epochs` and
+        `lm_weight` are 0, the cache stores the hidden states of all tokens. In all
+        other cases, the cache is not used.
 
     Attributes
     ----------
@@ -112,8 +112,9 @@ class AttentionFineTuneRegressor(
         stage that trains the regressor has the same name as in the classifier:
         "classifier". With validation texts, the epochs of this stage have "valid_loss"
         (mean loss of the standardized numbers) and "valid_r2". With ``loss="huber"``,
-        "valid_d2" replaces "valid_r2". It is 1 minus the mean absolute error divided by
-        that of the median of the training numbers.
+        "valid_d2" replaces "valid_r2". D² is 1 minus a ratio: the mean absolute error
+        of the model, divided by the mean absolute error of a model that always predicts
+        the median of the training numbers.
     n_iter_ : int
         Number of epochs for which the regressor was trained.
     n_samples_fit_ : int
@@ -134,9 +135,10 @@ class AttentionFineTuneRegressor(
     -----
     ``fit`` standardizes `y`: it subtracts the mean and divides the difference by the
     standard deviation. Mean and standard deviation are weighted by `sample_weight`.
-    With ``loss="huber"``, the median replaces the mean, and 1.4826 times the median
-    distance of the other numbers from it replaces the standard deviation. Predictions
-    are in the unit of `y`.
+    With ``loss="huber"``, ``fit`` subtracts the median instead of the mean. The
+    difference is divided by 1.4826 times the median distance of the numbers to their
+    median, not counting numbers that equal the median. Predictions are in the unit of
+    `y`.
 
     Examples
     --------
@@ -239,8 +241,8 @@ class AttentionFineTuneRegressor(
         ----------
         X : array-like of str, shape (n_samples,) or (n_samples, 2)
             Texts: a list, tuple, array, pandas or polars Series, or a data frame with
-            one column. Two columns, or a list of tuples, are pairs of texts, which the
-            encoder reads together.
+            one column. For pairs of texts, pass two columns or a list of tuples. The
+            encoder reads the two texts of a pair together.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Numbers, which must be finite.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -249,7 +251,7 @@ class AttentionFineTuneRegressor(
         X_val : array-like of str, shape (n_validation_samples,), default=None
             Validation texts. Loss and R² (D² with ``loss="huber"``) on these texts are
             computed after each epoch and stored in ``history_``. With
-            ``early_stopping=True``, this score decides when to stop.
+            ``early_stopping=True``, R² or D² decides when to stop.
         y_val : as `y`, default=None
             Numbers of `X_val`.
         X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
@@ -266,7 +268,7 @@ class AttentionFineTuneRegressor(
             If one of these conditions holds:
 
             - A parameter is invalid.
-            - `encoder` is not found, or is a model that has a decoder.
+            - The encoder is not found, or the model also has a decoder.
             - The device is not available.
             - The data is empty.
             - `y` has values that are missing, infinite or not numbers.
@@ -277,7 +279,7 @@ class AttentionFineTuneRegressor(
         Warns
         -----
         DataConversionWarning
-            If `y` has one column. Pass a one-dimensional `y`.
+            If `y` is two-dimensional with one column. Pass a one-dimensional `y`.
         UserWarning
             As in :meth:`AttentionFineTuneClassifier.fit`.
         """
@@ -337,7 +339,7 @@ class AttentionFineTuneRegressor(
         return [self._target.as_head()]
 
     def predict(self, X):
-        """Return the predicted numbers of each text.
+        """Predict the numbers of each text.
 
         Parameters
         ----------
@@ -399,18 +401,18 @@ class AttentionFineTuneRegressor(
             only attention is returned.
         target : int or array-like of int, shape (n_samples,), default=None
             Index of the column of `y` whose prediction is attributed: one index for all
-            texts, or one index for each text. If None, `y` of ``fit`` must have been
-            one-dimensional.
+            texts, or one index for each text. If None and `attribution` is given, `y`
+            of ``fit`` must have had only one column.
         words : bool, default=False
             Whether to sum the tokens of a word into one row.
 
         Returns
         -------
         explanation : pandas.DataFrame
-            The table of :meth:`AttentionFineTuneClassifier.explain`. The column
-            "attribution" is in the unit of `y`. With "integrated_gradients", the sum of
-            the attributions of a text is the prediction for this text minus the
-            prediction for a text of mask tokens.
+            A table with the columns that :meth:`AttentionFineTuneClassifier.explain`
+            describes. The column "attribution" is in the unit of `y`. With
+            "integrated_gradients", the attributions of a text sum to the prediction for
+            this text minus the prediction for a text of mask tokens.
         """
         check_is_fitted(self, "module_")
         texts, fitted = self._check_texts(X), self._target
@@ -425,7 +427,7 @@ class AttentionFineTuneRegressor(
 
 
 def _check_outputs(y, n_texts, target, name="y"):
-    """Check that `y` has as many columns as in ``fit``, and return its numbers."""
+    """Check that `y` has as many columns as in ``fit``, and return the numbers."""
     numbers = check_numbers(y, n_texts, name)
     if numbers.shape[1] != target.n_outputs:
         raise ValueError(

@@ -43,7 +43,7 @@ class TaskScorer:
     def __call__(self, estimator, X, y, sample_weight=None):
         columns = check_tasks(y, _num_samples(X))
         model = _multitask(estimator)
-        if model is estimator:  # another thread may fit it
+        if model is estimator:  # another thread may call its fit
             model = estimator = copy.copy(model)
         for names in (list(columns), model.task_names_):
             check_task(self.name, names, "task_scorer")
@@ -76,9 +76,9 @@ class TaskScorer:
 
 
 def _with_unseen(target, column):
-    """Return the target with the classes of `column` that it lacks.
+    """Return a target that also has the classes that occur only in `column`.
 
-    The scorer gives the added classes the probability 0.
+    The scorer gives these additional classes the probability 0.
     """
     if target.kind != "sets" or isinstance(column, np.ndarray):
         return target
@@ -117,7 +117,7 @@ class _Predictions(ClassifierMixin, BaseEstimator):
         self.target = target
         self.probabilities = probabilities
         self.classes_ = target.classes
-        if target.multilabel:  # a list, so that scorers do not mix up two labels
+        if target.multilabel:  # else two labels would look like a binary task
             self.classes_ = [np.arange(2) for _ in target.classes]
         if _is_binary(target):
             self.classes_ = np.arange(2)

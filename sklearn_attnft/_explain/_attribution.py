@@ -16,7 +16,7 @@ from .._utils._process import in_float32
 
 ATTRIBUTIONS = ("gradient", "integrated_gradients")
 # Number of points of the Gauss-Legendre quadrature between baseline and text. A test
-# limits the error of the sums.
+# checks that the attributions of a text have the right sum, except for a small error.
 N_POINTS = 64
 
 
@@ -36,12 +36,12 @@ class TokenTable:
     n_first : ndarray of int64, shape (n_texts,)
         Number of tokens in the first text of each pair, or in each single text.
     tokens : TokenizedTexts
-        The windows of the texts. The attribute `words` holds, for each token, its
-        position in the text, counted from 1. The position of special tokens is 0.
+        The windows of the texts. Its attribute `words` contains the position of each
+        token in the text, counted from 1. The position of special tokens is 0.
     sample : ndarray of int64, shape (n_rows,)
-        Index of the text of each token.
+        For each row, the index of the text that contains the token.
     place : ndarray of int64, shape (n_rows,)
-        Index of the token in its text.
+        For each row, the index of the token in this text.
     """
 
     texts: list
@@ -79,11 +79,11 @@ class TokenTable:
         return body[places[is_first]], body[places[~is_first]]
 
     def per_token(self, values):
-        """Return the sum of the values of each row of the explanation.
+        """Sum the values of each token over all windows that contain the token.
 
-        A token of a long text can be in several windows. `values` has one value for
-        each token of each window, shape (n_tokens,), in the order of `tokens`. A row
-        gets the sum of the values of its token, shape (n_rows,).
+        A token of a long text can be in several windows. `values` has the shape
+        (n_tokens,), with one value for each token of each window, in the order of
+        `tokens`. The sums have the shape (n_rows,), with one sum for each row.
         """
         is_special = self.tokens.words == 0
         starts = np.cumsum([0, *map(len, self.bodies)])
@@ -204,7 +204,7 @@ def token_attributions(model, tokens, targets, *, method, baseline_id, device):
     ----------
     model : TextModel
     tokens : TokenizedTexts
-        The attribute `words` must be 0 for special tokens.
+        In its attribute `words`, special tokens must have the value 0.
     targets : ndarray of int64, shape (n_texts,)
         For each text, the index of the class whose logit is attributed.
     method : {"gradient", "integrated_gradients"}
@@ -265,7 +265,7 @@ def _gradient(model, embeddings, batch, target):
 
 
 def _gather(compute, tokens, device):
-    """Compute a value for each token. Values have the order of `tokens`."""
+    """Compute one value for each token and return them in the order of `tokens`."""
     values = np.empty(len(tokens.ids))
     for indices, output in each_batch(compute, tokens, device):
         values[tokens.token_positions(indices)] = output.float().cpu().numpy()

@@ -13,7 +13,7 @@ PERCENTAGES = (1, 5, 10, 20, 50)
 
 
 def rank_tokens(table, scores, *, n_random, rng):
-    """Rank the tokens of each text by each score, and also rank them at random.
+    """Rank the tokens of each text by each score, and in random orders.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def faithfulness(model, table, rankings, probabilities, tokenizer, machine):
 
 
 class ErasedTexts:
-    """Arrays of the ids of texts with erased tokens. Equal texts are stored once."""
+    """Token ids of texts without some of their tokens. Equal texts are stored once."""
 
     def __init__(self):
         self.bodies = []

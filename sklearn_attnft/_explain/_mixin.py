@@ -93,25 +93,25 @@ class ExplainingMixin(TokenAttentionMixin):
         attention does not always influence the prediction. :meth:`faithfulness`
         measures this influence. The hidden state of a token depends on the whole text,
         so a high weight can also come from the context of the token. With
-        ``head="lstm"``, attention weights the outputs of the LSTM, which include even
-        more context.
+        ``head="lstm"``, attention weighs the outputs of the LSTM, which depend even
+        more on the context.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples,)
         attribution : {"gradient", "integrated_gradients"} or None, default=None
             Method that attributes the logit of `target` to the tokens. "gradient" is
-            the gradient times the embedding of the token. "integrated_gradients" sums
-            gradients between a text of mask tokens and the text. The attributions of a
-            text sum to the difference between its logit and the logit of the mask
-            tokens. The computation takes 64 times as long as with "gradient". If the
-            vocabulary does not have a mask token, padding tokens are used. If
-            `attribution` is None, only attention is returned.
+            the gradient times the embedding of the token. "integrated_gradients"
+            integrates the gradient from a text of mask tokens to the text itself. The
+            attributions of a text then sum to the logit of the text minus the logit of
+            the mask tokens. "integrated_gradients" takes 64 times as long as
+            "gradient". If the vocabulary does not have a mask token, padding tokens
+            replace the mask tokens. If None, only attention is returned.
         target : label or array-like of labels, shape (n_samples,), default=None
             The class whose logit is attributed. Pass one class for all texts, or an
             array with one class for each text, for example the true labels. If a text
             can have several labels, the class is a name in ``label_names_``. If None,
-            the class with the highest logit of each text is used.
+            the class with the highest logit is used for each text.
         words : bool, default=False
             Whether to sum the tokens of a word into one row.
 
@@ -125,9 +125,10 @@ class ExplainingMixin(TokenAttentionMixin):
             - "sample": index of the text or the pair in `X`.
             - "text": 0 for the first text of a pair, 1 for the second. This column
               exists only for pairs.
-            - "token": the characters of the text from "start" to "end". A token that is
-              only a part of a character has the whole character. A token that the
-              tokenizer adds before the text has the first character.
+            - "token": the characters of the text from "start" to "end". If a token is
+              only a part of a character, "token" is the whole character. If the
+              tokenizer adds a token before the text, "token" is the first character of
+              the text.
             - "start", "end": positions in the text, in characters.
             - "token_attention": weight of the token in the context vector, summed over
               all windows that contain the token. With ``pooling="attention"``, the
@@ -148,7 +149,7 @@ class ExplainingMixin(TokenAttentionMixin):
 
             - `attribution` is unknown.
             - `target` has a label that is not in `y` of ``fit``.
-            - `target` is a list with another length than `X`.
+            - `target` is a list, but does not have the same length as `X`.
             - `target` is given, but `attribution` is None.
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.

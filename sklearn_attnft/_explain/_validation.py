@@ -23,7 +23,8 @@ def check_attributions(attribution, allowed, *, several=False):
     Raises
     ------
     ValueError
-        If a name is not allowed, or `attribution` is a list and `several` is False.
+        If a name is not in `allowed`, or if `attribution` is a list and `several` is
+        False.
     """
     if attribution is None:
         return ()
@@ -57,8 +58,8 @@ def check_targets(target, classes, attribution, n_texts):
     Raises
     ------
     ValueError
-        If `target` has other labels than `classes`, does not have one label for each
-        text, or is passed without `attribution`.
+        If `target` has a label that is not in `classes`, does not have one label for
+        each text, or is passed without `attribution`.
     """
     if target is None:
         return None
@@ -81,7 +82,7 @@ def check_targets(target, classes, attribution, n_texts):
 
 
 def labels_of_texts(target, n_texts):
-    """Return `target` as a list of one label for each text.
+    """Return `target` as a list with one label for each text.
 
     Raises
     ------
@@ -108,8 +109,8 @@ def check_outputs(target, n_outputs, attribution, n_texts):
     Raises
     ------
     ValueError
-        If `target` is not a column of `y`, if it is passed without `attribution`, or if
-        it is missing although `y` has several columns.
+        If `target` is not a column of `y`, if `target` is passed without `attribution`,
+        or if `attribution` is passed without `target` and `y` has several columns.
     """
     if target is None and attribution is not None and n_outputs > 1:
         raise ValueError(
