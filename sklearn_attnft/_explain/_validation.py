@@ -39,7 +39,7 @@ def check_attributions(attribution, allowed, *, several=False):
     return tuple(dict.fromkeys(names))
 
 
-def check_targets(target, classes, attribution, n_texts):
+def check_targets(target, classes, attribution, n_texts, *, noun="label"):
     """Return the index of the class to explain for each text.
 
     Parameters
@@ -49,6 +49,8 @@ def check_targets(target, classes, attribution, n_texts):
     classes : ndarray of shape (n_classes,)
     attribution : str or None
     n_texts : int
+    noun : str
+        Name of a class in messages.
 
     Returns
     -------
@@ -74,8 +76,8 @@ def check_targets(target, classes, attribution, n_texts):
         if not np.isscalar(label) or label not in labels:
             where = f" at position {i}" if is_list_of_labels(target) else ""
             raise ValueError(
-                f"`target` must be a label of y, or one label of y for each text, got "
-                f"{label!r:.80}{where}. Use one of {labels!r:.200}."
+                f"`target` must be a {noun} of y, or one {noun} of y for each text, "
+                f"got {label!r:.80}{where}. Use one of {labels!r:.200}."
             )
         indices.append(labels.index(label))
     return np.array(indices, dtype=np.int64)
@@ -117,5 +119,6 @@ def check_outputs(target, n_outputs, attribution, n_texts):
             f"`target` must be a column of y (0 to {n_outputs - 1}) if y has several "
             "columns, got None. Pass the number of one column."
         )
-    outputs = check_targets(target, np.arange(n_outputs), attribution, n_texts)
+    columns = np.arange(n_outputs)
+    outputs = check_targets(target, columns, attribution, n_texts, noun="column")
     return np.zeros(n_texts, np.int64) if outputs is None else outputs
