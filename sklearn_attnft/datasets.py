@@ -67,8 +67,8 @@ def load_support_tickets(
         - ``target``: the labels, an ndarray of object of shape (n_samples,), or of
           shape (n_samples, n_tasks) if `label` is a list. If `as_frame` is True, a
           Series or DataFrame.
-        - ``target_names``: the sorted list of classes. If `label` is a list, a dict of
-          such lists.
+        - ``target_names``: the sorted list of classes. If `label` is a list, a dict
+          with such a list for each task.
         - ``frame``: a DataFrame of the texts and all labels. If `as_frame` is False,
           None.
         - ``DESCR``: a description of the corpus.
@@ -95,7 +95,7 @@ def load_support_tickets(
     if not names or not set(names) <= set(LABELS):
         raise ValueError(
             f"`label` must be one or more of {', '.join(LABELS)}, got {label!r}. "
-            "Pass for example label='topic'."
+            "For example, pass label='topic'."
         )
     path = resources.files(__package__) / "data" / _FILE
     with path.open(encoding="utf-8", newline="") as file:

@@ -72,7 +72,7 @@ LABELS = [
     ([["a", "b"], ["b"]] * 2, r"\(a list at position 0\).*{'tags': y}"),
     (pd.DataFrame({"a": Y, "b": Y}), r"a task, use MultiTaskClassifier.*\.fit\(X, y\)"),
     (np.zeros((4, 2, 2)), r"shape \(4, 2, 2\). Pass an array of shape \(n_samples,\)"),
-    ({"task": Y}, "got a dict.* a mapping of tasks to MultiTaskClassifier"),
+    ({"task": Y}, "got a dict.* For several tasks, use MultiTaskClassifier"),
     ("good", "`y` must have .* got a str. Pass a list"),
     (set(X), "`y` must have .* got a set. Pass a list"),
     (iter(Y), "`y` must have .* got a list_iterator. Pass a list"),

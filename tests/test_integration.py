@@ -269,13 +269,13 @@ def test_no_texts_are_a_value_error(empty, small):
 def test_a_fold_with_one_class_is_named(small):
     clf = AttentionFineTuneClassifier(**small | {"max_epochs": 1})
     y = np.sort(Y)
-    advice = r"one fold: pass .* cv=StratifiedKFold\(5, shuffle=True\)"
+    advice = r"a part of the texts.* cv=StratifiedKFold\(5, shuffle=True\)"
     with pytest.raises(ValueError, match=advice):
         cross_val_score(clf, X, y, cv=KFold(2), error_score="raise")
     splitter = StratifiedKFold(5, shuffle=True, random_state=0)
     assert np.isfinite(cross_val_score(clf, X, y, cv=splitter)).all()
     several = MultiTaskClassifier(clf)
-    with pytest.raises(ValueError, match=r"one fold: pass .* cv=KFold\(5, shuffle"):
+    with pytest.raises(ValueError, match=r"part of the texts.* cv=KFold\(5, shuffle"):
         cross_val_score(several, X, np.c_[y, Y], cv=KFold(2), error_score="raise")
     cv = KFold(5, shuffle=True, random_state=0)
     assert np.isfinite(cross_val_score(several, X, np.c_[y, Y], cv=cv)).all()

@@ -337,13 +337,13 @@ def test_a_validation_set_without_labels_has_a_score(model):
     "y_val", [Y[:4, 0], Y[:4, :2], Y[:4] + 1, FRAME[["day", "cat", "glad"]][:4]]
 )
 def test_validation_labels_have_the_columns_of_fit(y_val, model):
-    with pytest.raises(ValueError, match=r"`y_val` must be .* the 3 columns of fit"):
+    with pytest.raises(ValueError, match=r"`y_val` must be .* the same 3 columns"):
         model().fit(TEXTS, FRAME, X_val=TEXTS[:4], y_val=y_val)
 
 
 def test_score_refuses_other_labels(model):
     clf = fit(model, max_epochs=1)
-    with pytest.raises(ValueError, match=r"`y` must be .* the 3 columns of fit"):
+    with pytest.raises(ValueError, match=r"`y` must be .* the same 3 columns"):
         clf.score(TEXTS, Y[:, 0])
     single = fit(model, Y[:, 0], max_epochs=1)
     with pytest.raises(ValueError, match="one class label for each text"):

@@ -4,12 +4,12 @@
 import numpy as np
 import torch
 
-# Training batches are taken from random pools of this many batches, and each pool is
-# sorted by length. There is almost no padding, and batches remain random.
+# The texts of an epoch are divided into random pools of this many batches. The texts of
+# each pool are sorted by length, so batches have little padding but remain random.
 BATCHES_PER_POOL = 50
 # Fixed cost of a batch, as a fraction of the cost of a full batch. Padding up to this
-# cost is accepted to save a batch. (On the CPU, a token takes 14 % longer in batches
-# of 256 tokens than in batches of 2048.)
+# cost is accepted if it reduces the number of batches by one. (On the CPU, a token
+# takes 14 % longer in batches of 256 tokens than in batches of 2048.)
 BATCH_OVERHEAD = 1 / 32
 # Padded tokens per prediction batch. Larger batches are not faster on the CPU, because
 # their activations do not fit into the CPU caches and are allocated and freed for each
@@ -25,8 +25,8 @@ def tokens_per_batch(device):
 def sorted_batches(tokens, budget):
     """Return batches of at most `budget` tokens, longest texts first.
 
-    The longest texts come first, so that a batch that is too large runs out of memory
-    immediately. A text that exceeds the budget is a separate batch.
+    The longest texts come first, so that if memory is too small, the first batch fails.
+    A text with more than `budget` tokens forms a batch by itself.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def _group_lengths(lengths, rows, budget):
 def _split(texts, n_windows, n_rows):
     """Split texts into batches of at most `n_rows` windows.
 
-    A text with more windows is a separate batch.
+    A text with more than `n_rows` windows forms a batch by itself.
     """
     batches, start, rows = [], 0, 0
     for stop, index in enumerate(texts):
@@ -113,8 +113,8 @@ def shuffled_batches(lengths, batch_size, generator):
     Returns
     -------
     list of ndarray of int64
-        Indices of the texts of ``ceil(n_texts / batch_size)`` batches. Each text is in
-        exactly one batch.
+        Indices of the texts of each batch. There are ``ceil(n_texts / batch_size)``
+        batches, and each text is in exactly one of them.
     """
     order = torch.randperm(len(lengths), generator=generator).numpy()
     batches = []

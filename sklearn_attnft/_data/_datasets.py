@@ -21,8 +21,8 @@ class Step:
         Micro-batches, which run one after the other. Only the largest micro-batch must
         fit into memory.
     counts : object
-        Number of texts or of masked tokens in all micro-batches. The criterion divides
-        the loss by this number.
+        Number of texts or number of masked tokens in all micro-batches, or a tuple of
+        both. The criterion divides the loss by these numbers.
     """
 
     parts: list
@@ -54,8 +54,8 @@ class LabeledDataset(Dataset):
         Weight of each label in the loss, or 0 if the label is missing. The mean weight
         of a task is at most 1, so that weights do not change the scale of the loss.
     draws : ndarray of float, shape (n_texts,)
-        Average number of times that each text is sampled in an epoch. The mean of
-        these numbers is 1.
+        Expected number of times that each text is sampled in an epoch. The mean over
+        all texts is 1.
     """
 
     tokens: TokenizedTexts
@@ -73,7 +73,7 @@ class LabeledDataset(Dataset):
             yield Step([self._batch(part) for part in parts], len(indices))
 
     def epoch_batches(self, config, generator):
-        """Sample ``len(self)`` texts for an epoch; return batches of indices."""
+        """Sample ``len(self)`` texts for an epoch and return batches of indices."""
         lengths = self.tokens.longest_windows[: len(self)]
         sampled = np.arange(len(self))
         if (self.draws != 1).any():
@@ -82,12 +82,16 @@ class LabeledDataset(Dataset):
             start = torch.rand((), generator=generator, dtype=torch.float32).item()
             points = sampled + start
             where = np.searchsorted(self.draws[order].cumsum(), points, "right")
-            sampled = order[where.clip(max=len(self) - 1)]  # rounding errors
+            # Rounding errors can make the last sum too small.
+            sampled = order[where.clip(max=len(self) - 1)]
         batches = shuffled_batches(lengths[sampled], config.batch_size, generator)
         return [sampled[batch] for batch in batches]
 
     def scoring_batches(self, budget):
-        """Yield all texts as (TokenBatch, targets) of at most `budget` tokens each."""
+        """Yield all texts in batches of at most `budget` tokens.
+
+        Each batch is a pair (TokenBatch, targets).
+        """
         for indices in sorted_batches(self.tokens, budget):
             yield self._batch(indices)
 

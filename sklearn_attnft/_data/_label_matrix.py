@@ -23,10 +23,10 @@ class LabelMatrix:
     ----------
     values : ndarray of float32, shape (n_texts, n_labels)
     names : ndarray of shape (n_labels,)
-        Columns of a data frame. The names are 0, 1, ... for other containers.
+        Column names if `y` is a data frame, else the numbers of the columns from 0.
     container : str or None
-        Sparse type of `y`, a key of `CONTAINERS`. Predictions get this type too. None
-        if `y` is dense.
+        Key of `CONTAINERS`: the sparse type of `y`, or None if `y` is dense. The
+        matrices that ``predict`` returns have the same type.
     """
 
     values: np.ndarray
@@ -39,9 +39,9 @@ class LabelMatrix:
             warn(
                 "Each row of `y` has exactly one 1, so each text has one class. The "
                 "classifier learns each column separately, and can predict several "
-                "labels or none. For one class per text, pass a one-dimensional y, for "
-                "example y.idxmax(axis=1) of a data frame or y.argmax(axis=1) of an "
-                "array."
+                "labels or none. To predict one class per text, pass a one-dimensional "
+                "y, for example y.idxmax(axis=1) if y is a data frame, or "
+                "y.argmax(axis=1) if y is an array."
             )
 
 
@@ -64,8 +64,8 @@ def find_matrix(y, n_texts, name="y"):
     Parameters
     ----------
     y : object
-        Labels are a matrix if they have at least two columns of 0 and 1, as bool,
-        int or float.
+        A matrix of 0 and 1 has at least two columns, and all its values are 0 or 1 as
+        bool, int or float.
     n_texts : int
     name : str
         Name of the argument, for messages.
@@ -73,7 +73,7 @@ def find_matrix(y, n_texts, name="y"):
     Raises
     ------
     ValueError
-        If a matrix has missing values, or if it does not have `n_texts` rows.
+        If the matrix has missing values, or if it does not have `n_texts` rows.
     """
     if isinstance(y, (str, bytes, Mapping)):
         return None
@@ -96,19 +96,26 @@ def find_matrix(y, n_texts, name="y"):
 
 
 def check_matrix(y, n_texts, names, name="y"):
-    """Return the values of `y`, float32; raise if its columns are not those of fit.
+    """Check that `y` has the same columns as in ``fit``.
 
     Parameters
     ----------
     y : object
     n_texts : int
     names : ndarray of shape (n_labels,)
-        Names of the columns in fit.
+        The column names in ``fit``.
     name : str
         Name of the argument, for messages.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_texts, n_labels)
     """
     matrix = find_matrix(y, n_texts, name)
-    rule = f"`{name}` must be a matrix of 0 and 1 with the {len(names)} columns of fit"
+    rule = (
+        f"`{name}` must be a matrix of 0 and 1 with the same {len(names)} columns as "
+        "in fit"
+    )
     if matrix is None:
         shape = f" of shape {y.shape}" if hasattr(y, "shape") else ""
         raise ValueError(
@@ -121,13 +128,13 @@ def check_matrix(y, n_texts, names, name="y"):
     if not same:
         raise ValueError(
             f"{rule} ({names.tolist()!r:.200}), got {matrix.names.tolist()!r:.200}. "
-            "Select the columns in the order of fit."
+            "Select the same columns as in fit, in the same order."
         )
     return matrix.values
 
 
 def check_label_names(classes, names, container, n_labels):
-    """Check the fitted attributes of a classifier of several labels per text."""
+    """Check the fitted attributes of a classifier that predicts label matrices."""
     found = [each.tolist() for each in classes] if isinstance(classes, list) else None
     if found != [[0, 1]] * n_labels or len(names) != n_labels:
         raise ValueError(
@@ -135,11 +142,16 @@ def check_label_names(classes, names, container, n_labels):
             f"must have {n_labels} names, got {classes!r:.200} and {names!r:.200}."
         )
     if container not in CONTAINERS:
-        raise ValueError(f"_container must be a sparse type, got {container!r:.80}.")
+        raise ValueError(
+            f"_container must be None or a sparse type, got {container!r:.80}."
+        )
 
 
 def _values(array, name):
-    """Return a matrix as float32, or None if it has other values than 0 and 1."""
+    """Return a matrix as float32, or None if it has values other than 0 and 1.
+
+    Raise ValueError if all values are 0, 1 or missing, and some are missing.
+    """
     if array.dtype.kind not in "biuf":
         cells = array.ravel().tolist()
         if not all(isinstance(each, NUMBERS) or is_missing(each) for each in cells):
@@ -153,7 +165,8 @@ def _values(array, name):
         row, column = np.argwhere(missing)[0].tolist()
         raise ValueError(
             f"`{name}` must be a matrix of 0 and 1, got missing values (None or NaN), "
-            f"the first in row {row} and column {column}. Drop these texts, or pass "
-            f"{{'tags': {name}}} to MultiTaskClassifier, which ignores missing values."
+            f"the first in row {row} and column {column}. Drop the rows with missing "
+            f"values, or pass {{'tags': {name}}} to MultiTaskClassifier, which ignores "
+            "missing values."
         )
     return array.astype(np.float32)

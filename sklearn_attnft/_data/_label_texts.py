@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Texts that describe classes, as additional labeled texts."""
+"""Add texts that describe classes to the labeled texts."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,10 +13,11 @@ from ._validation import check_texts
 
 
 def add_label_texts(data, targets, label_texts):
-    """Return labeled texts, with the label texts of each task at the end.
+    """Return `data` with the label texts of all tasks added at the end.
 
-    A label text has the label of its class, and no label of other tasks. Its weight is
-    the mean weight of the texts of its task. Classes without a label text are skipped.
+    A label text is labeled with its class, and has no label of other tasks. Its weight
+    is the mean weight of the texts with a label of the task. A class is skipped if it
+    has no label text, or if no text of `data` with a positive weight has the class.
 
     Parameters
     ----------
@@ -46,13 +47,16 @@ def add_label_texts(data, targets, label_texts):
 
 
 def _of_class(data, task, index, texts):
-    """Return the texts of one class as LabeledTexts, or None if there are none."""
+    """Return the label texts of one class as LabeledTexts, or None to skip the class.
+
+    `index` is the index of the class, and `texts` are its label texts.
+    """
     labels, weights = data.labels[task], data.weights[:, task]
     is_member = labels == index if labels.ndim == 1 else labels[:, index] == 1
     members = np.flatnonzero(is_member & (weights > 0))
     if not texts or not len(members):
         return None
-    # Like a text of the class, but without other labels.
+    # Copy a text of the class, and remove its other labels.
     like = data.take(np.repeat(members[:1], len(texts)))
     labels = list(like.labels)
     if labels[task].ndim == 2:
@@ -64,7 +68,7 @@ def _of_class(data, task, index, texts):
 
 
 def texts_of_classes(label_texts, target):
-    """Check `label_texts` and return a list of texts for each class of a target."""
+    """Check `label_texts` and return a list of texts for each class of `target`."""
     classes = target.classes.tolist()
     task = "" if target.name is None else f" of task {target.name!r}"
     if isinstance(label_texts, Mapping):
@@ -77,7 +81,8 @@ def texts_of_classes(label_texts, target):
                 f"{{{classes[0]!r}: 'a text that describes this class'}}."
             )
         given = dict(zip(classes, classes, strict=True))
-    # A fold may lack some classes, but if it lacks all of them, the dict is wrong.
+    # The texts of a fold may lack some classes of the dict. If they lack all, the keys
+    # of the dict are wrong.
     if given and not set(given) & set(classes):
         raise ValueError(
             f"`label_texts` must have classes{task or ' of y'} as keys, got "

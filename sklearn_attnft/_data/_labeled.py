@@ -26,10 +26,11 @@ class LabeledTexts:
     labels : tuple of ndarray
         The labels of each task, as ``Target.encode`` returns them.
     weights : ndarray of float, shape (n_texts, n_tasks)
-        Weight that each label has when scores are computed. If the label is missing,
-        the weight is 0.
+        Weight of each label when scores are computed. If the label is missing, the
+        weight is 0.
     class_weights : ndarray of float, shape (n_texts, n_tasks), or None
-        Class weight of each label. In training, `weights` is multiplied by it.
+        Class weight of each label. In training, the weight of a label is the product of
+        `weights` and `class_weights`. If None, all class weights are 1.
     """
 
     texts: list
@@ -49,15 +50,16 @@ class LabeledTexts:
     def tokenized(self, tokenizer, *, sampling=0.0):
         """Tokenize the texts and create a data set for training and scoring.
 
-        The weights of each task are scaled, so that only their ratios matter: if the
-        caller multiplies all weights by a constant, the result is the same. The mean of
-        the scaled weights is the weighted fraction of texts that have a label of the
-        task. If `sampling` is 0, a text of weight 2 counts like two texts.
+        The weights of each task are scaled, so that only their ratios matter. If all
+        weights are multiplied by a constant, the result does not change. For each task,
+        the mean of the scaled weights is the weighted fraction of texts that have a
+        label of this task. If `sampling` is 0, a text of weight 2 counts like two texts
+        of weight 1.
 
         If `sampling` is above 0, texts with labels of rare tasks are sampled more
-        often. The probability of a text is proportional to ``n ** -sampling``, where n
-        is the weighted number of labels of its task. If the text has labels of several
-        tasks, the task with the fewest labels decides.
+        often. The probability of sampling a text is proportional to ``n ** -sampling``,
+        where n is the weighted number of labels of its task. If the text has labels of
+        several tasks, n is the smallest of these numbers.
 
         Returns
         -------
@@ -74,14 +76,14 @@ class LabeledTexts:
         draws = (rarest / rarest.min()) ** -sampling
         fractions = n_labels / self.weights.max(axis=1).sum()
         means = weights.mean(axis=0)
-        means[means == 0] = 1.0  # the task has no validation label
+        means[means == 0] = 1.0  # validation texts may have no label of a task
         weights = (weights * (fractions / means)).astype(np.float32)
         dataset = LabeledDataset(tokens, self.labels, weights, draws / draws.mean())
         return dataset, is_truncated
 
 
 def joined(parts):
-    """Return all texts of a list of LabeledTexts as one LabeledTexts."""
+    """Concatenate a list of LabeledTexts."""
     if len(parts) == 1:
         return parts[0]
     columns = zip(*(part.labels for part in parts), strict=True)
@@ -97,7 +99,7 @@ def joined(parts):
 
 
 def weigh(data, targets, class_weights):
-    """Apply class weights and drop texts with zero weight.
+    """Add class weights, and drop texts whose weight is 0 in all tasks.
 
     Parameters
     ----------
@@ -125,15 +127,15 @@ def weigh(data, targets, class_weights):
 def _class_weights(target, class_weight, labels, weights):
     """Return the class weight of each labeled text."""
     classes = target.classes
-    if target.multilabel:  # see label_weights
+    if target.multilabel:  # label_weights returns these class weights
         if not len(labels):
             check_two_classes(labels, target.name, weighed=True)
         return np.ones(len(labels))
     if isinstance(class_weight, (list, tuple)):
         raise ValueError(
             "If each text has one class, `class_weight` must be 'balanced', a dict or "
-            f"None, got {describe_type(class_weight)}. Pass one dict from classes to "
-            "weights."
+            f"None, got {describe_type(class_weight)}. Pass one dict that maps classes "
+            "to weights."
         )
     by_class, present = np.zeros(len(classes)), np.unique(labels)
     check_two_classes(classes[present], target.name, weighed=True)
@@ -151,7 +153,7 @@ def _class_weights(target, class_weight, labels, weights):
 
 
 def label_weights(data, targets, class_weights):
-    """Return the class weights of the tasks in which texts have several labels.
+    """Return the class weights of tasks in which a text can have several labels.
 
     Parameters
     ----------
@@ -163,11 +165,12 @@ def label_weights(data, targets, class_weights):
 
     Returns
     -------
-    tuple of (ndarray of float, shape (2, n_classes)) or None
-        For each task, the weights of the values 0 and 1 of each class, or None if all
-        weights are 1. In each task, the weights are scaled so that their mean over all
-        values of the training texts that are not missing is 1. The tuple is empty if
-        all entries would be None.
+    tuple of (ndarray of float, shape (2, n_classes), or None)
+        For each task, the weights of the values 0 and 1 of each class. The entry is
+        None if a text has only one class in the task, or if the `class_weight` of the
+        task is None. The weights of a task are scaled so that their mean over all known
+        values of the training texts is 1. If all entries would be None, the tuple is
+        empty.
     """
     found = []
     for task, (target, given) in enumerate(zip(targets, class_weights, strict=True)):
@@ -182,7 +185,7 @@ def label_weights(data, targets, class_weights):
             if not mean:
                 raise ValueError(
                     "`class_weight` must have a weight above 0 for at least one value "
-                    f"that is in `y`, got {given!r:.200}. Raise one of the weights."
+                    f"(0 or 1) in `y`, got {given!r:.200}. Increase one of the weights."
                 )
             weights = weights / mean
         found.append(weights)
@@ -211,8 +214,8 @@ def _of_each_label(class_weight, totals, task):
             cure = f"Set task_params={{{task!r}: {{'class_weight': ...}}}}."
         raise ValueError(
             "If a text can have several labels, `class_weight` must be 'balanced', "
-            f"None or a list of {n_labels} dicts, one for each label, that map the "
-            f"values 0 and 1 to weights, got {class_weight!r:.200}. {cure}"
+            f"None or a list of {n_labels} dicts, one for each label, got "
+            f"{class_weight!r:.200}. A dict maps the values 0 and 1 to weights. {cure}"
         )
     values = np.arange(2)
     return np.stack([check_class_weight(e, values, task) for e in class_weight]).T
@@ -221,9 +224,9 @@ def _of_each_label(class_weight, totals, task):
 def split(data, targets, fraction, seed):
     """Split the texts into training and validation texts.
 
-    For a single task of one class per text, the split is stratified. In other cases,
-    the split is random. For classification, the training texts contain each class.
-    Scores on the validation texts use sample weights but not class weights.
+    For a single task with one class per text, the split is stratified. Otherwise, the
+    split is random. In classification, the training texts contain every class. The
+    validation texts have sample weights but no class weights.
 
     Returns
     -------

@@ -22,8 +22,8 @@ LABEL_KINDS = {
 
 
 PASS_UNLABELED = (
-    "Fit on the texts with labels. With lm_epochs=3, fit(X[known], y[known], "
-    "X_unlabeled=X[~known]) also uses the others."
+    "Fit only on the texts with labels. To use the other texts too, set lm_epochs=3 "
+    "and call fit(X[known], y[known], X_unlabeled=X[~known])."
 )
 
 
@@ -81,14 +81,14 @@ def check_labels(y, n_texts, name="y"):
 
 
 def _one_dimensional(y, name, is_list):
-    """Return `y` as a one-dimensional array; the labels are not checked."""
+    """Return `y` as a one-dimensional array, without a check of each label."""
     array = y.toarray() if hasattr(y, "toarray") else fill_masked(y)
-    # As objects, the labels of a list are not converted to a common type.
+    # The dtype object keeps numpy from converting the labels of a list to one type.
     array = np.asarray(array, dtype=object if is_list else None)
     if array.ndim == 0 or isinstance(y, Mapping):
         cure = "Pass a list or an array of the labels, in the order of the texts."
         if isinstance(y, Mapping):
-            cure = "Pass one column, or pass a mapping of tasks to MultiTaskClassifier."
+            cure = "Pass one column. For several tasks, use MultiTaskClassifier."
         raise ValueError(
             f"`{name}` must have {LABELS_FORMAT}, got {describe_type(y)}. {cure}"
         )
@@ -134,18 +134,18 @@ def label_array(labels, name, rows=None):
     Parameters
     ----------
     labels : list
-        Labels of str, bool or int. The values of an Enum of str or int become plain str
-        or int.
+        Labels of str, bool or int. Members of an Enum of str or int become plain str or
+        int.
     name : str
         Name of the argument, for messages.
     rows : sequence of int or None
-        Positions of the labels in the argument, for messages. If None, they are 0, 1,
-        and so on.
+        Positions of the labels in the argument, for messages. If None, the positions
+        are 0, 1, and so on.
 
     Raises
     ------
     ValueError
-        If a label has another type, or if the labels have several types.
+        If a label is not a str, bool or int, or if the labels have several types.
     """
     if not labels:
         return np.array([])
@@ -156,7 +156,8 @@ def label_array(labels, name, rows=None):
     array = _objects(plain)
     if len(first) == 1 or set(first) == {"int", "float"}:
         converted = np.array(plain)
-        is_float = "float" not in first and converted.dtype.kind == "f"  # 2**63 and -1
+        # numpy converts some int to float, such as np.uint64(2**63) together with -1.
+        is_float = "float" not in first and converted.dtype.kind == "f"
         array = array if is_float or converted.tolist() != plain else converted
     if array.dtype == object and set(first) != {"str"}:
         found = ", ".join(f"{kind} at position {row}" for kind, row in first.items())
@@ -169,7 +170,10 @@ def label_array(labels, name, rows=None):
 
 
 def _kind(label, name, row):
-    """Return the key of LABEL_KINDS for a label; raise if the label is invalid."""
+    """Return the key of LABEL_KINDS for a label.
+
+    Raise ValueError if the label is invalid. `row` is its position, for the message.
+    """
     got = f"got {describe_type(label)} ({label!r:.40}) at position {row}"
     for kind, types in LABEL_KINDS.items():
         if not isinstance(label, types):
@@ -210,19 +214,22 @@ def _objects(values):
 
 
 def encode_labels(y, classes, name):
-    """Return, for each label of `y`, its index in `classes`; raise if unknown."""
+    """Return the index in `classes` of each label of `y`.
+
+    Raise ValueError if a label is not in `classes`.
+    """
     indices = find_labels(y, classes)
     unknown = y[indices < 0].tolist()
     if unknown:
         raise ValueError(
             f"`{name}` must have only labels that are in y, got {unknown[0]!r}. Drop "
-            "the texts with this label, because the model cannot learn it from y."
+            "the texts with this label, because the model cannot learn this label."
         )
     return indices
 
 
 def find_labels(y, classes):
-    """Return, for each label of `y`, its index in `classes`, or -1 if unknown."""
+    """Return the index in `classes` of each label of `y`, or -1 if not found."""
     order = {label: i for i, label in enumerate(classes.tolist())}
     return np.array([order.get(label, -1) for label in y.tolist()], dtype=np.int64)
 
@@ -239,7 +246,7 @@ def warn_if_marked(classes, labels, task=None):
         Name of the task. None for a classifier without tasks.
     """
     kinds = classes.tolist()
-    if len(kinds) < 3:  # without the mark, one class would be left
+    if len(kinds) < 3:  # without the placeholder, only one class would be left
         return
     name = "`y`" if task is None else f"Task {task!r}"
     cure = f"leave these texts out. {PASS_UNLABELED}"
@@ -263,7 +270,7 @@ def check_two_classes(classes, task=None, *, weighed=False):
     task : object, default=None
         Name of the task. None for a classifier without tasks.
     weighed : bool, default=False
-        Whether `classes` lacks the classes whose texts all have the weight 0.
+        Whether `classes` contains only classes of texts with a positive weight.
     """
     name = "`y`" if task is None else f"Task {task!r}"
     rule = f"{name} must have at least 2 classes"
@@ -271,8 +278,9 @@ def check_two_classes(classes, task=None, *, weighed=False):
         rule += " among the texts with a positive weight"
     splitter = "StratifiedKFold" if task is None else "KFold"
     fold = (
-        "In a cross-validation or a search, these are the texts of one fold: pass a "
-        f"splitter that mixes the classes, for example cv={splitter}(5, shuffle=True)."
+        "A cross-validation or a search calls fit with a part of the texts. In this "
+        "case, pass a splitter that mixes the classes, for example "
+        f"cv={splitter}(5, shuffle=True)."
     )
     if not len(classes):
         cure = "Label more texts" if task is None else "Label texts or drop the task"
@@ -285,7 +293,7 @@ def check_two_classes(classes, task=None, *, weighed=False):
 
 
 def check_class_weight(class_weight, classes, task=None):
-    """Check a dict of class weights; return the weight of each class.
+    """Check a dict of class weights and return the weight of each class.
 
     A class that is not in the dict has the weight 1.
     """

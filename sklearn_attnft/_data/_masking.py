@@ -13,11 +13,11 @@ from ._datasets import Step, micro_batches
 from ._template import cut_without_overlap
 from ._tokens import TokenBatch, TokenizedTexts, tokenize
 
-# 80 % of the chosen tokens are replaced by the mask token and 10 % by a random token;
-# 10 % are unchanged (Devlin et al. 2019, section 3.1).
+# 80 % of the chosen tokens are replaced by the mask token and 10 % by a random token.
+# The other 10 % are not changed (Devlin et al. 2019, section 3.1).
 MASK_FRACTION, RANDOM_FRACTION = 0.8, 0.1
 WORD_PROBABILITY = 0.15  # probability of choosing a word
-HELD_OUT_FRACTION = 0.05  # fraction of windows that is used to measure perplexity
+HELD_OUT_FRACTION = 0.05  # fraction of windows on which perplexity is measured
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class MaskedBatch(TokenBatch):
 
 @dataclass(frozen=True)
 class Masking:
-    """Masking of random whole words (all tokens of a word together).
+    """Masking of random words. All tokens of a word are chosen together.
 
     Attributes
     ----------
@@ -77,8 +77,8 @@ class Masking:
             The ids of the chosen tokens before masking.
         """
         ids, words = batch.input_ids, batch.words
-        # Number the words of each row from 1. In the later windows of a long text, the
-        # numbers start higher, because they count the words of the whole text.
+        # Make the word numbers of each row start at 1. They start at a higher number in
+        # later windows of a long text, because words are counted over the whole text.
         before = (
             words.masked_fill(words == 0, words.max() + 1).amin(1, keepdim=True) - 1
         )
@@ -118,7 +118,7 @@ class MaskedDataset(Dataset):
         return len(self.tokens)
 
     def split(self, generator):
-        """Split into training and held-out texts, at random.
+        """Split the texts at random into training and held-out texts.
 
         Returns
         -------
@@ -148,7 +148,10 @@ class MaskedDataset(Dataset):
             yield Step(parts, sum(len(originals) for _, originals in parts))
 
     def scoring_batches(self, budget):
-        """Yield (MaskedBatch, original token ids) of at most `budget` tokens."""
+        """Yield all texts in batches of at most `budget` tokens.
+
+        Each batch is a pair (MaskedBatch, original token ids).
+        """
         generator = torch.Generator().manual_seed(self.seed)
         for indices in sorted_batches(self.tokens, budget):
             yield self.masking(self.tokens.batch(indices), generator)

@@ -12,7 +12,7 @@ from sklearn.utils import column_or_1d
 from .._utils._messages import describe_type
 from ._validation import check_lengths, fill_masked, is_missing
 
-# Largest relative deviation that is a rounding error.
+# Relative deviations up to this value are treated as rounding errors.
 ROUNDING = 10 * np.finfo(float).eps
 NUMBERS_FORMAT = "an array of numbers of shape (n_samples,) or (n_samples, n_outputs)"
 
@@ -29,9 +29,10 @@ class Numbers:
         Name of the task, or None.
     mean, scale : ndarray of float64, shape (n_outputs,)
         Weighted mean and standard deviation of the numbers in ``fit``. If `loss` is
-        "huber", outliers hardly change the two: they are the median, and 1.4826 times
-        the median distance of the other numbers from it. For normal numbers, this is
-        the standard deviation.
+        "huber", `mean` is the weighted median. Then `scale` is 1.4826 times the median
+        distance between the median and the numbers that differ from it. For normally
+        distributed numbers, this is the standard deviation. Outliers hardly change
+        these two values.
     loss : {"squared_error", "huber"}
         Key of the loss in ``LOSSES``.
     kind, multilabel
@@ -54,7 +55,7 @@ class Numbers:
         small = numbers / largest  # sums of the largest floats would overflow
         mean = np.average(small, axis=0, weights=weights)
         scale = np.sqrt(np.average((small - mean) ** 2, axis=0, weights=weights))
-        # The deviations of equal numbers are rounding errors.
+        # If all numbers are equal, their deviations are only rounding errors.
         is_constant = scale <= ROUNDING
         if loss == "huber":
             weights = np.broadcast_to(weights[:, None], small.shape)
@@ -88,7 +89,7 @@ class Numbers:
 
     @property
     def n_outputs(self):
-        """Number of numbers per text."""
+        """Number of outputs: the model predicts one number per output."""
         return len(self.mean)
 
     def encode(self, numbers):
@@ -96,11 +97,11 @@ class Numbers:
         return ((numbers - self.mean) / self.scale).astype(np.float32)
 
     def decision(self, logits):
-        """Return the logits unchanged: standardized numbers (n_texts, n_outputs)."""
+        """Return the logits, which are standardized numbers (n_texts, n_outputs)."""
         return logits
 
     def predict(self, logits):
-        """Return numbers in the unit of `y`.
+        """Convert logits to numbers in the unit of `y`.
 
         The array has the shape (n_texts,) or (n_texts, n_outputs).
         """
@@ -111,7 +112,8 @@ class Numbers:
 def _median(values, weights):
     """Return the weighted median of each column.
 
-    It is the smallest value that, with the values below it, has half of the weight.
+    The weighted median is the smallest value for which the values up to this value have
+    at least half of the total weight.
     """
     order = values.argsort(axis=0, kind="stable")
     weight = np.take_along_axis(weights, order, axis=0).cumsum(axis=0)
@@ -120,7 +122,7 @@ def _median(values, weights):
 
 
 def check_numbers(y, n_texts, name="y"):
-    """Return numbers as a matrix.
+    """Check numbers and return them as a matrix.
 
     Parameters
     ----------
@@ -180,7 +182,7 @@ def _is_number(text):
 
 
 def _finite(array, name, rule):
-    """Return an array as float64, after a check of its values."""
+    """Check that all values are finite numbers, and return them as float64."""
     if array.dtype.kind not in "biuf":
         cells = array.ravel().tolist() if array.dtype.kind in "OU" else array.ravel()
         for i, cell in enumerate(cells):
@@ -190,7 +192,7 @@ def _finite(array, name, rule):
                 )
                 if isinstance(cell, str) and not _is_number(cell):  # such as "5 stars"
                     cure = (
-                        "Take the numbers out of the str, for example with "
+                        "Extract the numbers from the str, for example with "
                         f"pandas.Series({name}).str.extract(r'([\\d.]+)')[0].astype(float)."
                     )
                 if isinstance(cell, (str, bytes)):

@@ -30,8 +30,8 @@ def check_texts_or_pairs(X, name="X"):
     Parameters
     ----------
     X : list, tuple, array, Series or data frame
-        Pairs are a list of tuples, an array of shape (n_samples, 2), or a data frame
-        with two columns.
+        Texts, or pairs of texts. Pass pairs as a list of tuples, an array of shape
+        (n_samples, 2), or a data frame with two columns.
     name : str
         Name of the argument, for messages.
 
@@ -54,7 +54,7 @@ def check_texts_or_pairs(X, name="X"):
 def _two_columns(X, name):
     """Return a dict of the two columns of pairs, or None if `X` has no pairs.
 
-    A key is the code that selects the column, such as "X[:, 0]".
+    The key of a column is the code that selects this column, such as "X[:, 0]".
     """
     if isinstance(X, Sequence):
         is_pairs = not isinstance(X, (str, *BYTES)) and len(X) and _is_pair(X[0])
@@ -108,7 +108,10 @@ def _of_tuples(X, name):
 
 
 def check_unlabeled(X_unlabeled, params):
-    """Return texts or pairs without labels as a list; warn if they are not used."""
+    """Check texts or pairs without labels, and return them as a list.
+
+    Warn if language-model training is off, because only this training uses them.
+    """
     if X_unlabeled is None:
         return []
     if not params["lm_epochs"] and not params["lm_weight"]:
@@ -122,14 +125,15 @@ def check_unlabeled(X_unlabeled, params):
 
 @dataclass(frozen=True)
 class InputKind:
-    """Number of texts of each sample, and the names of their columns.
+    """Number of texts per sample, and the column names of pairs.
 
     Attributes
     ----------
     n_texts : int
         1 for single texts and 2 for pairs.
     names : tuple of str or None
-        Column names of the data frame of pairs. None for other containers.
+        The two column names if pairs were passed as a data frame. None for single
+        texts, other containers and names that are not str.
     """
 
     n_texts: int = 1
@@ -137,14 +141,14 @@ class InputKind:
 
     @classmethod
     def of(cls, X, texts):
-        """Return the kind of `X`. `texts` must contain the checked texts of `X`."""
+        """Return the InputKind of `X`. `texts` are the checked texts of `X`."""
         if not isinstance(texts[0], tuple):
             return cls()
         return cls(2, _str_names(X))
 
     @classmethod
     def of_fitted(cls, attributes):
-        """Return the kind that has these fitted attributes."""
+        """Return the InputKind that is described by fitted attributes."""
         names = attributes.get("feature_names_in_")
         n_texts = attributes.get("n_texts_in_", 1)
         return cls(n_texts, None if names is None else tuple(names))
@@ -157,7 +161,11 @@ class InputKind:
         return attributes
 
     def check(self, X, name="X"):
-        """Return the texts or pairs of `X`; raise if they are not as in ``fit``."""
+        """Check `X` and return its texts or pairs.
+
+        Raise ValueError if `X` and the `X` passed to ``fit`` differ in the number of
+        texts per sample or in the column names.
+        """
         texts = check_texts_or_pairs(X, name)
         found = InputKind.of(X, texts)
         if found.n_texts < self.n_texts:
@@ -188,17 +196,19 @@ def _str_names(X):
 
 
 def _one_column(X, name):
-    """Return source code that selects a column of pairs, with " or " between."""
+    """Return the code that selects each column of pairs, joined by " or "."""
     return " or ".join(_two_columns(X, name))
 
 
 def check_no_labels(X, data, targets):
-    """Raise if a column of pairs contains the labels; warn if it may contain them.
+    """Check that no column of pairs contains labels.
+
+    Raise ValueError if a column contains the labels. Warn if a column may contain them.
 
     Parameters
     ----------
     X : object
-        The argument of ``fit``.
+        The `X` passed to ``fit``.
     data : LabeledTexts
         The checked texts and labels of `X`.
     targets : tuple of Target
@@ -217,9 +227,9 @@ def check_no_labels(X, data, targets):
             if len(known) and _equals([column[i] for i in known], data, task, target):
                 named = "`y`" if target.name is None else f"y[{target.name!r}]"
                 raise ValueError(
-                    f"`X` must have texts in both columns, got labels in {code}: they "
-                    f"equal {named}, or are other names for the classes of {named}. "
-                    f"Pass only the texts: {other}."
+                    f"`X` must have texts in both columns, got labels in {code}. These "
+                    f"labels equal {named}, or are other names for the classes of "
+                    f"{named}. Pass only the texts: {other}."
                 )
         n_values = len(set(column))
         if n_values <= n_classes:
@@ -236,7 +246,8 @@ def _equals(column, data, task, target):
     if target.kind == "labels":
         if column == [str(label) for label in target.classes[labels].tolist()]:
             return True
-        # Other names of the classes, unless each text is of a class of its own.
+        # If values and classes match one to one, the values are names of the classes.
+        # Columns without repeated values are excepted.
         names = {*zip(column, labels, strict=True)}
         is_one_to_one = len(set(column)) == len(set(labels)) == len(names)
         return is_one_to_one and len(names) < len(column)

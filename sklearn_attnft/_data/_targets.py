@@ -2,7 +2,8 @@
 """Convert the labels of a task to numbers, and logits to labels.
 
 To add a kind of target, write a subclass of :class:`Target` and add the subclass to
-`TARGETS`. Its attribute `loss` is a key of ``_model._losses.LOSSES``.
+`TARGETS`. The attribute `loss` of the subclass must be a key of
+``_model._losses.LOSSES``.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class Target:
     classes : ndarray of shape (n_classes,)
         The class labels in ascending order.
     kind : str
-        Key of this class in `TARGETS`.
+        Key of the subclass in `TARGETS`.
     loss : str
         Key of the loss in ``LOSSES``.
     multilabel : bool
@@ -43,7 +44,7 @@ class Target:
 
     @classmethod
     def fit(cls, column, name):
-        """Return the target of a column (from ``check_tasks``)."""
+        """Create the target for a column that ``check_tasks`` returned."""
         return cls(name, cls._classes(column, name))
 
     def as_dict(self):
@@ -73,11 +74,11 @@ class Target:
         return len(self.classes)
 
     def present(self, column):
-        """Return a bool array: whether each text has a label."""
+        """Return whether each text has a label, as a bool array."""
         return ~np.array([is_missing(cell) for cell in column])
 
     def encode(self, column, name, *, unknown_is_wrong=False):
-        """Return a column of y as numbers.
+        """Convert a column of `y` to numbers.
 
         Parameters
         ----------
@@ -86,8 +87,8 @@ class Target:
         name : str
             Name of the argument, for messages.
         unknown_is_wrong : bool
-            If True, a label that is not in `classes` becomes -1. If False, such a label
-            raises ValueError.
+            If True, a text with a label that is not in `classes` gets -1 instead of
+            its labels. If False, such a label raises ValueError.
 
         Returns
         -------
@@ -120,9 +121,9 @@ class Target:
         return encode_labels(members, self.classes, name)
 
     def _check_kind(self, column, name):
-        """Check and return a column.
+        """Check the kind of a column, and return the column.
 
-        If its labels are of another kind than the labels in fit, raise ValueError.
+        Raise ValueError if the column is not of the same kind as the column in ``fit``.
         """
         kind = kind_of_column(column, name, "missing")
         if kind == "missing":
@@ -132,7 +133,7 @@ class Target:
             raise ValueError(
                 f"{name} must have the same kind of labels and number of classes as in "
                 f"fit ({self.kind}, {len(self.classes)} classes), got {kind}. Pass "
-                "labels in the format of fit."
+                "labels in the same format as in fit."
             )
         return column
 
@@ -183,13 +184,13 @@ class OneOfN(Target):
         return self.classes[logits.argmax(axis=1)]
 
     def decision(self, logits):
-        """Return the logits of each class; with two classes, their difference."""
+        """Return the logits of each class, or their difference for two classes."""
         if len(self.classes) == 2:
             return logits[:, 1] - logits[:, 0]
         return logits
 
     def probabilities(self, logits):
-        """Return probabilities (n_texts, n_classes); rows sum to 1."""
+        """Return probabilities (n_texts, n_classes). Each row sums to 1."""
         return softmax(logits, axis=1)
 
     def log_probabilities(self, logits):
@@ -239,7 +240,7 @@ class Tags(Target):
         return logits
 
     def probabilities(self, logits):
-        """Return the probability of each class; rows need not sum to 1."""
+        """Return probabilities (n_texts, n_classes). Rows need not sum to 1."""
         return expit(logits)
 
     def log_probabilities(self, logits):
@@ -277,7 +278,7 @@ TARGETS = {target.kind: target for target in (OneOfN, Tags, TagMatrix, Numbers)}
 
 
 def fit_target(column, name):
-    """Return the target of a column (from ``check_tasks``)."""
+    """Create the target for a column that ``check_tasks`` returned."""
     return TARGETS[kind_of_column(column, name)].fit(column, name)
 
 

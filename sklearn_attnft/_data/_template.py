@@ -16,7 +16,7 @@ def each_text(compute, texts):
     Parameters
     ----------
     compute : callable
-        Takes a list of str and returns a list with one value for each.
+        Takes a list of str and returns a list with one value for each str.
     texts : list of str or of tuple of str
 
     Returns
@@ -50,9 +50,10 @@ class Template:
     Attributes
     ----------
     specials : tuple of ndarray of int32
-        Ids of the special tokens before the first text and after each text.
+        Ids of the special tokens. The first array has those before the first text, and
+        each other array has those after one of the texts.
     special_types : tuple of ndarray of int32
-        Token types of the special tokens.
+        Token types of the special tokens, in arrays of the same shapes.
     text_types : tuple of int
         Token type of each text.
     """
@@ -96,15 +97,15 @@ class Template:
         return max_length - sum(map(len, self.specials))
 
     def ids(self, parts):
-        """Return the token ids of the texts `parts` with special tokens."""
+        """Return the token ids of one or two texts, with special tokens."""
         return self._join(parts, self.specials)
 
     def numbers(self, parts):
-        """Join arrays with one number per token; insert 0 for each special token."""
+        """Join arrays of one number per token, with 0 for each special token."""
         return self._join(parts, [np.zeros_like(each) for each in self.specials])
 
     def types(self, parts):
-        """Return the token types of the texts `parts` with special tokens."""
+        """Return the token types of one or two texts, with special tokens."""
         pairs = zip(parts, self.text_types, strict=True)
         parts = [np.full(len(part), kind, dtype=np.int32) for part, kind in pairs]
         return self._join(parts, self.special_types)
@@ -119,9 +120,9 @@ class Template:
 def cut_parts(parts, room, cut):
     """Split a text or a pair into windows of at most `room` tokens.
 
-    The longer text of a pair is split, and each window has the whole shorter text. If
-    the shorter text has more than ``room // 2`` tokens, the middle of this text is
-    removed.
+    If a pair has more than `room` tokens, its longer text is split, and each window
+    contains the shorter text. If the shorter text has more than ``room // 2`` tokens,
+    its middle is removed.
 
     Parameters
     ----------
@@ -129,7 +130,7 @@ def cut_parts(parts, room, cut):
         One or two texts.
     room : int
     cut : callable
-        Splits the tokens of one text into windows.
+        Splits the tokens of one text into windows of a given number of tokens.
 
     Returns
     -------
@@ -150,7 +151,7 @@ def cut_parts(parts, room, cut):
 def loses_tokens(parts, room, *, is_windowed):
     """Return whether a text or a pair is truncated.
 
-    If texts are split into windows, only the shorter text of a pair is truncated.
+    If texts are split into windows, only the shorter text of a pair can be truncated.
     """
     lengths = [len(part) for part in parts]
     if not is_windowed or len(parts) == 1:
@@ -159,7 +160,9 @@ def loses_tokens(parts, room, *, is_windowed):
 
 
 def truncate_middle(body, room):
-    """Return one window with the first and last ``room / 2`` tokens.
+    """Return a list of one window, without the middle of a long text.
+
+    If a text has more than `room` tokens, its first and last ``room / 2`` are kept.
 
     Classifiers of long documents are more accurate if they read the first and last
     tokens instead of only the first tokens (Sun et al. 2019, "How to Fine-Tune BERT for
@@ -172,7 +175,7 @@ def truncate_middle(body, room):
 
 
 def cut_with_overlap(body, room):
-    """Return windows of `room` tokens that overlap by a quarter."""
+    """Return windows of `room` tokens that overlap by ``room // 4`` tokens."""
     overlap = room // 4
     last = max(len(body) - overlap, 1)
     return [body[i : i + room] for i in range(0, last, room - overlap)]

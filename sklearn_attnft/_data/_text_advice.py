@@ -50,8 +50,8 @@ def advise_on_container(X, name):
     """
     if isinstance(X, BYTES):
         return (
-            "Decode the bytes with their encoding, and pass a list of texts. If they "
-            f"are a single text, pass [{_decoded(X, name)}]."
+            "Decode the bytes with their encoding, and pass a list of texts. If the "
+            f"bytes are a single text, pass [{_decoded(X, name)}]."
         )
     if isinstance(X, Mapping):
         return _advise_on_mapping(X, name)
@@ -59,7 +59,7 @@ def advise_on_container(X, name):
         return REMOVE_STEP
     if isinstance(X, os.PathLike):
         return "Read the texts from the file, and pass them as a list of str."
-    if hasattr(X, "read"):  # iterating over a file keeps the ends of the lines
+    if hasattr(X, "read"):  # the lines that a file yields end with a line break
         end = r"'\n'"
         return (
             "Open the file in text mode, and pass "
@@ -88,7 +88,7 @@ def _advise_on_mapping(X, name):
 
 
 def advise_on_value(value, X, name):
-    """Return advice for an element of a collection that is not a str.
+    """Return advice for a value that is not a str.
 
     Parameters
     ----------
@@ -129,8 +129,8 @@ def advise_on_value(value, X, name):
             pairs = "If each row is a pair of texts, encode each column by itself. "
         elif len(value) == 2:
             pairs = (
-                "If each row is a pair of texts, which classifiers and regressors "
-                f"read, pass [tuple(row) for row in {values}]. "
+                "If each row is a pair of texts, pass [tuple(row) for row in "
+                f"{values}] to a classifier or a regressor. "
             )
         return (
             f"{pairs}Pass [' '.join(row) for row in {values}] if each row has the "
@@ -141,7 +141,7 @@ def advise_on_value(value, X, name):
 
 
 def _are_str(values):
-    """Return whether a value is an ordered collection of str, such as a list."""
+    """Return whether a value is a non-empty, ordered collection of str."""
     if isinstance(values, (str, Mapping, Set)) or getattr(values, "ndim", 1) != 1:
         return False
     is_filled = isinstance(values, Collection) and len(values) > 0
@@ -154,7 +154,10 @@ def _decoded(value, code):
 
 
 def one_of(code, keys):
-    """Return code for each key, because only the user knows which key has the texts."""
+    """Return code for the first four keys, joined by " or ".
+
+    There are several keys, because only the user knows which of them has the texts.
+    """
     return " or ".join(code.format(key) for key in keys[:4])
 
 
@@ -163,6 +166,6 @@ def _iterable(X, name):
     if hasattr(X, "shape") and hasattr(X, "columns"):
         column = column_names(X)[0]
         return _iterable(X[column], f"{name}[{column!r}]")
-    if hasattr(X, "to_pylist"):  # pyarrow iterates over objects that are not str
+    if hasattr(X, "to_pylist"):  # iterating over a pyarrow column does not yield str
         return f"{name}.to_pylist()"
     return f"{name}[:, 0]" if getattr(X, "ndim", 1) == 2 else name

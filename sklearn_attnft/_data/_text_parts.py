@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Read texts in parts from containers that do not hold them as str.
+"""Read texts in parts from containers that do not store texts as str.
 
-Such containers read texts from a file when they are indexed, or store the texts in one
+Such containers read texts from a file when they are indexed, or store all texts in one
 block of memory. Examples are columns of the packages datasets and pyarrow,
-memory-mapped arrays, and arrays of ``StringDType``. A list of all texts of a container
-would need several times as much memory.
+memory-mapped arrays, and arrays of ``StringDType``. A list of all texts would need
+several times as much memory as the container.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from ._tokens import CHUNK_SIZE
 class TextParts:
     """The texts of a container, as lists of at most ``CHUNK_SIZE`` checked texts.
 
-    Each iteration reads the container.
+    Each iteration over the parts reads the container again.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def check_in_parts(X, check):
     Returns
     -------
     list or TextParts
-        ``TextParts`` if `X` is long and does not hold its texts as str.
+        ``TextParts`` if `X` is long and does not store its texts as str, else a list.
     """
     if _holds_str(X) or len(X) <= CHUNK_SIZE:
         return check(X)
@@ -62,8 +62,8 @@ def check_in_parts(X, check):
         for _ in parts:
             pass
     except Exception:
-        # A text is invalid, and this raises an error that has its position in X; or X
-        # has no slices.
+        # Either a text is invalid, and check(X) raises an error with its position in X,
+        # or X does not support slices.
         return check(X)
     return parts
 

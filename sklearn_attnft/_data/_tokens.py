@@ -15,8 +15,8 @@ from ._template import (
     truncate_middle,
 )
 
-# Number of texts that are tokenized at a time if their tokens are not stored. It limits
-# the memory that the tokens take.
+# Number of texts that are tokenized at a time if their tokens are not stored. The
+# limit keeps the memory for the tokens small.
 CHUNK_SIZE = 16384
 
 
@@ -29,8 +29,8 @@ class TokenBatch:
     input_ids : tensor of int64, shape (n_windows, n_tokens)
     attention_mask : tensor of int64, shape (n_windows, n_tokens)
         0 for padding, else 1 plus the token type of the token. Token types tell the
-        texts of a pair apart. In a BERT, for example, the tokens of the second text
-        have the type 1, so their value in this mask is 2.
+        texts of a pair apart. For example, BERT gives the tokens of the second text
+        the type 1, so their value in this mask is 2.
     windows_per_text : tensor of int64, shape (n_texts,), or None
         Number of consecutive rows of each text. If None, each text has one row. This
         tensor stays on the CPU.
@@ -164,7 +164,7 @@ def _pad(values, spans, shape, filler):
 
 
 def tokenize(texts, tokenizer, *, cut=None, with_words=False):
-    """Tokenize texts, and find texts that are truncated.
+    """Tokenize texts, and find out which of them are truncated.
 
     Parameters
     ----------
@@ -201,8 +201,8 @@ def split_into_windows(bodies, tokenizer, *, cut=None, words=None):
     cut : callable or None, default=None
         See :func:`tokenize`.
     words : list of ndarray of int, or None, default=None
-        One number above 0 for each token, for example the word number, in the same form
-        as `bodies`. The numbers are split into windows like the tokens.
+        Arrays of the same form as `bodies`, with a number above 0 for each token, such
+        as the word number. The numbers are split into windows like the tokens.
 
     Returns
     -------
@@ -213,7 +213,7 @@ def split_into_windows(bodies, tokenizer, *, cut=None, words=None):
         cut = cut_with_overlap if is_windowed else truncate_middle
     windows = [_cut(body, tokenizer, cut) for body in bodies]
     flat = [(tokenizer.templates[len(w)], w) for each in windows for w in each]
-    # If a window is empty, a token is added, because the encoder needs at least one.
+    # The encoder needs at least one token, so an empty window gets the filler token.
     ids = _filled([t.ids(window) for t, window in flat], tokenizer.filler_id)
     types = None
     if any(len(window) == 2 for _, window in flat):

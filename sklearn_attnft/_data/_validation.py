@@ -73,7 +73,8 @@ def check_texts(X, name="X"):
             f"`{name}` must be {TEXTS_FORMAT}, got {describe_type(text)} "
             f"({text!r:.40}) at position {i}. {advise_on_value(text, X, name)}"
         )
-    # Convert subclasses such as numpy.str_ to str. str(...) would use an Enum's name.
+    # Convert subclasses such as numpy.str_ to str. For an Enum member, str(...) would
+    # return the name instead of the value.
     return [str.__str__(text) for text in texts]
 
 
@@ -126,7 +127,7 @@ def is_missing(value):
 
 
 def first_value(column):
-    """Return the first value of a column, or None. Missing values are skipped."""
+    """Return the first known value of a column, or None if all are missing."""
     if not isinstance(column, np.ndarray):
         column = np.asarray(column, dtype=object)
     return next((value for value in column if not is_missing(value)), None)
@@ -143,7 +144,10 @@ def check_lengths(n_texts, other, name):
 
 
 def check_validation_pair(X_val, y_val):
-    """Return whether X_val and y_val were passed; raise if only one was."""
+    """Return whether X_val and y_val were passed.
+
+    Raise ValueError if only one of the two was passed.
+    """
     if (X_val is None) != (y_val is None):
         given, absent = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
         raise ValueError(
@@ -154,9 +158,13 @@ def check_validation_pair(X_val, y_val):
 
 
 def check_weights(sample_weight, n_texts):
-    """Return sample weights, float64 (n_texts,), scaled to a maximum of 1.
+    """Check sample weights and scale them to a maximum of 1.
 
-    If None, all weights are 1.
+    If `sample_weight` is None, all weights are 1.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_texts,)
 
     Raises
     ------
@@ -199,4 +207,5 @@ def check_weights(sample_weight, n_texts):
             "`sample_weight` must have at least one positive value, got zero for every "
             "text. Set a positive weight for the texts to train on."
         )
-    return weights / weights.max()  # only ratios matter; large sums may overflow
+    # Only ratios matter, and the sum of large weights may overflow.
+    return weights / weights.max()

@@ -37,7 +37,8 @@ def check_tasks(y, n_texts, name="y"):
     Raises
     ------
     ValueError
-        If `y` has no columns, or if a column does not have `n_texts` rows.
+        If `y` cannot be split into columns or has no columns, if two tasks have the
+        same name, or if a column does not have `n_texts` rows.
     """
     if y is None:
         raise ValueError(
@@ -83,7 +84,7 @@ def _describe(y):
 
 
 def _cure(y):
-    """Return what to do about a `y` that cannot be split into columns."""
+    """Return advice for a `y` that cannot be split into columns."""
     if getattr(y, "ndim", 1) > 2:
         return "Pass one column for each task."
     is_series = hasattr(y, "to_list") or hasattr(y, "to_pylist")
@@ -98,7 +99,7 @@ def _cure(y):
 
 
 def _cells(values, name):
-    """Return a column of a mapping as a list, or a matrix as a float32 array."""
+    """Return a value of a mapping as a list, or as float32 if it is a matrix."""
     values = fill_masked(values)
     if hasattr(values, "toarray"):  # sparse
         values = values.toarray()
@@ -114,7 +115,7 @@ def _cells(values, name):
 
 
 def _as_list(values):
-    # list(...) would keep the types of the library: polars.Series, pyarrow.Scalar.
+    # list(...) would keep types such as polars.Series or pyarrow.Scalar.
     for method in ("to_list", "to_pylist"):
         if hasattr(values, method):
             return getattr(values, method)()
@@ -169,8 +170,8 @@ def check_no_matrix(cells, name):
     if len(widths) == 1 and members and members <= {0, 1}:
         raise ValueError(
             f"Task {name!r} must have sets of labels or be a matrix of 0 and 1, got "
-            "lists of 0 and 1. Pass the matrix as an array in a mapping, or pass sets "
-            "of labels."
+            "lists of 0 and 1. Pass a mapping in which the matrix is an array, or pass "
+            "sets of labels."
         )
 
 

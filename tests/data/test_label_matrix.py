@@ -101,7 +101,7 @@ def test_other_columns_than_in_fit_are_refused():
     np.testing.assert_array_equal(check_matrix(frame, 3, names), MATRIX)
     np.testing.assert_array_equal(check_matrix(MATRIX, 3, names), MATRIX)
     for wrong in (frame[["b", "a"]], np.eye(3), frame.assign(c=1)):
-        with pytest.raises(ValueError, match=r"`y` must be .* the 2 columns of fit"):
+        with pytest.raises(ValueError, match=r"`y` must be .* the same 2 columns"):
             check_matrix(wrong, 3, names)
     with pytest.raises(ValueError, match=r"got an ndarray of shape \(3,\)"):
         check_matrix(MATRIX[:, 0], 3, names, "y_val")
