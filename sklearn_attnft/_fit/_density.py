@@ -52,8 +52,8 @@ def fit_densities(model, fit, n_epochs, context):
 def sample(labeled, tasks, n_epochs, seed):
     """Return the sorted indices of a sample of the training texts.
 
-    The sample has at least `TEXTS_PER_CLASS` texts of each class. A class with fewer
-    texts is in the sample with all its texts.
+    The sample has at least `TEXTS_PER_CLASS` texts of each class. If a class has fewer
+    texts, the sample has all of them.
     """
     n_texts = len(labeled)
     wanted = max(MIN_TEXTS, n_epochs * n_texts // TEXTS_READ_PER_TEXT)

@@ -23,7 +23,7 @@ LIMIT = 2 * 2**30
 
 @dataclass(frozen=True)
 class FrozenStates:
-    """Stored hidden states, found by the token ids and token types of a window.
+    """Stored hidden states, which are found by the token ids and types of a window.
 
     Attributes
     ----------

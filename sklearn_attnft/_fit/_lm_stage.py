@@ -175,7 +175,7 @@ class CachedStages:
         return self._restore(packed, state, context)
 
     def _restore(self, packed, state, context):
-        """Restore model, random generators and history of the end of the stages."""
+        """Set model, random generators and history to the cached result."""
         tensors = safetensors.torch.load(packed)
         stored = json.loads(bytes(tensors.pop("stages")))
         for stage, rows in zip(self.parts, stored, strict=True):

@@ -125,7 +125,7 @@ class FitData:
     unlabeled : list of str
         Additional texts for the language model.
     n_samples : int
-        Number of texts given to ``fit``.
+        Number of texts passed to ``fit``.
     task_names : list
         Names of the tasks in the order of the columns of y.
     y_container : str or None

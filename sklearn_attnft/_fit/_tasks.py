@@ -73,7 +73,7 @@ class Tasks:
         )
 
     def merged(self, parameters):
-        """Return a dict of all parameters for each task.
+        """Return a dict of the `TASK_PARAMETERS` for each task.
 
         If a task does not replace a parameter, the value is that of the estimator.
 
@@ -104,7 +104,7 @@ class Tasks:
         )
 
     def with_label_texts(self, training, plan):
-        """Return the training texts, with the label texts of each task added."""
+        """Return the training texts together with the label texts of each task."""
         label_texts = [own["label_texts"] for own in self.merged(plan)]
         return add_label_texts(training, self.targets, label_texts)
 

@@ -246,7 +246,7 @@ class _Net(NeuralNet):
         self.history.extend(saved["epochs"])
         dict(self.callbacks_)["resume"].resume(self, saved)
         self.n_skipped = len(saved["steps"])
-        n_steps = self.n_steps // self.max_epochs  # of an epoch
+        n_steps = self.n_steps // self.max_epochs  # per epoch
         self.context.progress.skip(len(saved["epochs"]) + self.n_skipped / n_steps)
         return len(saved["epochs"])
 
@@ -314,7 +314,7 @@ def _has_stopped(callback):
 def scoring_budget(tokens, config, device):
     """Return how many tokens a batch may have if no gradients are computed."""
     budget = tokens_per_batch(device)
-    if config.micro_batch_size is not None:  # the memory may be small
+    if config.micro_batch_size is not None:  # then memory may be scarce
         longest = int(tokens.longest_windows.max())
         budget = min(budget, config.micro_batch_size * longest)
     return budget

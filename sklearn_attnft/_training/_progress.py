@@ -76,7 +76,7 @@ class CallbackContexts:
         )
 
     def skip(self, stage, epoch):
-        """Report begin and end of an epoch that the interrupted fit has already run."""
+        """Report begin and end of an epoch that an earlier fit has already run."""
         if (stage.name, epoch) not in self._epochs:
             task = self._fit.subcontext(task_name=f"{stage.name} epoch")
             task.call_on_fit_task_begin(estimator=self._estimator)
@@ -157,7 +157,7 @@ class FitProgress:
         self.is_stopped = False
 
     def end_stage(self):
-        """End the stage. Subtract epochs that were not run from the bar's total."""
+        """End the stage, and remove epochs that were not run from the bar's total."""
         self._bar.total -= self._left
         self._bar.refresh()
 

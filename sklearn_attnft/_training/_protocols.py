@@ -57,7 +57,7 @@ class Criterion(Protocol):
     def epoch_metrics(self, means: dict[str, float]) -> dict[str, float]:
         """Return the metrics to record in the history.
 
-        `means` has the mean over the epoch of each metric of :meth:`batch_metrics`.
+        `means` has the epoch's mean of each metric that :meth:`batch_metrics` returns.
 
         The history adds the prefix "valid_" to each name.
         """

@@ -126,7 +126,7 @@ class ResumeState:
         return saved
 
     def is_due(self):
-        """Return whether a resume state must be written now, during an epoch."""
+        """Return whether it is time to write a resume state during an epoch."""
         return time.monotonic() - self._written >= 60 * self.minutes
 
     def write(self, state):
