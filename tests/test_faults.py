@@ -207,13 +207,13 @@ def test_infinite_or_nan_weights_after_the_last_step_are_an_error(small):
 def test_a_collapsed_fit_warns(small):
     y = ["rare"] + ["common"] * 39
     clf = AttentionFineTuneClassifier(**small)
-    with pytest.warns(ConvergenceWarning, match="predicted to be 'common'") as caught:
+    with pytest.warns(ConvergenceWarning, match="last epoch: 'common'") as caught:
         clf.fit(["good day"] * 40, y)
     assert caught[0].filename == __file__
     multitask = MultiTaskClassifier(clf.set_params(max_epochs=4))
     with pytest.warns(ConvergenceWarning) as caught:
         multitask.fit(["good day"] * 40, {"mood": y, "word": ["a", "b"] * 20})
-    assert "'common' of the task 'mood'" in str(caught[0].message)
+    assert "for the task 'mood' in the last epoch: 'common'" in str(caught[0].message)
 
 
 def test_a_fit_of_few_texts_does_not_warn(small):

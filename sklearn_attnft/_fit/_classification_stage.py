@@ -36,18 +36,18 @@ class ClassificationStage(Stage):
 
     @staticmethod
     def epochs(plan):
-        """Return the number of epochs of this stage in a FitPlan."""
+        """Return how many epochs a FitPlan has for this stage."""
         return plan.max_epochs
 
     @staticmethod
     def largest_step(plan):
         """Return the largest number of texts in a step."""
-        # In joint training, a step has the same number of unlabeled texts in addition.
+        # A step of joint training also has up to `batch_size` unlabeled texts.
         return plan.batch_size * (2 if plan.lm_weight > 0 else 1)
 
     @property
     def n_texts(self):
-        """Number of texts of an epoch, including unlabeled texts in joint training."""
+        """Number of texts in an epoch, with the unlabeled texts of joint training."""
         n_texts = len(self.training)
         if self.fit.plan.lm_weight > 0:
             n_in_steps = self.config.batch_size * math.ceil(
@@ -57,7 +57,7 @@ class ClassificationStage(Stage):
         return n_texts
 
     def run(self, state, context):
-        """Build the classifier on the encoder and train the classifier."""
+        """Build a classifier on top of the encoder, and train the classifier."""
         fit, plan = self.fit, self.fit.plan
         with initial_weights(context.initial):
             model = TextModel.build(state.encoder, fit.spec)
@@ -90,7 +90,7 @@ class ClassificationStage(Stage):
         return module, criterion, training
 
     def _with_known_states(self, model, context):
-        """Return a model that looks up stored hidden states of frozen blocks."""
+        """Return a model that looks up hidden states of frozen blocks, if possible."""
         fit, plan = self.fit, self.fit.plan
         if plan.cache is not None and not plan.changes_encoder:
             remember_digest(model, fit.pretrained.digest(model.encoder))
@@ -105,17 +105,17 @@ class ClassificationStage(Stage):
         return with_frozen_states(model, corpora, self.config, context)
 
     def _warn_collapse(self, collapsed):
-        """Warn of each task for which all training texts got the same prediction."""
+        """Warn about each task in which all training texts got the same prediction."""
         for target in self.fit.data.tasks.targets:
             if target.name not in collapsed:
                 continue
             label = target.classes.tolist()[collapsed[target.name]]
-            task = "" if target.name is None else f" of the task {target.name!r}"
+            task = "" if target.name is None else f" for the task {target.name!r}"
             warn(
-                f"Every training text was predicted to be {label!r}{task} in the last "
-                "epoch. The learning rate is too high, or the training was too short. "
-                "Set learning_rate lower or max_epochs higher. If this class is by far "
-                "the most frequent, set class_weight='balanced'.",
+                f"Every training text got the same prediction{task} in the last epoch: "
+                f"{label!r}. The learning rate is too high, or the training was too "
+                "short. Set learning_rate lower or max_epochs higher. If this class is "
+                "by far the most frequent, set class_weight='balanced'.",
                 ConvergenceWarning,
             )
 
@@ -129,7 +129,7 @@ class _Snapshot:
     state: object
 
     def fitted_model(self, rows):
-        """Return the FittedModel that the fit would have if it ended now.
+        """Return the FittedModel that would result if the fit ended now.
 
         `rows` is the history of this stage.
         """

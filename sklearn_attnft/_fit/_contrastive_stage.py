@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The stage of supervised contrastive training, which helps with few labels."""
+"""The stage of supervised contrastive training, for fits on few labeled texts."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -16,26 +16,26 @@ from .._training import train
 from ._stage import Stage
 from ._trainable import freeze_embeddings
 
-# Texts of one class come in groups of this size, so that a batch has pairs of texts of
-# one class for any number of classes.
+# A batch consists of groups of this many texts of the same class. So a batch has pairs
+# of texts of the same class even if there are many classes.
 TEXTS_PER_CLASS = 4
 CHUNK_SIZE = 8  # texts in one forward pass of the encoder
-BATCH_SIZE = 64  # texts whose pairs are all compared
+BATCH_SIZE = 64  # texts in a batch (the loss compares all pairs of a batch)
 
 
 @dataclass(frozen=True)
 class ContrastiveStage(Stage):
-    """Train the encoder so that texts of one class become similar.
+    """Train the encoder so that texts of the same class get similar vectors.
 
-    The representation of a text is the mean of its hidden states in the last layer. The
-    mean is used because sentence encoders are pretrained with it.
+    The vector of a text is the mean of the text's hidden states in the last layer.
+    Sentence encoders are pretrained with this mean.
     """
 
     name = "contrastive"
 
     @staticmethod
     def epochs(plan):
-        """Return the number of epochs of this stage in a FitPlan."""
+        """Return how many epochs a FitPlan has for this stage."""
         return plan.contrastive_epochs
 
     @staticmethod
@@ -67,19 +67,19 @@ class ContrastiveStage(Stage):
 
 
 class SentenceModel(nn.Module):
-    """Mean of the last hidden states of an encoder over the tokens of a text.
+    """Model whose output for a text is the mean of the text's last hidden states.
 
-    A SentenceModel needs less memory than a TextModel with mean pooling. The reason is
-    that a SentenceModel stores the activations of a few texts only, although the loss
-    needs the vectors of all texts of a batch.
+    The loss needs the vectors of all texts of a batch. If `chunk_size` is set, a
+    SentenceModel still stores the activations of only a few texts at a time, so it
+    needs less memory than a TextModel with mean pooling.
 
     Parameters
     ----------
     encoder : torch.nn.Module
     chunk_size : int or None
         Number of texts, or windows, whose activations fit into memory. Larger batches
-        are split into chunks of this size, whose activations are computed again for the
-        gradients. If None, all activations are stored.
+        are split into chunks of this size. To compute the gradients, the activations of
+        each chunk are computed a second time. If None, all activations are stored.
     """
 
     def __init__(self, encoder, chunk_size=None):
@@ -88,9 +88,9 @@ class SentenceModel(nn.Module):
         self.chunk_size = chunk_size
 
     def forward(self, input_ids, attention_mask, windows_per_text=None):
-        """Return context vectors of float32 of shape (n_texts, n_features)."""
-        # The texts of a batch differ in length. Chunks of texts that are sorted by
-        # length have little padding.
+        """Return the context vectors as float32, shape (n_texts, n_features)."""
+        # The texts are sorted by length before they are split into chunks, so that the
+        # chunks have little padding.
         lengths = attention_mask.count_nonzero(dim=1)
         order, sums = lengths.argsort(), []
         recompute = self.chunk_size is not None and self.chunk_size < len(order)
@@ -111,7 +111,7 @@ class SentenceModel(nn.Module):
         return sums / lengths[:, None]
 
     def sum_tokens(self, ids, mask):
-        """Return the sums of hidden states over the tokens of each text.
+        """Return the sum of the hidden states of each text.
 
         Parameters
         ----------
@@ -127,13 +127,13 @@ class SentenceModel(nn.Module):
 
 
 class ContrastiveDataset(LabeledDataset):
-    """Labeled texts whose batches contain groups of texts of one class."""
+    """Labeled texts whose batches contain groups of texts of the same class."""
 
     def epoch_batches(self, config, generator):
         """Return the batches of an epoch as arrays of indices of texts.
 
-        Each text occurs exactly once. For each epoch, one task is chosen at random.
-        Each group has texts of one class of this task.
+        Each text occurs exactly once. One task is chosen at random for the epoch. All
+        texts of a group belong to the same class of this task.
         """
         task = int(torch.randint(len(self.labels), (), generator=generator))
         labels = np.nan_to_num(self.labels[task])
@@ -151,11 +151,11 @@ class ContrastiveDataset(LabeledDataset):
 
 
 class PairLoss(nn.Module):
-    """Squared difference between the cosine of two texts and its target.
+    """Squared difference between the cosine similarity of two texts and a target.
 
-    The target is 1 for two texts of one class, and 0 for two texts of different
+    The target is 1 for two texts of the same class, and 0 for two texts of different
     classes. If texts have several labels, the target is the number of labels that both
-    texts have, divided by the number of labels that at least one text has.
+    texts have, divided by the number of labels that at least one of the two texts has.
 
     The loss is the mean over the pairs with a target above 0, plus the mean over the
     other pairs. The weight of a pair is the product of the weights of its texts. SetFit
@@ -193,7 +193,10 @@ def _mean_of_both(cosines, labels, weights):
 
 
 def _similarity(labels):
-    """Return the wanted similarity of each pair, 0 to 1, shape (n_texts, n_texts)."""
+    """Return the target of each pair of texts, from 0 to 1.
+
+    The shape is (n_texts, n_texts). The class PairLoss describes the targets.
+    """
     if labels.ndim == 1:
         return (labels[:, None] == labels).float()
     members = labels.nan_to_num()

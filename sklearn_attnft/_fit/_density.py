@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Estimate the Gaussians of the classes at the end of a fit."""
+"""Estimate a Gaussian for each class at the end of a fit."""
 
 import numpy as np
 import torch
@@ -7,11 +7,11 @@ from sklearn.covariance import ledoit_wolf
 
 from .._runtime._predict import run
 
-# The context vectors of a sample take about 5 % of the time of the training, in which
-# this number of texts is read for each text of the sample.
+# The training reads this many texts for each text of the sample. Computing the context
+# vectors of the sample then takes about 5 % of the training time.
 TEXTS_READ_PER_TEXT = 8
 MIN_TEXTS, MAX_TEXTS = 256, 20_000
-TEXTS_PER_CLASS = 2  # at least, if a class has so many
+TEXTS_PER_CLASS = 2  # minimum number in a sample, unless a class has fewer texts
 
 
 def fit_densities(model, fit, n_epochs, context):
@@ -22,7 +22,7 @@ def fit_densities(model, fit, n_epochs, context):
     model : TextModel
     fit : PreparedFit
     n_epochs : int
-        Number of epochs of the training.
+        Number of epochs that were trained.
     context : RunContext
     """
     labeled = fit.labeled
@@ -39,7 +39,7 @@ def fit_densities(model, fit, n_epochs, context):
         fractions = np.bincount(
             labeled.labels[i], weights, minlength=fit.spec.tasks[i].n_outputs
         )
-        # The weights of all texts of a class may be 0.
+        # Leave out classes whose texts all have weight 0.
         classes, labels = np.unique(labeled.labels[i][rows][known], return_inverse=True)
         means, covariance = estimate(
             parts[i][known].astype(float), labels, weights[rows][known]
@@ -50,7 +50,11 @@ def fit_densities(model, fit, n_epochs, context):
 
 
 def sample(labeled, tasks, n_epochs, seed):
-    """Sample training texts, at least some of each class; return sorted indices."""
+    """Return the sorted indices of a sample of the training texts.
+
+    The sample has at least `TEXTS_PER_CLASS` texts of each class. If a class has fewer
+    texts, the sample has all of them.
+    """
     n_texts = len(labeled)
     wanted = max(MIN_TEXTS, n_epochs * n_texts // TEXTS_READ_PER_TEXT)
     order = np.random.default_rng(seed).permutation(n_texts)
@@ -67,7 +71,7 @@ def sample(labeled, tasks, n_epochs, seed):
 
 
 def estimate(contexts, labels, weights):
-    """Return the means of the classes, and a shrunk covariance within the classes.
+    """Return the mean of each class, and the shrunk covariance within the classes.
 
     Parameters
     ----------
@@ -82,6 +86,6 @@ def estimate(contexts, labels, weights):
     residuals = contexts - means[labels]
     residuals *= np.sqrt(weights / weights.mean())[:, None]
     covariance, _ = ledoit_wolf(residuals, assume_centered=True)
-    # If each class has one text only, the covariance within the classes is 0.
+    # If each class has only one text, the covariance is 0, so a small number is added.
     floor = max(1e-4 * contexts.var(axis=0).mean(), 1e-12)
     return means, covariance + floor * np.eye(len(covariance))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Estimation of time and memory of a fit from a few timed steps of each stage."""
+"""Estimate time and memory of a fit from a few timed steps of each stage."""
 
 import copy
 import dataclasses
@@ -15,7 +15,7 @@ from ._report import FitEstimate, StageEstimate
 
 # Seconds after which no further step of a stage is timed. Two steps are always timed.
 BUDGET = 3.0
-# Quantiles of the length of a step at which steps are timed, in this order.
+# The steps at these quantiles of the step size are timed, in this order.
 QUANTILES = (1.0, 0.0, 0.5, 0.75, 0.25, 0.9)
 
 
@@ -58,9 +58,9 @@ class StepTimer:
     ----------
     stages : list of StageEstimate
     seconds : float
-        Time that the measurements have taken.
+        Time that the measurements have taken so far.
     rows : ndarray of int or None
-        Indices of the texts of the timed steps. If :meth:`sample` was not called, None.
+        Indices of the texts in the timed steps. None if :meth:`sample` was not called.
     """
 
     def __init__(self):
@@ -70,15 +70,15 @@ class StepTimer:
         self._sample = None
 
     def sample(self, training, corpora, config, context):
-        """Select the steps to time and return the windows of these steps.
+        """Select the steps to time, and return the windows of the texts in these steps.
 
-        The fit computes the hidden states of frozen blocks for these windows only.
+        The hidden states of frozen blocks are then computed for these windows only.
 
         Parameters
         ----------
         training : LabeledDataset
         corpora : list of TokenizedTexts
-            All texts whose hidden states a complete fit computes.
+            All texts whose hidden states a complete fit would compute.
         config : TrainingConfig
         context : RunContext
 
@@ -101,7 +101,10 @@ class StepTimer:
         return [windows]
 
     def time_stage(self, net, training, validation, stage):
-        """Time steps of a stage and append a StageEstimate to `stages`."""
+        """Time a few steps of a stage, and append a StageEstimate to ``self.stages``.
+
+        The time of the other steps is interpolated.
+        """
         start = time.perf_counter()
         chosen, began, fraction = self._sample or (None, start, 1.0)
         kept_seconds = start - began  # time to compute hidden states of frozen blocks
@@ -119,7 +122,7 @@ class StepTimer:
             for i, step in enumerate(training.training_steps(net.config, generator))
             if i in chosen
         }
-        activations = _activations(net, largest)  # the first step is slow
+        activations = _activations(net, largest)  # not timed: the first step is slow
         seconds += _time_all(net, sizes, steps, chosen)
         if validation is not None:
             seconds += _time_scoring(net, validation)
@@ -140,8 +143,8 @@ class StepTimer:
 def _sizes(steps):
     """Return the size of each step, the number of tokens, and the largest micro-batch.
 
-    A size is the number of tokens of the step, with padding. The number of tokens of
-    all steps is without padding.
+    The size of a step is its number of tokens with padding. The number of tokens is the
+    total of all steps without padding. The largest micro-batch is returned as a Step.
     """
     sizes, n_tokens, most, largest = [], 0, -1, None
     for step in steps:
@@ -156,14 +159,14 @@ def _sizes(steps):
 
 
 def _choose(sizes):
-    """Return the indices of the steps to time: a few steps of different sizes."""
+    """Choose a few steps of different sizes to time, and return their indices."""
     order = np.argsort(sizes, kind="stable")
     places = [round(quantile * (len(order) - 1)) for quantile in QUANTILES]
     return list(dict.fromkeys(order[places].tolist()))
 
 
 def _time_all(net, sizes, steps, chosen):
-    """Time the chosen steps; return the estimated seconds of all steps together."""
+    """Time the chosen steps, and return an estimate of the seconds for all steps."""
     timed, start = {}, time.perf_counter()
     for n_timed, i in enumerate(chosen):
         if n_timed >= 2 and time.perf_counter() - start > BUDGET:
@@ -199,7 +202,10 @@ def _seconds(net, run, batch):
 
 
 def _activations(net, step):
-    """Run a step and return the bytes of activations stored for the gradients."""
+    """Run a step and return the memory of its stored activations, in bytes.
+
+    The step stores these activations to compute the gradients.
+    """
     own = {p.untyped_storage().data_ptr() for p in net.module_.parameters()}
     kept = {}
 
@@ -213,8 +219,8 @@ def _activations(net, step):
         net.train_step((step, None))
         chunk_size = getattr(net.module_, "chunk_size", None)
         if chunk_size is not None:
-            # The hooks do not see activations that the step computes again. So this
-            # pass stores the activations of the longest texts.
+            # The hooks do not see the activations of a chunk, because the step computes
+            # them a second time. So the longest texts are run again as one chunk.
             batch = step.parts[0][0].to(net.context.device)
             rows = batch.attention_mask.count_nonzero(dim=1).argsort()[-chunk_size:]
             net.module_.sum_tokens(batch.input_ids[rows], batch.attention_mask[rows])
@@ -222,9 +228,10 @@ def _activations(net, step):
 
 
 def _state_bytes(net, fraction):
-    """Return the bytes of all tensors that stay in memory between two steps.
+    """Return the memory of all tensors that are kept between two steps, in bytes.
 
     These are weights, gradients, optimizer state, and hidden states of frozen blocks.
+    Early stopping also keeps a copy of the best weights.
     """
     parameters = list(net.module_.parameters())
     weights = _n_bytes([*parameters, *net.module_.buffers()])

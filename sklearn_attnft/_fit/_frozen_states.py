@@ -14,24 +14,25 @@ from .._model._encoding import window_keys
 from .._runtime._device import autocast, is_out_of_memory
 from .._training import scoring_budget
 
-# Bytes of hidden states that a fit stores. The longest texts come first. The hidden
-# states of the other texts are computed in each step. On a GPU, no hidden states are
-# stored, because the speed of copying hidden states to a GPU was not measured.
+# Maximum bytes of hidden states that a fit stores. The hidden states of the longest
+# texts are stored first. The hidden states that do not fit are computed in each
+# step. On a GPU, no hidden states are stored, because the speed of copying hidden
+# states to a GPU was not measured.
 LIMIT = 2 * 2**30
 
 
 @dataclass(frozen=True)
 class FrozenStates:
-    """Hidden states of windows, which are looked up by token ids and token types.
+    """Stored hidden states, which are found by the token ids and types of a window.
 
     Attributes
     ----------
     layers : dict of tensor, each (n_tokens + 1, n_features)
-        Hidden states of each layer, for the tokens of all windows, one window after the
-        other. The last row is 0 and is used for padding.
+        Hidden states of each layer. Each row is a token, and the windows follow one
+        after the other. The last row is 0 and is used for padding.
     starts : dict of int
-        Index of the first token of each window, by the key that ``window_keys`` returns
-        for the window.
+        Row of the first token of each window. The keys are those that ``window_keys``
+        returns for the windows.
     """
 
     layers: dict
@@ -47,7 +48,7 @@ class FrozenStates:
         Returns
         -------
         dict of tensor, each (n_windows, n_tokens, n_features), or None
-            Hidden states by the number of the layer.
+            Hidden states of each layer. The keys are the numbers of the layers.
         """
         keys = window_keys(input_ids, attention_mask)
         starts = [self.starts.get(key) for key in keys]
@@ -126,7 +127,8 @@ def with_frozen_states(model, corpora, config, context):
         if cut is None:
             return model
         wanted = {layer for layer in wanted if layer < n_lower} | {n_lower}
-    # A skipped stage may have adapted the frozen blocks: their weights are saved.
+    # If a fit resumes, it skips complete stages, which may have trained the blocks that
+    # are now frozen. The resume state has the trained weights.
     context.resume.load_weights(model)
     model.eval()
     budget = scoring_budget(corpora[0], config, context.device)
@@ -137,7 +139,7 @@ def with_frozen_states(model, corpora, config, context):
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        return model  # each step computes the hidden states
+        return model  # then each step computes the hidden states
     return model.with_encoding(UpperEncoding(kept, cut, model.encoding))
 
 
@@ -177,7 +179,7 @@ def _keep(model, cut, wanted, batches):
 
 
 def _states(model, cut, batch):
-    """Return the hidden states of a batch by layer, up to the cut of the encoder."""
+    """Return the hidden states of a batch for each layer up to the cut, as a dict."""
     ids, mask = batch.input_ids, batch.attention_mask
     if cut is None:
         return dict(zip(model.layers, model.encode(ids, mask), strict=True))

@@ -62,7 +62,7 @@ def start_heads(model, fit, context):
 
 
 def _rows(fit, context):
-    """Return the indices of the texts for the regression, or None to skip it."""
+    """Return the indices of texts to regress on, or None to skip the regression."""
     if context.timer is not None:
         return context.timer.rows
     rows = np.arange(len(fit.labeled))

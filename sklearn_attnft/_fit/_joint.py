@@ -63,7 +63,7 @@ class JointDataset(LabeledDataset):
             yield Step(parts, (len(indices), n_chosen))
 
     def _pairs(self, config, generator):
-        """Return the batches of an epoch: pairs of labeled and unlabeled indices."""
+        """Return the indices of labeled and of unlabeled texts, as a pair per batch."""
         lengths = self.tokens.longest_windows
         labeled = self.epoch_batches(config, generator)
         n_rest = len(lengths) - len(self)
@@ -76,7 +76,7 @@ class JointDataset(LabeledDataset):
 
 
 def _pad(array, n_rows):
-    """Return the array with `n_rows` rows of zeros at its end."""
+    """Return a copy of an array with `n_rows` rows of zeros added at the end."""
     return np.pad(array, [(0, n_rows)] + [(0, 0)] * (array.ndim - 1))
 
 
@@ -101,7 +101,10 @@ class JointModel(nn.Module):
         return self.classifier.encoder
 
     def forward(self, input_ids, attention_mask, windows_per_text=None, chosen=None):
-        """Return logits of classes and, if `chosen` is passed, logits of tokens."""
+        """Return logits of classes and, if `chosen` is passed, logits of tokens.
+
+        `chosen` marks the tokens that the language model must predict.
+        """
         classifier = self.classifier
         if chosen is None:
             return classifier(input_ids, attention_mask, windows_per_text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The stages of masked-LM fine-tuning, before the classifier is trained."""
+"""The stages of masked-LM fine-tuning, which run before the classifier is trained."""
 
 import dataclasses
 import hashlib
@@ -37,7 +37,7 @@ class LMHeadStage(Stage):
 
     @staticmethod
     def epochs(plan):
-        """Return the number of epochs of this stage in a FitPlan, if the stage runs."""
+        """Return how many epochs a FitPlan has for this stage, if the stage runs."""
         return 1 if plan.has_language_model else 0
 
     @staticmethod
@@ -71,7 +71,7 @@ class LMStage(Stage):
 
     @staticmethod
     def epochs(plan):
-        """Return the number of epochs of this stage in a FitPlan."""
+        """Return how many epochs a FitPlan has for this stage."""
         return plan.lm_epochs
 
     @staticmethod
@@ -138,8 +138,9 @@ def _config(plan):
 
 
 def _is_cached(plan, context):
-    # A result that depends on a random seed cannot be used again. A fit that resumes
-    # must continue from its resume state. A callback may end a stage early.
+    # There are three reasons not to use the cache. If `random_state` is None, no other
+    # fit can have the same result. A fit that resumes must continue from its resume
+    # state. A callback that ends a stage early changes the result.
     is_repeatable = plan.random_state is not None
     is_new = not context.resume.is_resuming
     is_whole = not context.progress.may_stop
@@ -148,7 +149,7 @@ def _is_cached(plan, context):
 
 @dataclass(frozen=True)
 class CachedStages:
-    """Stages whose result is cached, so that a search runs the stages only once.
+    """Stages whose result is cached, so that a grid search runs them only once.
 
     Attributes
     ----------
@@ -174,7 +175,7 @@ class CachedStages:
         return self._restore(packed, state, context)
 
     def _restore(self, packed, state, context):
-        """Set model, random generators and history to their state after the stages."""
+        """Set model, random generators and history to the cached result."""
         tensors = safetensors.torch.load(packed)
         stored = json.loads(bytes(tensors.pop("stages")))
         for stage, rows in zip(self.parts, stored, strict=True):
@@ -193,12 +194,12 @@ class CachedStages:
 
 
 class _Computation:
-    """Function that the cache calls to run the stages if it has no result.
+    """Function that runs the stages. The cache calls it if no result is cached.
 
     Attributes
     ----------
     state : FitState or None
-        The state after the stages. None if the function was not called.
+        The state after the stages. None if the function has not been called.
     """
 
     def __init__(self, stages, state, context):
@@ -206,7 +207,10 @@ class _Computation:
         self.state = None
 
     def __call__(self, positions):
-        """Run the stages; return a safetensors file with what they changed."""
+        """Run the stages, and return their changes as the bytes of a safetensors file.
+
+        The file is the only item of the returned list.
+        """
         self.state = self._start
         for stage in self._stages.parts:
             self.state = stage.run(self.state, self._context)
@@ -248,7 +252,7 @@ def _content(texts, seed):
     for text in texts:
         parts = [part.encode("utf-8", "surrogatepass") for part in parts_of(text)]
         encoded += parts
-        # A negative number shows that the next text belongs to the same pair.
+        # A negative number marks the first text of a pair.
         lengths += [-1 - len(part) for part in parts[:-1]] + [len(parts[-1])]
     return np.array(lengths, dtype="<i8").tobytes() + b"".join(encoded)
 

@@ -21,10 +21,12 @@ from ._tasks import Tasks
 class FitPlan:
     """Parameters of one fit.
 
-    Each field is the estimator parameter of the same name. No field is "auto", except
-    `learning_rate`, which :meth:`for_encoder` replaces by a number. An extractor does
-    not have all parameters. The defaults of the missing parameters turn the
-    corresponding part of a fit off.
+    Each field has the value of the estimator parameter of the same name. If the value
+    of `max_epochs`, `dropout` or `head_learning_rate` is "auto", :meth:`of` replaces it
+    by a number. If `learning_rate` is "auto", :meth:`for_encoder` replaces it.
+
+    An extractor does not have all of these parameters. The default of each parameter
+    that is missing turns the corresponding part of a fit off.
     """
 
     encoder: str
@@ -92,7 +94,7 @@ class FitPlan:
         return dataclasses.replace(plan, **chosen)
 
     def for_encoder(self, hidden_size):
-        """Return the plan with a number for the learning rate of the encoder."""
+        """Return a plan in which the learning rate of the encoder is a number."""
         if self.learning_rate != "auto":
             return self
         rate = _rules.learning_rate(hidden_size)
@@ -100,7 +102,7 @@ class FitPlan:
 
     @property
     def has_language_model(self):
-        """Whether the fit trains a language model, sequentially or jointly."""
+        """Whether the fit trains a language model, before or with the classifier."""
         return self.lm_epochs > 0 or self.lm_weight > 0
 
     @property
@@ -123,11 +125,11 @@ class FitData:
     unlabeled : list of str
         Additional texts for the language model.
     n_samples : int
-        Number of texts given to ``fit``.
+        Number of texts passed to ``fit``.
     task_names : list
         Names of the tasks in the order of the columns of y.
     y_container : str or None
-        Type of the container of `y`. Predictions are returned in this container.
+        Type of the container of `y`. Predictions have the same type.
     label_names : ndarray or None
         Names of the columns if `y` is a matrix of labels, otherwise None.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Preparation of a fit, before weights are loaded."""
+"""Check, split and tokenize the data of a fit before the first stage."""
 
 import dataclasses
 import math
@@ -34,8 +34,8 @@ class PreparedFit:
     fingerprint : Fingerprint or None
         If None, no resume state is written.
     claim : SeedClaim or None
-        Holds the seed of a fit that writes a resume state and has no `random_state`.
-        None for other fits.
+        Holds the seed if the fit writes a resume state and its `random_state` is None.
+        Otherwise None.
     truncated_fraction : float
         Fraction of the training texts that are truncated.
     data : FitData or None
@@ -139,7 +139,7 @@ def prepare_tasks(plan, data, *, warns=True):
         training, validation = split(training, tasks.targets, fraction, seed)
     if plan.early_stopping:
         tasks.check_validation(validation)
-    # After the split, so that no label text is used for validation.
+    # Label texts are added after the split, so that validation does not use them.
     training = tasks.with_label_texts(training, plan)
     tokenizer = pretrained.tokenizer
     labeled, is_truncated = training.tokenized(tokenizer, sampling=tasks.sampling)
@@ -185,11 +185,11 @@ def _identify(plan, parameters, pretrained, data):
 
 
 def _warn_if_truncated(tokenizer, fraction):
-    """Warn if a fraction above 0 of the texts is truncated."""
+    """Warn if `fraction`, the fraction of texts that are truncated, is above 0."""
     if fraction == 0:
         return
-    # Whole percents, so that all folds give the same warning, which Python shows only
-    # once.
+    # The percentage is rounded, so that the folds of a cross-validation often give the
+    # same warning. Python shows the same warning only once.
     percent = math.ceil(100 * fraction)
     cure = _how_to_read_more(tokenizer)
     if tokenizer.long_texts == "truncate":
@@ -201,17 +201,17 @@ def _warn_if_truncated(tokenizer, fraction):
     else:
         warn(
             f"The middle of the shorter text is removed in up to {percent}% of the "
-            "pairs, because each window has both texts, and this text has more than "
-            f"half of max_length={tokenizer.max_length} tokens. To read whole texts, "
-            f"{cure}."
+            "pairs. Each window has both texts of a pair, and the shorter text can use "
+            f"at most half of max_length={tokenizer.max_length} tokens. To read whole "
+            f"texts, {cure}."
         )
 
 
 def _how_to_read_more(tokenizer):
-    """Return how an encoder can read more tokens at once."""
+    """Return advice for a warning: how to read more tokens of a text at once."""
     limit = tokenizer.n_positions
     if tokenizer.max_length >= limit:
-        return "pass an encoder that reads more tokens (max_length is at the limit)"
+        return "pass an encoder that reads more tokens (max_length cannot be higher)"
     if limit < 10**9:  # else the tokenizer does not state a limit
         return f"raise max_length (this encoder reads up to {limit} tokens)"
     return "raise max_length"

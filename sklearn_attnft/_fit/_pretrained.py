@@ -36,7 +36,8 @@ class PretrainedEncoder:
         use_one_thread_after_fork()
         config = _hf.load_config(plan.encoder, encoder_dropout=plan.encoder_dropout)
         identity = _hf.encoder_identity(plan.encoder)
-        # The weights may be in another directory, whose files have no identity here.
+        # `transformers_weights` can name weights in another directory. `identity` does
+        # not cover the files in that directory.
         if vars(config).get("transformers_weights"):
             identity = None
         tokenizer = _hf.load_tokenizer(

@@ -15,11 +15,11 @@ class StageEstimate:
     n_steps : int
         Number of optimizer steps in all epochs.
     n_tokens : int
-        Number of training tokens in all epochs, with special tokens, without padding.
+        Number of training tokens in all epochs. Special tokens count, padding does not.
     seconds : float
     peak_bytes : int
-        Memory of weights, gradients, optimizer state and activations in the largest
-        step.
+        Memory in bytes of weights, gradients, optimizer state and activations in the
+        largest step.
     """
 
     name: str
@@ -51,11 +51,11 @@ class FitEstimate:
     preparation_seconds : float
         Time for tokenizing the texts and loading the encoder.
     n_steps, n_tokens : int
-        Number of optimizer steps, and of training tokens, in all stages and epochs.
+        Numbers of optimizer steps and of training tokens in all stages and epochs.
     seconds : float
         Time of the whole fit.
     peak_bytes : int
-        Memory of the stage that needs the most memory.
+        Memory in bytes of the stage that needs the most memory.
     """
 
     truncated_fraction: float
@@ -81,7 +81,7 @@ class FitEstimate:
 
     @property
     def peak_bytes(self):
-        """Memory of the stage that needs the most memory."""
+        """Memory in bytes of the stage that needs the most memory."""
         return max((stage.peak_bytes for stage in self.stages), default=0)
 
     def __repr__(self):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Repetition of a fit with smaller micro-batches when memory runs out."""
+"""Repeat a fit with smaller micro-batches if memory runs out."""
 
 import contextlib
 import dataclasses
@@ -22,7 +22,7 @@ from ._stages import largest_step, run_stages
 
 
 def run_with_retries(fit, progress, timer=None):
-    """Run the stages of a fit and halve the micro-batches when memory runs out.
+    """Run the stages of a fit, and halve the micro-batches whenever memory runs out.
 
     Each attempt starts from the pretrained encoder, so failed attempts do not change
     the result.
@@ -46,7 +46,7 @@ def run_with_retries(fit, progress, timer=None):
 
 
 def _run_until_it_fits(fit, progress, timer):
-    """Run the stages; if memory runs out, run them again with smaller micro-batches."""
+    """Run the stages with smaller and smaller micro-batches until memory suffices."""
     largest = largest_step(fit.plan)
     size = min(fit.plan.micro_batch_size or largest, largest)
     machine = Machine.of(fit.plan)
@@ -62,7 +62,7 @@ def _run_until_it_fits(fit, progress, timer):
         else:
             trim_memory()
             return state, context
-        # The frames of the error hold tensors, which are free only after the handler.
+        # The frames of the error hold tensors, which are freed when the handler ends.
         if machine.device.type == "cuda":
             torch.cuda.empty_cache()
         size //= 2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Values of the parameters that the user has set to "auto".
+"""Values for parameters that the user has set to "auto".
 
 The values were chosen with ``benchmarks/defaults.py`` on splits of training data.
 """
@@ -8,20 +8,22 @@ import math
 
 from .._model._heads import HEADS
 
-# A linear head starts with the weights of a regression. It needs a lower rate than a
-# head that starts with random weights.
+# A linear head starts with the weights of a regression, so it needs a lower learning
+# rate than a head that starts with random weights.
 LINEAR_HEAD_RATE, OTHER_HEAD_RATE = 2e-3, 5e-3
-# The steps of a frozen fit are fast, because its hidden states are computed once. Low
-# rates and much dropout keep its attention and head close to the regression.
+# FROZEN_... are the values for a frozen encoder. A low learning rate and much dropout
+# keep attention and head close to the regression. The low rate needs many steps, but
+# the steps are fast, because the hidden states are computed only once.
 FROZEN_HEAD_RATE = 5e-4
 DROPOUT, FROZEN_DROPOUT = 0.1, 0.5
-# Smallest numbers of epochs and of steps. Mosbach et al. (2021), "On the Stability of
-# Fine-tuning BERT", recommend a minimum number of steps on few texts.
+# Minimum numbers of epochs and of steps. Mosbach et al. (2021), "On the Stability of
+# Fine-tuning BERT", recommend a minimum number of steps if there are few texts.
 MIN_EPOCHS, MIN_STEPS = 3, 40
 FROZEN_MIN_EPOCHS, FROZEN_MIN_STEPS = 10, 200
-# Penalties of the ridge regression at which numbers start.
+# Penalties of the ridge regression that initializes heads for numbers.
 RIDGE, FROZEN_RIDGE = 0.1, 0.01
-# Learning rate of an encoder with this hidden size. Larger encoders need lower rates.
+# LEARNING_RATE is for an encoder with this HIDDEN_SIZE. Larger encoders need lower
+# learning rates.
 LEARNING_RATE, HIDDEN_SIZE = 2e-4, 384
 
 
@@ -60,7 +62,8 @@ def start_penalty(loss, n_outputs, is_frozen):
     for the parameter alpha of Ridge.
 
     Many classes need a weak penalty. If the encoder is trained, the penalty is strong,
-    because a regression that fits the training texts well would leave nothing to learn.
+    because a regression that fits the training texts well would leave nothing for the
+    encoder to learn.
 
     Parameters
     ----------
@@ -69,7 +72,7 @@ def start_penalty(loss, n_outputs, is_frozen):
     n_outputs : int
     is_frozen : bool
     """
-    if loss in ("squared_error", "huber"):  # the mean over the outputs
+    if loss in ("squared_error", "huber"):  # these losses are means over the outputs
         return (FROZEN_RIDGE if is_frozen else RIDGE) / n_outputs
     n_classes = n_outputs if loss == "cross_entropy" else 2
     return 1 / ((150 if is_frozen else 1.5) * n_classes**1.5)

@@ -37,7 +37,7 @@ class Stage:
 
     @property
     def n_texts(self):
-        """Number of texts or windows of an epoch."""
+        """Number of texts or windows in an epoch."""
         return len(self.training)
 
     def after(self, state, rows):

@@ -29,18 +29,18 @@ class Tasks:
     ----------
     targets : tuple of Target
     params : tuple of dict
-        Parameters of each task that replace parameters of the estimator.
+        For each task, the parameters that replace parameters of the estimator.
     weights : list of float or None
         Argument `task_weights` of :class:`TasksLoss`.
     sampling : float
         Argument `sampling` of ``LabeledTexts.tokenized``.
     validation_task : object
         Name of the task whose accuracy decides on early stopping. If None, the mean
-        accuracy over all tasks decides. If there is only one task, the value does not
-        matter: the `score` of the loss of this task decides.
+        accuracy over all tasks decides. If there is only one task, this attribute is
+        ignored, and the `score` of the task's loss decides.
     label_weights : tuple
-        Argument `label_weights` of the loss of each task with several labels per text.
-        Empty if no task has class weights.
+        Argument `label_weights` of the loss of each task. Only the losses of tasks with
+        several labels per text use it. Empty if none of these tasks has class weights.
     """
 
     targets: tuple
@@ -73,7 +73,9 @@ class Tasks:
         )
 
     def merged(self, parameters):
-        """Return the parameters of each task, completed by those of the estimator.
+        """Return a dict of the `TASK_PARAMETERS` for each task.
+
+        If a task does not replace a parameter, the value is that of the estimator.
 
         Parameters
         ----------
@@ -102,7 +104,7 @@ class Tasks:
         )
 
     def with_label_texts(self, training, plan):
-        """Return the training texts, with the label texts of each task added."""
+        """Return the training texts together with the label texts of each task."""
         label_texts = [own["label_texts"] for own in self.merged(plan)]
         return add_label_texts(training, self.targets, label_texts)
 

@@ -53,6 +53,7 @@ def freeze_embeddings(encoder):
     """Freeze the token embeddings.
 
     The token embeddings are half of the weights of a small encoder, and their gradient
-    is dense. On short texts, training them would take a large part of a training step.
+    is dense. If the texts are short, updating the embeddings would take a large part of
+    a training step.
     """
     encoder.get_input_embeddings().requires_grad_(False)

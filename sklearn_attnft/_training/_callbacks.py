@@ -55,7 +55,8 @@ def make_callbacks(config, context, n_steps, *, validated):
         callbacks.append(("unfreezing", _Unfreezing()))
     if validated:
         callbacks.append(("metrics", _Metrics()))
-    callbacks.append(("reports", _Reports()))  # before callbacks that can end the stage
+    # The order matters: reports must come before callbacks that can end the stage.
+    callbacks.append(("reports", _Reports()))
     if validated and config.early_stopping:
         stopping = EarlyStopping(
             monitor=config.monitor,
@@ -86,8 +87,9 @@ class _Unfreezing(Callback):
     """Unfreeze blocks gradually, from the top block down.
 
     If there are n blocks and E epochs, epoch e trains the top round(n * e / (E - 1))
-    blocks. The first epoch has e = 0. The last epoch trains all blocks, also if E is 1.
-    Howard and Ruder (2018, section 3.3) unfreeze one block per epoch.
+    blocks. The number e of the first epoch is 0. The last epoch trains all blocks, even
+    if it is the only epoch. Howard and Ruder (2018, section 3.3) unfreeze one block per
+    epoch.
     """
 
     def on_train_begin(self, net, **kwargs):
@@ -211,15 +213,16 @@ class ResumeWriter(Callback):
             self._write(net, net.history[:-1], net.history[-1]["batches"])
 
     def on_epoch_end(self, net, **kwargs):
-        if len(net.history) < net.max_epochs:  # train writes the end of the stage
+        # After the last epoch, the function `train` writes the resume state.
+        if len(net.history) < net.max_epochs:
             self.generator_ = net.context.generator.get_state()
             self._write(net, net.history, [])
 
     def _write(self, net, epochs, steps):
-        """Write the state after complete epochs and some steps of the next epoch.
+        """Write the current resume state.
 
-        `epochs` has the history rows of the complete epochs, and `steps` has the
-        history rows of these steps.
+        `epochs` has the history rows of the complete epochs. `steps` has the history
+        rows of the steps that were run since the last complete epoch.
         """
         callbacks = dict(net.callbacks_)
         state = {
@@ -258,7 +261,7 @@ def set_random_state(context, state):
 
 
 def _plain(value):
-    """Copy a value so that ``torch.load(weights_only=True)`` can read the copy.
+    """Return a copy of a value that ``torch.load(weights_only=True)`` can read.
 
     Objects that ``torch.load`` cannot read are replaced by None.
     """

@@ -18,7 +18,7 @@ _IRRELEVANT = {
     "checkpoint_dir",
     "checkpoint_minutes",
     "device",
-    "encoder",  # the fingerprint has its content instead
+    "encoder",  # the fingerprint has a hash of the encoder instead
     "pickle_weights",
     "random_state",  # the fingerprint has the seed instead
     "verbose",
@@ -36,8 +36,7 @@ class Fingerprint:
     data : str
         Hash of the training and validation data.
     seed : int or None
-        If `random_state` of the fit is None, the seed that the fit claimed. Otherwise
-        None.
+        Seed that the fit claimed, if `random_state` is None. Otherwise None.
     """
 
     parameters: dict
@@ -61,8 +60,9 @@ class Fingerprint:
         names = [name for name in params if name not in _IRRELEVANT]
         parameters = {
             **{name: as_text(params[name]) for name in names},
-            # The path of the cache does not matter. But a cache changes the result by
-            # rounding, because hidden states are computed in different batches.
+            # The path of the cache does not matter. But the result differs slightly if
+            # a cache is used, because hidden states are computed in other batches, and
+            # rounding depends on the batches.
             "cache": as_text(params.get("cache") is not None),
             "encoder": _hash(encoder),
             "random_state": str(seed),
@@ -80,7 +80,7 @@ class Fingerprint:
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def differences(self, other):
-        """Return the sorted names of the parameters that differ."""
+        """Return the sorted names of the parameters that differ between two fits."""
         names = self.parameters.keys() | other.parameters.keys()
         mine, theirs = self.parameters.get, other.parameters.get
         return sorted(name for name in names if mine(name) != theirs(name))
@@ -89,7 +89,7 @@ class Fingerprint:
 def as_text(value):
     """Return a text that is the same for equal values.
 
-    For example, a list and an array with the same elements are equal.
+    For example, a list and an array with the same elements have the same text.
     """
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
@@ -109,8 +109,8 @@ def as_text(value):
     raise ValueError(
         "If checkpoint_dir is set, each parameter must be a plain value, a class or "
         f"function of a module, or an object with get_params, got {value!r:.80}. Other "
-        "values cannot be recognized when a fit resumes. Pass one of the supported "
-        "values, or set checkpoint_dir=None."
+        "values cannot be recognized when a fit resumes. Pass a value of one of these "
+        "kinds, or set checkpoint_dir=None."
     )
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The training loop.
 
-:func:`train` creates and deletes the net of skorch. So parameters, pickles and clones
-of an estimator contain no part of the net.
+The net of skorch exists only while :func:`train` runs. So parameters, pickles and
+clones of an estimator contain no part of the net.
 """
 
 import itertools
@@ -32,16 +32,16 @@ from ._optimizer import parameter_groups
 from ._progress import FitProgress
 from ._resume import ResumeState
 
-# Learning rate of the parameters of the loss (the uncertainty of tasks). With this
-# rate, the parameters can change by about 1 in 100 steps.
+# Learning rate of the parameters of the loss (the uncertainty of tasks). This rate lets
+# the parameters change by about 1 in 100 steps.
 LOSS_RATE = 1e-2
 
 
 class StageStopped(KeyboardInterrupt):
-    """Exception by which a callback ends the stage.
+    """Exception that ends a stage because a callback has asked for this.
 
-    skorch ends its loop at a KeyboardInterrupt. This subclass of KeyboardInterrupt
-    distinguishes the request of a callback from Ctrl-C.
+    The loop of skorch ends at a KeyboardInterrupt. This subclass distinguishes the
+    request of a callback from Ctrl-C.
     """
 
 
@@ -49,8 +49,8 @@ class StageStopped(KeyboardInterrupt):
 class TrainingConfig:
     """Parameters of the training of a stage.
 
-    Each field except `monitor` is the estimator parameter of the same name. `monitor`
-    names the column of the history that decides on early stopping.
+    Each field except `monitor` has the meaning of the estimator parameter of the same
+    name. `monitor` is the column of the history that decides on early stopping.
     """
 
     learning_rate: float
@@ -90,7 +90,7 @@ class RunContext(Machine):
         If not None, a few steps of each stage are timed, and the model is not trained
         (``estimate_fit``).
     cache_counts : Counts
-        Look-ups of this fit in the cache.
+        Numbers of hits and misses of this fit in the cache.
     """
 
     generator: torch.Generator
@@ -112,8 +112,8 @@ def train(module, criterion, training, validation, config, context):
     criterion : Criterion
     training : TrainingData
     validation : TrainingData or None
-        Data that is scored after each epoch. With ``early_stopping=True``, the score
-        decides when to stop.
+        Data that is scored after each epoch. If ``early_stopping=True``, the score
+        decides when training stops.
     config : TrainingConfig
     context : RunContext
 
@@ -184,7 +184,8 @@ class _Net(NeuralNet):
         self.context = context
         self.n_steps = n_steps
         self.saved = saved
-        self.n_skipped = 0  # steps of the next epoch that an interrupted fit has run
+        # Number of steps of the next epoch that the interrupted fit has already run.
+        self.n_skipped = 0
         super().__init__(
             module,
             criterion=criterion,
@@ -245,7 +246,7 @@ class _Net(NeuralNet):
         self.history.extend(saved["epochs"])
         dict(self.callbacks_)["resume"].resume(self, saved)
         self.n_skipped = len(saved["steps"])
-        n_steps = self.n_steps // self.max_epochs  # of an epoch
+        n_steps = self.n_steps // self.max_epochs  # per epoch
         self.context.progress.skip(len(saved["epochs"]) + self.n_skipped / n_steps)
         return len(saved["epochs"])
 
@@ -293,14 +294,14 @@ class _Net(NeuralNet):
         kept = self.context.resume.describe()
         raise FloatingPointError(
             f"{what} step {done} of {self.n_steps} (learning rate {rate:.2g}), so "
-            "training was stopped. Set learning_rate and head_learning_rate to a third "
-            "of their values, and set max_grad_norm=1.0. If the error occurs again, "
+            "training was stopped. Divide learning_rate and head_learning_rate by 3, "
+            "and set max_grad_norm=1.0. If the error occurs again, "
             f"set precision='float32'.{kept}"
         )
 
     def forward_iter(self, X, *args, **kwargs):
-        # The batches are sorted by length. Callbacks that predict need the original
-        # order of the texts.
+        # The batches are sorted by length. The original order of the texts is restored
+        # for callbacks that predict.
         outputs = torch.cat(list(super().forward_iter(X, *args, **kwargs)))
         batches = sorted_batches(X.tokens, tokens_per_batch(self.context.device))
         yield outputs[np.argsort(np.concatenate(batches))]
@@ -313,7 +314,7 @@ def _has_stopped(callback):
 def scoring_budget(tokens, config, device):
     """Return how many tokens a batch may have if no gradients are computed."""
     budget = tokens_per_batch(device)
-    if config.micro_batch_size is not None:  # the memory may be small
+    if config.micro_batch_size is not None:  # then memory may be scarce
         longest = int(tokens.longest_windows.max())
         budget = min(budget, config.micro_batch_size * longest)
     return budget
@@ -323,8 +324,8 @@ class _Batches:
     """Data loader for skorch. Each iteration is one epoch.
 
     If a fit is resumed, the interrupted fit has already run the first `n_skipped` steps
-    of the first epoch of this loader. Their batches are created but not returned, so
-    that the random generator continues as in the interrupted fit.
+    of the first epoch of this loader. The batches of these steps are created but not
+    returned, so that the random generator continues as in the interrupted fit.
     """
 
     def __init__(self, dataset, config, context, training, n_skipped):

@@ -4,8 +4,8 @@
 from .._hf import encoder_blocks
 from .._model._pooling import LayerAttention
 
-# Peak learning rate of the scores of layer attention. With `head_learning_rate`, the
-# scores would almost not change.
+# Peak learning rate of the scores of layer attention. The scores would hardly change if
+# their rate were `head_learning_rate`.
 LAYER_ATTENTION_RATE = 5e-2
 
 
@@ -66,15 +66,15 @@ def _depths(encoder):
     }
     depths, depth = {}, len(blocks)
     for p in encoder.parameters():
-        # Outside of the blocks, matrices are embeddings and vectors belong to norms. A
-        # norm has the depth of the parameter before the norm.
+        # Outside of the blocks, matrices are embeddings, and vectors belong to norms.
+        # The vectors of a norm have the depth of the parameter before the norm.
         depth = in_blocks.get(id(p), len(blocks) if p.ndim > 1 else depth)
         depths[id(p)] = depth
     return depths
 
 
 def warmup_then_decay(step, *, n_warmup, n_steps):
-    """Return the factor of the learning rate, which rises to 1 and falls to 0."""
+    """Return a factor for the learning rate that rises to 1 and then falls to 0."""
     if step < n_warmup:
         return (step + 1) / n_warmup
     return max(0.0, (n_steps - step) / max(1, n_steps - n_warmup))

@@ -6,7 +6,7 @@ import functools
 from .._utils._compat import ProgressBar, ScoringMonitor
 from .._utils._progress_bar import is_shown, open_bar
 
-# Ends of the names of the values that the bar shows.
+# The bar shows the values whose names end with one of these.
 _SHOWN = "_loss", "_accuracy", "_f1", "_r2", "_d2", "_perplexity"
 _NEVER_STOP = ProgressBar, ScoringMonitor  # callbacks that never end a stage
 
@@ -46,14 +46,14 @@ class CallbackContexts:
         return not all(isinstance(each, _NEVER_STOP) for each in callbacks)
 
     def begin(self, stage, epoch, model):
-        """Begin an epoch, unless an earlier attempt of this fit has begun the epoch.
+        """Begin an epoch, unless an earlier attempt of this fit has already begun it.
 
         Parameters
         ----------
         stage : Stage
         epoch : int
         model : callable or None
-            Function that returns the FittedModel that the fit would have if it ended
+            Function that returns the FittedModel that would result if the fit ended
             now.
         """
         if (stage.name, epoch) not in self._epochs:
@@ -66,7 +66,7 @@ class CallbackContexts:
             )
 
     def end(self, stage, epoch, model):
-        """End an epoch and return whether a callback asks to end the stage."""
+        """End an epoch, and return whether a callback asks to end the stage."""
         task = self._epochs[stage.name, epoch]
         self._epochs[stage.name, epoch] = None
         return task is not None and task.call_on_fit_task_end(
@@ -76,7 +76,7 @@ class CallbackContexts:
         )
 
     def skip(self, stage, epoch):
-        """Report begin and end of an epoch that the interrupted fit has already run."""
+        """Report begin and end of an epoch that an earlier fit has already run."""
         if (stage.name, epoch) not in self._epochs:
             task = self._fit.subcontext(task_name=f"{stage.name} epoch")
             task.call_on_fit_task_begin(estimator=self._estimator)
@@ -141,7 +141,7 @@ class FitProgress:
         ----------
         snapshot : object
             Object with a method ``fitted_model(rows)``, which returns the FittedModel
-            that the fit would have if it ended now. `rows` is the history of the stage.
+            that would result if the fit ended now. `rows` is the history of the stage.
         """
         self._snapshot = snapshot
 
@@ -157,18 +157,18 @@ class FitProgress:
         self.is_stopped = False
 
     def end_stage(self):
-        """End the stage, even if fewer epochs than planned were run."""
+        """End the stage, and remove epochs that were not run from the bar's total."""
         self._bar.total -= self._left
         self._bar.refresh()
 
     def skip_stage(self, n_epochs):
-        """Count a complete stage that the interrupted fit has run."""
+        """Count a stage that an earlier fit has completed."""
         self.begin_stage()
         self.skip(n_epochs)
         self.end_stage()
 
     def skip(self, n_epochs):
-        """Count the epochs that the interrupted fit has run in this stage.
+        """Count the epochs of this stage that an earlier fit has already run.
 
         Parameters
         ----------
@@ -236,7 +236,7 @@ class FitProgress:
     def _model(self, rows):
         """Return a function that returns the current FittedModel.
 
-        Without a snapshot, return None.
+        If no snapshot was set, return None instead.
         """
         if self._snapshot is None:
             return None

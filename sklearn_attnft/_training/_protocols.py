@@ -32,7 +32,10 @@ class TrainingData(Protocol):
         """
 
     def scoring_batches(self, budget: int) -> Iterator[tuple[TokenBatch, Any]]:
-        """Yield batches of at most `budget` tokens, with targets, for all texts."""
+        """Yield all texts as pairs (batch, targets).
+
+        A batch has at most `budget` tokens, except if a single text has more.
+        """
 
 
 class Criterion(Protocol):
@@ -41,18 +44,20 @@ class Criterion(Protocol):
     def forward(self, outputs: Any, targets: Any, counts: Any = None) -> torch.Tensor:
         """Return the loss of a micro-batch.
 
-        `counts` is ``Step.counts`` of the whole batch. With `counts`, the sum of the
-        losses of all micro-batches is the loss of the batch.
+        `counts` is ``Step.counts`` of the whole batch. If `counts` is passed, the
+        losses of all micro-batches add up to the loss of the batch.
         """
 
     def reset_metrics(self) -> None:
         """Delete the metrics of the previous epoch."""
 
     def batch_metrics(self, outputs: Any, targets: Any) -> dict[str, tuple]:
-        """Return a dict from names of metrics to pairs (sum, count) of a batch."""
+        """Return a dict from the name of each metric to its (sum, count) in a batch."""
 
     def epoch_metrics(self, means: dict[str, float]) -> dict[str, float]:
-        """Return the metrics to record in the history, given the mean of each metric.
+        """Return the metrics to record in the history.
+
+        `means` has the epoch's mean of each metric that :meth:`batch_metrics` returns.
 
         The history adds the prefix "valid_" to each name.
         """

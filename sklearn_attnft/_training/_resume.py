@@ -24,7 +24,7 @@ from ._fingerprint import Fingerprint, as_text
 
 # Keys of fit.json.
 _KEYS = {"parameters", "data", "finished"}
-# Seconds after which the writer of a temporary file must have been killed.
+# Temporary files that are older than this many seconds are from killed processes.
 _ABANDONED = 60
 
 
@@ -80,7 +80,7 @@ class ResumeState:
 
     @property
     def is_resuming(self):
-        """Whether a resume state was found that is still to be restored."""
+        """Whether a resume state was found and has not been restored yet."""
         return self._saved is not None
 
     @property
@@ -98,7 +98,7 @@ class ResumeState:
         return has_ended or (saved["stage"] == next_stage and "rows" in saved)
 
     def load_weights(self, module):
-        """If the saved resume state is of the next stage, load its weights."""
+        """Load the saved weights into `module` if they belong to the next stage."""
         if self.is_resuming and self._saved["stage"] == self._stage + 1:
             module.load_state_dict(self._saved["module"])
 
@@ -108,10 +108,10 @@ class ResumeState:
         Returns
         -------
         dict or None
-            The last state that was passed to :meth:`write` in this stage. If None, the
-            stage must be trained from the start. If the key "rows" exists, the stage is
-            complete, and "rows" is its history. If the killed fit had begun a later
-            stage, "rows" is the only key.
+            The last state that the killed fit passed to :meth:`write` in this stage. If
+            None, the stage must be trained from the start. If the dict has the key
+            "rows", the stage is complete, and "rows" is the history of the stage. If
+            the killed fit had begun a later stage, "rows" is the only key.
         """
         self._stage += 1
         saved = self._saved
@@ -126,7 +126,7 @@ class ResumeState:
         return saved
 
     def is_due(self):
-        """Return whether a resume state must be written now, during an epoch."""
+        """Return whether it is time to write a resume state during an epoch."""
         return time.monotonic() - self._written >= 60 * self.minutes
 
     def write(self, state):
@@ -153,9 +153,9 @@ class ResumeState:
         except (OSError, RuntimeError) as error:  # torch raises both
             warn(
                 f"The resume state could not be written to {self.folder} ({error}). "
-                "The fit continues. A killed fit would resume from an older state or "
-                "start from scratch. Free some disk space, or pass another "
-                "checkpoint_dir.",
+                "The fit continues. If it is killed, the next fit resumes from an "
+                "older state or starts from scratch. Free some disk space, or pass "
+                "another checkpoint_dir.",
             )
 
     def end_stage(self, rows):
@@ -177,14 +177,14 @@ class ResumeState:
             file.write(text.encode())
 
     def describe(self):
-        """Return a sentence that names the path of the folder, for error messages."""
+        """Return a sentence for error messages, with the path of the folder."""
         if not (self.is_kept and (self.folder / "state.pt").exists()):
             return ""
         return f" The last good state is in {self.folder}."
 
 
 def open_resume_state(params, fingerprint):
-    """Open the resume state of a fit and create the folder if needed.
+    """Open the resume state of a fit, and create its folder if necessary.
 
     Parameters
     ----------
@@ -214,7 +214,10 @@ def open_resume_state(params, fingerprint):
 
 
 def make_folder(checkpoint_dir, name):
-    """Create a folder in `checkpoint_dir` if needed; return its absolute path."""
+    """Return the path of a folder in `checkpoint_dir`. Create the folder if necessary.
+
+    The path is absolute.
+    """
     folder = Path(expand(checkpoint_dir)).absolute() / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -228,14 +231,14 @@ def make_folder(checkpoint_dir, name):
 
 
 def _warn_of_similar(folder, fingerprint):
-    """Warn if a killed fit on the same data differs from this fit in one parameter."""
+    """Warn if a killed fit on the same data differs in exactly one parameter."""
     for other in sorted(folder.parent.iterdir()):
         known = description(other)
         if known is None or known["finished"] or known["data"] != fingerprint.data:
             continue
         similar = Fingerprint(known["parameters"], known["data"])
         differing = fingerprint.differences(similar)
-        # A fit with larger micro-batches would run out of memory again.
+        # Do not suggest the micro-batches of a fit that may have run out of memory.
         if len(differing) != 1 or differing == ["micro_batch_size"]:
             continue
         if (other / "state.pt").exists() and not _is_running(other):
@@ -280,7 +283,7 @@ def _sweep(folder):
 
 
 def description(folder):
-    """Return the content of fit.json, or None if there is no such valid file."""
+    """Return the content of fit.json, or None if the file is missing or invalid."""
     with contextlib.suppress(OSError, ValueError):
         known = json.loads(bytes(read_with_digest(folder / "fit.json")))
         if isinstance(known, dict) and known.keys() >= _KEYS:

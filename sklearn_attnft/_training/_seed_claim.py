@@ -2,9 +2,9 @@
 """The seeds of unfinished fits whose `random_state` is None.
 
 A killed fit must resume with its own seed, and other fits must have new seeds. So
-`checkpoint_dir` has a folder for all unfinished fits with the same parameters and data.
-In this folder, each fit has an empty file, whose name is the seed, and a lock file,
-which is locked while the fit runs.
+`checkpoint_dir` has a folder for each set of parameters and data. All unfinished fits
+with these parameters and data share the folder. Each fit has two files there. The first
+file is empty, and its name is the seed. The second file is locked while the fit runs.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class SeedClaim:
         self._release()
         with contextlib.suppress(OSError):
             self._record.with_suffix(".lock").unlink(missing_ok=True)
-            self._record.parent.rmdir()  # if no other fit is unfinished
+            self._record.parent.rmdir()  # fails if another fit is unfinished
 
 
 def claim_seed(directory, fingerprint, seed):
@@ -85,11 +85,11 @@ def claim_seed(directory, fingerprint, seed):
 
 
 def _lock(record):
-    """Lock a seed; return a function that releases it, or None if a fit is using it.
+    """Lock a seed and return a function that releases the lock.
 
-    If the file system does not support locks, a function is always returned. A killed
-    fit can still resume, but a fit that starts while another fit runs gets the seed of
-    the running fit.
+    If a running fit has locked the seed, return None. If the file system does not
+    support locks, return a function that does nothing. A killed fit can then still
+    resume, but a fit that starts while another fit runs gets the seed of that fit.
     """
     try:
         return claim(record.parent, f"{record.name}.lock", wait=False)
