@@ -185,10 +185,10 @@ def test_other_errors_do_not_halve_the_micro_batch(small, narrow):
 def test_an_infinite_or_nan_loss_stops_the_fit(max_grad_norm, small):
     wrong = {"learning_rate": 1e36, "head_learning_rate": 1e36, "warmup_fraction": 0.0}
     clf = AttentionFineTuneClassifier(**{**small, **wrong}, max_grad_norm=max_grad_norm)
-    message = r"The loss is \S+ at step [2-9] of 9 \(learning rate [1-9.]+e\+3\d\)"
+    message = r"The loss is \S+ at step [2-9] of 9, so training was stopped"
     with pytest.raises(FloatingPointError, match=message) as caught:
         clf.fit(X, Y)
-    assert "Set learning_rate" in str(caught.value)
+    assert "Set learning_rate=3e+35 and head_learning_rate=3e+35" in str(caught.value)
     assert not hasattr(clf, "module_")
 
 

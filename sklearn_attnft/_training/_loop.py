@@ -290,13 +290,16 @@ class _Net(NeuralNet):
     def stop(self, what):
         """Raise an error because the loss or the weights are not finite."""
         done = sum(len(row["batches"]) for row in self.history)
-        rate = max(group["lr"] for group in self.optimizer_.param_groups)
-        kept = self.context.resume.describe()
+        name = "learning_rate"
+        rates = {"": self.config.learning_rate, "head_": self.config.head_learning_rate}
+        if self.context.progress.stage.startswith("language model"):
+            rates = {"lm_": self.config.learning_rate}
+        lower = " and ".join(f"{k}{name}={rate / 3:.1g}" for k, rate in rates.items())
         raise FloatingPointError(
-            f"{what} step {done} of {self.n_steps} (learning rate {rate:.2g}), so "
-            "training was stopped. Divide learning_rate and head_learning_rate by 3, "
-            "and set max_grad_norm=1.0. If the error occurs again, "
-            f"set precision='float32'.{kept}"
+            f"{what} step {done} of {self.n_steps}, so training was stopped. Set "
+            f"{lower} (a third of the rates of this fit), and max_grad_norm=1.0. If "
+            "the error occurs again, set precision='float32'."
+            f"{self.context.resume.describe()}"
         )
 
     def forward_iter(self, X, *args, **kwargs):
