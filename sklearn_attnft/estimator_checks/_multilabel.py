@@ -207,13 +207,14 @@ def check_multilabel_refit_forgets(estimator):
     refitted = fresh(estimator).fit(X, csr_array(y)).fit(X, labels)
     kept = set(vars(refitted)) ^ set(vars(expected))
     assert not kept, (
-        f"After a second fit, the attributes {sorted(kept)} differ from those of a "
-        "single fit. Does fit leave attributes of an earlier fit?"
+        f"The attributes {sorted(kept)} exist only after a second fit or only after a "
+        "single fit, expected the same attributes. Does fit keep attributes that an "
+        "earlier fit set?"
     )
     assert_same(
         outputs(refitted, X),
         outputs(expected, X),
-        "A second fit must give the same outputs as a single fit",
+        "A second fit must give the same outputs as a single fit on the same data",
     )
 
 
