@@ -83,7 +83,7 @@ def check_not_fitted_before_fit(estimator):
 
 
 def check_is_fitted_after_fit(estimator):
-    """``check_is_fitted`` raises an error before ``fit`` and none after ``fit``."""
+    """``check_is_fitted`` raises an error before ``fit``, but not after ``fit``."""
     estimator = fresh(estimator)
     assert_refused(
         lambda: check_is_fitted(estimator),

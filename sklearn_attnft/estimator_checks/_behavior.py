@@ -122,7 +122,7 @@ def check_subset_invariance(estimator):
 
 
 def check_duplicates_are_equal(estimator):
-    """Equal texts get equal outputs at each of their positions."""
+    """Equal texts get equal outputs at all positions."""
     fitted = fresh(estimator).fit(*corpus(estimator))
     texts = list(RAGGED)
     positions = [0, 3, 3, 1, 0, 5, 2, 2, 3, 7, 6, 4]
@@ -130,7 +130,7 @@ def check_duplicates_are_equal(estimator):
         outputs(fitted, [texts[i] for i in positions]),
         take(outputs(fitted, texts), positions),
         "A text that occurs several times must get the same outputs at each position "
-        "(are outputs of duplicates computed once, and copied to wrong positions?)",
+        "(are the outputs of duplicates copied to wrong positions?)",
         tolerance=ROUNDING,
     )
 

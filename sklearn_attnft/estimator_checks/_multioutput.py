@@ -38,7 +38,8 @@ def _with_missing(y, value):
 def check_columns_shapes(estimator):
     """``classes_`` and ``predict_proba`` are lists with one array per column of y.
 
-    So are ``predict_log_proba`` and ``decision_function``. ``predict`` is one array.
+    ``predict_log_proba`` and ``decision_function`` are such lists too. ``predict``
+    returns one array.
     """
     X, y = corpus(estimator, n_classes=3)
     fitted, texts = fresh(estimator).fit(X, y), [*X, *RAGGED]
@@ -245,7 +246,7 @@ def check_columns_refused(estimator):
 def check_columns_y_refused(estimator):
     """An invalid y is refused.
 
-    The check passes None, a one-dimensional y, a continuous column, a column of str and
+    The check tries None, a one-dimensional y, a continuous column, a column of str and
     numbers, rows of different lengths, and fewer rows than X.
     """
     X, y = corpus(estimator, n_classes=3)

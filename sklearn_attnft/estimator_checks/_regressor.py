@@ -119,7 +119,7 @@ def check_numbers_predictions(estimator):
 
 
 def check_numbers_of_several_columns(estimator):
-    """If the tags declare several outputs, ``predict`` returns a column for each."""
+    """If the tags declare several outputs, ``predict`` returns a column per output."""
     X, y = corpus(estimator)
     y = np.column_stack([y, 10 - 5 * y])
     fitted = fresh(estimator, **LONGER).fit(X, y)
@@ -178,7 +178,7 @@ def check_numbers_score_is_r2(estimator):
 def check_numbers_dtypes_are_equal(estimator):
     """The type of y does not change the outputs.
 
-    The check passes a list, arrays of float, int and object, and a Series.
+    The check tries a list, arrays of float, int and object, and a Series.
     """
     X, y = corpus(estimator)
     expected = outputs(fresh(estimator).fit(X, y), X)

@@ -117,7 +117,10 @@ def check_routing_requests_survive_clone(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply. They apply only if ``fit`` takes `sample_weight`."""
+    """Yield the checks that apply.
+
+    If ``fit`` does not take `sample_weight`, no check applies.
+    """
     if not (traits.weights and "set_fit_request" in traits.methods):
         return
     yield check_routing_requests_survive_clone

@@ -46,8 +46,8 @@ def check_y_missing_label_refused(estimator):
 def check_y_nan_refused(estimator):
     """``fit`` refuses labels that contain NaN, because NaN is a missing label.
 
-    If the tags do not declare text input, no list with NaN is passed, because numpy
-    converts NaN in a list of str to a str.
+    If the tags do not declare text input, the check does not try a list with NaN,
+    because numpy converts NaN in a list of str to a str.
     """
     _assert_refused_y(
         estimator,
@@ -86,8 +86,8 @@ def check_y_continuous_refused(estimator):
 def check_y_of_mixed_types_refused(estimator):
     """Labels that mix str and numbers are refused, because they cannot be sorted.
 
-    If the tags do not declare text input, no list of str and numbers is passed, because
-    numpy converts the numbers to str.
+    If the tags do not declare text input, the check does not try a list of str and
+    numbers, because numpy converts the numbers to str.
     """
     _assert_refused_y(
         estimator,

@@ -53,17 +53,17 @@ class Traits:
         The tags of the estimator, completed by tags of the estimators that it wraps.
     text : bool
         Whether the tags declare text input (`input_tags.string` and
-        `input_tags.one_d_array`). Some checks demand more than scikit-learn does, and
-        apply only if this is True.
+        `input_tags.one_d_array`). Some checks demand more than scikit-learn's own
+        estimators fulfill. These checks apply only if this is True.
     text_input : bool
         Whether the tags of the estimator, or of the first step of a Pipeline, declare
         text input.
     wraps : bool
         Whether the estimator has other estimators as parameters.
     weights : bool
-        Whether ``fit`` takes `sample_weight`. If the estimator wraps others, its own
-        tags must also declare text input, because wrapped estimators do not always
-        accept weights.
+        Whether ``fit`` takes `sample_weight`. If the estimator wraps others, this is
+        False unless its own tags declare text input, because wrapped estimators do not
+        always accept weights.
     scoring : bool
         Whether the estimator, or an estimator that it wraps, has a parameter `scoring`
         that is not None.
@@ -147,7 +147,7 @@ def fresh(estimator, **settings):
     """Clone an estimator and set the parameters in `settings` and ``STEADY``.
 
     Only parameters that the estimator has are set. Parameters of nested estimators are
-    set too: ``step__random_state`` is set like ``random_state``.
+    set too. For example, ``step__random_state`` gets the value of ``random_state``.
     """
     new = clone(estimator)
     settings = {**STEADY, **settings}

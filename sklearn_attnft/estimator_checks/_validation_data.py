@@ -94,7 +94,7 @@ def check_validation_data_is_not_changed(estimator):
 def applicable(traits):
     """Yield the checks that apply.
 
-    They apply only if ``fit`` takes `X_val` and `y_val`.
+    If ``fit`` does not take `X_val` and `y_val`, no check applies.
     """
     if not {"X_val", "y_val"} <= traits.fit_takes:
         return

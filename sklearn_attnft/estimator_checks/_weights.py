@@ -215,12 +215,12 @@ def check_weights_of_one_class_refused(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply. They apply only if ``fit`` takes `sample_weight`.
+    """Yield the checks that apply.
 
-    The checks of scale, negative weights and weights of one class apply only if the
-    tags declare text input. The reason is that scikit-learn's classifiers depend on the
-    scale of the weights, and that some of them accept negative weights or weights of
-    one class.
+    If ``fit`` does not take `sample_weight`, no check applies. The checks of scale,
+    negative weights and weights of one class apply only if the tags declare text input.
+    The reason is that scikit-learn's classifiers depend on the scale of the weights,
+    and that some of them accept negative weights or weights of one class.
     """
     if not traits.weights:
         return
