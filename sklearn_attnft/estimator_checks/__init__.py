@@ -2,15 +2,15 @@
 """Checks for scikit-learn estimators that take raw text.
 
 scikit-learn's own checks generate numeric data. If the tags of an estimator declare
-text input, scikit-learn skips all of its checks, except for one check of cloning. This
-package has the corresponding checks for text, and further ones. The tags, methods,
-parameters and ``fit`` signature of an estimator decide which checks apply.
+text input, scikit-learn runs only one of these checks, which clones the estimator. This
+package has similar checks for text, and additional ones. The tags, methods, parameters
+and ``fit`` signature of an estimator decide which checks apply.
 
-Some checks demand more than scikit-learn's own estimators fulfill: for example, that
-invalid texts are refused with an error that names X, and that a failed fit does not
-change the result of an earlier fit. These checks apply only if the tags declare text
-input, that is, if `input_tags.string` and `input_tags.one_d_array` are True. The
-vectorizers, pipelines and searches of scikit-learn set at most one of these tags.
+Some demands of the checks go beyond what scikit-learn's own estimators fulfill. For
+example, the error for an invalid text must name X, and a failed fit must not change the
+result of an earlier fit. These demands apply only if the tags declare text input, that
+is, if both `input_tags.string` and `input_tags.one_d_array` are True. The vectorizers,
+pipelines and searches of scikit-learn set at most one of these two tags.
 """
 
 import functools
@@ -73,14 +73,14 @@ def text_checks(
     estimator : estimator instance
         An unfitted estimator. It is cloned before every use.
     expected_failed_checks : dict, default=None
-        A dict with the reason for each check that is expected to fail. The keys are the
-        names of the checks. Names of checks that do not apply are ignored. If None, no
-        check is expected to fail.
+        The checks that are expected to fail. The keys are the names of these checks,
+        and the values are the reasons for the failures. Names of checks that do not
+        apply are ignored. If None, no check is expected to fail.
     mark : {"xfail", "skip"} or None, default=None
-        How the checks that are expected to fail are marked. If "xfail", the estimator
-        and the check are yielded as a ``pytest.param`` with the mark
-        ``pytest.mark.xfail``. If "skip", the check raises ``unittest.SkipTest``. If
-        None, the checks are not marked.
+        How checks that are expected to fail are marked. If "xfail", the estimator and
+        the check are yielded as a ``pytest.param`` with the mark ``pytest.mark.xfail``.
+        If "skip", the yielded check only raises ``unittest.SkipTest``. If None, the
+        checks are not marked.
     xfail_strict : bool, default=None
         If True, a check that is expected to fail counts as failed when it passes. Used
         only if `mark` is "xfail". If None, the configuration of pytest decides.
@@ -90,9 +90,9 @@ def text_checks(
     estimator : estimator instance
         The estimator that was passed.
     check : callable
-        ``check(estimator)`` raises an error if the estimator breaks the rule that the
-        docstring of the check states. A check that cannot run raises
-        ``unittest.SkipTest``.
+        The docstring of a check states a rule. ``check(estimator)`` raises an error if
+        the estimator breaks this rule, and ``unittest.SkipTest`` if the check cannot
+        run.
 
     See Also
     --------
@@ -132,7 +132,7 @@ def check_text_estimator(
 ):
     """Run all checks that apply to an estimator.
 
-    The parameters and the result are those of
+    The parameters and the result have the same meaning as those of
     :func:`sklearn.utils.estimator_checks.check_estimator`.
 
     Parameters
@@ -141,19 +141,19 @@ def check_text_estimator(
         An unfitted estimator. The checks fit it several hundred times, so choose
         parameters that make fits fast.
     expected_failed_checks : dict, default=None
-        A dict with the reason for each check that is expected to fail. The keys are the
-        names of the checks. These failures are not raised. If None, no check is
-        expected to fail.
+        The checks that are expected to fail. The keys are the names of these checks,
+        and the values are the reasons. The failures of these checks are not raised. If
+        None, no check is expected to fail.
     on_skip : {"warn"} or None, default="warn"
         How checks that cannot run are reported. If "warn", a SkipTestWarning is
-        issued. If None, nothing happens.
+        issued. If None, these checks are only listed in the result.
     on_fail : {"raise", "warn"} or None, default="raise"
         How checks that fail are reported. If "raise", the first unexpected failure is
         raised. If "warn", an EstimatorCheckFailedWarning is issued for each failure. If
-        None, nothing happens.
+        None, failures are only listed in the result.
     callback : callable or None, default=None
-        A function that is called with each dict of the result as keyword arguments. It
-        cannot be used with ``on_fail="raise"``.
+        A function that is called after each check. The keyword arguments are the
+        entries of the check's dict in the result. Must be None if ``on_fail="raise"``.
 
     Returns
     -------
@@ -210,9 +210,9 @@ def parametrize_with_text_checks(
     estimators : list of estimator instances
         Unfitted estimators, with parameters that make fits fast.
     expected_failed_checks : callable, default=None
-        A function that takes an estimator and returns a dict with the reason for each
-        check that is expected to fail. The keys are the names of the checks. These
-        tests are marked as xfail. If None, no check is expected to fail.
+        A function that takes an estimator and returns a dict. The keys are the names of
+        the checks that are expected to fail, and the values are the reasons. The tests
+        of these checks are marked as xfail. If None, no check is expected to fail.
     xfail_strict : bool, default=None
         If True, a check that is expected to fail counts as failed when it passes. If
         None, the configuration of pytest decides.
@@ -220,7 +220,7 @@ def parametrize_with_text_checks(
     Returns
     -------
     decorator : pytest.MarkDecorator
-        A decorator for a test with the arguments `estimator` and `check`.
+        A decorator for a test function with the arguments `estimator` and `check`.
 
     See Also
     --------
@@ -238,9 +238,9 @@ def parametrize_with_text_checks(
 
     if expected_failed_checks is not None and not callable(expected_failed_checks):
         raise TypeError(
-            "`expected_failed_checks` must be a function of an estimator that returns "
-            f"a dict, got {expected_failed_checks!r}. Write for example `lambda "
-            "estimator: {...}`."
+            "`expected_failed_checks` must be a function that takes an estimator and "
+            f"returns a dict, got {expected_failed_checks!r}. Write for example "
+            "`lambda estimator: {...}`."
         )
     pairs = []
     for estimator in estimators:
@@ -260,7 +260,7 @@ def _name(value):
 
 
 def _check_is_estimator(estimator):
-    """Raise an error if the checks cannot run on an object."""
+    """Raise a TypeError if `estimator` is not an instance of an estimator."""
     if isinstance(estimator, type):
         raise TypeError(
             f"`estimator` must be an instance, got the class {estimator.__name__}. "
@@ -289,7 +289,7 @@ def _check_reasons(expected_failed_checks):
 
 
 def _skipped(check, reason):
-    """Return a check with the same name that only raises SkipTest."""
+    """Return a function with the name of `check` that only raises SkipTest."""
 
     @functools.wraps(check)
     def skip(estimator):
@@ -310,7 +310,7 @@ def _xfailed(estimator, check, reason, strict):
 
 
 def _run(estimator, check, expected):
-    """Run a check and return its result, with the keys of check_text_estimator."""
+    """Run a check and return its dict for the result of check_text_estimator."""
     name, exception, status = check.__name__, None, "passed"
     try:
         check(estimator)
@@ -329,7 +329,7 @@ def _run(estimator, check, expected):
 
 
 def _report(result, on_skip, on_fail):
-    """Raise an error or warn if a check failed, and warn if it was skipped."""
+    """Report a failed or skipped check as `on_fail` and `on_skip` require."""
     name, error = result["check_name"], result["exception"]
     estimator = type(result["estimator"]).__name__
     if result["status"] == "failed" and on_fail == "raise":
@@ -340,7 +340,7 @@ def _report(result, on_skip, on_fail):
         warnings.warn(EstimatorCheckFailedWarning(**result), stacklevel=3)
     if result["status"] == "skipped" and on_skip == "warn":
         warnings.warn(
-            f"Skipping {name} for {estimator} because it raised "
+            f"Skipping {name} for {estimator} because the check raised "
             f"{type(error).__name__}: {error}",
             SkipTestWarning,
             stacklevel=3,

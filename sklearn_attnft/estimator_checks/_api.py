@@ -29,18 +29,18 @@ from ._tools import (
 def check_tags_say_text(estimator):
     """The tags declare that X holds str and is not a matrix.
 
-    A Pipeline and a search do not forward these tags, and a FunctionTransformer takes
-    any X. The check does not apply to these three kinds of estimators.
+    The check does not apply to a Pipeline or a search, because they do not forward
+    these tags, or to a FunctionTransformer, because it takes any X.
     """
     tags = get_tags(clone(estimator)).input_tags
     assert tags.string, (
         "input_tags.string is False, expected True for an estimator that takes str. "
-        "Set it in __sklearn_tags__."
+        "Set the tag in __sklearn_tags__."
     )
     assert not tags.two_d_array, (
-        "input_tags.two_d_array is True, expected False, because True tells "
-        "scikit-learn to pass matrices of numbers. True is the default, so set it to "
-        "False in __sklearn_tags__."
+        "input_tags.two_d_array is True, expected False. True is the default and means "
+        "that the estimator takes matrices of numbers. Set the tag to False in "
+        "__sklearn_tags__."
     )
 
 
@@ -55,7 +55,7 @@ def check_fit_returns_self(estimator):
 
 
 def check_fit_score_takes_y(estimator):
-    """Methods that a Pipeline calls with targets have `y` as second argument."""
+    """Methods that a Pipeline calls with targets have `y` as the second argument."""
     for method in ("fit", "fit_transform", "fit_predict", "score"):
         if not hasattr(estimator, method):
             continue
@@ -72,7 +72,8 @@ def check_not_fitted_before_fit(estimator):
     X, y = corpus(estimator)
     assert_unfitted(estimator, X, "Before fit")
     if hasattr(estimator, "score"):
-        # A StackingClassifier does not have predict before fit, so score fails earlier.
+        # An unfitted StackingClassifier does not have predict, so score raises
+        # AttributeError.
         strict = declares_text(estimator) or hasattr(estimator, "predict")
         assert_refused(
             lambda: estimator.score(X, y),
@@ -82,7 +83,7 @@ def check_not_fitted_before_fit(estimator):
 
 
 def check_is_fitted_after_fit(estimator):
-    """``check_is_fitted`` raises an error before ``fit`` and none after ``fit``."""
+    """``check_is_fitted`` raises an error before ``fit``, but not after ``fit``."""
     estimator = fresh(estimator)
     assert_refused(
         lambda: check_is_fitted(estimator),
@@ -116,10 +117,10 @@ def check_fit_sets_fitted_attributes_only(estimator):
 
 
 def check_fit_keeps_parameters(estimator):
-    """``fit`` does not change the parameters or the objects that they hold.
+    """``fit`` neither replaces the parameters nor changes their values in place.
 
-    A Pipeline and a FeatureUnion fit their steps in place, so a clone made before
-    ``fit`` is compared with a clone made after ``fit``.
+    A Pipeline and a FeatureUnion fit their steps in place. For these two, the check
+    compares a clone made before ``fit`` with a clone made after ``fit``.
     """
     estimator = fresh(estimator)
     fits_its_parameters = isinstance(estimator, (Pipeline, FeatureUnion))
@@ -129,16 +130,16 @@ def check_fit_keeps_parameters(estimator):
     changed = changed_parameters(before, copying(estimator).get_params())
     assert not changed, (
         f"fit changed the parameters {changed}, expected no change. A clone of the "
-        "fitted estimator would behave differently. Is a derived value stored in a "
-        "parameter instead of another attribute?"
+        "fitted estimator would get the changed parameters. Is a derived value stored "
+        "in a parameter? Store it in another attribute."
     )
 
 
 def check_arguments_are_not_changed(estimator):
     """``fit`` and the prediction methods do not change X, y and sample_weight.
 
-    Wrapped estimators do not always accept weights. So if an estimator wraps others, it
-    gets `sample_weight` only if its tags declare text input.
+    An estimator that wraps others gets `sample_weight` only if its own tags declare
+    text input, because wrapped estimators do not always accept weights.
     """
     estimator = fresh(estimator)
     texts, labels = corpus(estimator)
@@ -188,7 +189,7 @@ def check_parameters_are_validated(estimator):
         for constraint in map(make_constraint, constraints[name]):
             try:
                 wrong.append(generate_invalid_param_val(constraint))
-            except NotImplementedError:  # raised for constraints on the type only
+            except NotImplementedError:  # raised if only the type is constrained
                 continue
         for value in wrong:
             broken = fresh(estimator).set_params(**{name: value})
@@ -200,9 +201,9 @@ def check_parameters_are_validated(estimator):
 
 
 def check_clone_of_fitted_is_unfitted(estimator):
-    """A clone of a fitted estimator has the same parameters and is not fitted.
+    """A clone of a fitted estimator is unfitted and can be fitted like a new estimator.
 
-    The same holds for the estimators that it wraps.
+    The estimators that the clone wraps are unfitted too.
     """
     estimator = fresh(estimator)
     X, y = corpus(estimator, n_classes=3)
@@ -219,8 +220,8 @@ def check_clone_of_fitted_is_unfitted(estimator):
     assert_same(
         outputs(copied.fit(X, y), X),
         outputs(estimator.fit(X, y), X),
-        "A clone of a fitted estimator must give the same fit as a new estimator (is "
-        "learned state stored in a parameter?)",
+        "After fit, a clone of a fitted estimator must give the same outputs as a new "
+        "estimator (is learned state stored in a parameter?)",
     )
 
 
@@ -240,20 +241,20 @@ def check_init_does_no_work(estimator):
         built = kind(**nonsense)
     except Exception as error:
         raise AssertionError(
-            f"The constructor of {kind.__name__} raised {type(error).__name__}, "
-            f"expected no error: {error}. Validate parameters in fit."
+            f"The constructor of {kind.__name__} raised {type(error).__name__} "
+            f"({error}), expected no error. Validate parameters in fit."
         ) from error
     for name, value in nonsense.items():
         assert getattr(built, name) is value, (
-            f"The constructor stored another object as {name} than was passed, "
-            "expected the same object. Does it convert, load or copy the parameter?"
+            f"The constructor must store the object that was passed as {name}, but "
+            "stored another object. Does it convert, load or copy the parameter?"
         )
     X, y = corpus(estimator)
     assert_refused(lambda: built.fit(X, y), "fit with invalid parameters")
 
 
 def check_n_iter(estimator):
-    """``n_iter_`` is an int, the number of epochs that were run."""
+    """``n_iter_`` is the number of epochs that were run, as an int."""
     estimator = fresh(estimator, max_epochs=2, early_stopping=False)
     n_iter = getattr(estimator.fit(*corpus(estimator)), "n_iter_", None)
     assert isinstance(n_iter, (int, np.integer)), (

@@ -13,7 +13,8 @@ from ._data import RAGGED, corpus
 from ._tags import refits
 from ._tools import assert_same, features, fresh, outputs, stack, take
 
-# A matrix product of another shape sums in another order, which float32 rounds.
+# Matrix products of different shapes add numbers in different orders. So their rounding
+# errors in float32 differ.
 ROUNDING = 1e-5
 
 
@@ -31,36 +32,37 @@ def check_fit_idempotent(estimator):
 
 
 def check_refit_forgets(estimator):
-    """A second fit does not depend on the first, even if the classes differ."""
+    """A second fit does not depend on the first fit, even if the classes differ."""
     first, second = corpus(estimator, n_classes=3), corpus(estimator)
     expected = fresh(estimator).fit(*second)
     refitted = fresh(estimator).fit(*first).fit(*second)
     kept = set(vars(refitted)) ^ set(vars(expected))
     assert not kept, (
-        f"After a second fit, the attributes {sorted(kept)} differ from those of a "
-        "single fit. Does fit leave attributes of an earlier fit?"
+        f"The attributes {sorted(kept)} exist only after a second fit or only after a "
+        "single fit, expected the same attributes. Does fit keep attributes that an "
+        "earlier fit set?"
     )
     assert_same(
         outputs(refitted, first[0]),
         outputs(expected, first[0]),
-        "A second fit must give the same outputs as a single fit (are attributes set "
-        "only if they are missing?)",
+        "A second fit must give the same outputs as a single fit on the same data (are "
+        "attributes set only if they are missing?)",
     )
 
 
 def check_fits_of_clones_are_equal(estimator):
-    """If random_state is an int, the fits of two clones are exactly equal."""
+    """If random_state is an int, two clones give exactly the same outputs after fit."""
     X, y = corpus(estimator)
     assert_same(
         outputs(fresh(estimator).fit(X, y), X),
         outputs(fresh(estimator).fit(X, y), X),
-        "Two fits with random_state=0 must be equal (is there a random generator that "
-        "random_state does not seed?)",
+        "Two fits with random_state=0 must give the same outputs (is there a random "
+        "generator that random_state does not seed?)",
     )
 
 
 def check_random_state_instance(estimator):
-    """A RandomState instance seeds a fit."""
+    """Two fits with equal RandomState instances give the same outputs."""
     X, y = corpus(estimator)
     fits = [
         fresh(estimator, random_state=np.random.RandomState(7)).fit(X, y)
@@ -69,8 +71,8 @@ def check_random_state_instance(estimator):
     assert_same(
         outputs(fits[0], X),
         outputs(fits[1], X),
-        "Two fits with equal RandomState instances must be equal (is random_state "
-        "used only if it is an int?)",
+        "Two fits with equal RandomState instances must give the same outputs (is "
+        "random_state used only if it is an int?)",
     )
 
 
@@ -96,8 +98,8 @@ def check_sample_order_invariance(estimator):
     assert_same(
         outputs(fitted, [texts[i] for i in order]),
         take(outputs(fitted, texts), order),
-        "Texts in another order must give the same rows in that order (are texts "
-        "sorted by length, and their outputs not put back in the order of X?)",
+        "Reordering the texts must only reorder the rows of the outputs (are texts "
+        "sorted by length, and the outputs not put back in the order of X?)",
         tolerance=ROUNDING,
     )
 
@@ -120,7 +122,7 @@ def check_subset_invariance(estimator):
 
 
 def check_duplicates_are_equal(estimator):
-    """Equal texts get equal outputs at each of their positions."""
+    """Equal texts get equal outputs at all positions."""
     fitted = fresh(estimator).fit(*corpus(estimator))
     texts = list(RAGGED)
     positions = [0, 3, 3, 1, 0, 5, 2, 2, 3, 7, 6, 4]
@@ -128,7 +130,7 @@ def check_duplicates_are_equal(estimator):
         outputs(fitted, [texts[i] for i in positions]),
         take(outputs(fitted, texts), positions),
         "A text that occurs several times must get the same outputs at each position "
-        "(are duplicates computed once, and copied to wrong positions?)",
+        "(are the outputs of duplicates copied to wrong positions?)",
         tolerance=ROUNDING,
     )
 
@@ -158,8 +160,8 @@ def check_pipeline_consistency(estimator):
 def check_cross_val_score(estimator):
     """``cross_val_score`` works.
 
-    Applies to estimators that score their predictions, and to transformers. A
-    transformer without a score is scored together with a classifier.
+    The check applies to estimators that score their predictions, and to transformers. A
+    transformer without ``score`` is scored in a Pipeline with a classifier.
     """
     X, y = corpus(estimator)
     scores = cross_val_score(
@@ -175,9 +177,10 @@ def check_cross_val_score(estimator):
 
 
 def check_grid_search(estimator):
-    """GridSearchCV works over one of the parameters.
+    """GridSearchCV can search over a parameter of the estimator.
 
-    Applies to the estimators of `check_cross_val_score`.
+    The check applies to the same estimators as `check_cross_val_score`, unless their
+    tags declare `non_deterministic`.
     """
     X, y = corpus(estimator)
     model = _with_score(estimator, X, y)
@@ -190,28 +193,31 @@ def check_grid_search(estimator):
     assert_same(
         outputs(search, X),
         outputs(fresh(model).set_params(**search.best_params_).fit(X, y), X),
-        "The best estimator of a search must equal a fit with the best parameters (are "
-        "parameters read in the constructor only?)",
+        "A search must give the same outputs as an estimator that is fitted with the "
+        "best parameters (are parameters read in the constructor only?)",
     )
 
 
 def _with_score(estimator, X, y):
-    """Return an estimator with a score.
+    """Return an estimator with a ``score`` method.
 
-    If `estimator` is a transformer without ``score``, a classifier is appended to it.
+    For a transformer without ``score``, the result is a Pipeline of the transformer and
+    a classifier.
     """
     estimator = fresh(estimator)
     if hasattr(estimator, "score"):
         return estimator
-    features(fresh(estimator).fit(X, y), X)  # its error is clear if they are texts
+    # If transform returns texts, features() raises a clear error.
+    features(fresh(estimator).fit(X, y), X)
     return make_pipeline(estimator, KNeighborsClassifier(n_neighbors=1))
 
 
 def _grid(model):
-    """Return a grid over a parameter that changes the fit, if there is one.
+    """Return a grid for a search over one parameter.
 
-    Otherwise the grid holds the current value of another parameter. It is empty for an
-    estimator without parameters.
+    The grid has two values of a parameter that changes the fit. If `model` does not
+    have such a parameter, the grid has the current value of another parameter. If
+    `model` does not have parameters, the grid is empty.
     """
     values = {"max_epochs": [1, 2], "batch_size": [4, 8], "C": [0.1, 1.0]}
     parameters = model.get_params()

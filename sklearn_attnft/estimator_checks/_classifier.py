@@ -22,7 +22,7 @@ from ._tools import (
 
 
 def _assert_labels(estimator, labels, kinds):
-    """Fit on labels of some type and check ``classes_`` and the predictions.
+    """Fit on the given labels and check ``classes_`` and the predictions.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def _assert_labels(estimator, labels, kinds):
     labels : sequence
         Two or three labels in unsorted order.
     kinds : str
-        Allowed kinds of the dtype of ``classes_``.
+        Allowed values of ``classes_.dtype.kind``, one character each.
     """
     X, y = corpus(estimator, n_classes=len(labels))
     codes = np.unique(y, return_inverse=True)[1]
@@ -45,15 +45,16 @@ def _assert_classes(fitted, X, labels, kinds):
         "numpy.unique."
     )
     assert classes.dtype.kind in kinds, (
-        f"classes_ has the dtype {classes.dtype}, expected a kind among {kinds!r} for "
-        f"labels like {min(labels)!r}. Are the labels converted to str?"
+        f"classes_ has the dtype {classes.dtype}, expected one of the dtype kinds in "
+        f"{kinds!r} for labels such as {min(labels)!r}. Are the labels converted to "
+        "str?"
     )
     predicted = fitted.predict(X)
-    # The str from a DummyClassifier can be shorter than those in classes_.
+    # A DummyClassifier can predict a str dtype that is shorter than that of classes_.
     same = predicted.dtype == classes.dtype
     assert same or (tags_of(fitted).no_validation and predicted.dtype.kind in kinds), (
-        f"predict returned the dtype {predicted.dtype}, expected {classes.dtype} like "
-        "classes_. Does predict return indices of classes_?"
+        f"predict returned the dtype {predicted.dtype}, expected the dtype of "
+        f"classes_, {classes.dtype}. Does predict return indices of classes_?"
     )
     assert set(predicted) <= set(labels), (
         f"predict returned {set(predicted) - set(labels)}, expected only labels that "
@@ -62,30 +63,30 @@ def _assert_classes(fitted, X, labels, kinds):
 
 
 def check_labels_str(estimator):
-    """The estimator accepts labels of str in a fixed-width array."""
+    """The estimator accepts str labels in a fixed-width array."""
     _assert_labels(estimator, ["spam", "ham"], "U")
 
 
 def check_labels_object(estimator):
-    """The estimator accepts labels of str in an object array."""
+    """The estimator accepts str labels in an object array."""
     labels = np.array(["spam", "ham and eggs", "a"], dtype=object)
     _assert_labels(estimator, labels, "OUT")
 
 
 def check_labels_list_of_str(estimator):
-    """The estimator accepts labels in a list of str."""
+    """The estimator accepts str labels in a list."""
     X, y = corpus(estimator)
     labels = [str(label) for label in y]
     _assert_classes(fresh(estimator).fit(X, labels), X, set(labels), "OUT")
 
 
 def check_labels_bool(estimator):
-    """The estimator accepts labels of bool and keeps their type."""
+    """The estimator accepts bool labels and keeps their type."""
     _assert_labels(estimator, [True, False], "b")
 
 
 def check_labels_gapped_int(estimator):
-    """The estimator accepts labels of int other than 0, 1, 2."""
+    """The estimator accepts int labels other than 0, 1, 2."""
     _assert_labels(estimator, [30, 7, 500], "iu")
 
 
@@ -143,8 +144,9 @@ def check_predict_proba(estimator):
 def check_predict_log_proba(estimator):
     """``predict_log_proba`` is the logarithm of ``predict_proba``.
 
-    If the tags declare text input, the logarithms are finite. scikit-learn's
-    classifiers return minus infinity for a probability of zero.
+    If the tags declare text input, the logarithms must be finite. Otherwise, minus
+    infinity is accepted for a probability of zero, because scikit-learn's classifiers
+    return it.
     """
     X, y = corpus(estimator, n_classes=3)
     fitted = fresh(estimator).fit(X, y)
@@ -194,22 +196,22 @@ def check_decision_function(estimator):
 
 
 def check_decision_orders_as_proba(estimator):
-    """For two classes, scores and probabilities rank the texts equally."""
+    """For two classes, scores and probabilities put the texts in the same order."""
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)
     order = np.argsort(fitted.decision_function([*X, *RAGGED]))
     steps = np.diff(fitted.predict_proba([*X, *RAGGED])[order, 1])
     assert (steps >= -1e-6).all(), (
         f"predict_proba falls by up to {-steps.min():.2g} where decision_function "
-        "rises, expected the same ranking of texts. Is the sign of the score wrong?"
+        "rises, expected the same order of texts. Is the sign of the score wrong?"
     )
 
 
 def check_score_is_accuracy(estimator):
     """``score`` is the accuracy, with and without weights.
 
-    Two exceptions hold if the tags do not declare text input: weights are passed only
-    if ``score`` takes them, and the check does not apply if a parameter `scoring` is
+    If the tags do not declare text input, there are two exceptions. Weights are passed
+    only if ``score`` takes weights. The check is left out if a parameter `scoring` is
     set.
     """
     X, y = corpus(estimator)
@@ -259,12 +261,12 @@ def check_class_weight_moves_predictions(estimator):
         assert fraction > 0.8, (
             f"With class_weight={weights}, a fraction of {fraction:.2f} of the "
             f"predictions is {heavy!r}, expected more than 0.8. Is class_weight "
-            "ignored, or in another order than classes_?"
+            "ignored, or applied to the wrong classes?"
         )
 
 
 def check_class_weight_balanced(estimator):
-    """Balanced weights are ``n_samples / (n_classes * n_samples_of_class)``."""
+    """Balanced class weights are ``n_samples / (n_classes * n_samples_of_class)``."""
     X, y = corpus(estimator)
     rows = np.r_[0:10, 10 : len(X) : 2]  # unbalanced classes
     X, y = [X[i] for i in rows], y[rows]

@@ -93,7 +93,7 @@ def _shuffled_index(values, dtype, seed):
 
 
 def check_pandas_object_series(estimator):
-    """A pandas Series of objects is read by position, without its index."""
+    """A pandas Series of objects is read by position, and its index is ignored."""
     _assert_like_a_list(
         estimator,
         lambda X: _shuffled_index(X, object, seed=0),
@@ -139,7 +139,7 @@ def check_polars_frame(estimator):
 
 
 def _assert_finite(estimator, texts, what):
-    """Check that ``fit`` and the prediction methods accept some unusual texts."""
+    """Check that ``fit`` accepts `texts` and that the outputs for them are finite."""
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit([*texts, *X[len(texts) :]], y)
     for method, values in outputs(fitted, texts).items():
@@ -155,8 +155,8 @@ def _assert_finite(estimator, texts, what):
         finite = np.isfinite(values).reshape(len(texts), -1).all(axis=1)
         wrong = [text for text, good in zip(texts, finite, strict=True) if not good]
         assert not wrong, (
-            f"{method} returned NaN or infinity for {what}, expected finite values: "
-            f"{wrong!r}. Is something divided by the number of tokens?"
+            f"{method} returned NaN or infinity for {what}, expected finite values. "
+            f"The texts are {wrong!r}. Is something divided by the number of tokens?"
         )
 
 
@@ -188,7 +188,8 @@ def check_special_token_texts(estimator):
 def applicable(traits):
     """Yield the checks that apply.
 
-    Checks of one column apply only if the tags declare text input.
+    The checks of arrays and data frames with one column apply only if the tags of the
+    estimator, or of the first step of a Pipeline, declare text input.
     """
     yield check_tuple
     yield check_object_array

@@ -38,7 +38,8 @@ _SKY = (
     "wind by night",
 )
 
-# The lengths differ widely, so that leaking padding changes the short texts.
+# The lengths differ widely. If padding has an effect, the outputs of the short texts
+# change.
 RAGGED = (
     "a",
     "i love it",
@@ -52,15 +53,15 @@ RAGGED = (
 
 
 def corpus(estimator, n_classes=2):
-    """Return new copies of training data.
+    """Return training data. Each call returns new objects.
 
     Parameters
     ----------
     estimator : estimator
-        The targets are numbers for a regressor and labels (str) for others.
+        The targets are numbers for a regressor and str labels for other estimators.
     n_classes : {2, 3}
-        Number of classes. It is always 2 for a classifier whose tags say that it
-        supports only two classes.
+        Number of classes. If the tags of a classifier declare that it takes only two
+        classes, the data always has two classes.
 
     Returns
     -------
@@ -87,14 +88,17 @@ def corpus(estimator, n_classes=2):
 
 
 def takes_three_classes(estimator):
-    """Return False for a classifier whose tags say that it takes two classes only."""
+    """Return whether the tags of an estimator allow three classes.
+
+    Return True for estimators that are not classifiers.
+    """
     if not is_classifier(estimator):
         return True
     return get_tags(estimator).classifier_tags.multi_class
 
 
 def first_column(y):
-    """Return the labels of :func:`corpus` without the second column."""
+    """Return the first column of `y`, or `y` itself if it has one dimension."""
     return y[:, 0] if y.ndim == 2 else y
 
 
@@ -107,8 +111,8 @@ def contradiction(estimator):
     -------
     X : list of str
     y : ndarray of shape (n_samples,) or (n_samples, 2)
-        The two labels alternate. An estimator that requires several outputs gets the
-        same labels in two columns.
+        The two labels alternate. If the estimator requires several outputs, `y` has two
+        columns with the same labels.
     """
     X, y = corpus(estimator)
     labels = np.tile(np.unique(first_column(y)), len(X))

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ruff: noqa: D401 (the docstring of a check states its rule)
 """Checks of fits that fail or are interrupted.
 
 scikit-learn's estimators do not keep their earlier state if ``fit`` fails. So most of
@@ -59,23 +58,26 @@ def _assert_propagates(action, error, when):
 
 def _swallowed(name, when):
     return (
-        f"The check raised {name} {when}, but fit did not pass it on to the caller. "
-        "The estimator looks fitted. Does fit catch the exception?"
+        f"The check raised {name} {when}, but fit returned without an exception, so "
+        "the estimator looks fitted. Does fit catch the exception?"
     )
 
 
 def _assert_no_half_fit(estimator, break_fit, error, when):
-    """Check the estimator after errors in a first and in a second fit.
+    """Check that an error in ``fit`` leaves an estimator as it was before.
+
+    After an error in the first fit, the estimator must be unfitted. After an error in a
+    second fit, it must give the outputs of the first fit.
 
     Parameters
     ----------
     estimator : estimator
     break_fit : callable
-        Takes an estimator, X and y, and calls ``fit`` in such a way that ``fit`` raises
-        `error`.
+        A function that takes an estimator, X and y. It calls ``fit`` and makes ``fit``
+        raise `error`.
     error : exception type
     when : str
-        Words that say when `error` is raised, for the message.
+        The part of the message that says when `error` was raised.
     """
     X, y = corpus(estimator)
     first = fresh(estimator)
@@ -88,7 +90,7 @@ def _assert_no_half_fit(estimator, break_fit, error, when):
         outputs(second, X),
         before,
         f"After a {error.__name__} {when} in a second fit, the estimator must give the "
-        "outputs of the first fit (set attributes after everything that can fail)",
+        "outputs of the first fit (set attributes after all steps that can fail)",
     )
 
 
@@ -103,14 +105,16 @@ def check_interrupt_in_data(estimator):
         texts = _Broken(X, KeyboardInterrupt)
         with contextlib.suppress(KeyboardInterrupt):
             fresh(estimator).fit(texts, y)
-            assert not texts.was_read, _swallowed("KeyboardInterrupt", "in the texts")
+            assert not texts.was_read, _swallowed(
+                "KeyboardInterrupt", "while the texts were read"
+            )
         return
 
     def break_fit(estimator, X, y):
         estimator.fit(_Broken(X, KeyboardInterrupt), y)
 
     _assert_no_half_fit(
-        estimator, break_fit, KeyboardInterrupt, "while the texts are read"
+        estimator, break_fit, KeyboardInterrupt, "while the texts were read"
     )
 
 
@@ -143,7 +147,7 @@ def _break_training(error):
 
 
 def check_failed_fit_keeps_the_earlier_one(estimator):
-    """A fit that refuses its texts does not change the earlier fit."""
+    """If ``fit`` raises an error because of X, the fitted model stays as it was."""
     X, y = corpus(estimator, n_classes=3)
     fitted = fresh(estimator).fit(X, y)
     before = outputs(fitted, X)
@@ -153,7 +157,7 @@ def check_failed_fit_keeps_the_earlier_one(estimator):
 
 
 def check_failed_target_keeps_the_earlier_fit(estimator):
-    """A fit that refuses its targets does not change the earlier fit."""
+    """If ``fit`` raises an error because of y, the fitted model stays as it was."""
     X, y = corpus(estimator, n_classes=3)
     fitted = fresh(estimator).fit(X, y)
     before = outputs(fitted, X)
@@ -167,13 +171,16 @@ def _assert_still_fitted(fitted, bad_X, bad_y, X, before, what):
     assert_same(
         outputs(fitted, X),
         before,
-        f"After a second fit that failed with {what}, the estimator must give the "
-        "outputs of the first fit (set attributes after everything that can fail)",
+        f"After a second fit that failed because of {what}, the estimator must give "
+        "the outputs of the first fit (set attributes after all steps that can fail)",
     )
 
 
 def applicable(traits):
-    """Yield the checks that apply. If the tags declare text input, all apply."""
+    """Yield the checks that apply.
+
+    If the tags do not declare text input, only `check_interrupt_in_data` can apply.
+    """
     validates = traits.tags.requires_fit and not traits.tags.no_validation
     if validates:
         yield check_interrupt_in_data

@@ -60,7 +60,7 @@ def _assert_untouched(estimator, look, cure):
     between = look()
     outputs(fitted, X)
     after = look()
-    # Settings of torch are missing before the fit if fit imports it.
+    # If fit imports torch, the settings of torch are missing in `before`.
     changed = [n for n in before if before[n] != between[n]]
     assert not changed, f"fit changed {', '.join(changed)}, expected no change. {cure}"
     changed = [n for n in between if between[n] != after[n]]
@@ -70,7 +70,7 @@ def _assert_untouched(estimator, look, cure):
     try:
         pickled = pickle.dumps(fitted)
     except (pickle.PicklingError, AttributeError, TypeError):
-        return  # check_pickle reports it
+        return  # check_pickle reports this error
     copy.deepcopy(pickle.loads(pickled))
     copied = look()
     changed = [n for n in after if after[n] != copied[n]]
@@ -85,7 +85,7 @@ def check_global_random_state_untouched(estimator):
         estimator,
         _random_states,
         "Use a separate random generator that random_state seeds, or restore the state "
-        "of the global one.",
+        "of the global generator.",
     )
 
 
@@ -108,7 +108,7 @@ def check_silent(estimator):
     text = written.getvalue()
     assert not text, (
         f"With verbose=0, fit or a prediction wrote {text[:200]!r}, expected no "
-        "output. Is there a print, or the progress bar of a library?"
+        "output. Does the code call print, or does a library show a progress bar?"
     )
 
 

@@ -20,18 +20,20 @@ _ANY_ERROR = {"errors": (Exception,)}
 
 
 def _assert_refused_everywhere(estimator, wrong, what, errors=(ValueError, TypeError)):
-    """Check that ``fit`` and every prediction method refuse the X from `wrong`.
+    """Check that ``fit`` and every prediction method refuse an invalid X.
 
     Parameters
     ----------
     estimator : estimator
     wrong : callable
-        Function that turns the list of texts into an invalid X. If possible, the
-        result has as many entries as y, so that a wrong length does not hide the error.
+        Function that takes a list of texts and returns the invalid X. If possible, this
+        X has as many entries as y. Otherwise, ``fit`` could refuse X only because of
+        the length.
     what : str
-        Name of the invalid X, for the message.
+        Description of the invalid X, for the message.
     errors : tuple of exception types
-        Accepted exception types, if the tags declare text input.
+        Accepted exception types. If the tags do not declare text input, every exception
+        type is accepted.
     """
     X, y = corpus(estimator)
     bad = wrong(X)
@@ -93,7 +95,7 @@ def check_nan_refused(estimator):
 
 
 def check_pandas_na_refused(estimator):
-    """pandas.NA, a missing value, is refused in a list and in a Series of strings."""
+    """pandas.NA is refused in a list and in a Series, because it is a missing value."""
     import pandas as pd
 
     _assert_refused_everywhere(
@@ -126,7 +128,7 @@ def check_two_columns_read_or_refused(estimator):
         expected = outputs(fitted, pairs)
     except AssertionError:  # the outputs are not numbers
         raise
-    except Exception:  # an estimator without state fails in its outputs only
+    except Exception:  # without state, prediction methods fail, but fit does not
         _assert_refused_everywhere(
             estimator,
             lambda X: np.array([X, X], dtype=object).T,
@@ -138,8 +140,8 @@ def check_two_columns_read_or_refused(estimator):
         return
     other = outputs(fitted, np.array([X, X], dtype=object).T)
     assert any(not np.array_equal(other[m], expected[m]) for m in expected), (
-        "With another second column, all outputs are the same, expected other outputs. "
-        "Is the second column ignored?"
+        "With a different second column, all outputs are the same, expected different "
+        "outputs. Is the second column ignored?"
     )
     for method in expected:
         assert_refused(
@@ -150,7 +152,7 @@ def check_two_columns_read_or_refused(estimator):
     assert_same(
         outputs(fitted, tuples),
         expected,
-        "Pairs in a list of tuples must give the same outputs as two columns",
+        "Pairs in a list of tuples must give the same outputs as pairs in an array",
     )
 
 
@@ -216,8 +218,8 @@ def applicable(traits):
     All checks apply if the tags of the estimator, or of the first step of a Pipeline,
     declare text input. Otherwise, some checks are left out, because scikit-learn's
     vectorizers decode bytes and accept any iterable, even an empty one. For a search
-    without refit, all checks are left out, because such a search ignores folds that
-    fail.
+    with ``refit=False``, all checks are left out, because such a search ignores folds
+    that fail.
     """
     if traits.tags.no_validation or not (traits.text_input or traits.refits):
         return

@@ -18,13 +18,16 @@ from ._tools import (
     outputs,
 )
 
-# Rounding depends on the order of the rows. If a regression initializes a head, its
-# gradients are almost 0, and Adam amplifies the difference in the first step.
+# Rounding errors depend on the order of the rows. If a regression initializes a head,
+# the first gradients of the head are almost 0, and Adam amplifies the rounding errors.
 WEIGHTS = 1e-2
 
 
 def _tags(estimator, n_labels=3):
-    """Return texts and a matrix with the labels "good", "long" and "good or long"."""
+    """Return texts and a label matrix.
+
+    Up to three columns are the labels "good", "long" and "good or long".
+    """
     X, y = corpus(estimator)
     good = (y == "good").astype(int)
     is_long = np.array([len(text.split()) > 4 for text in X], dtype=int)
@@ -47,7 +50,7 @@ def check_multilabel_predictions(estimator):
 
 
 def check_multilabel_probabilities(estimator):
-    """``predict_proba`` is one array, and ``predict`` compares it with 0.5."""
+    """``predict_proba`` is one array. ``predict`` is 1 where the array is above 0.5."""
     for n_labels in (2, 3):
         X, y = _tags(estimator, n_labels)
         fitted, texts = fresh(estimator).fit(X, y), [*X, *RAGGED]
@@ -62,7 +65,8 @@ def check_multilabel_probabilities(estimator):
         np.testing.assert_array_equal(
             fitted.predict(texts),
             proba > 0.5,
-            err_msg="predict must be 1 where predict_proba is above 0.5, and else 0.",
+            err_msg="predict must be 1 where predict_proba is above 0.5. Elsewhere, it "
+            "must be 0.",
         )
         if hasattr(fitted, "decision_function"):
             np.testing.assert_array_equal(
@@ -79,8 +83,8 @@ def check_multilabel_classes(estimator):
     classes = fresh(estimator).fit(X, y).classes_
     found = [np.asarray(each).tolist() for each in classes]
     assert isinstance(classes, list), (
-        f"classes_ is {classes!r}, expected a list with one array for each label. A "
-        "scorer reads an array as the classes of a single label."
+        f"classes_ is {classes!r}, expected a list with one array for each label. If "
+        "classes_ is an array, scorers read it as the classes of a single label."
     )
     assert found == [[0, 1]] * 3, (
         f"classes_ is {classes!r}, expected one array [0, 1] for each of 3 labels."
@@ -88,7 +92,7 @@ def check_multilabel_classes(estimator):
 
 
 def check_multilabel_scorers(estimator):
-    """For two and for three labels, scorers use the right label's probabilities."""
+    """Scorers read the right probabilities for two and for three labels."""
     for n_labels in (2, 3):
         X, y = _tags(estimator, n_labels)
         fitted = fresh(estimator).fit(X, y)
@@ -128,9 +132,9 @@ def check_multilabel_score(estimator):
 
 
 def check_multilabel_containers(estimator):
-    """A list, a data frame and a sparse matrix give the same fit as an array.
+    """Labels in a list, data frame or sparse matrix act like labels in an array.
 
-    If `y` is a sparse matrix, the predictions are sparse.
+    If the labels are a sparse matrix, ``predict`` returns a sparse matrix.
     """
     X, y = _tags(estimator)
     expected = outputs(fresh(estimator).fit(X, y), X)
@@ -145,7 +149,7 @@ def check_multilabel_containers(estimator):
         assert_same(
             outputs(fitted, X),
             expected,
-            f"Labels in {kind} must give the same outputs as in an array",
+            f"Labels in {kind} must give the same outputs as labels in an int array",
         )
         assert issparse(fitted.predict(X)) == issparse(labels), (
             f"With labels in {kind}, predict returned {type(fitted.predict(X))}, "
@@ -154,7 +158,7 @@ def check_multilabel_containers(estimator):
 
 
 def check_multilabel_cross_validation(estimator):
-    """``cross_val_score`` and ``cross_val_predict`` work."""
+    """``cross_val_score`` and ``cross_val_predict`` accept a matrix of labels."""
     X, y = _tags(estimator)
     scores = cross_val_score(fresh(estimator), X, y, cv=2, error_score="raise")
     assert np.isfinite(scores).all(), (
@@ -200,20 +204,21 @@ def check_multilabel_missing_refused(estimator):
 
 
 def check_multilabel_refit_forgets(estimator):
-    """A fit on one label per text does not depend on an earlier fit on a matrix."""
+    """An earlier fit on a matrix of labels does not change a fit on single labels."""
     X, y = _tags(estimator)
     labels = corpus(estimator)[1]
     expected = fresh(estimator).fit(X, labels)
     refitted = fresh(estimator).fit(X, csr_array(y)).fit(X, labels)
     kept = set(vars(refitted)) ^ set(vars(expected))
     assert not kept, (
-        f"After a second fit, the attributes {sorted(kept)} differ from those of a "
-        "single fit. Does fit leave attributes of an earlier fit?"
+        f"The attributes {sorted(kept)} exist only after a second fit or only after a "
+        "single fit, expected the same attributes. Does fit keep attributes that an "
+        "earlier fit set?"
     )
     assert_same(
         outputs(refitted, X),
         outputs(expected, X),
-        "A second fit must give the same outputs as a single fit",
+        "A second fit must give the same outputs as a single fit on the same data",
     )
 
 

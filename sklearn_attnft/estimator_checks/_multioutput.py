@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # ruff: noqa: D401 (the docstring of a check states its rule)
-"""Checks of a classifier of several tasks, which are the columns of y."""
+"""Checks of a classifier that learns several tasks. Each column of y is a task."""
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from ._tools import (
 
 
 def _frame(estimator):
-    """Return texts and a data frame with three topics and two moods as labels."""
+    """Return texts and a data frame of labels.
+
+    The column "topic" has three classes, and the column "mood" has two classes.
+    """
     import pandas as pd
 
     X, y = corpus(estimator, n_classes=3)
@@ -26,18 +29,22 @@ def _frame(estimator):
 
 
 def _with_missing(y, value):
-    """Replace every fourth "mood" with `value`."""
+    """Return a copy of `y` with every fourth "mood" replaced by `value`."""
     y = y.astype(object)
     y.loc[::4, "mood"] = value
     return y
 
 
 def check_columns_shapes(estimator):
-    """``classes_`` and the scores are lists with one array per column of y."""
+    """``classes_`` and ``predict_proba`` are lists with one array per column of y.
+
+    ``predict_log_proba`` and ``decision_function`` are such lists too. ``predict``
+    returns one array.
+    """
     X, y = corpus(estimator, n_classes=3)
     fitted, texts = fresh(estimator).fit(X, y), [*X, *RAGGED]
     sizes = [len(classes) for classes in fitted.classes_]
-    assert sizes == [3, 2], f"classes_ has {sizes} classes, expected [3, 2]."
+    assert sizes == [3, 2], f"classes_ has arrays of {sizes} classes, expected [3, 2]."
     predicted = np.asarray(fitted.predict(texts))
     assert predicted.shape == (len(texts), 2), (
         f"predict returned the shape {predicted.shape}, expected {(len(texts), 2)}."
@@ -75,7 +82,7 @@ def check_columns_predict_is_argmax(estimator):
 
 
 def check_columns_labels_keep_their_type(estimator):
-    """Labels of str, bool and int keep their type in each column."""
+    """Labels that are str, bool or int keep their type in each column."""
     X, y = corpus(estimator, n_classes=3)
     codes = np.unique(y[:, 0], return_inverse=True)[1]
     for labels, kinds in ((["b", "a", "c"], "OUT"), ([30, -7, 500], "i")):
@@ -88,8 +95,8 @@ def check_columns_labels_keep_their_type(estimator):
             "converted to str?"
         )
         assert classes[0].dtype.kind in kinds, (
-            f"classes_[0] has the dtype {classes[0].dtype}, expected a kind among "
-            f"{kinds!r}. Are the labels converted to str?"
+            f"classes_[0] has the dtype {classes[0].dtype}, expected one of the dtype "
+            f"kinds in {kinds!r}. Are the labels converted to str?"
         )
         assert classes[1].dtype.kind == "b", (
             f"classes_[1] is {classes[1]!r}, expected an array of bool. Are the labels "
@@ -168,9 +175,9 @@ def check_columns_partly_labeled_rows_teach(estimator):
     predicted = fitted.predict(X)["topic"].to_numpy()
     accuracy = (predicted == y["topic"]).mean()
     assert accuracy > 0.8, (
-        f"With labels missing in another column, the accuracy is {accuracy:.2f}, "
-        "expected more than 0.8. Are rows with a missing label dropped from all "
-        "columns?"
+        'If labels are missing in the column "mood", the accuracy in the column '
+        f'"topic" is {accuracy:.2f}, expected more than 0.8. Are rows with a missing '
+        "label dropped from all columns?"
     )
 
 
@@ -222,7 +229,10 @@ def check_columns_score(estimator):
 
 
 def check_columns_refused(estimator):
-    """``fit`` refuses a column with one class, and the error names the column."""
+    """``fit`` refuses a column with fewer than two classes. The error names the column.
+
+    The column holds only missing labels or only one class.
+    """
     X, y = _frame(estimator)
     for wrong in (None, "low"):
         assert_refused(
@@ -236,8 +246,8 @@ def check_columns_refused(estimator):
 def check_columns_y_refused(estimator):
     """An invalid y is refused.
 
-    y is None, one-dimensional or continuous, mixes types in a column, has rows of
-    different lengths, or has fewer rows than X.
+    The check tries None, a one-dimensional y, a continuous column, a column of str and
+    numbers, rows of different lengths, and fewer rows than X.
     """
     X, y = corpus(estimator, n_classes=3)
     mixed, continuous = y.copy(), y.copy()
@@ -248,7 +258,7 @@ def check_columns_y_refused(estimator):
         "a one-dimensional y": y[:, 0],
         "str and numbers in a column of y": mixed,
         "a continuous column of y": continuous,
-        "one row of labels too few": y[:-1],
+        "one row of y too few": y[:-1],
         "rows of different lengths in y": [*y.tolist()[:-1], ["good"]],
     }
     for what, wrong in cases.items():
@@ -273,9 +283,9 @@ def check_columns_one_is_the_template(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply. If the tags declare text input, most apply.
+    """Yield the checks that apply.
 
-    If the tags do not declare text input, fewer checks apply. For example,
+    If the tags do not declare text input, most checks are left out. For example,
     MultiOutputClassifier does not take missing labels, mixed types or data frames, and
     its score is the fraction of rows that are right in all columns.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Checks of scikit-learn that need no data and apply to text estimators too."""
+"""Checks from scikit-learn that do not need data, so they suit text estimators too."""
 
 import functools
 
@@ -12,7 +12,7 @@ def _of_one_argument(official):
     def check(estimator):
         official(type(estimator).__name__, clone(estimator))
 
-    del check.__wrapped__  # inspect.signature would report its two arguments
+    del check.__wrapped__  # otherwise inspect.signature describes official
     return check
 
 
@@ -34,5 +34,5 @@ CHECKS = tuple(
 
 
 def applicable(traits):
-    """Yield the checks, which apply to every estimator."""
+    """Yield all checks, because they apply to every estimator."""
     yield from CHECKS

@@ -37,7 +37,7 @@ def _assert_survives(estimator, copying, what):
     assert_same(
         outputs(copied.fit(X, y), X),
         outputs(fresh(estimator).fit(X, y), X),
-        f"{what} must fit like a new estimator when it is fitted again",
+        f"{what} that is fitted again must give the same outputs as a new estimator",
     )
 
 
@@ -66,7 +66,7 @@ def check_joblib(estimator):
 
 
 def check_save_load(estimator):
-    """An estimator from ``save`` and ``load`` gives the same outputs."""
+    """An estimator that was saved and loaded gives the same outputs."""
 
     def copying(fitted):
         with tempfile.TemporaryDirectory() as directory:
@@ -74,11 +74,11 @@ def check_save_load(estimator):
             fitted.save(path)
             return type(fitted).load(path)
 
-    _assert_survives(estimator, copying, "An estimator from save and load")
+    _assert_survives(estimator, copying, "A saved and loaded estimator")
 
 
 def check_deepcopy(estimator):
-    """A deep copy of a fitted estimator gives the same outputs and is independent."""
+    """A deep copy of a fitted estimator gives the same outputs and can be refitted."""
     _assert_survives(estimator, copy.deepcopy, "A deep copy")
 
 
@@ -91,14 +91,15 @@ def check_pickle_unfitted(estimator):
     copied = pickle.loads(pickle.dumps(original))
     changed = changed_parameters(original.get_params(), copied.get_params())
     assert not changed, (
-        f"A pickle of an unfitted estimator changed the parameters {changed}, expected "
-        "no change. Does __getstate__ change them?"
+        f"A pickle of an unfitted estimator has other values of the parameters "
+        f"{changed}, expected the same values. Does __getstate__ change them?"
     )
     X, y = corpus(estimator)
     assert_same(
         outputs(copied.fit(X, y), X),
         outputs(original.fit(X, y), X),
-        "A pickle of an unfitted estimator must give the same outputs after fit",
+        "After fit, a pickle of an unfitted estimator must give the same outputs as "
+        "the original",
     )
 
 

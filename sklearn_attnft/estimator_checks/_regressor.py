@@ -32,12 +32,12 @@ def _assert_refused_numbers(estimator, wrong, what, naming=("y",)):
 
 
 def check_numbers_none_refused(estimator):
-    """A fit without targets is refused."""
+    """``fit`` refuses ``y=None``."""
     _assert_refused_numbers(estimator, lambda y: None, "y=None")
 
 
 def check_numbers_nan_refused(estimator):
-    """NaN and None among numbers are refused as missing numbers."""
+    """NaN and None in y are refused, because they are missing values."""
     for value in (np.nan, None):
         for kind in (float, object):
             if value is None and kind is float:
@@ -53,7 +53,7 @@ def check_numbers_infinite_refused(estimator):
 
 
 def _with_first(value, dtype):
-    """Return a function that replaces the first number by `value`."""
+    """Return a function that replaces the first number in y with `value`."""
 
     def replace(y):
         y = y.astype(dtype)
@@ -82,14 +82,14 @@ def check_numbers_lengths_refused(estimator):
 
 
 def check_numbers_column_warns(estimator):
-    """A column of numbers is flattened with a DataConversionWarning."""
+    """``fit`` flattens a column of numbers and issues a DataConversionWarning."""
     X, y = corpus(estimator)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fitted = fresh(estimator).fit(X, y[:, None])
     kinds = [warning.category for warning in caught]
     assert any(issubclass(kind, DataConversionWarning) for kind in kinds), (
-        f"fit with a y of shape (n, 1) gave the warnings {kinds}, expected a "
+        f"fit with a y of shape (n, 1) issued the warnings {kinds}, expected a "
         "DataConversionWarning. Use sklearn.utils.column_or_1d(y, warn=True)."
     )
     assert_same(
@@ -119,7 +119,7 @@ def check_numbers_predictions(estimator):
 
 
 def check_numbers_of_several_columns(estimator):
-    """If the tags declare several outputs, ``predict`` returns a column for each."""
+    """If the tags declare several outputs, ``predict`` returns a column per output."""
     X, y = corpus(estimator)
     y = np.column_stack([y, 10 - 5 * y])
     fitted = fresh(estimator, **LONGER).fit(X, y)
@@ -170,18 +170,19 @@ def check_numbers_score_is_r2(estimator):
     np.testing.assert_allclose(
         fitted.score(X, truth, sample_weight=weights),
         r2_score(truth, predicted, sample_weight=weights),
-        err_msg="score must weight R² by sample_weight.",
+        err_msg="score with sample_weight must be the weighted R². Does score ignore "
+        "the weights?",
     )
 
 
 def check_numbers_dtypes_are_equal(estimator):
     """The type of y does not change the outputs.
 
-    y is a list, an array of float, int or object, or a Series.
+    The check tries a list, arrays of float, int and object, and a Series.
     """
     X, y = corpus(estimator)
     expected = outputs(fresh(estimator).fit(X, y), X)
-    kinds = {"a list": list, "int": lambda y: y.astype(int)}
+    kinds = {"a list": list, "an int array": lambda y: y.astype(int)}
     kinds["an object array"] = lambda y: y.astype(object)
     if installed("pandas"):
         import pandas as pd
@@ -193,12 +194,12 @@ def check_numbers_dtypes_are_equal(estimator):
         assert_same(
             outputs(fresh(estimator).fit(X, convert(y)), X),
             expected,
-            f"Numbers in {kind} must give the same outputs as in a float array",
+            f"Numbers in {kind} must give the same outputs as in an array of float",
         )
 
 
 def check_numbers_unit(estimator):
-    """If y is shifted and scaled, the predictions are shifted and scaled too."""
+    """If y is shifted and scaled, the predictions change in the same way."""
     X, y = corpus(estimator)
     expected = fresh(estimator).fit(X, y).predict(X)
     for shift, factor in ((1000.0, 1.0), (0.0, 1e-4), (-5.0, 1e4)):
@@ -206,13 +207,14 @@ def check_numbers_unit(estimator):
             (fresh(estimator).fit(X, shift + factor * y).predict(X) - shift) / factor,
             expected,
             atol=1e-3,
-            err_msg=f"With {shift} + {factor} * y, the predictions must be {shift} + "
-            f"{factor} times those with y. Standardize y inside fit.",
+            err_msg=f"After a fit on {shift} + {factor} * y, subtract {shift} from the "
+            f"predictions and divide by {factor}. The results must be the predictions "
+            "of a fit on y. Standardize y inside fit.",
         )
 
 
 def check_numbers_constant(estimator):
-    """If all numbers are equal, this number is predicted."""
+    """If all numbers in y are equal, ``predict`` returns this number."""
     X, y = corpus(estimator)
     for value in (0.0, 0.1, -1e6):
         predicted = fresh(estimator).fit(X, np.full_like(y, value)).predict(X)
@@ -238,14 +240,15 @@ def check_weights_move_numbers(estimator):
         fitted = fresh(estimator, **LONGER).fit(X, y, sample_weight=weights)
         distance = np.abs(fitted.predict(X) - heavy).mean() / abs(heavy - light)
         assert distance < 0.3, (
-            f"With 50 times larger weights for {heavy}, the predictions are "
-            f"{distance:.2f} of the way to {light}, expected less than 0.3. Are "
-            "weights ignored, or assigned to the wrong rows?"
+            f"The number {heavy} has 50 times larger weights, but the distance of the "
+            f"predictions from this number is {distance:.2f} of its distance from "
+            f"{light}, expected less than 0.3. Are weights ignored, or assigned to the "
+            "wrong rows?"
         )
 
 
 def check_weight_zero_hides_numbers(estimator):
-    """A target with a very large value does not change the fit if its weight is 0."""
+    """A row of weight 0 does not change the fit, even if its target is very large."""
     X, y = corpus(estimator)
     weights = uneven_weights(len(X))
     weights[2] = 0.0
@@ -254,7 +257,7 @@ def check_weight_zero_hides_numbers(estimator):
     assert_same(
         outputs(fresh(estimator).fit(X, wrong, sample_weight=weights), X),
         outputs(fresh(estimator).fit(X, y, sample_weight=weights), X),
-        "A number of weight 0 must not change the fit (does it count in the mean or "
+        "A row of weight 0 must not change the fit (is its target used in the mean or "
         "the standard deviation of y?)",
         tolerance=1e-6,
     )
@@ -276,7 +279,7 @@ def check_validation_numbers_refused(estimator):
 
 
 def check_failed_numbers_keep_the_earlier_fit(estimator):
-    """If ``fit`` raises because of `y`, the fitted model stays as it was."""
+    """If ``fit`` raises an error because of y, the fitted model stays as it was."""
     X, y = corpus(estimator)
     fitted = fresh(estimator).fit(X, y)
     before = outputs(fitted, X)
@@ -288,16 +291,18 @@ def check_failed_numbers_keep_the_earlier_fit(estimator):
         assert_same(
             outputs(fitted, X),
             before,
-            f"After a second fit that failed with {what}, the estimator must give the "
-            "outputs of the first fit (set attributes after everything that can fail)",
+            f"After a second fit that failed because of {what}, the estimator must "
+            "give the outputs of the first fit (set attributes after all steps that "
+            "can fail)",
         )
 
 
 def applicable(traits):
-    """Yield the checks for regressors. If the tags declare text input, all apply.
+    """Yield the checks that apply to a regressor.
 
-    Otherwise, some checks are left out, because some regressors of scikit-learn accept
-    missing numbers, depend on the unit of y, or return a column if y is a column.
+    If the tags do not declare text input, some checks are left out. The reason is that
+    some regressors of scikit-learn accept missing numbers, depend on the unit of y, or
+    return a column if y is a column.
     """
     if not traits.regressor:
         return

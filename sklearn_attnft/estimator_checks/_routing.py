@@ -34,7 +34,7 @@ class _Wanting(TransformerMixin, BaseEstimator):
 
 
 def _score(estimator, X, y):
-    """Score without weights."""
+    """Return the score of `estimator`, computed without weights."""
     return estimator.score(X, y)
 
 
@@ -61,17 +61,17 @@ def check_routing_brings_weights(estimator):
         assert_same(
             outputs(fitted, X),
             outputs(expected, X),
-            "The fit of a fold must use the weights of its rows",
+            "The fit on the training rows of a fold must use the weights of these rows",
         )
     unweighted = fresh(estimator).fit(X[rows], y[rows])
     assert differ(outputs(fitted, X), outputs(unweighted, X)), (
-        "The fits of the folds equal fits without weights, expected a difference. Does "
-        "fit ignore sample_weight?"
+        "cross_validate with weights gives the same outputs as a fit without weights, "
+        "expected different outputs. Does fit ignore sample_weight?"
     )
 
 
 def check_routing_unrequested_raises(estimator):
-    """Weights that were neither requested nor declined raise an error."""
+    """Passing weights that were neither requested nor declined raises an error."""
     X, y, weights = _weighted_data(estimator)
     with config_context(enable_metadata_routing=True):
         assert_refused(
@@ -84,14 +84,14 @@ def check_routing_unrequested_raises(estimator):
                 cv=2,
                 error_score="raise",
             ),
-            "cross_validate with a sample_weight that no step requested",
+            "cross_validate with a sample_weight neither requested nor declined",
             errors=(UnsetMetadataPassedError,),
             naming=("sample_weight",),
         )
 
 
 def check_routing_declined_is_dropped(estimator):
-    """Weights that were declined do not reach ``fit``."""
+    """After ``set_fit_request(sample_weight=False)``, weights do not reach ``fit``."""
     X, y, weights = _weighted_data(estimator)
     with config_context(enable_metadata_routing=True):
         declining = fresh(estimator).set_fit_request(sample_weight=False)
@@ -110,14 +110,17 @@ def check_routing_requests_survive_clone(estimator):
             asking = fresh(estimator).set_fit_request(sample_weight=asked)
             requests = clone(asking).get_metadata_routing().fit.requests
             assert requests["sample_weight"] == asked, (
-                f"A clone requests {requests['sample_weight']!r} as sample_weight, "
-                f"expected {asked!r} like the original. Does __sklearn_clone__ drop "
-                "the request?"
+                "The request of a clone for sample_weight is "
+                f"{requests['sample_weight']!r}, expected {asked!r} as in the "
+                "original. Does __sklearn_clone__ drop the request?"
             )
 
 
 def applicable(traits):
-    """Yield the checks that apply if ``fit`` takes `sample_weight`."""
+    """Yield the checks that apply.
+
+    If ``fit`` does not take `sample_weight`, no check applies.
+    """
     if not (traits.weights and "set_fit_request" in traits.methods):
         return
     yield check_routing_requests_survive_clone

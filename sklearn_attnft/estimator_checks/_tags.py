@@ -17,10 +17,10 @@ def wrapped(estimator):
 
 
 def tags_of(estimator):
-    """Return the tags, including tags that scikit-learn does not forward.
+    """Return the tags of an estimator, completed by tags of the estimators it wraps.
 
-    For example, a Pipeline and a search do not forward the tags which say that a step
-    is not deterministic or requires several outputs.
+    scikit-learn does not forward all tags. For example, the tags of a Pipeline do not
+    show that a step is not deterministic or requires several outputs.
     """
     tags = get_tags(estimator)
     inner = [get_tags(each) for each in wrapped(estimator)]
@@ -58,7 +58,10 @@ def _is_stateless(estimator):
 
 
 def refits(estimator):
-    """Return False for a search with ``refit=False``, which cannot predict."""
+    """Return whether an estimator can predict or transform after ``fit``.
+
+    The result is False for a search with ``refit=False``.
+    """
     return getattr(estimator, "refit", True) is not False
 
 
@@ -92,10 +95,10 @@ def _step(estimator, position):
 
 
 def provides(estimator, method):
-    """Return whether an estimator and the transformers that it wraps have a method.
+    """Return whether an estimator and all transformers that it wraps have a method.
 
     A Pipeline and a FeatureUnion have `get_feature_names_out` and `set_output` even if
-    one of their transformers does not. The call then fails.
+    one of their transformers does not have these methods. Calling them then fails.
     """
     inner = [each for each in wrapped(estimator) if hasattr(each, "transform")]
     return all(hasattr(each, method) for each in [estimator, *inner])

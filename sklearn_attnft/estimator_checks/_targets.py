@@ -30,7 +30,7 @@ def _assert_refused_y(estimator, wrong, what, naming=("y",)):
 
 
 def check_y_none_refused(estimator):
-    """A fit without targets is refused."""
+    """``fit`` refuses ``y=None``."""
     _assert_refused_y(estimator, lambda y: None, "y=None")
 
 
@@ -46,8 +46,8 @@ def check_y_missing_label_refused(estimator):
 def check_y_nan_refused(estimator):
     """``fit`` refuses labels that contain NaN, because NaN is a missing label.
 
-    If the tags do not declare text input, a list is not tested, because numpy turns NaN
-    into a str.
+    If the tags do not declare text input, the check does not try a list with NaN,
+    because numpy converts NaN in a list of str to a str.
     """
     _assert_refused_y(
         estimator,
@@ -86,8 +86,8 @@ def check_y_continuous_refused(estimator):
 def check_y_of_mixed_types_refused(estimator):
     """Labels that mix str and numbers are refused, because they cannot be sorted.
 
-    If the tags do not declare text input, a list is not tested, because numpy turns the
-    numbers into str.
+    If the tags do not declare text input, the check does not try a list of str and
+    numbers, because numpy converts the numbers to str.
     """
     _assert_refused_y(
         estimator,
@@ -106,14 +106,14 @@ def check_y_of_mixed_types_refused(estimator):
 
 
 def check_y_column_warns(estimator):
-    """A column of labels is flattened with a DataConversionWarning."""
+    """``fit`` flattens a column of labels and issues a DataConversionWarning."""
     X, y = corpus(estimator)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fitted = fresh(estimator).fit(X, y[:, None])
     kinds = [warning.category for warning in caught]
     assert any(issubclass(kind, DataConversionWarning) for kind in kinds), (
-        f"fit with a y of shape (n, 1) gave the warnings {kinds}, expected a "
+        f"fit with a y of shape (n, 1) issued the warnings {kinds}, expected a "
         "DataConversionWarning. Use sklearn.utils.column_or_1d(y, warn=True)."
     )
     assert_same(
@@ -124,7 +124,7 @@ def check_y_column_warns(estimator):
 
 
 def check_lengths_refused(estimator):
-    """``fit`` and ``score`` refuse different numbers of texts and labels."""
+    """``fit`` and ``score`` refuse X and y of different lengths."""
     X, y = corpus(estimator)
     unfitted = fresh(estimator)
     cases = {"one label too few": (X, y[:-1]), "one text too few": (X[:-1], y)}
@@ -147,10 +147,11 @@ def check_one_class_refused(estimator):
 
 
 def applicable(traits):
-    """Yield the checks for classifiers. If the tags declare text input, all apply.
+    """Yield the checks that apply to a classifier.
 
-    Otherwise, some checks are left out, because some classifiers of scikit-learn accept
-    a y with one class or with several columns, or do not warn about a single column.
+    If the tags do not declare text input, some checks are left out. The reason is that
+    some classifiers of scikit-learn accept a y with one class or with several columns,
+    or do not warn about a single column.
     """
     if not traits.classifier or traits.columns or traits.tags.no_validation:
         return

@@ -31,14 +31,15 @@ METHODS = (
 )
 # Every check sets these parameters if the estimator has them.
 STEADY = {"random_state": 0, "verbose": False, "precision": "float32"}
-# With one batch and no randomness, a fit depends on the weighted rows only.
+# With these parameters, all rows are in one batch. So a fit depends only on the rows
+# and their weights.
 FULL_BATCH = {
     "batch_size": 64,
     "dropout": 0.0,
     "encoder_dropout": 0.0,
     "early_stopping": False,
 }
-# Long enough to learn an easy corpus of sixteen texts.
+# With these parameters, training is long enough to learn the corpus of the checks.
 LONGER = {"max_epochs": 20, "early_stopping": False}
 
 
@@ -49,25 +50,26 @@ class Traits:
     Attributes
     ----------
     tags : sklearn.utils.Tags
-        The tags, completed by those of the wrapped estimators.
+        The tags of the estimator, completed by tags of the estimators that it wraps.
     text : bool
         Whether the tags declare text input (`input_tags.string` and
-        `input_tags.one_d_array`). Some checks demand more than scikit-learn does, and
-        apply only if this is True.
+        `input_tags.one_d_array`). Some checks demand more than scikit-learn's own
+        estimators fulfill. These checks apply only if this is True.
     text_input : bool
         Whether the tags of the estimator, or of the first step of a Pipeline, declare
         text input.
     wraps : bool
-        Whether a parameter is an estimator.
+        Whether the estimator has other estimators as parameters.
     weights : bool
-        Whether ``fit`` takes `sample_weight`. Wrapped estimators do not always accept
-        weights. So if the estimator wraps others, this is True only if its tags also
-        declare text input.
+        Whether ``fit`` takes `sample_weight`. If the estimator wraps others, this is
+        False unless its own tags declare text input, because wrapped estimators do not
+        always accept weights.
     scoring : bool
         Whether the estimator, or an estimator that it wraps, has a parameter `scoring`
         that is not None.
     refits : bool
-        False for a search with ``refit=False``, which cannot predict.
+        Whether the estimator can predict or transform after ``fit``. False for a search
+        with ``refit=False``.
     classifier : bool
         Whether the estimator is a classifier that can predict.
     regressor : bool
@@ -79,7 +81,7 @@ class Traits:
     parameters : frozenset of str
         Names of the constructor's parameters.
     methods : frozenset of str
-        Public names of the instance.
+        Names of the public methods and class attributes that the estimator has.
     constrained : bool
         Whether the class declares ``_parameter_constraints``.
     """
@@ -145,7 +147,7 @@ def fresh(estimator, **settings):
     """Clone an estimator and set the parameters in `settings` and ``STEADY``.
 
     Only parameters that the estimator has are set. Parameters of nested estimators are
-    set too: ``step__random_state`` is set like ``random_state``.
+    set too. For example, ``step__random_state`` gets the value of ``random_state``.
     """
     new = clone(estimator)
     settings = {**STEADY, **settings}
@@ -158,7 +160,7 @@ def fresh(estimator, **settings):
 
 
 def changed_parameters(before, after):
-    """Return the names of the parameters whose values are not equal."""
+    """Return the names of the parameters whose values differ."""
     return [name for name in before if not _equal(before[name], after[name])]
 
 
@@ -179,7 +181,7 @@ def dense(output):
 
 
 def features(estimator, X):
-    """Return the output of ``transform`` as an array and check that it has numbers."""
+    """Check that ``transform`` returns numbers, and return them as an array."""
     output = estimator.transform(X)
     try:
         array = dense(output)
@@ -187,15 +189,15 @@ def features(estimator, X):
         array = np.array(None)
     assert array.dtype.kind in "biuf", (
         f"transform returned {output!r:.60}, expected numbers. The checks are for "
-        "estimators that return numbers or labels. Check a transformer that returns "
-        "texts in a Pipeline with a vectorizer."
+        "estimators that return numbers or labels. If a transformer returns texts, "
+        "check a Pipeline of the transformer and a vectorizer."
     )
     return array
 
 
 def outputs(estimator, X):
-    """Return a dict of arrays: the outputs of all prediction methods."""
-    # scikit-learn's classifiers compute the logarithm of a probability of zero.
+    """Return a dict that maps each prediction method to its output as an array."""
+    # scikit-learn's classifiers compute the logarithm of 0, so numpy would warn.
     with np.errstate(divide=None if declares_text(estimator) else "ignore"):
         return {
             method: features(estimator, X)
@@ -219,9 +221,9 @@ def stack(parts):
 def assert_same(actual, expected, rule, *, tolerance=0.0):
     """Check that two dicts of arrays are equal, or close if `tolerance` is given.
 
-    `tolerance` is both the relative and the absolute tolerance. If it is given and the
-    dicts have scores, labels are not compared, because a rounding error can change the
-    order of two nearly equal scores, and so the label.
+    `tolerance` is both the relative and the absolute tolerance. If `tolerance` is given
+    and there are several outputs, labels are not compared. A rounding error can change
+    the order of two nearly equal scores, and so the label.
     """
     assert actual.keys() == expected.keys(), (
         f"{rule}. The methods differ: got {sorted(actual)}, expected "
@@ -270,14 +272,14 @@ def assert_refused(action, when, *, errors=(ValueError, TypeError), naming=()):
         raise AssertionError(f"{when} did not raise an error, expected {expected}.")
     if not isinstance(raised, errors):
         raise AssertionError(
-            f"{when} raised {type(raised).__name__}, expected {expected}: {raised}. Is "
-            "the argument used before it is validated?"
+            f"{when} raised {type(raised).__name__} ({raised}), expected {expected}. "
+            "Is the argument used before it is validated?"
         ) from raised
     for word in naming:
         if not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", str(raised)):
             raise AssertionError(
                 f"{when} raised an error as expected, but the message does not contain "
-                f"{word!r}, so a user cannot find the cause: {raised}"
+                f"{word!r}, so a user cannot find the cause. The message is: {raised}"
             ) from raised
 
 
@@ -292,8 +294,8 @@ def assert_unfitted(estimator, X, when):
             continue
         except Exception as error:
             raise AssertionError(
-                f"{when}, {method} raised {type(error).__name__}, expected "
-                f"NotFittedError: {error}. Call check_is_fitted first."
+                f"{when}, {method} raised {type(error).__name__} ({error}), expected "
+                "NotFittedError. Call check_is_fitted first."
             ) from error
         raise AssertionError(
             f"{when}, {method} did not raise an error, expected NotFittedError. Call "

@@ -18,13 +18,13 @@ from ._data import corpus
 from ._tags import declares_text, first_declares_text, provides
 from ._tools import assert_refused, dense, features, fresh, installed
 
-# TfidfVectorizer sums the squares of a row in another order in fit_transform than in
-# transform, so its features differ by one unit in the last place. PCA computes another
-# product in fit_transform, which differs by up to seven units.
+# fit_transform and transform of TfidfVectorizer sum the squares of a row in different
+# orders, so the features differ by one unit in the last place. The two methods of PCA
+# compute different products, so the features differ by up to seven units.
 UNITS_IN_LAST_PLACE = 16
 
 # scikit-learn 1.6 keeps the index of a data frame, but not the index of a Series.
-# Remove when setup.cfg requires scikit-learn 1.7.
+# Remove this constant when setup.cfg requires scikit-learn 1.7.
 _KEEPS_SERIES_INDEX = parse_version(sklearn.__version__) >= parse_version("1.7")
 
 
@@ -51,9 +51,9 @@ def _assert_equal(estimator, actual, expected, message):
 def _with_output(estimator, fitted, container):
     """Return a fitted estimator whose ``set_output`` was called.
 
-    The steps of a Pipeline warn if they get arrays in ``fit`` and data frames later.
-    The tags of a Pipeline do not declare text input. So ``set_output`` is called before
-    ``fit`` for estimators with such tags.
+    If the tags declare text input, ``set_output`` is called on `fitted`. Otherwise, a
+    clone is fitted after ``set_output``, because the steps of a Pipeline warn if they
+    get arrays in ``fit`` and data frames later.
     """
     if declares_text(estimator):
         return fitted.set_output(transform=container)
@@ -87,7 +87,7 @@ def check_transform_shape(estimator):
 
 
 def check_fit_transform(estimator):
-    """``fit_transform`` returns the same features as ``fit`` and ``transform``."""
+    """``fit_transform`` returns the same features as ``fit``, then ``transform``."""
     X, y = corpus(estimator)
     _, _, expected = _fit_and_transform(estimator)
     _assert_equal(
@@ -117,7 +117,7 @@ def check_feature_names_out(estimator):
         f"{output.shape[1]}, one per feature."
     )
     assert len(set(names)) == len(names), (
-        "get_feature_names_out returned equal names, expected unique names."
+        "get_feature_names_out returned duplicate names, expected unique names."
     )
 
 
@@ -150,12 +150,13 @@ def _assert_frame(frame, frame_type, fitted, expected, index=None):
     if index is not None:
         assert frame.index.equals(index), (
             f"The output has the index {list(frame.index)[:3]}..., expected the index "
-            f"of X, {list(index)[:3]}... Is X converted before the wrapper sees it?"
+            f"of X, {list(index)[:3]}... Is X converted before the wrapper of "
+            "TransformerMixin reads the index?"
         )
 
 
 def _fit_and_transform_dense(estimator):
-    """Fit and transform; skip the calling check if the features are a sparse matrix."""
+    """Fit and transform, or raise SkipTest if the features are a sparse matrix."""
     fitted, X, expected = _fit_and_transform(estimator)
     if issparse(fitted.transform(X)):
         raise unittest.SkipTest("`transform` returns a sparse matrix.")
@@ -178,7 +179,7 @@ def check_set_output_default(estimator):
 def check_set_output_pandas(estimator):
     """After ``set_output(transform="pandas")``, ``transform`` returns a data frame.
 
-    The data frame has the index of X.
+    If X has an index, the data frame has the same index.
     """
     import pandas as pd
 
@@ -233,7 +234,7 @@ def check_column_transformer(estimator):
     """A ColumnTransformer can apply the transformer to a column of texts.
 
     The data frame of this check also has a column of numbers. If the tags declare text
-    input, the transformer also takes the texts as a data frame of one column.
+    input, the transformer must also accept the texts as a data frame of one column.
     """
     import pandas as pd
 

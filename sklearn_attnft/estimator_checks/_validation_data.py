@@ -51,7 +51,7 @@ def check_validation_texts_are_checked(estimator):
 
 
 def check_validation_lengths_refused(estimator):
-    """Different numbers of validation texts and labels are refused."""
+    """``fit`` refuses `X_val` and `y_val` of different lengths."""
     data, validation = _validation(estimator)
     validation["y_val"] = validation["y_val"][:-1]
     assert_refused(
@@ -92,7 +92,10 @@ def check_validation_data_is_not_changed(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply if ``fit`` takes `X_val` and `y_val`."""
+    """Yield the checks that apply.
+
+    If ``fit`` does not take `X_val` and `y_val`, no check applies.
+    """
     if not {"X_val", "y_val"} <= traits.fit_takes:
         return
     if not traits.tags.non_deterministic:

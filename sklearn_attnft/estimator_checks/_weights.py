@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # ruff: noqa: D401 (the docstring of a check states its rule)
-"""Checks that `sample_weight` acts like repeating the rows."""
+"""Checks that weights act like repeated rows and that invalid weights are refused."""
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -19,7 +19,7 @@ from ._tools import (
     outputs,
 )
 
-# Rounding depends on the order of the rows, and training amplifies the difference.
+# Rounding errors depend on the order of the rows, and training amplifies the errors.
 EQUIVALENCE = 1e-4
 
 
@@ -50,12 +50,12 @@ def check_weights_matter(estimator):
 
 @ignore_warnings(category=ConvergenceWarning)  # expected: one label is predicted
 def check_weights_decide(estimator):
-    """If each text occurs with both labels, the label of larger weight is predicted."""
+    """If each text occurs with both labels, the one with more weight is predicted."""
     X, y = contradiction(estimator)
     rows = first_column(y)
     for heavy in np.unique(rows):
         weights = np.where(rows == heavy, 50.0, 1.0)
-        # "balanced" would undo the weights.
+        # class_weight="balanced" would cancel the sample weights.
         unfitted = fresh(estimator, class_weight=None, **LONGER)
         fitted = unfitted.fit(X, y, sample_weight=weights)
         fraction = np.mean(fitted.predict(X) == heavy)
@@ -134,7 +134,7 @@ def check_weights_int(estimator):
 
 
 def check_weights_series(estimator):
-    """A pandas Series of weights is read by position."""
+    """A pandas Series of weights is read by position, and its index is ignored."""
     import pandas as pd
 
     _assert_accepted(
@@ -170,7 +170,7 @@ def _assert_weights_refused(estimator, wrong, what):
 
 
 def check_weights_wrong_length_refused(estimator):
-    """Different numbers of weights and rows are refused."""
+    """A sample_weight that is shorter or longer than X is refused."""
     for wrong in (lambda w: w[:-1], lambda w: np.r_[w, 1.0]):
         _assert_weights_refused(estimator, wrong, "a sample_weight of another length")
 
@@ -215,11 +215,12 @@ def check_weights_of_one_class_refused(estimator):
 
 
 def applicable(traits):
-    """Yield the checks that apply if ``fit`` takes `sample_weight`.
+    """Yield the checks that apply.
 
-    The checks of scale, of negative weights and of weights of one class apply only if
-    the tags declare text input. scikit-learn's classifiers depend on the scale of the
-    weights, and some of them accept negative weights or weights of one class.
+    If ``fit`` does not take `sample_weight`, no check applies. The checks of scale,
+    negative weights and weights of one class apply only if the tags declare text input.
+    The reason is that scikit-learn's classifiers depend on the scale of the weights,
+    and that some of them accept negative weights or weights of one class.
     """
     if not traits.weights:
         return

@@ -496,7 +496,7 @@ def test_wrong_options_are_refused(options, error, match):
 
 
 def test_wrong_arguments_are_refused():
-    with pytest.raises(TypeError, match="must be a function of an estimator"):
+    with pytest.raises(TypeError, match="must be a function that takes"):
         parametrize_with_text_checks([WORDS], expected_failed_checks={})
     with pytest.raises(ValueError, match="`mark` must be"):
         next(text_checks(WORDS, mark="fail"))
