@@ -74,7 +74,7 @@ class AttentionDisplay(ShownOnce):
     ):
         """Explain the predictions for texts, and return a display of the explanation.
 
-        No figure is drawn. Call :meth:`plot` to draw one.
+        No figure is drawn. Call ``plot`` to draw one.
 
         Parameters
         ----------
