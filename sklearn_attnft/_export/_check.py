@@ -79,7 +79,7 @@ def default_texts(max_length, n_texts):
 
 
 class Reference:
-    """The outputs of an estimator on the CPU in float32.
+    """The outputs of an estimator for texts, on the CPU in float32.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ class ExportingMixin:
         Parameters
         ----------
         path : str or path-like
-            Directory to create. It appears only when all files are written.
+            Directory to create. It appears only after all files are written.
         quantize : {"int8"} or None, default=None
             Data type in which the encoder multiplies its weights. "int8" is faster than
             float32 and makes the graph smaller, but changes probabilities and some

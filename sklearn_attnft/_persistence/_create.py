@@ -19,7 +19,7 @@ from .._utils._files import (
 
 
 def create(path, files, method, check_own, *, overwrite):
-    """Create a directory that appears only when all files are written.
+    """Create a directory that appears only after all files are written.
 
     Parameters
     ----------

@@ -50,8 +50,8 @@ def read_weights(stored, layout, base=None):
     layout : dict
         Expected type and shape of each tensor, as returned by :func:`layout_of`.
     base : dict or None
-        Weights of the pretrained encoder by name. Weights that are missing in `stored`
-        are taken from `base`.
+        Maps names to weights of the pretrained encoder. Weights that are missing in
+        `stored` are taken from `base`.
 
     Returns
     -------

@@ -70,7 +70,7 @@ class LabelEfficiencyDisplay(ShownOnce):
         X : array-like of str, shape (n_samples,)
         y : array-like of shape (n_samples,)
         train_sizes : array-like of int or float, default=(0.1, 0.33, 1.0)
-            Numbers of labels (int), or fractions of the training part of a fold
+            Numbers of labels (int), or fractions of the training texts of a fold
             (float). The texts are sampled at random. The smallest sample must contain
             at least two classes.
         cv : int, splitter or None, default=None

@@ -48,7 +48,7 @@ class TrainingDisplay(ShownOnce):
         ----------
         estimator : fitted estimator of this package
         ax : matplotlib.axes.Axes or None, default=None
-            Axes in whose area the panels are drawn. If None, a new figure is created.
+            The panels are drawn inside these Axes. If None, a new figure is created.
 
         Returns
         -------
@@ -63,7 +63,7 @@ class TrainingDisplay(ShownOnce):
         Parameters
         ----------
         ax : matplotlib.axes.Axes or None, default=None
-            Axes in whose area the panels are drawn. If None, a new figure is created.
+            The panels are drawn inside these Axes. If None, a new figure is created.
 
         Returns
         -------

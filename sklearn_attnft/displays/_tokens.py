@@ -16,7 +16,7 @@ from ._style import BLUE, VERMILION, new_axes
 OPACITY = 0.6
 CAPTIONS = {
     "token_attention": "shade: token attention",
-    "attribution": "shade: attribution; framed with dots: against the class",
+    "attribution": "shade: attribution; dotted frame: negative (against the class)",
 }
 # Lone surrogates, which UTF-8 cannot encode, and control characters.
 _UNPRINTABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
