@@ -215,7 +215,7 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", message=".*longer than max_length")
-    warnings.filterwarnings("ignore", message="With quantize='int8'")
+    warnings.filterwarnings("ignore", message="quantize='int8' changes")
     for each in arguments.sets:
         if not arguments.equal:
             for seed in arguments.seeds:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Predict without torch, with a directory that ``export_onnx`` has written.
+"""Predict without torch, from a directory that ``export_onnx`` has written.
 
 This file needs only numpy, onnxruntime and tokenizers. ``export_onnx`` copies the file
 into each directory, so a service needs only the directory and these packages.
@@ -37,16 +37,16 @@ PAIRS_FORMAT = f"{TEXTS_FORMAT}, or pairs of texts (two columns, or a list of tu
 PASS_TEXTS = "Pass the texts themselves, as a list of str."
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|U\d{1,9}|O)")
-_LOCK = threading.Lock()  # held while a session is opened
+_LOCK = threading.Lock()  # held by the thread that opens a session
 _PREDICTORS = weakref.WeakSet()
 
 
 def _forget_sessions():
     """Let a forked process open new sessions.
 
-    The threads of the old sessions exist only in the parent. Closing an old session
-    would wait forever for these threads. So a reference to each old session is kept
-    forever, and the session is never closed.
+    The threads of the old sessions exist only in the parent process. Closing an old
+    session would wait forever for these threads. So this function adds a reference to
+    each old session, which therefore is never closed.
     """
     global _LOCK
     _LOCK = threading.Lock()
@@ -61,10 +61,11 @@ if hasattr(os, "register_at_fork"):
 
 
 class OnnxPredictor:
-    """Predict with an exported classifier or feature extractor.
+    """Predict with an exported classifier, regressor or feature extractor.
 
     The methods may be called from several threads. A forked process opens the graph
-    again at its first prediction. A pickle contains only the path of the directory.
+    again at its first prediction. A pickle contains the path of the directory, but not
+    the graph.
 
     Parameters
     ----------
@@ -72,14 +73,14 @@ class OnnxPredictor:
         Directory that ``export_onnx`` has written. The files are compared with the
         checksums in ``config.json`` before they are used.
     threads : int or None, default=None
-        Number of threads of a prediction. With more threads, one prediction is faster,
-        but several workers on the same cores are slower. If None, a prediction uses all
-        cores that this process may use.
+        Number of threads that compute a prediction. More threads make a prediction
+        faster, but slow down other workers on the same cores. If None, a prediction
+        uses all cores that this process may use.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,), or list of ndarray
-        Sorted class labels. For several tasks, this is a list in the order of
+        Sorted class labels. For several tasks, this is a list of arrays in the order of
         ``task_names_``. If `y` of ``fit`` was a matrix of labels, this is a list with
         ``array([0, 1])`` for each label. Feature extractors and regressors do not have
         this attribute.
@@ -114,7 +115,7 @@ class OnnxPredictor:
             self._files = self.config_["files"]
             self._is_single = bool(self.config_["single_task"])
             self._is_array = self.config_["container"] == "array"
-            # Without these entries, an older version wrote the directory.
+            # Directories of older versions do not have these entries.
             self._n_texts = int(self.config_.get("n_texts", 1))
             self._columns = self.config_.get("feature_names")
             self._cutter.check(self._n_texts)
@@ -139,7 +140,7 @@ class OnnxPredictor:
         return _read_verified(self.path, name, self._files)
 
     def _session(self):
-        """Return the session of this process."""
+        """Return the session of this process. Open it if there is none."""
         session = self._opened
         if session is not None:
             return session
@@ -235,7 +236,7 @@ class OnnxPredictor:
     def fit(self, X, y=None):
         """Raise an error, because an exported model cannot be fitted.
 
-        The method exists because scikit-learn requires it of estimators.
+        This method exists because scikit-learn requires estimators to have ``fit``.
 
         Parameters
         ----------
@@ -243,8 +244,8 @@ class OnnxPredictor:
         """
         raise TypeError(
             "OnnxPredictor must not be fitted, because it predicts with an exported "
-            "model. Put it into sklearn.frozen.FrozenEstimator, or fit the original "
-            "estimator and export it again."
+            "model. Put the OnnxPredictor into sklearn.frozen.FrozenEstimator, or fit "
+            "the original estimator and export it again."
         )
 
     def __sklearn_is_fitted__(self):
@@ -330,7 +331,7 @@ class OnnxPredictor:
         return [self._cutter.windows(ids) for ids in self._encode(texts)]
 
     def _encode(self, texts):
-        """Return lists of token ids, or tuples of two lists for pairs."""
+        """Return a list of token ids for each text, or two lists for each pair."""
         if self._n_texts == 2:
             columns = zip(*texts, strict=True)
             sides = [self._encode_each(list(column)) for column in columns]
@@ -344,7 +345,7 @@ class OnnxPredictor:
         return [each.ids for each in encode(clean, add_special_tokens=False)]
 
     def _run_windows(self, session, windows, output):
-        """Return one output of the graph for texts, given the windows of each text."""
+        """Compute one output of the graph for texts, given the windows of each text."""
         result = None
         for batch, inputs in self._batches(windows):
             outputs = session.run([output], inputs)[0]
@@ -354,7 +355,7 @@ class OnnxPredictor:
         return result
 
     def _batches(self, windows):
-        """Yield the indices of the texts of each batch, and the inputs of the graph."""
+        """Yield the text indices and the graph inputs of each batch."""
         longest = np.array([max(map(len, each)) for each in windows])
         for batch in _batches(longest, np.array([len(each) for each in windows])):
             yield batch, self._cutter.batch([windows[i] for i in batch])
@@ -366,7 +367,7 @@ def _count_cores():
 
 
 class _Task:
-    """A task, which converts its columns of the logits to labels or numbers."""
+    """A task that converts its columns of the logits to labels or numbers."""
 
     def __init__(
         self,
@@ -447,7 +448,7 @@ class _Cutter:
             raise ValueError("max_length is too small")
 
     def windows(self, text):
-        """Return the windows of a text, or of a pair, which is a tuple."""
+        """Return the windows of a text (list of ids) or of a pair (tuple of lists)."""
         parts = text if isinstance(text, tuple) else (text,)
         n, windows = len(parts), []
         for cut in self._cut(parts, self._rooms[n]):
@@ -460,7 +461,7 @@ class _Cutter:
         return windows
 
     def _cut(self, parts, room):
-        """Cut one or two texts into windows; a window has a part of each text."""
+        """Cut one or two texts into windows. Each window has a part of each text."""
         if len(parts) == 1:
             return [[window] for window in self._cut_text(parts[0], room)]
         if sum(map(len, parts)) <= room:
@@ -482,13 +483,13 @@ class _Cutter:
         return [ids[i : i + room] for i in range(0, last, room - overlap)]
 
     def batch(self, texts):
-        """Return the inputs of the graph for texts."""
+        """Return the inputs of the graph, given the windows of each text."""
         rows = [window for text in texts for window in text]
         lengths = np.array([len(row) for row in rows])
         mask = np.arange(lengths.max()) < lengths[:, None]
         ids = np.full(mask.shape, self._pad, dtype=np.int64)
         ids[mask] = np.concatenate(rows)
-        # The mask is 0 for padding, else 1 plus the token type.
+        # The mask is 0 for padding. For other tokens, it is 1 plus the token type.
         mask = mask * (1 + (ids >> 32))
         inputs = {"input_ids": ids & (2**32 - 1), "attention_mask": mask}
         if self._is_windowed:
@@ -513,11 +514,11 @@ def _truncate(ids, room):
 
 
 def _batches(longest, n_windows):
-    """Return batches of texts of similar length, longest texts first.
+    """Group the indices of texts of similar length in batches, longest texts first.
 
-    A batch has at most ``TOKENS_PER_BATCH`` tokens, including padding. Only a batch of
-    a single text may have more. In each batch, padding the shorter texts to the length
-    of the longest text adds at most ``TOKENS_PER_BATCH / 16`` tokens.
+    A batch has at most ``TOKENS_PER_BATCH`` tokens, including padding. A batch of a
+    single text may have more tokens. In each batch, padding the shorter texts to the
+    length of the longest text adds at most ``TOKENS_PER_BATCH / 16`` tokens.
     """
     batches, batch, rows, padding = [], [], 0, 0
     for i in np.lexsort((-n_windows, -longest)):
@@ -533,7 +534,7 @@ def _batches(longest, n_windows):
 
 
 def _as_array(columns):
-    """Return columns of labels as one array."""
+    """Combine columns of labels into one array."""
     kinds = {column.dtype.kind for column in columns}
     if len(kinds) == 1 and kinds <= set("biuf"):
         return np.column_stack(columns)
@@ -544,7 +545,7 @@ def _as_array(columns):
 
 
 def _restore_array(dtype, values):
-    """Return class labels with the data type that they had in ``fit``."""
+    """Return an array of class labels with the data type of the labels in ``fit``."""
     if not _DTYPE.fullmatch(dtype):
         raise ValueError(f"the type of the classes is {dtype!r:.40}")
     if "U" in dtype and int(dtype.split("U")[1]) > max(map(len, values)):
@@ -555,7 +556,7 @@ def _restore_array(dtype, values):
 
 
 def content_digest(config):
-    """Return the sha256 of a config without its entry "sha256"."""
+    """Return the sha256 of a config, computed without the entry "sha256"."""
     content = {name: value for name, value in config.items() if name != "sha256"}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
@@ -566,7 +567,7 @@ def read_config(path):
     if not (path / CONFIG).is_file():
         raise ValueError(
             f"{path} is not a directory that export_onnx has written, because it does "
-            f"not contain {CONFIG}. Pass the directory itself."
+            f"not contain {CONFIG}. Pass the path that export_onnx returned."
         )
     with _explained(path / CONFIG):
         config = json.loads(_read_bounded(path / CONFIG))
@@ -601,7 +602,7 @@ def _read_verified(path, name, files):
 
 
 def _read_bounded(path):
-    """Return the content of a regular file of limited size."""
+    """Return the content of a regular file. Raise ValueError if it is too large."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ValueError(
@@ -623,7 +624,7 @@ def _read_bounded(path):
 
 
 class _explained:
-    """While a file is read, turn any error into a ValueError that names the file."""
+    """Turn any error in reading a file into a ValueError that names the file."""
 
     def __init__(self, path):
         self._path = path
@@ -632,7 +633,7 @@ class _explained:
         return self
 
     def __exit__(self, kind, error, traceback):
-        # Panics of tokenizers derive from BaseException.
+        # Panics of tokenizers are replaced too, although they are not Exceptions.
         if error is None or isinstance(error, (KeyboardInterrupt, SystemExit)):
             return
         raise ValueError(
@@ -645,26 +646,27 @@ def _open_tokenizer(data):
     tokenizer = Tokenizer.from_str(data.decode())
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    # "[SEP]" typed by a user is text, not a separator.
+    # If a text contains "[SEP]", these characters are text, not a separator.
     tokenizer.encode_special_tokens = True
     return tokenizer
 
 
 def _open_session(data, n_threads):
-    """Open a graph from bytes; raise ValueError if it refers to other files."""
+    """Open a graph from bytes. Raise ValueError if it refers to other files."""
     _refuse_external(memoryview(data), "model")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = n_threads, 1
     options.log_severity_level = 3
-    # Threads that wait must not take time from other workers.
+    # Waiting threads must not take processor time from other workers.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(
         data, options, providers=["CPUExecutionProvider"]
     )
 
 
-# Fields of the messages of onnx.proto that contain tensors, and the kind of message in
-# each. In a tensor, field 13 is external_data and field 14 is data_location.
+# For each kind of message in onnx.proto, this dict maps the numbers of fields that can
+# contain tensors to the kind of message in the field. Field 13 of a tensor is
+# external_data, and field 14 is data_location.
 _FIELDS = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -715,7 +717,7 @@ def _refuse_external(data, kind, depth=0):
 
 
 def _varint(data, position):
-    """Return a number of variable length, and the position after it."""
+    """Return the varint that starts at a position, and the position after it."""
     number = 0
     for shift in range(0, 70, 7):
         if position >= len(data):
@@ -764,9 +766,9 @@ def _names(X):
 
 
 def _two_columns(X):
-    """Return a dict of the two columns of pairs, or None if `X` has no pairs.
+    """Return a dict with the two columns of pairs, or None if `X` has no pairs.
 
-    A key is the code that selects the column, such as "X[:, 0]".
+    Each key is the code that selects the column, such as "X[:, 0]".
     """
     if isinstance(X, Sequence):
         is_text = isinstance(X, (str, bytes, bytearray, memoryview))

@@ -10,11 +10,11 @@ import torch
 from .._runtime._device import Machine
 from .._runtime._predict import predict
 
-TOLERANCE = 1e-4  # largest difference of a probability in float32
+TOLERANCE = 1e-4  # maximum difference of a value in float32
 # Largest fraction of labels that int8 may change without a warning.
 MAX_CHANGED = 0.01
-# Short texts, several scripts, characters of several code points, and spaces. Long
-# texts are added below.
+# Short texts in several writing systems. Some texts have characters of several code
+# points, or only white space. `default_texts` adds long texts.
 TEXTS = [
     "",
     " ",
@@ -25,7 +25,7 @@ TEXTS = [
     "[CLS] [SEP] [MASK] <s> </s> [PAD]",
     "Größe, façade, İstanbul, naïve",
     "Сегодня хорошая погода, и мы идём гулять.",
-    # Greek ("The weather is"). A literal omicron looks like a Latin O.
+    # Greek ("The weather is"), escaped because an omicron looks like a Latin O.
     "\u039f \u03ba\u03b1\u03b9\u03c1\u03cc\u03c2 \u03b5\u03af\u03bd\u03b1\u03b9",
     "今日は天気がいいので、散歩に行きます。",
     "今天天气很好",
@@ -40,17 +40,18 @@ TEXTS = [
 
 @dataclass(frozen=True)
 class Difference:
-    """Difference between the exported directory and the estimator.
+    """Difference between the predictions of the graph and of the estimator.
 
     Attributes
     ----------
     n_texts : int
+        Number of texts on which the predictions were compared.
     probabilities : float
-        Largest absolute difference of a probability. For a regressor, largest absolute
-        difference of a standardized number. For a feature extractor, 0.0.
+        Largest absolute difference of a probability. For a regressor, the largest
+        absolute difference of a standardized number. For a feature extractor, 0.0.
     contexts : float
-        Largest difference of a feature. The difference is relative for features above
-        1, and absolute for other features.
+        Largest difference of a feature. The difference is relative if the absolute
+        value of the feature is above 1, and absolute otherwise.
     changed_labels : float
         Fraction of the predicted labels that differ.
     """
@@ -62,13 +63,13 @@ class Difference:
 
     @property
     def is_small(self):
-        """Whether only rounding errors cause the difference."""
+        """Whether the difference is small enough to be a rounding error."""
         worst = max(self.probabilities, self.contexts)
         return bool(worst <= TOLERANCE)
 
 
 def default_texts(max_length, n_texts):
-    """Return texts or pairs of several lengths, up to 3 * `max_length` words."""
+    """Return texts, or pairs of texts, with up to 3 * `max_length` words each."""
     words = " ".join(TEXTS).split()
     lengths = [max_length // 2, max_length, 3 * max_length]
     texts = TEXTS + [" ".join(np.resize(words, n).tolist()) for n in lengths]
@@ -78,7 +79,7 @@ def default_texts(max_length, n_texts):
 
 
 class Reference:
-    """The outputs of an estimator on the CPU in float32.
+    """The outputs of an estimator for texts, on the CPU in float32.
 
     Parameters
     ----------
@@ -152,6 +153,6 @@ def _largest(distances):
 
 
 def _in_order(values, sizes, order):
-    """Split an array into the columns of each task; return a list in `order`."""
+    """Split an array into one array per task, and return a list in the given order."""
     parts = np.split(values, np.cumsum(sizes)[:-1], axis=1)
     return [parts[i] for i in order]

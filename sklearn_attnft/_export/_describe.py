@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The ``config.json`` and the model card of an exported directory."""
+"""Create the ``config.json`` and the model card of an exported directory."""
 
 import dataclasses
 
@@ -9,7 +9,8 @@ from .. import predictor
 from .._data._pairs import InputKind
 from .._persistence._save_load import package_versions
 
-THRESHOLD = 0.5  # of a probability, for tasks with several labels per text
+# If a text may have several labels, labels with a higher probability are predicted.
+THRESHOLD = 0.5
 CARD_USAGE = """\
 ## How to predict
 
@@ -22,9 +23,10 @@ model = OnnxPredictor(".")
 model.{method}({texts})
 ```
 
-The graph `model.onnx` was compared with the estimator on {n_texts} texts. The largest
-difference of a {what} is {difference:.2g}. Data type of the matrix products with the
-weights of the encoder: {dtype}. Fraction of changed labels: {changed:.2g}.
+The encoder in the graph `model.onnx` multiplies its weights in {dtype}. The predictions
+of the graph and of the estimator were compared on {n_texts} texts. The largest
+difference of a {what} is {difference:.2g}. The fraction of labels that differ is
+{changed:.2g}.
 
 The checksums in `config.json` detect damaged files. They do not show who created the
 directory, so load the directory only if you trust its source.
@@ -34,8 +36,8 @@ directory, so load the directory only if you trust its source.
 def describe(estimator, targets, output_names):
     """Return the description of an estimator for ``config.json``.
 
-    The checksums of the files, and the differences between the predictions of the graph
-    and of the estimator, are added later.
+    The caller later adds the checksums of the files, and the differences between the
+    predictions of the graph and of the estimator.
     """
     spec, tokenizer = estimator._spec, estimator._tokenizer
     is_single = not hasattr(estimator, "task_names_")
@@ -111,7 +113,7 @@ def _plain_name(name):
 
 def _describe_classes(classes):
     values, dtype = classes.tolist(), classes.dtype
-    if dtype.kind == "U":  # not wider than the longest str
+    if dtype.kind == "U":  # exactly as wide as the longest str
         dtype = np.dtype(f"U{max(map(len, values))}").newbyteorder("<")
     types = {type(value) for value in values}
     if not types <= {str, int, float, bool} or dtype.kind not in "bifuUO":
@@ -146,5 +148,5 @@ def card_usage(config, difference):
 
 
 def as_dict(difference):
-    """Return a Difference in JSON types."""
+    """Return a Difference as a dict of numbers."""
     return dataclasses.asdict(difference)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Convert a TextModel to a module that torch can export, and to an ONNX graph."""
+"""Convert a TextModel to a module that torch can export, and then to an ONNX graph."""
 
 import ast
 import contextlib
@@ -16,9 +16,9 @@ from .._model._encoding import run_encoder
 from .._utils._process import on_cpu, preserve_generator
 
 OPSET = 20
-SCOPES = "pkg.torch.onnx.name_scopes"  # where torch writes the names of the modules
-# Warnings of torch.onnx and of what it imports. They do not concern the graph, which is
-# compared with the estimator after the export.
+SCOPES = "pkg.torch.onnx.name_scopes"  # key of the module names
+# Warnings of torch.onnx and of the packages that torch.onnx imports. They can be
+# ignored, because the graph is compared with the estimator after the export.
 IGNORED = (
     (DeprecationWarning, ""),
     (FutureWarning, ""),
@@ -39,16 +39,18 @@ class ExportedModel(nn.Module):
     model : TextModel
         The weights are copied to the CPU.
     order : list of int
-        The tasks in the order of the outputs, as indices of ``model.tasks``.
+        Indices of ``model.tasks``, in the order of the outputs.
     activations : list of callable
-        For each task that has classes, the function from logits to probabilities.
+        For each task that has classes, a function that converts logits to
+        probabilities.
 
     Attributes
     ----------
     output_names : list of str
-        Names of the outputs of ``forward``: "contexts" is always included, "logits" if
-        there are heads, "probabilities" if all tasks have classes, and "scores" (of
-        ``score_samples``) if there is only one task and this task has a density.
+        Names of the outputs of ``forward``. "contexts" is always included. "logits" is
+        included if there are heads, and "probabilities" if all tasks have classes.
+        "scores" (of ``score_samples``) is included if there is only one task and this
+        task has a density.
     """
 
     def __init__(self, model, order, activations):
@@ -75,14 +77,14 @@ class ExportedModel(nn.Module):
         return [name for name, is_there in available.items() if is_there]
 
     def forward(self, input_ids, attention_mask, windows=None):
-        """Return the outputs in `output_names` for texts.
+        """Return the outputs for texts, in the order of `output_names`.
 
         Parameters
         ----------
         input_ids, attention_mask : tensor of int64, shape (n_windows, n_tokens)
         windows : tensor of int64, shape (n_texts, max_windows), or None
-            For each text, the rows of its windows, padded with -1. If None, each row is
-            a text.
+            For each text, the row indices of its windows in `input_ids`, padded with
+            -1. If None, each row is a text.
 
         Returns
         -------
@@ -104,7 +106,7 @@ class ExportedModel(nn.Module):
         return self._outputs(contexts)
 
     def _outputs(self, contexts):
-        """Return the outputs in `output_names`, given the contexts of each task."""
+        """Compute the outputs in `output_names` from the contexts of each task."""
         results, names = [contexts], self.output_names
         if "logits" in names:
             pairs = zip(self.tasks, contexts, strict=True)
@@ -118,7 +120,7 @@ class ExportedModel(nn.Module):
 
 
 def softmax(logits):
-    """Return probabilities of tasks with one class per text."""
+    """Return the probabilities of a task in which each text has one class."""
     return torch.softmax(logits, dim=1)
 
 
@@ -147,7 +149,7 @@ class ExportedLSTM(nn.Module):
 
     @staticmethod
     def _reorder(weights):
-        """Change the order of LSTM gates from that of torch to that of ONNX."""
+        """Change the order of the LSTM gates from the torch order to the ONNX order."""
         gate_in, gate_forget, gate_cell, gate_out = weights.chunk(4)
         return torch.cat([gate_in, gate_out, gate_forget, gate_cell])
 
@@ -159,7 +161,7 @@ class ExportedLSTM(nn.Module):
         n_texts, n_tokens = mask.shape
         lengths = mask.sum(dim=1)
         positions = torch.arange(n_tokens)
-        # Padding gets the largest keys. All keys differ, so the order is unique.
+        # Padding gets the largest sort keys. All keys differ, so the order is unique.
         front = (positions + n_tokens * (~mask).long()).argsort(dim=1)
         tokens = tokens.gather(1, front.unsqueeze(2).expand_as(tokens))
         output = torch.onnx.ops.symbolic(
@@ -182,7 +184,8 @@ def to_onnx(model, vocab_size, *, has_windows):
         If torch cannot export a part of the model.
     """
     dynamic = torch.export.Dim.DYNAMIC
-    # Sizes above 1, which differ from one another, so that none becomes a constant.
+    # All sizes are above 1 and differ from one another. Otherwise, torch could replace
+    # a size by a constant.
     ids = torch.arange(5 * 7).reshape(5, 7) % min(vocab_size, 7)
     mask = (torch.arange(7) < torch.tensor([7, 6, 4, 5, 3])[:, None]).long()
     inputs, names = [ids, mask], ["input_ids", "attention_mask"]
@@ -201,7 +204,7 @@ def to_onnx(model, vocab_size, *, has_windows):
                 dynamic_shapes=[{0: dynamic, 1: dynamic}] * len(inputs),
                 verbose=False,
             )
-    except Exception as error:  # torch raises many types
+    except Exception as error:  # torch raises errors of many types
         family = model.encoder.config.model_type
         raise ValueError(
             f"This estimator cannot be exported, because torch.onnx cannot convert a "
@@ -212,7 +215,7 @@ def to_onnx(model, vocab_size, *, has_windows):
 
 
 def _cause(error):
-    """Return the first error in a chain of exceptions as one line of text."""
+    """Return the original error of a chain of exceptions as one line of text."""
     while error.__cause__ is not None:
         error = error.__cause__
     text = " ".join(str(error).split())
@@ -222,12 +225,12 @@ def _cause(error):
 def _plain(proto):
     """Remove file names and source code from a graph, and rename its nodes.
 
-    The new name of a node begins with the name of its module.
+    The new name of each node begins with the name of the module that contains it.
     """
     for node in proto.graph.node:
         scopes = {each.key: each.value for each in node.metadata_props}.get(SCOPES)
         if scopes:
-            *modules, _ = ast.literal_eval(scopes)  # the last is an operation
+            *modules, _ = ast.literal_eval(scopes)  # the last scope is an operation
             node.name = f"{modules[-1] if modules else ''}/{node.name}"
     del proto.metadata_props[:]
     proto.producer_name, proto.doc_string = "sklearn_attnft", ""

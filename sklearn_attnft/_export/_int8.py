@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Use int8 for the matrix products with the weights of the encoder."""
+"""Convert a graph so that the encoder multiplies its weights in int8."""
 
 import numpy as np
 import onnx
@@ -7,8 +7,9 @@ import onnxruntime
 from onnx.helper import make_node
 from onnx.numpy_helper import from_array, to_array
 
-# 8-bit activations and 7-bit weights: two products of a pair fit into 16 bits, in which
-# processors without VNNI add them. Larger weights overflow there without an error.
+# Activations have 8 bits and weights have 7 bits. Processors without VNNI add pairs of
+# products in 16 bits. If the weights were larger, these sums could overflow without an
+# error.
 MAX_ACTIVATION, MAX_WEIGHT, ZERO = 127, 64, 128
 CONSTANTS = {
     "int8_axis": np.array([-1], np.int64),
@@ -20,7 +21,7 @@ CONSTANTS = {
 
 
 def to_int8(graph, batches):
-    """Return a graph whose encoder multiplies its weights in int8.
+    """Return a copy of a graph in which the encoder multiplies its weights in int8.
 
     Each column of a weight matrix has one scale. The activations of each token have one
     scale, which is computed in each prediction. Therefore, large activations of one
@@ -34,8 +35,8 @@ def to_int8(graph, batches):
     ----------
     graph : onnx.ModelProto
     batches : iterable of dict
-        Inputs of the graph. The largest activations on these inputs determine the
-        factors.
+        Inputs of the graph. The factors are computed from the weights and from the
+        largest activations on these inputs.
     """
     quantized = onnx.ModelProto()
     quantized.CopyFrom(graph)
@@ -52,7 +53,7 @@ def to_int8(graph, batches):
             nodes.append(node)
             continue
         x, weight = node.input
-        if x not in done:  # query, key and value share their input
+        if x not in done:  # products of query, key and value share `x`
             nodes.extend(_quantize_tokens(x))
             new[f"{x}_factor"] = 1 / factors[x]
             done.add(x)
@@ -71,13 +72,13 @@ def to_int8(graph, batches):
 
 
 def _is_product(node, weights):
-    """Return whether a node multiplies with a weight matrix of the encoder."""
+    """Return whether a node multiplies by a weight matrix of the encoder."""
     is_encoder = node.op_type == "MatMul" and node.name.startswith("encoder")
     return is_encoder and node.input[1] in weights
 
 
 def _largest_activations(graph, products, batches):
-    """Return a dict from the inputs of `products` to the largest value per channel."""
+    """Return the largest absolute value per channel, for each input of `products`."""
     names = list(dict.fromkeys(node.input[0] for node in products))
     copied = onnx.ModelProto()
     copied.CopyFrom(graph)
@@ -95,9 +96,10 @@ def _largest_activations(graph, products, batches):
 
 
 def _smooth(products, matrices, largest):
-    """Return a dict from the inputs of `products` to factors.
+    """Return the SmoothQuant factors for each input of `products`, as a dict.
 
-    The rows of the weights are multiplied by these factors.
+    The channels of the input are divided by these factors. The matching rows of the
+    weights are multiplied by the factors.
     """
     rows = dict.fromkeys(largest, 0)
     for node in products:
@@ -110,7 +112,7 @@ def _smooth(products, matrices, largest):
 
 
 def _quantize_columns(weight):
-    """Quantize a matrix to int8; also return one float32 scale per column."""
+    """Return a matrix quantized to int8, and one float32 scale for each column."""
     scales = np.maximum(np.abs(weight).max(axis=0) / MAX_WEIGHT, 1e-12)
     return np.rint(weight / scales).astype(np.int8), scales.astype(np.float32)
 

@@ -11,33 +11,36 @@ class ExportingMixin:
     """Mixin class with the method ``export_onnx``."""
 
     def export_onnx(self, path, *, quantize=None, overwrite=False, check_texts=None):
-        """Write a directory with which ``OnnxPredictor`` predicts without torch.
+        """Write a directory from which ``OnnxPredictor`` predicts without torch.
 
-        The directory contains the graph ``model.onnx`` (from token ids to context
-        vectors, logits and probabilities), ``tokenizer.json``, ``config.json``,
-        ``predictor.py`` and a model card. ``OnnxPredictor`` in ``predictor.py``
-        predicts from texts and needs only numpy, onnxruntime and tokenizers. The class
-        is also in :mod:`sklearn_attnft.predictor`. The export needs the extra ``onnx``.
+        The directory contains ``model.onnx``, ``tokenizer.json``, ``config.json``,
+        ``predictor.py`` and a model card. The graph ``model.onnx`` computes context
+        vectors, logits and probabilities from token ids. The class ``OnnxPredictor`` in
+        ``predictor.py`` predicts from texts, and needs only numpy, onnxruntime and
+        tokenizers. This class is also available in :mod:`sklearn_attnft.predictor`. The
+        export needs the extra ``onnx``.
 
         The predictions of the graph are compared with the predictions of the estimator,
-        both in float32 on the CPU. If the two differ by more than 1e-4, the directory
-        is not written. This limit does not apply to the differences that int8 causes.
+        both in float32 on the CPU. If the predictions differ by more than 1e-4,
+        ValueError is raised and the directory is not written. This limit does not apply
+        to differences that int8 causes.
 
         Parameters
         ----------
         path : str or path-like
-            Directory to create. It appears only when all files are written.
+            Directory to create. It appears only after all files are written.
         quantize : {"int8"} or None, default=None
-            Data type of the matrix products with the weights of the encoder. "int8" is
-            faster and makes the graph smaller, but changes probabilities and some
-            labels. If None, the products are computed in float32.
+            Data type in which the encoder multiplies its weights. "int8" is faster than
+            float32 and makes the graph smaller, but changes probabilities and some
+            labels. If None, the encoder multiplies in float32.
         overwrite : bool, default=False
             Whether to replace an existing directory that ``export_onnx`` has written.
         check_texts : array-like of str, shape (n_samples,), default=None
             Texts on which the predictions are compared. With ``quantize="int8"``, pass
             a few hundred typical texts, because int8 is calibrated on these texts.
-            ``config.json`` stores how int8 changes their predictions. If None, built-in
-            texts of several lengths and writing systems are used.
+            ``config.json`` stores how much int8 changes the predictions for these
+            texts. If None, built-in texts of several lengths and writing systems are
+            used.
 
         Returns
         -------
@@ -83,6 +86,6 @@ class ExportingMixin:
                 f"{type(error).__name__} ({error}). Install the extra onnx: pip "
                 "install -c constraints.txt '.[onnx]'."
             ) from error
-        from ._onnx import export  # only an export imports these packages
+        from ._onnx import export  # not at the top, because it imports onnx
 
         return export(self, path, quantize, texts, overwrite=overwrite)

@@ -36,7 +36,7 @@ def export(estimator, path, quantize, texts, *, overwrite):
         Whether to replace an existing directory that this function has written.
     """
     targets = estimator._fitted_targets()
-    # The module has the tasks in the order of their names.
+    # The module stores the tasks sorted by name.
     n_tasks = len(estimator._spec.tasks)
     in_module = sorted(range(len(targets)), key=lambda i: str(targets[i].name))
     order = [in_module.index(i) for i in range(len(targets))] or list(range(n_tasks))
@@ -92,7 +92,7 @@ def _to_bytes(graph):
 
 
 def _config(config, files):
-    """Return config.json as bytes. The sizes and checksums of `files` are added."""
+    """Return config.json as bytes, with the sizes and checksums of `files`."""
     config = {**config, "files": list_files(files)}
     config["sha256"] = predictor.content_digest(config)
     return f"{json.dumps(config, indent=2, allow_nan=False)}\n".encode()
@@ -100,7 +100,7 @@ def _config(config, files):
 
 @contextlib.contextmanager
 def _opened(files, config):
-    """Write the files to a temporary directory and open it with OnnxPredictor."""
+    """Write files to a temporary directory. Yield an OnnxPredictor of the directory."""
     with tempfile.TemporaryDirectory(prefix="sklearn_attnft-") as directory:
         for name, data in {**files, predictor.CONFIG: _config(config, files)}.items():
             Path(directory, name).write_bytes(data)
@@ -110,14 +110,14 @@ def _opened(files, config):
 def _warn_if_changed(difference):
     if difference.changed_labels > MAX_CHANGED:
         warn(
-            f"With quantize='int8', {100 * difference.changed_labels:.1f} % of the "
-            f"predicted labels of {difference.n_texts} texts change, and a probability "
-            f"changes by up to {difference.probabilities:.2g}. Measure the accuracy of "
-            "the exported model, or export with quantize=None."
+            f"quantize='int8' changes {100 * difference.changed_labels:.1f} % of the "
+            f"predicted labels of {difference.n_texts} texts. Probabilities change by "
+            f"up to {difference.probabilities:.2g}. Measure the accuracy of the "
+            "exported model, or export with quantize=None."
         )
 
 
 def _check_own(path):
-    """Raise ValueError if export_onnx did not write the directory, or a file in it."""
+    """Raise ValueError if the directory or a file in it is not from export_onnx."""
     predictor.read_config(path)
     check_no_others(path, {*FILES, CARD, predictor.CONFIG})

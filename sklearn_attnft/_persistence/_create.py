@@ -19,7 +19,7 @@ from .._utils._files import (
 
 
 def create(path, files, method, check_own, *, overwrite):
-    """Create a directory that appears only when all files are written.
+    """Create a directory that appears only after all files are written.
 
     Parameters
     ----------
@@ -27,10 +27,11 @@ def create(path, files, method, check_own, *, overwrite):
     files : dict
         Maps the name of each file to its content, in bytes.
     method : str
-        Name of the public method that writes such directories, for messages.
+        Name of the public method that writes such directories. Error messages contain
+        this name.
     check_own : callable
-        Function of a path. It raises ValueError if `method` did not write the
-        directory, or if files were added to the directory.
+        Function that takes the path of a directory. The function raises ValueError if
+        `method` did not write the directory, or if files were added to the directory.
     overwrite : bool
         Whether to replace a directory that passes `check_own`.
 
@@ -38,7 +39,7 @@ def create(path, files, method, check_own, *, overwrite):
     -------
     pathlib.Path
     """
-    path = Path(os.path.realpath(os.path.expanduser(path)))  # follows a link
+    path = Path(os.path.realpath(os.path.expanduser(path)))  # resolves links
     check = functools.partial(
         _check_replaceable, path, method, check_own, overwrite=overwrite
     )
@@ -47,7 +48,7 @@ def create(path, files, method, check_own, *, overwrite):
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
     new = path.with_name(f"{_prefix(path)}{secrets.token_hex(6)}")
-    # Nested, so that an interrupt during the first removal leads to the second.
+    # If an interrupt stops the inner removal, the outer removal completes it.
     try:
         try:
             new.mkdir()
@@ -65,7 +66,7 @@ def create(path, files, method, check_own, *, overwrite):
 
 
 def list_files(files):
-    """Return a dict from the name of each file to its size and sha256."""
+    """Return a dict that maps each file name to the size and sha256 of the file."""
     return {
         name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in files.items()
@@ -101,21 +102,21 @@ def _check_replaceable(path, method, check_own, *, overwrite):
 
 
 def _prefix(path):
-    """Return the prefix of the names of temporary directories for `path`."""
+    """Return the name prefix of the temporary directories for `path`."""
     # The prefix contains a digest instead of the name, because the name can have the
     # maximum length of 255 bytes.
     return f".sklearn_attnft-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"
 
 
 def _restore_replaced(path):
-    """Restore the directory at `path` if a process was killed while replacing it."""
+    """Restore the directory at `path` if a killed process had moved it away."""
     for old in _abandoned(path):
         if old.suffix == OLD and not os.path.lexists(path):
             old.rename(path)
 
 
 def _remove_abandoned(path):
-    """Remove temporary directories for `path` that were left by killed processes."""
+    """Remove temporary directories for `path` that killed processes left behind."""
     for each in _abandoned(path):
         shutil.rmtree(each, ignore_errors=True)
 
@@ -124,7 +125,8 @@ def _abandoned(path):
     """Return the temporary directories for `path` that no running process uses."""
     found = list(path.parent.glob(f"{_prefix(path)}*"))
     used = {each for each in found if is_locked(each)}
-    # A process locks the new directory, also while it moves the old directory.
+    # A process that replaces a directory locks only the new directory. The old
+    # directory has the name of the new directory and the suffix `OLD`.
     return [each for each in found if not used & {each, each.with_suffix("")}]
 
 
@@ -137,9 +139,9 @@ def _move(new, path, check):
     try:
         new.rename(path)
     except OSError as error:
-        if os.path.lexists(path):  # another process has written it meanwhile
+        if os.path.lexists(path):  # another process has created `path`
             raise FileExistsError(
                 f"{path} did not exist at first, but another process has created it "
-                "meanwhile. Pass another path."
+                "in the meantime. Pass another path."
             ) from error
         raise

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Write the directory of an estimator; verify it when it is read.
+"""Write the directory of an estimator, and verify the directory when reading it.
 
-The manifest ``estimator.json`` has the size and the sha256 of each file that belongs to
-the estimator, and the sha256 of its own content. README.md is not verified, so users
-can edit it.
+The manifest ``estimator.json`` stores the size and the sha256 of each file that belongs
+to the estimator. The manifest also stores the sha256 of its own content. README.md is
+not verified, so users can edit it.
 """
 
 import contextlib
@@ -19,7 +19,8 @@ from ._create import check_no_others, create, list_files
 FORMAT = "sklearn_attnft"
 MANIFEST = "estimator.json"
 CARD = "README.md"
-# Files that belong to the estimator. JSON files have a maximum size in bytes.
+# Files that belong to the estimator. JSON_FILES maps each name to the maximum size in
+# bytes.
 JSON_FILES = {
     "config.json": 2**22,
     "tokenizer.json": 2**28,
@@ -38,14 +39,14 @@ SUFFIXES = (
 
 
 def write(path, manifest, files, card, *, overwrite):
-    """Write a directory.
+    """Write the directory of an estimator.
 
     Parameters
     ----------
     path : str or path-like
     manifest : dict
-        Content of estimator.json, in JSON types. The keys "format", "files" and
-        "sha256" are added.
+        Content of estimator.json, as values of JSON types. This function adds the keys
+        "format", "files" and "sha256".
     files : dict
         Maps each name in `FILES` to the content of the file, in bytes.
     card : str
@@ -71,7 +72,7 @@ def write(path, manifest, files, card, *, overwrite):
 
 
 def to_json(data):
-    """Return readable JSON as bytes."""
+    """Return `data` as indented JSON, in bytes."""
     return f"{json.dumps(data, indent=2, allow_nan=False)}\n".encode()
 
 
@@ -87,7 +88,7 @@ def digest(manifest):
 
 
 def _check_own(path):
-    """Raise ValueError unless save has written the directory and all its files."""
+    """Raise ValueError if save did not write the directory or one of its files."""
     _manifest(path)
     check_no_others(path, {*FILES, CARD, MANIFEST})
 
@@ -100,9 +101,9 @@ class StoredFile:
     ----------
     path : Path
     size : int
-        Size in bytes in the manifest.
+        Size in bytes, according to the manifest.
     sha256 : str
-        The sha256 in the manifest.
+        The sha256, according to the manifest.
     """
 
     path: Path
@@ -121,7 +122,7 @@ class StoredFile:
 
     @contextlib.contextmanager
     def verified(self, max_size):
-        """Open the file and compare it with the manifest.
+        """Open the file, after a comparison with the manifest.
 
         Parameters
         ----------
@@ -188,8 +189,8 @@ def _manifest(path):
     if not (path / MANIFEST).is_file():
         raise ValueError(
             f"{path} is not a directory that save has written, because it does not "
-            f"contain {MANIFEST}. Pass the directory itself. To load a pickle, use "
-            "joblib or pickle."
+            f"contain {MANIFEST}. Pass the path that save returned. To load a pickle, "
+            "use joblib or pickle."
         )
     with _regular(path / MANIFEST) as file:
         data = file.read(MAX_MANIFEST + 1)
@@ -210,14 +211,14 @@ def _manifest(path):
 
 
 def _listed(manifest, path):
-    """Return the list of files in a manifest; raise ValueError if the list is wrong."""
+    """Return the entry "files" of a manifest. Raise ValueError if it is invalid."""
     listed = manifest.get("files")
     names = set(listed) if isinstance(listed, dict) else set()
     if names != set(FILES):
         wrong = sorted(names ^ set(FILES))
         raise ValueError(
-            f"{path / MANIFEST} must list the files ({', '.join(FILES)}), but files "
-            f"are missing or unknown ({wrong!r:.200}). Copy the directory again."
+            f"{path / MANIFEST} must list the files {', '.join(FILES)}, but "
+            f"{wrong!r:.200} are missing or unknown. Copy the directory again."
         )
     for name, entry in listed.items():
         keys = set(entry) if isinstance(entry, dict) else set()
@@ -241,7 +242,7 @@ def _refuse_strays(path):
 
 
 def _regular(path):
-    """Open a regular file; raise for pipes and devices, which could block."""
+    """Open a regular file. Refuse pipes and devices, because reading may block."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ValueError(

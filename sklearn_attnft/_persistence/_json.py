@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Convert Python values and numpy arrays to JSON, and back.
 
-Values of JSON types are not changed. Any other value becomes a JSON object, in which
-the key "!" has the name of the type. A dict that contains the key "!" or a key that is
-not a str also becomes an object with the key "!", which stores the dict as a list of
-(key, value) pairs.
+Values of JSON types are not changed. Any other value becomes a JSON object that stores
+the name of the type under the key "!". A dict also becomes such an object if it
+contains the key "!" or a key that is not a str. The object then stores the dict as a
+list of (key, value) pairs.
 """
 
 import math
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 TAG = "!"
-MAX_BYTES = 2**30  # for all arrays of an ArrayBudget
+MAX_BYTES = 2**30  # for all arrays of an ArrayBudget together
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|U(\d{1,9})|O)")
 
 
@@ -57,7 +57,7 @@ def _tagged(kind, content, **more):
 
 
 def _encode_array(array):
-    if array.dtype.kind == "U":  # no wider than its longest str
+    if array.dtype.kind == "U":  # exactly as wide as the longest str
         array = array.astype(f"{array.dtype.str[0]}U{_width(array.reshape(-1))}")
     if not _DTYPE.fullmatch(array.dtype.str):
         raise TypeError(f"an array of type {array.dtype} cannot be written as JSON")
@@ -66,7 +66,7 @@ def _encode_array(array):
 
 
 class ArrayBudget:
-    """A limit for the memory of all arrays that are decoded from a file.
+    """A limit on the total memory of the arrays that are decoded from a file.
 
     Without a limit, a small file could declare arrays that exhaust the memory.
     """
@@ -75,7 +75,7 @@ class ArrayBudget:
         self.left = MAX_BYTES
 
     def spend(self, n_bytes):
-        """Subtract the memory of an array; raise ValueError if too little is left."""
+        """Subtract `n_bytes`. Raise ValueError if the limit is exceeded."""
         self.left -= n_bytes
         if self.left < 0:
             raise ValueError(
@@ -89,15 +89,15 @@ def decode(value, budget=None):
     Parameters
     ----------
     value : object
-        Value as ``json.loads`` returns it.
+        Value that ``json.loads`` returned.
     budget : ArrayBudget or None
-        Memory limit that all values of a file share. If None, this value has a separate
-        limit.
+        Memory limit that all values of a file share. If None, a new limit applies only
+        to `value`.
 
     Raises
     ------
     ValueError, TypeError, KeyError
-        If :func:`encode` cannot have returned `value`.
+        If `value` is not a possible result of :func:`encode`.
     """
     budget = ArrayBudget() if budget is None else budget
     if isinstance(value, list):
@@ -118,14 +118,15 @@ def decode(value, budget=None):
     if kind == "array":
         cells = [decode(cell, budget) for cell in content]
         return _decode_array(cells, value["dtype"], value["shape"], budget)
-    raise ValueError(f"{kind!r:.80} is not a type of value")
+    raise ValueError(f"{kind!r:.80} is not a known type")
 
 
 def _decode_array(cells, dtype, shape, budget):
     match = _DTYPE.fullmatch(dtype)
     if not match:
         raise ValueError(f"{dtype!r:.80} is not a type of labels or numbers")
-    # Before numpy reads it: numpy 1.26 computes a negative size for a huge width.
+    # Check the width before the call of np.dtype, because numpy 1.26 computes a
+    # negative size for a huge width.
     if match[2] and int(match[2]) > _width(cells):
         raise ValueError(
             f"the type {dtype} of an array must not be wider than the longest str in "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The model card: the README.md of a saved directory."""
+"""Create the model card, which is the README.md of a saved directory."""
 
 import os
 import re
@@ -32,7 +32,7 @@ from sklearn_attnft import {name}
 model = {name}.load(directory)
 ```
 
-The directory contains no pickle, and loading it runs no code from it.
+The directory contains no pickle. Loading runs no code from the directory.
 `transformers.AutoModel` and `AutoTokenizer` load only the encoder.
 """
 
@@ -49,27 +49,28 @@ def model_card(
     versions,
     usage=None,
 ):
-    """Return a model card: Markdown with YAML front matter.
+    """Return a model card in Markdown with YAML front matter.
 
     Parameters
     ----------
     name : str
         Name of the estimator's class.
     encoder : str
-        Hub name or directory of the pretrained encoder. For a directory, the card has
-        only the name, not the path.
+        Hub name or directory of the pretrained encoder. For a directory, the card shows
+        only the name of the directory, not the path.
     license : str or None
-        License of the pretrained encoder. If None, the card says that it is unknown.
+        License of the pretrained encoder. If None, the card says that the files
+        of the encoder do not name a license.
     label_sets : dict
         Maps the name of each task to its labels. If there is only one task, the key is
         None. If the dict is empty, the estimator does not predict labels.
     n_numbers : int
-        Number of numbers that a regressor predicts for each text. If there are neither
-        labels nor numbers, the estimator is a feature extractor.
+        How many numbers a regressor predicts for each text. If this is 0 and
+        `label_sets` is empty, the estimator is a feature extractor.
     n_samples : int
         Number of training texts.
     history : list of dict
-        Scores of each epoch.
+        Losses and scores of each epoch, as in ``history_``.
     versions : dict
         Version of each package.
     usage : str or None
@@ -110,12 +111,12 @@ def model_card(
         versions=", ".join(f"{package} {v}" for package, v in versions.items()),
         license=f"License of the encoder, according to its files: {_line(license)}."
         if license
-        else "The files of the encoder do not name a license: look it up.",
+        else "The files of the encoder do not name a license. Look the license up.",
     )
 
 
 def _line(text):
-    """Return text on one line, without characters that break the Markdown."""
+    """Return text on one line, without characters that would break the Markdown."""
     # JSON can contain a lone surrogate, but UTF-8 cannot encode it.
     text = re.sub("[\ud800-\udfff]", "\ufffd", str(text))
     return " ".join(text.replace("`", " ").replace("|", " ").split())
@@ -131,7 +132,7 @@ def _listed(labels):
 
 
 def _table(history):
-    """Return a table of the scores of each epoch, or "" without epochs."""
+    """Return a table with the scores of each epoch, or "" if there are no epochs."""
     if not history:
         return ""
     scores = [key for row in history for key in row if key.startswith(("train", "val"))]

@@ -66,9 +66,9 @@ def pack(module, spec, tokenizer, base_model=None):
 
 
 def _split(by_name):
-    """Split a dict by name into encoder weights and head weights.
+    """Split a dict by its keys into entries of the encoder and of the heads.
 
-    The prefix "encoder." is removed from the names of the encoder weights.
+    The keys are names of weights. The prefix "encoder." is removed from the keys.
     """
     prefix = "encoder."
     encoder = {n: each for n, each in by_name.items() if n.startswith(prefix)}
@@ -113,8 +113,9 @@ def unpack(packed):
     Parameters
     ----------
     packed : dict
-        Result of :func:`pack` of this version or an earlier one. The weights ("encoder"
-        and "heads") are bytes or a StoredFile. :func:`read_weights` checks both.
+        Result of :func:`pack`, from this version or an earlier version of the package.
+        The weights ("encoder" and "heads") are bytes or StoredFiles. In both cases,
+        :func:`read_weights` checks the weights.
 
     Returns
     -------
@@ -126,12 +127,12 @@ def unpack(packed):
     ------
     ValueError
         If a newer version of this package created `packed`, if the pretrained encoder
-        is needed but missing or changed, or if the values of `packed` do not fit
+        is needed but missing or changed, or if the values of `packed` do not belong
         together.
     """
     use_one_thread_after_fork()
     packed = migrated(packed)
-    # The skeleton does not take memory, and no random numbers are sampled for it.
+    # The weights of the skeleton take no memory. No random numbers are sampled.
     skeleton = _hf.encoder_skeleton(packed["config"])
     spec = _rebuild_spec(packed["spec"], skeleton.config.num_hidden_layers)
     with torch.device("meta"):
@@ -155,7 +156,7 @@ def unpack(packed):
 def _check_finite(weights):
     """Raise ValueError if a weight is not finite.
 
-    No fit returns such a weight, so the stored weights must have been changed.
+    ``fit`` never produces such a weight, so the stored weights must have been changed.
     """
     for name, weight in weights.items():
         if weight.is_floating_point() and not weight.isfinite().all():
@@ -166,7 +167,7 @@ def _check_finite(weights):
 
 
 def check_tokenizer(module, tokenizer):
-    """Raise ValueError if the encoder of a module does not fit the tokenizer.
+    """Raise ValueError if the encoder of a module does not match the tokenizer.
 
     The encoder must have an embedding for each token id, and must have at least
     `max_length` positions.
@@ -187,7 +188,7 @@ def migrated(packed):
 
 
 def check_schema(schema):
-    """Raise ValueError if a newer version of this package wrote the schema."""
+    """Raise ValueError if `schema` is from a newer version of this package."""
     if schema > SCHEMA:
         raise ValueError(
             f"This estimator was stored in schema {schema} by a newer sklearn_attnft. "
@@ -196,7 +197,7 @@ def check_schema(schema):
 
 
 def _rebuild_spec(stored, n_layers):
-    """Return the ModuleSpec of a stored dict; raise ValueError if it is wrong."""
+    """Convert a stored dict to a ModuleSpec. Raise ValueError if the dict is wrong."""
     spec = ModuleSpec(**stored)
     tasks = tuple(TaskSpec(**task) for task in spec.tasks)
     known = all(
@@ -212,9 +213,9 @@ def _rebuild_spec(stored, n_layers):
 
 
 def _load_same_base_model(encoder, sha256, settings):
-    """Load a pretrained encoder; return its weights and tokenizer.
+    """Return the weights and the tokenizer (JSON) of a pretrained encoder.
 
-    If the digest of the encoder is not `sha256`, ValueError is raised.
+    Raise ValueError if the digest of the encoder is not `sha256`.
     """
     needed = (
         f"This estimator was pickled with pickle_weights='delta' and needs the encoder "
@@ -227,7 +228,7 @@ def _load_same_base_model(encoder, sha256, settings):
     if found != sha256:
         raise ValueError(
             f"{needed}, but the encoder in {_hf.find_encoder(encoder)} has the sha256 "
-            f"{found}. Restore the encoder that the fit started from: "
+            f"{found}. Restore the encoder with which fit started: "
             f"{_hf.install_hint(encoder)}"
         )
     return weights, json

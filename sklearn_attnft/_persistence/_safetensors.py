@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load
 
-# Names of the types of torch in safetensors.
+# Maps each dtype of torch to its name in safetensors.
 TYPES = {
     torch.float16: "F16",
     torch.bfloat16: "BF16",
@@ -29,11 +29,11 @@ TYPES = {
 
 
 _N_BYTES = {name: torch.empty(0, dtype=d).element_size() for d, name in TYPES.items()}
-HEADER, HEADER_PER_TENSOR = 2**16, 2**10  # largest sizes in bytes
+HEADER, HEADER_PER_TENSOR = 2**16, 2**10  # largest sizes of a header, in bytes
 
 
 def layout_of(state_dict):
-    """Return the type (its name in safetensors) and shape of each tensor."""
+    """Return the type (as named in safetensors) and the shape of each tensor."""
     return {
         name: (TYPES.get(tensor.dtype), list(tensor.shape))
         for name, tensor in state_dict.items()
@@ -41,17 +41,17 @@ def layout_of(state_dict):
 
 
 def read_weights(stored, layout, base=None):
-    """Return the weights in a file or in bytes; check their layout.
+    """Return the weights in a file or in bytes, after a check of their layout.
 
     Parameters
     ----------
     stored : bytes or StoredFile
         Weights in the safetensors format.
     layout : dict
-        Expected type and shape by name, see :func:`layout_of`.
+        Expected type and shape of each tensor, as returned by :func:`layout_of`.
     base : dict or None
-        Weights of the pretrained encoder by name. Weights that are missing in `stored`
-        are taken from `base`.
+        Maps names to weights of the pretrained encoder. Weights that are missing in
+        `stored` are taken from `base`.
 
     Returns
     -------
@@ -61,7 +61,8 @@ def read_weights(stored, layout, base=None):
     Raises
     ------
     ValueError
-        If `stored` is not a complete safetensors file, or does not have this layout.
+        If `stored` is not a complete safetensors file, or if `stored` and `base`
+        together do not have this layout.
     """
     base = base or {}
     is_bytes = isinstance(stored, bytes)
@@ -69,9 +70,9 @@ def read_weights(stored, layout, base=None):
     wanted = layout, layout_of(base)
     try:
         if is_bytes:
-            # safetensors cannot read the header of bytes without the tensors. But a
-            # false header cannot exhaust the memory: `load` compares it with the size
-            # of the bytes, and does not copy more than the bytes.
+            # If the input is bytes, safetensors cannot read only the header. But a
+            # false header cannot exhaust the memory, because `load` compares the header
+            # with the number of bytes, and does not copy more than these bytes.
             weights = load(stored)
             _check_layout(name, layout_of(weights), *wanted)
         else:
@@ -81,7 +82,7 @@ def read_weights(stored, layout, base=None):
             ):
                 declared = _declared(file)
                 _check_layout(name, declared, *wanted)
-                # The tensors are views of the file, and the file may change later.
+                # Copy the tensors. They are views of the file, which may change later.
                 weights = {key: file.get_tensor(key).clone() for key in declared}
     except SafetensorError as error:
         raise ValueError(
@@ -98,7 +99,7 @@ def _max_size(layout):
 
 
 def _declared(file):
-    """Return type and shape of each tensor in an open safetensors file."""
+    """Return the type and the shape of each tensor in an open safetensors file."""
     names = file.keys()
     slices = {name: file.get_slice(name) for name in names}
     return {name: (s.get_dtype(), s.get_shape()) for name, s in slices.items()}

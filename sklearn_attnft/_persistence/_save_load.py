@@ -36,8 +36,8 @@ FITTED = (
     "_sklearn_output_config",
 )
 NEEDED = {"history_", "n_samples_fit_", "truncated_fraction_", "_base_model"}
-# Parameters that are paths. A saved directory must not determine where files are
-# written on another machine.
+# Parameters that are not saved, because they are paths. A saved directory must not
+# determine where files are written on another machine.
 NOT_SAVED = ("cache", "checkpoint_dir")
 # Checks of fitted attributes. ``_check_consistent`` of the estimator checks the labels.
 _VALID = {
@@ -50,7 +50,7 @@ _VALID = {
     "truncated_fraction_": lambda value: type(value) is float and 0 <= value <= 1,
 }
 PACKED = ("module_", "_spec", "_tokenizer")
-# Attributes that set_fit_request and set_callbacks of scikit-learn set.
+# Attributes that set_fit_request and set_callbacks of scikit-learn create.
 REQUESTS = "_metadata_request"
 CALLBACKS = "_skl_callbacks"
 PACKAGES = (
@@ -74,15 +74,15 @@ def _is_row(row):
 
 
 def save(estimator, path, classes, *, overwrite):
-    """Write a fitted estimator to a directory; return the path of the directory.
+    """Write a fitted estimator to a directory, and return the path of the directory.
 
     Parameters
     ----------
     estimator : estimator
     path : str or path-like
     classes : dict
-        Estimator classes by name. A parameter of the estimator can be an instance of
-        one of these classes.
+        Maps class names to estimator classes. A parameter of the estimator can be an
+        instance of one of these classes.
     overwrite : bool
         Whether to replace an existing directory that this function has written.
     """
@@ -108,7 +108,7 @@ def save(estimator, path, classes, *, overwrite):
 
 
 def _describe(estimator, classes):
-    """Return class name, parameters and metadata requests of an estimator."""
+    """Return the class name, parameters and metadata requests of an estimator."""
     defaults = inspect.signature(type(estimator)).parameters
     parameters = {}
     for name, value in estimator.get_params(deep=False).items():
@@ -138,12 +138,12 @@ def _describe(estimator, classes):
 
 
 def _fitted(estimator):
-    """Return the fitted attributes in JSON types."""
+    """Return the fitted attributes as values of JSON types."""
     elsewhere = {*estimator._parameters(), *estimator.get_params(deep=False)}
     elsewhere |= {*PACKED, REQUESTS}
     attributes = set(vars(estimator)) - elsewhere
     for name in sorted(attributes - set(FITTED)):
-        cure = "Only attributes that fit sets are saved."
+        cure = "Only attributes set by fit are saved."
         if name == CALLBACKS:
             cure = "Set the callbacks again after load."
         warn(f"The attribute {name} is not saved. {cure}")
@@ -201,8 +201,8 @@ def load(cls, path, classes):
     cls : type
     path : str or path-like
     classes : dict
-        Estimator classes by name. A parameter of the estimator can be an instance of
-        one of these classes.
+        Maps class names to estimator classes. A parameter of the estimator can be an
+        instance of one of these classes.
 
     Returns
     -------
@@ -214,8 +214,8 @@ def load(cls, path, classes):
         name = manifest.get("class")
         if name != cls.__name__:
             raise ValueError(
-                f"{path} must have an estimator of the class {cls.__name__}, got the "
-                f"class {name!s:.80}. Load it with {name!s:.80}.load."
+                f"{path} must contain an estimator of the class {cls.__name__}, got "
+                f"the class {name!s:.80}. Load the directory with {name!s:.80}.load."
             )
 
     manifest, files = _directory.read(path, check)
@@ -227,7 +227,7 @@ def load(cls, path, classes):
         tokenizer = decode(manifest["tokenizer"], budget)
     with _translate_errors(path):
         tokenizer["json"] = files["tokenizer.json"].read().decode()
-        files["tokenizer_config.json"].read()  # only verified
+        files["tokenizer_config.json"].read()  # verified, but not used
         packed = {
             "schema": manifest["schema"],
             "spec": spec,
@@ -257,7 +257,7 @@ def _decode_fitted(fitted, budget):
 
 
 def _build(cls, described, classes, budget):
-    """Return an unfitted estimator. Its parameters may be estimators."""
+    """Build an unfitted estimator, including estimators among its parameters."""
     values = {}
     for name, value in described["parameters"].items():
         if isinstance(value, dict) and value.get(TAG) == "estimator":
@@ -271,7 +271,7 @@ def _build(cls, described, classes, budget):
 
 
 def _request(estimator, requests):
-    """Set which metadata each method requests; raise for unknown metadata."""
+    """Set which metadata each method requests. Raise for unknown metadata."""
     routing = estimator._get_metadata_request()
     own = routing._serialize()
     for method, by_name in requests.items():
@@ -288,7 +288,7 @@ def _request(estimator, requests):
 
 
 def _translate_errors(what):
-    """Replace errors by a ValueError that names the file or directory."""
+    """Turn errors into a ValueError that names the file or directory."""
     return translate_errors(
         lambda error: ValueError(
             f"{what} cannot be loaded ({type(error).__name__}: {error!s:.400})"

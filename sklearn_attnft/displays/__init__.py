@@ -3,7 +3,7 @@
 
 Plots require matplotlib (the extra ``plot``), which is imported when a plot is drawn.
 Color-blind readers can distinguish the colors (Okabe and Ito 2008). Lines also differ
-in markers and dashes, so lines can be distinguished in gray.
+in markers and dashes, so readers can distinguish the lines in gray.
 """
 
 from ._efficiency import LabelEfficiencyDisplay

@@ -14,8 +14,9 @@ class LabelEfficiencyDisplay(ShownOnce):
     Parameters
     ----------
     scores : dict of str to tuple of ndarray
-        For each classifier, an array of the numbers of labels and an array of scores.
-        Their shapes are (n_sizes,) and (n_sizes, n_folds).
+        Maps the name of each classifier to two arrays. The first array has the numbers
+        of labels, shape (n_sizes,). The second array has the scores, shape
+        (n_sizes, n_folds).
     score_name : str, default="score"
         Label of the vertical axis.
 
@@ -24,7 +25,7 @@ class LabelEfficiencyDisplay(ShownOnce):
     ax_ : matplotlib.axes.Axes
     figure_ : matplotlib.figure.Figure
     lines_ : list of matplotlib.lines.Line2D
-        One line per classifier, which shows the mean scores over the folds.
+        One line per classifier. Each point is the mean score over the folds.
 
     See Also
     --------
@@ -69,7 +70,7 @@ class LabelEfficiencyDisplay(ShownOnce):
         X : array-like of str, shape (n_samples,)
         y : array-like of shape (n_samples,)
         train_sizes : array-like of int or float, default=(0.1, 0.33, 1.0)
-            Numbers of labels (int), or fractions of the training part of a fold
+            Numbers of labels (int), or fractions of the training texts of a fold
             (float). The texts are sampled at random. The smallest sample must contain
             at least two classes.
         cv : int, splitter or None, default=None
@@ -106,7 +107,7 @@ class LabelEfficiencyDisplay(ShownOnce):
         return cls(scores, score_name=score_name.replace("_", " ")).plot(ax=ax)
 
     def plot(self, ax=None):
-        """Plot the mean score of each classifier with its standard deviation.
+        """Plot the mean and the standard deviation of the scores over the folds.
 
         Parameters
         ----------
@@ -121,7 +122,7 @@ class LabelEfficiencyDisplay(ShownOnce):
         self.lines_ = []
         for i, (name, (sizes, scores)) in enumerate(self.scores.items()):
             mean, spread = np.mean(scores, axis=1), np.std(scores, axis=1)
-            shifted = np.multiply(sizes, 1.02**i)  # so that bars do not overlap
+            shifted = np.multiply(sizes, 1.02**i)  # so that error bars do not overlap
             bars = ax.errorbar(
                 shifted, mean, spread, label=name, capsize=3, **line_style(i)
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Training history of a fit."""
+"""Display of the training history of an estimator."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -9,12 +9,12 @@ from ._style import line_style, new_axes, tidy
 
 
 class TrainingDisplay(ShownOnce):
-    """Losses, validation scores and learning rates of a fit, plotted over the steps.
+    """Losses, validation scores and learning rates, plotted over the training steps.
 
-    Each stage has its own panel for losses, because losses of different stages are not
-    comparable. The panels are in the order of the stages. If the fit had validation
-    texts, another panel shows the validation scores. The last panel shows the learning
-    rates. Each point is an epoch, plotted at the last step of the epoch.
+    Each training stage has its own panel for losses, because losses of different stages
+    are not comparable. These panels are in the order of the stages. If ``fit`` used
+    validation texts, the next panel shows the validation scores. The last panel shows
+    the learning rates. Each point is an epoch, plotted at the last step of the epoch.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class TrainingDisplay(ShownOnce):
         ----------
         estimator : fitted estimator of this package
         ax : matplotlib.axes.Axes or None, default=None
-            Axes in whose area the panels are drawn. If None, a new figure is created.
+            The panels are drawn inside these Axes. If None, a new figure is created.
 
         Returns
         -------
@@ -63,7 +63,7 @@ class TrainingDisplay(ShownOnce):
         Parameters
         ----------
         ax : matplotlib.axes.Axes or None, default=None
-            Axes in whose area the panels are drawn. If None, a new figure is created.
+            The panels are drawn inside these Axes. If None, a new figure is created.
 
         Returns
         -------
@@ -86,7 +86,7 @@ class TrainingDisplay(ShownOnce):
         return self
 
     def _panels(self):
-        """Return a list of (title, curves) with one tuple per panel."""
+        """Return a list with one tuple (title, curves) per panel."""
         stages = list(dict.fromkeys(row["stage"] for row in self.history))
         losses = {"train_loss": "training", "valid_loss": "validation"}
         panels = [
@@ -107,7 +107,7 @@ class TrainingDisplay(ShownOnce):
 
 
 def _curves(history, names, stage=None):
-    """Return a dict from the label of each curve to its steps and values.
+    """Return a dict that maps the label of each curve to its steps and values.
 
     If `stage` is None, the epochs of all stages are included.
     """

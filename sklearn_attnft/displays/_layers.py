@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Display of the layer attention of models."""
+"""Display of the weights of layer attention."""
 
 import copy
 
@@ -8,17 +8,18 @@ from ._style import by_name, line_style, new_axes, tidy
 
 
 class LayerAttentionDisplay(ShownOnce):
-    """Weights of the encoder layers in the layer attention of models.
+    """Weights that the layer attention of models gives to the encoder layers.
 
-    A model computes a weighted sum of the normalized hidden states of the encoder. The
-    weights are the softmax of learned scores. A dotted line marks equal weights.
+    A model normalizes the hidden states of the encoder layers and computes a weighted
+    sum of them. The weights are the softmax of learned scores. A dotted line marks the
+    weight that each layer would have if all weights were equal.
 
     Parameters
     ----------
     shares : dict of str to dict of int to float
-        For each model, a dict from the number of a layer to the weight of the layer.
-        The number is 0 for the embeddings and i for the i-th block. The weights of a
-        model sum to 1.
+        Maps the name of each model to a dict, which maps layer numbers to weights. The
+        layer number is 0 for the embeddings and i for the i-th block. The weights of
+        each model sum to 1.
 
     Attributes
     ----------
@@ -57,7 +58,7 @@ class LayerAttentionDisplay(ShownOnce):
         shares = {}
         is_one = not hasattr(estimator, "items")
         for name, each in by_name(estimator).items():
-            each = copy.copy(each)  # another thread may fit it
+            each = copy.copy(each)  # another thread may fit the original
             if not hasattr(each, "task_names_"):
                 shares[name] = _shares(each)
                 continue
@@ -97,6 +98,6 @@ class LayerAttentionDisplay(ShownOnce):
 
 
 def _shares(estimator):
-    """Return a dict from each attended layer to its weight."""
+    """Return a dict that maps the number of each attended layer to its weight."""
     shares = estimator.layer_attention_.tolist()
     return dict(zip(estimator.module_.layers, shares, strict=True))

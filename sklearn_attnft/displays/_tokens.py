@@ -12,11 +12,11 @@ from .._explain._validation import labels_of_texts
 from ._notebook import ShownOnce
 from ._style import BLUE, VERMILION, new_axes
 
-# Opacity of the darkest shade. Black and white text is legible on this shade.
+# Opacity of the darkest shade. Both black and white letters are legible on this shade.
 OPACITY = 0.6
 CAPTIONS = {
     "token_attention": "shade: token attention",
-    "attribution": "shade: attribution; framed with dots: against the class",
+    "attribution": "shade: attribution; dotted frame: negative (against the class)",
 }
 # Lone surrogates, which UTF-8 cannot encode, and control characters.
 _UNPRINTABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
@@ -35,9 +35,10 @@ class AttentionDisplay(ShownOnce):
     texts : list of str, or list of tuples of two str
         The texts to show. The texts of a pair are shown on separate lines.
     explanation : DataFrame or dict of ndarray
-        Explanation of these texts, as returned by the method ``explain``.
+        Explanation of these texts, as returned by the method ``explain`` of an
+        estimator.
     column : str, default="token_attention"
-        Column of the explanation that sets the shade, "token_attention" or
+        Column of `explanation` that sets the shades: "token_attention" or
         "attribution".
     headings : list of str or None, default=None
         A heading for each text. If None, headings are left out.
@@ -71,7 +72,9 @@ class AttentionDisplay(ShownOnce):
         target=None,
         words=False,
     ):
-        """Explain predictions and return a display, without plotting.
+        """Explain the predictions for texts, and return a display of the explanation.
+
+        No figure is drawn. Call ``plot`` to draw one.
 
         Parameters
         ----------
@@ -79,14 +82,14 @@ class AttentionDisplay(ShownOnce):
             For a fitted ``MultiTaskClassifier`` ``clf``, pass ``clf.task(name)``.
         X : array-like of str, shape (n_samples,)
         attribution : str or None, default="integrated_gradients"
-            Method of the attributions that set the shade: "integrated_gradients" or
-            "gradient". "gradient" is faster than "integrated_gradients", but less often
-            finds the words that decide a prediction. If None, token attention sets the
-            shade.
+            Method that computes the attributions: "integrated_gradients" or "gradient".
+            The attributions set the shades. "gradient" is faster, but finds the words
+            that decide a prediction less often. If None, token attention sets the
+            shades.
         target : label or array-like of labels, shape (n_samples,), default=None
-            The class whose logit is attributed: one for all texts, or one for each
-            text, such as the true labels. If None, the class with the highest logit of
-            each text is used.
+            The class whose logit is attributed. Pass one class for all texts, or one
+            class for each text, such as the true labels. If None, the class with the
+            highest logit is used for each text.
         words : bool, default=False
             Whether to shade whole words instead of tokens.
 
@@ -95,7 +98,7 @@ class AttentionDisplay(ShownOnce):
         display : AttentionDisplay
             A display with the predictions as headings.
         """
-        estimator = copy.copy(estimator)  # another thread may fit it
+        estimator = copy.copy(estimator)  # another thread may fit the original
         explanation = estimator.explain(
             X, attribution=attribution, target=target, words=words
         )
@@ -133,9 +136,9 @@ class AttentionDisplay(ShownOnce):
         leading = 1.6 * font_size
         is_new = ax is None
         ax = new_axes(self, ax, figsize=(7, 1))
-        figure = ax.figure.figure  # of a subfigure, the whole figure
+        figure = ax.figure.figure  # the whole figure, also for a subfigure
         ax.set_axis_off()
-        figure.draw_without_rendering()  # the layout sets the width of the axes
+        figure.draw_without_rendering()  # computes the layout, which sets the width
         width = ax.get_window_extent().width * 72 / figure.dpi
         lines = self._lines(figure, width, font_size)
         if is_new:
@@ -163,7 +166,7 @@ class AttentionDisplay(ShownOnce):
         Returns
         -------
         html : str
-            The text has the same text color as the surrounding page.
+            The color of the text is the text color of the surrounding page.
         """
         parts = []
         for heading, segments in self._shaded():
@@ -192,7 +195,7 @@ class AttentionDisplay(ShownOnce):
         columns = {name: self._column(name) for name in names}
         for i, text in enumerate(self.texts):
             of_text = columns["sample"] == i
-            if isinstance(text, tuple):  # as one text of two lines
+            if isinstance(text, tuple):  # shown as one text of two lines
                 is_second = self._column("text") == 1
                 shift = np.where(is_second, len(text[0]) + 1, 0)
                 columns |= {end: self._column(end) + shift for end in ("start", "end")}
@@ -283,7 +286,7 @@ class _Lines:
         self.lines = []
 
     def write(self, segments, **font):
-        """Start a new line and add the segments (text, keywords)."""
+        """Start a new line and add segments, which are tuples (text, keywords)."""
         text = _printable("".join(piece for piece, _ in segments)).replace("\t", " ")
         ends = np.cumsum([len(piece) for piece, _ in segments])
         self.ruler.set(**{"weight": "normal", "style": "normal", **font})
@@ -309,6 +312,6 @@ class _Lines:
                 start = stop
 
     def _measure(self, piece):
-        """Return the width in points that a piece has when drawn."""
+        """Return the width of a drawn piece of text in points."""
         self.ruler.set_text(piece)
         return self.ruler.get_window_extent().width * self.points

@@ -83,7 +83,7 @@ def test_shades_are_proportional_to_the_values():
     assert 'title="4">bc</span>d' in page
     assert page.count("1px dotted") == 1
     assert "<b>&lt;1&gt;</b>" in page
-    assert "framed with dots: against the class" in page
+    assert "dotted frame: negative (against the class)" in page
 
 
 @pytest.mark.parametrize("background", [(255, 255, 255), (17, 17, 17)])

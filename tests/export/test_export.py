@@ -337,7 +337,7 @@ def test_batches_have_all_texts_once_and_little_padding():
 def test_int8_is_measured(small, tmp_path):
     clf = classifier(small).fit(X, Y)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="With quantize='int8'")
+        warnings.filterwarnings("ignore", message="quantize='int8' changes")
         path = clf.export_onnx(tmp_path / "model", quantize="int8", check_texts=X)
     model = OnnxPredictor(path)
     stored = model.config_["int8_difference"]
