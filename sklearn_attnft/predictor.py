@@ -296,8 +296,8 @@ class OnnxPredictor:
     def _logits(self, X):
         if not self._tasks:
             raise AttributeError(
-                "`predict` and `predict_proba` need a classifier, got an exported "
-                f"{self.config_['estimator']}. Use transform."
+                f"An exported {self.config_['estimator']} computes features only. Use "
+                "transform in place of predict or predict_proba."
             )
         return self.run(X, "logits").astype(np.float64)
 

@@ -292,7 +292,7 @@ class _Net(NeuralNet):
         done = sum(len(row["batches"]) for row in self.history)
         name = "learning_rate"
         rates = {"": self.config.learning_rate, "head_": self.config.head_learning_rate}
-        if self.context.progress.stage.startswith("language model"):
+        if self.context.progress.stage.name.startswith("language model"):
             rates = {"lm_": self.config.learning_rate}
         lower = " and ".join(f"{k}{name}={rate / 3:.1g}" for k, rate in rates.items())
         raise FloatingPointError(

@@ -134,7 +134,7 @@ def test_features(small, tmp_path):
     model = OnnxPredictor(extractor.export_onnx(tmp_path / "model"))
     expected = extractor.transform(NEW)
     np.testing.assert_allclose(model.transform(NEW), expected, atol=1e-5)
-    with pytest.raises(AttributeError, match="need a classifier"):
+    with pytest.raises(AttributeError, match="computes features only"):
         model.predict(X)
     pipe = make_pipeline(FrozenEstimator(model), LogisticRegression()).fit(X, Y)
     assert pipe.score(X, Y) > 0.5
