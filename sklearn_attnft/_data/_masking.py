@@ -67,7 +67,7 @@ class Masking:
         Parameters
         ----------
         batch : TokenBatch
-            A batch with word numbers.
+            A batch with `words`.
         generator : torch.Generator
 
         Returns
@@ -104,7 +104,7 @@ class MaskedDataset(Dataset):
     Attributes
     ----------
     tokens : TokenizedTexts
-        Texts of one window each, with word numbers.
+        Texts of one window each, with `words`.
     masking : Masking
     seed : int
         Seed of the masks for scoring. These masks are the same in each epoch.

@@ -228,8 +228,8 @@ def check_no_labels(X, data, targets):
                 named = "`y`" if target.name is None else f"y[{target.name!r}]"
                 raise ValueError(
                     f"`X` must have texts in both columns, got labels in {code}. These "
-                    f"labels equal {named}, or are other names for the classes of "
-                    f"{named}. Pass only the texts: {other}."
+                    f"labels and {named} have the same classes, perhaps with other "
+                    f"names. Pass only the texts: {other}."
                 )
         n_values = len(set(column))
         if n_values <= n_classes:

@@ -106,7 +106,7 @@ class ExportedModel(nn.Module):
         return self._outputs(contexts)
 
     def _outputs(self, contexts):
-        """Compute the outputs in `output_names` from the contexts of each task."""
+        """Return the outputs that `output_names` lists, given the context vectors."""
         results, names = [contexts], self.output_names
         if "logits" in names:
             pairs = zip(self.tasks, contexts, strict=True)

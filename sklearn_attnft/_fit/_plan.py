@@ -25,8 +25,8 @@ class FitPlan:
     of `max_epochs`, `dropout` or `head_learning_rate` is "auto", :meth:`of` replaces it
     by a number. If `learning_rate` is "auto", :meth:`for_encoder` replaces it.
 
-    An extractor does not have all of these parameters. The default of each parameter
-    that is missing turns the corresponding part of a fit off.
+    An extractor has only some of these parameters. The defaults below are for
+    parameters that the estimator does not have: they turn off a part of the fit.
     """
 
     encoder: str

@@ -165,7 +165,7 @@ class SquaredError(nn.Module):
 
 
 class Huber(SquaredError):
-    """Mean Huber loss of the numbers of a text, divided by `DELTA`.
+    """Huber loss divided by `DELTA`, averaged over the numbers of a text.
 
     The loss is quadratic for errors up to `DELTA`. For larger errors, the loss is the
     absolute error minus a constant. So outliers change the model little.

@@ -83,9 +83,8 @@ class AttentionDisplay(ShownOnce):
         X : array-like of str, shape (n_samples,)
         attribution : str or None, default="integrated_gradients"
             Method that computes the attributions: "integrated_gradients" or "gradient".
-            The attributions set the shades. "gradient" is faster, but finds the words
-            that decide a prediction less often. If None, token attention sets the
-            shades.
+            The attributions set the shades. "gradient" is faster and less accurate. If
+            None, token attention sets the shades.
         target : label or array-like of labels, shape (n_samples,), default=None
             The class whose logit is attributed. Pass one class for all texts, or one
             class for each text, such as the true labels. If None, the class with the
@@ -166,7 +165,7 @@ class AttentionDisplay(ShownOnce):
         Returns
         -------
         html : str
-            The color of the text is the text color of the surrounding page.
+            HTML without a text color, so the text has the color of the page.
         """
         parts = []
         for heading, segments in self._shaded():
