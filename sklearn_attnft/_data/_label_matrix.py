@@ -150,7 +150,7 @@ def check_label_names(classes, names, container, n_labels):
 def _values(array, name):
     """Return a matrix as float32, or None if it has values other than 0 and 1.
 
-    Raise ValueError if all values are 0, 1 or missing, and some are missing.
+    If it has missing values, and all other values are 0 or 1, raise ValueError.
     """
     if array.dtype.kind not in "biuf":
         cells = array.ravel().tolist()

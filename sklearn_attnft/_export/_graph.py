@@ -207,9 +207,9 @@ def to_onnx(model, vocab_size, *, has_windows):
     except Exception as error:  # torch raises errors of many types
         family = model.encoder.config.model_type
         raise ValueError(
-            f"This estimator cannot be exported, because torch.onnx cannot convert a "
-            f"part of the encoder (model type {family!r}), the poolings or the heads "
-            f"({_cause(error)}). Use save, or another encoder."
+            "This estimator cannot be exported, because torch.onnx cannot convert its "
+            f"encoder of model type {family!r}, one of its poolings or one of its "
+            f"heads: {_cause(error)}. Use save, or another encoder."
         ) from error
     return _plain(program.model_proto)
 

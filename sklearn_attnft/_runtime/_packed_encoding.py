@@ -130,13 +130,13 @@ class _Packed:
 
 
 def _state_of_module(module):
-    """Return values that change if the forward pass of a module changes."""
+    """Return a tuple that changes if the forward pass of a module changes."""
     hooks, early = module._forward_hooks, module._forward_pre_hooks
     return vars(module), module.training, hooks, len(hooks), early, len(early)
 
 
 def _state_of_weight(weight):
-    """Return values that change if a weight changes.
+    """Return a tuple that changes if a weight changes.
 
     Torch counts the changes of a weight, but not the changes that fused optimizers
     make. Fused optimizers change all numbers of a weight. To detect such changes, a few
