@@ -270,8 +270,8 @@ class AttentionFineTuneClassifier(
         block is trained. With validation texts, epochs of the stage "classifier" also
         have "valid_loss" (cross entropy) and "valid_accuracy". If a text can have
         several labels, these epochs also have "valid_f1" (micro-averaged F1 score).
-        With at least 20 windows of text, epochs of the stage "language model" also have
-        "valid_loss" and "valid_perplexity" on held-out texts.
+        Epochs of the stage "language model" also have "valid_loss" and
+        "valid_perplexity" on held-out texts, if there are at least 20 windows of text.
     n_iter_ : int
         Number of epochs for which the classifier was trained.
     n_samples_fit_ : int

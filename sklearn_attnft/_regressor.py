@@ -135,7 +135,7 @@ class AttentionFineTuneRegressor(
     -----
     ``fit`` standardizes `y`: it subtracts the mean and divides the difference by the
     standard deviation. Mean and standard deviation are weighted by `sample_weight`.
-    With ``loss="huber"``, ``fit`` subtracts the median instead of the mean. The
+    If ``loss="huber"``, ``fit`` subtracts the median instead of the mean. The
     difference is divided by 1.4826 times the median distance of the numbers to their
     median, not counting numbers that equal the median. Predictions are in the unit of
     `y`.

@@ -29,7 +29,7 @@ CHECKSUM_SIZE = 16
 # A read updates the modification time of a file only if the last update was more than
 # this number of seconds ago. An update at every read would be slower.
 TOUCH_AFTER = 60
-# Age in seconds at which a temporary file is deleted. If a process has not renamed its
+# Age in seconds at which a temporary file is deleted. If a process did not rename its
 # file by then, the process was probably killed.
 ABANDONED = 3600
 # Fraction of the size limit that may be written before the directory is listed again.

@@ -199,7 +199,7 @@ class _Computation:
     Attributes
     ----------
     state : FitState or None
-        The state after the stages. None if the function has not been called.
+        The state after the stages. None before the function is called.
     """
 
     def __init__(self, stages, state, context):

@@ -132,7 +132,7 @@ def _listed(labels):
 
 
 def _table(history):
-    """Return a table with the scores of each epoch, or "" if there are no epochs."""
+    """Return a table with the scores of each epoch, or "" without epochs."""
     if not history:
         return ""
     scores = [key for row in history for key in row if key.startswith(("train", "val"))]

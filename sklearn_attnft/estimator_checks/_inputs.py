@@ -140,7 +140,7 @@ def check_two_columns_read_or_refused(estimator):
         return
     other = outputs(fitted, np.array([X, X], dtype=object).T)
     assert any(not np.array_equal(other[m], expected[m]) for m in expected), (
-        "With a different second column, all outputs are the same, expected different "
+        "All outputs are the same with a different second column, expected different "
         "outputs. Is the second column ignored?"
     )
     for method in expected:
