@@ -114,6 +114,21 @@ def test_page_matches_the_results(report):
     assert report.renewed(page, report.read_rows()) == page
 
 
+def test_the_bars_are_the_ratios_of_runs_with_the_same_seed(monkeypatch):
+    plot = import_part("_plot", monkeypatch)
+    assert plot.compared(ROWS) == [
+        ("fine-tune, trec, 5,452 texts\ntrainer", [3.0, 1.0]),
+    ]
+
+
+@needs_newest
+def test_the_bars_match_the_results(report, monkeypatch, tmp_path):
+    plot = import_part("_plot", monkeypatch)
+    plot.plot(report.read_rows(), tmp_path / "peers.svg")
+    drawn = (tmp_path / "peers.svg").read_text(encoding="utf-8")
+    assert drawn == plot.PLOT.read_text(encoding="utf-8")
+
+
 @pytest.fixture
 def defaults(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))

@@ -8,6 +8,7 @@ import benchmarks.peers
 
 from ._contest import RESULTS_FILE, run
 from ._parts import PARTS
+from ._plot import plot
 from ._report import read_rows, renew_page, table
 
 
@@ -28,7 +29,9 @@ def parse(arguments):
     parser.add_argument("--results", type=Path, default=RESULTS_FILE)
     parser.add_argument("--table", action="store_true", help="print the results")
     parser.add_argument(
-        "--page", action="store_true", help="renew the table in docs/benchmarks.md"
+        "--page",
+        action="store_true",
+        help="renew the table and the figure of docs/benchmarks.md",
     )
     options = parser.parse_args(arguments)
     if not set(options.part) <= set(PARTS):
@@ -47,6 +50,7 @@ def main(arguments):
         print(table(read_rows(options.results), options.part))
     if options.page:
         renew_page(read_rows(options.results))
+        plot(read_rows(options.results))
 
 
 if __name__ == "__main__":
