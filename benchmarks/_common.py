@@ -1,5 +1,6 @@
 """Helpers of the benchmarks: data sets, sampling, the baseline and result files."""
 
+import collections
 import datetime
 import gzip
 import io
@@ -41,12 +42,19 @@ def draw_rows(frame, n, seed):
     return frame if n is None else frame.sample(n, random_state=seed)
 
 
+def find_strata(labels):
+    """Return the labels for stratification, with all rare classes as one stratum."""
+    labels = list(labels)
+    counts = collections.Counter(labels)
+    return [label if counts[label] >= 5 else "rare" for label in labels]
+
+
 def draw(texts, labels, n, seed):
     """Sample `n` texts, stratified by label. If `n` is None, return all texts."""
     if n is None or n >= len(texts):
         return texts, labels
     texts, _, labels, _ = train_test_split(
-        texts, labels, train_size=n, stratify=labels, random_state=seed
+        texts, labels, train_size=n, stratify=find_strata(labels), random_state=seed
     )
     return texts, labels
 

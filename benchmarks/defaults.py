@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _common import RESULTS, already, append, read_frame
+from _common import RESULTS, already, append, find_strata, read_frame
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -90,12 +90,6 @@ def draw(data, name, n, seed, test):
             rows, train_size=n, stratify=strata, random_state=seed
         )
     return [each.tolist() for each in (texts[rows], labels[rows], *scored)]
-
-
-def find_strata(labels):
-    """Return the labels for stratification, with all rare classes as one stratum."""
-    counts = collections.Counter(labels.tolist())
-    return [label if counts[label] >= 5 else "rare" for label in labels.tolist()]
 
 
 def searched(steps, labels):

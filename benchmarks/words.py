@@ -13,8 +13,8 @@ import time
 import warnings
 
 import numpy as np
-from _common import RESULTS, already, append, baseline
-from defaults import SETS, draw, find_strata
+from _common import RESULTS, already, append, baseline, find_strata
+from defaults import SETS, draw
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import train_test_split
 
@@ -44,7 +44,7 @@ def vote(found, weight):
 
 def run(data, name, seed):
     texts, labels, scored, y_scored = draw(data, name, N_TEXTS, seed, test=True)
-    strata = find_strata(np.asarray(labels))
+    strata = find_strata(labels)
     parts = train_test_split(
         texts, labels, test_size=0.2, stratify=strata, random_state=seed
     )
