@@ -114,10 +114,7 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         return self
 
     def _fitted_attributes(self, model):
-        """Return the values of the fitted attributes as a dict.
-
-        `model` is a FittedModel. Subclasses add their own attributes.
-        """
+        """Return the fitted attributes of a FittedModel as a dict."""
         return {
             "module_": model.module,
             "truncated_fraction_": model.truncated_fraction,
@@ -268,12 +265,9 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If one of these conditions holds:
-
-            - ``save`` of this class did not write the directory.
-            - A newer version of the package wrote the directory.
-            - A file is missing, damaged or replaced.
-            - A file has a type that can contain code.
+            If ``save`` of this class did not write the directory, or if a newer version
+            of the package wrote the directory. Also if a file is missing, damaged or
+            replaced, or has a type that can contain code.
         """
         return _save_load.load(cls, path, _classes())
 
