@@ -61,6 +61,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "abort_on_example_error": True,
+    "parallel": min(4, os.cpu_count()),
     "capture_repr": ("_repr_html_",),
 }
 
