@@ -40,7 +40,7 @@ def plot(rows, path=PLOT):
     """Draw a bar for each comparison: their time divided by ours."""
     bars = compared(rows)[::-1]
     # Narrow, so that its letters can be read on a phone.
-    figure = Figure(figsize=(5, 0.38 * len(bars) + 0.9), layout="constrained")
+    figure = Figure(figsize=(4.4, 0.42 * len(bars) + 0.9), layout="constrained")
     figure.patch.set_facecolor("white")  # it must be readable on a dark page
     panel = figure.subplots()
     for height, (_, values) in enumerate(bars):
@@ -48,7 +48,7 @@ def plot(rows, path=PLOT):
         panel.barh(height, middle, color="#6baed6")
         panel.hlines(height, min(values), max(values), color="#08519c")
         panel.text(max(values), height, f" {middle:.2g}", va="center", fontsize=8)
-    panel.set_yticks(range(len(bars)), [label for label, _ in bars], fontsize=7)
+    panel.set_yticks(range(len(bars)), [label for label, _ in bars], fontsize=8)
     panel.set(xscale="log", xlabel="their time / our time", ylim=(-0.6, len(bars)))
     panel.set_xticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"], minor=False)
     panel.xaxis.set_minor_locator(NullLocator())

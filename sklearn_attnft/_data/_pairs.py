@@ -227,9 +227,9 @@ def check_no_labels(X, data, targets):
             if len(known) and _equals([column[i] for i in known], data, task, target):
                 named = "`y`" if target.name is None else f"y[{target.name!r}]"
                 raise ValueError(
-                    f"`X` must have texts in both columns, got labels in {code}. These "
-                    f"labels and {named} have the same classes, perhaps with other "
-                    f"names. Pass only the texts: {other}."
+                    f"`X` must have texts in both columns, got labels in {code}: the "
+                    f"values equal {named}, or they are other names for the classes of "
+                    f"{named}. Pass only the texts: {other}."
                 )
         n_values = len(set(column))
         if n_values <= n_classes:
