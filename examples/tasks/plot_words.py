@@ -60,12 +60,13 @@ weight = weights[np.argmin(losses)]
 print(f"weight of the words: {weight:.2f}")
 
 figure, panels = plt.subplots(1, 2, figsize=(8, 3.5), layout="constrained")
+figure.suptitle("The loss falls, and the accuracy hardly changes")
 for panel, values, name in zip(
     panels, (losses, accuracies), ("log loss", "accuracy"), strict=True
 ):
     panel.plot(weights, values, color="#0072B2")
     panel.axvline(weight, color="#D55E00")
-    panel.set(xlabel="weight of the words", ylabel=f"{name} in cross-validation")
+    panel.set(title=name, xlabel="weight of the words", ylabel="in cross-validation")
 
 # %%
 # The log loss of the mean is much lower than that of each model, because the mean is
