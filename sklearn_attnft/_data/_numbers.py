@@ -61,7 +61,8 @@ class Numbers:
             weights = np.broadcast_to(weights[:, None], small.shape)
             mean = _median(small, weights)
             distance = np.abs(small - mean)
-            scale = 1.4826 * _median(distance, weights * (distance > ROUNDING))
+            differs = distance > ROUNDING * np.abs(mean)
+            scale = 1.4826 * _median(distance, weights * differs)
         scale = np.where(is_constant, 1.0, scale * largest)
         return cls(name, np.where(is_constant, numbers[0], mean * largest), scale, loss)
 

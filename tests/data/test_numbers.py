@@ -135,6 +135,14 @@ def test_the_robust_scale_is_the_standard_deviation_of_normal_numbers():
     assert target.scale[0] == pytest.approx(3.0, rel=0.1)
 
 
+@pytest.mark.parametrize("outlier", [1e9, 1e18, -1.7e308])
+def test_the_size_of_an_outlier_does_not_change_the_robust_scale(outlier):
+    y = np.array([[1.0], [2.0], [3.0], [4.0], [outlier]])
+    target = Numbers.fit(y, np.ones(5), "huber")
+    assert target.mean[0] == pytest.approx(3.0 if outlier > 0 else 2.0)
+    assert target.scale[0] == pytest.approx(1.4826)
+
+
 def test_the_robust_scale_of_mostly_equal_numbers_is_not_0():
     y = np.array([[2.0], [2.0], [2.0], [2.0], [5.0], [6.0], [900.0]])
     target = Numbers.fit(y, np.ones(7), "huber")
