@@ -21,6 +21,7 @@ from ._runtime._device import Machine, on_device, use_one_thread_after_fork
 from ._runtime._encoder_cache import cache_info, with_cached_states
 from ._runtime._predict import predict
 from ._utils._compat import CallbackSupportMixin
+from ._utils._messages import shorten
 from ._utils._one_fit import reads_one_fit
 
 SHARED_CONSTRAINTS = {
@@ -134,8 +135,8 @@ class TextEstimator(ExportingMixin, CallbackSupportMixin, BaseEstimator):
         targets = self._targets_of_heads()
         if heads != targets:
             raise ValueError(
-                "The labels must match the heads of the model. For each task, (number "
-                f"of outputs, loss) must be {heads!r:.200}, got {targets!r:.200}."
+                "The labels must match the heads. For each task, (number of outputs, "
+                f"loss) must be {shorten(heads, 200)}, got {shorten(targets, 200)}."
             )
 
     def _fitted_targets(self):

@@ -495,8 +495,8 @@ class AttentionFineTuneClassifier(
         TypeError
             If `X` has an element that is not a str.
         FloatingPointError
-            If the loss is not finite. The message contains the step and the parameters
-            to change.
+            If the loss or a weight is not finite. The message contains the step and the
+            parameters to change.
         MemoryError
             If a training step on one text needs more memory than the device has.
         OSError

@@ -31,6 +31,7 @@ from ._data._validation_tasks import (
 from ._fit._plan import FitData
 from ._fit._tasks import TASK_PARAMETERS, Tasks
 from ._task_scorer import TaskScorer
+from ._utils._messages import shorten
 from ._utils._one_fit import reads_one_fit
 
 FRAMES = ("pandas", "polars")  # predict returns a frame of the same type as y
@@ -277,7 +278,7 @@ class MultiTaskClassifier(
         if not {"lm_weight", *TASK_PARAMETERS} <= set(parameters):
             raise TypeError(
                 "`estimator` must be an instance of AttentionFineTuneClassifier, got "
-                f"{self.estimator!r:.80}. To add preprocessing steps, use "
+                f"{shorten(self.estimator, 80)}. To add preprocessing steps, use "
                 "make_pipeline(step, MultiTaskClassifier(...))."
             )
         self.estimator._validate_params()
@@ -296,8 +297,8 @@ class MultiTaskClassifier(
             if not is_dict or not set(parameters) <= set(TASK_PARAMETERS):
                 raise ValueError(
                     f"task_params[{task!r}] must be a dict with keys among "
-                    f"{', '.join(TASK_PARAMETERS)}, got {parameters!r:.100}. Set other "
-                    "parameters on `estimator`, for all tasks."
+                    f"{', '.join(TASK_PARAMETERS)}, got {shorten(parameters, 100)}. "
+                    "Set other parameters on `estimator`, for all tasks."
                 )
             clone(self.estimator).set_params(**parameters)._validate_params()
         if self.validation_task is not None:
@@ -325,13 +326,13 @@ class MultiTaskClassifier(
         classes = [target.classes.tolist() for target in targets]
         if found != names:
             raise ValueError(
-                f"task_names_ must equal the task names in _targets ({found!r:.200}), "
-                f"got {names!r:.200}."
+                "task_names_ must equal the task names in _targets "
+                f"({shorten(found, 200)}), got {shorten(names, 200)}."
             )
         if classes != [each.tolist() for each in self.classes_]:
             raise ValueError(
-                f"classes_ must equal the classes in _targets ({classes!r:.200}), got "
-                f"{self.classes_!r:.200}."
+                "classes_ must equal the classes in _targets "
+                f"({shorten(classes, 200)}), got {shorten(self.classes_, 200)}."
             )
         in_order = sorted(targets, key=lambda target: str(target.name))
         return [target.as_head() for target in in_order]
@@ -603,8 +604,8 @@ def _columns(y, n_texts, names, name):
     columns = check_tasks(y, n_texts, name)
     if set(columns) != set(names):
         raise ValueError(
-            f"{name} must have the tasks of fit, {names!r:.200}, got "
-            f"{list(columns)!r:.200}. Pass one column for each task of fit."
+            f"{name} must have the tasks of fit, {shorten(names, 200)}, got "
+            f"{shorten(list(columns), 200)}. Pass one column for each task of fit."
         )
     return columns
 

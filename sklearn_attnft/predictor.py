@@ -381,7 +381,7 @@ class _Task:
         scale=None,
     ):
         if kind not in ("labels", "sets", "matrix", "numbers"):
-            raise ValueError(f"the kind of a task is {kind!r:.40}")
+            raise ValueError(f"the kind of a task is {_shorten(kind, 40)}")
         self.name, self.kind = name, kind
         self._columns = slice(*columns)
         self.label_names = None
@@ -547,9 +547,9 @@ def _as_array(columns):
 def _restore_array(dtype, values):
     """Return an array of class labels with the data type of the labels in ``fit``."""
     if not _DTYPE.fullmatch(dtype):
-        raise ValueError(f"the type of the classes is {dtype!r:.40}")
+        raise ValueError(f"the type of the classes is {_shorten(dtype, 40)}")
     if "U" in dtype and int(dtype.split("U")[1]) > max(map(len, values)):
-        raise ValueError(f"the type of the classes is {dtype!r:.40}")
+        raise ValueError(f"the type of the classes is {_shorten(dtype, 40)}")
     array = np.empty(len(values), dtype=dtype)
     array[:] = values
     return array
@@ -578,8 +578,8 @@ def read_config(path):
     if config["schema"] != SCHEMA:
         raise ValueError(
             f"{path / CONFIG} must have the schema {SCHEMA}, got "
-            f"{config['schema']!r:.40}. Another version of export_onnx wrote the file. "
-            "Use the predictor.py in the directory."
+            f"{_shorten(config['schema'], 40)}. Another version of export_onnx wrote "
+            "the file. Use the predictor.py in the directory."
         )
     return config
 
@@ -638,7 +638,7 @@ class _explained:
             return
         raise ValueError(
             f"{self._path} was not written by export_onnx, or was changed or damaged "
-            f"({kind.__name__}: {error!s:.300}). Copy the directory again."
+            f"({kind.__name__}: {_shorten(error, 300, str)}). Copy the directory again."
         ) from error
 
 
@@ -840,7 +840,7 @@ def _check_texts(X, name="X"):
             advice = "If each row is a pair of texts, pass [tuple(row) for row in X]."
         raise TypeError(
             f"`{name}` must be {TEXTS_FORMAT}, got {_describe_type(text)} "
-            f"({text!r:.40}) at position {i}. {advice}"
+            f"({_shorten(text, 40)}) at position {i}. {advice}"
         )
     return [str.__str__(text) for text in texts]
 
@@ -876,6 +876,11 @@ def _is_missing(value):
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, Real) and value != value
+
+
+def _shorten(value, length, write=repr):
+    text = write(value)
+    return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
 def _describe_type(value):

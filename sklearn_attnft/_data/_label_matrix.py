@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix, issparse, spmatrix
 
-from .._utils._messages import describe_type
+from .._utils._messages import describe_type, shorten
 from .._utils._warnings import warn
 from ._validation import check_lengths, column_names, fill_masked, is_missing
 
@@ -127,8 +127,9 @@ def check_matrix(y, n_texts, names, name="y"):
         same = matrix.names.tolist() == names.tolist()
     if not same:
         raise ValueError(
-            f"{rule} ({names.tolist()!r:.200}), got {matrix.names.tolist()!r:.200}. "
-            "Select the same columns as in fit, in the same order."
+            f"{rule} ({shorten(names.tolist(), 200)}), got "
+            f"{shorten(matrix.names.tolist(), 200)}. Select the same columns as in "
+            "fit, in the same order."
         )
     return matrix.values
 
@@ -139,11 +140,12 @@ def check_label_names(classes, names, container, n_labels):
     if found != [[0, 1]] * n_labels or len(names) != n_labels:
         raise ValueError(
             f"classes_ must be a list of {n_labels} arrays [0, 1], and label_names_ "
-            f"must have {n_labels} names, got {classes!r:.200} and {names!r:.200}."
+            f"must have {n_labels} names, got {shorten(classes, 200)} and "
+            f"{shorten(names, 200)}."
         )
     if container not in CONTAINERS:
         raise ValueError(
-            f"_container must be None or a sparse type, got {container!r:.80}."
+            f"_container must be None or a sparse type, got {shorten(container, 80)}."
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .._utils._messages import describe_type
+from .._utils._messages import describe_type, shorten
 from ._labeled import joined
 from ._labels import plain_label
 from ._validation import check_texts
@@ -37,8 +37,8 @@ def add_label_texts(data, targets, label_texts):
         if isinstance(data.texts[0], tuple):
             raise ValueError(
                 "`label_texts` must be None if each sample is a pair of texts, got "
-                f"{given!r:.80}. A text that describes a class is not a pair. Set "
-                "label_texts=None."
+                f"{shorten(given, 80)}. A text that describes a class is not a pair. "
+                "Set label_texts=None."
             )
         for index, texts in enumerate(texts_of_classes(given, target)):
             part = _of_class(data, task, index, texts)
@@ -86,7 +86,8 @@ def texts_of_classes(label_texts, target):
     if given and not set(given) & set(classes):
         raise ValueError(
             f"`label_texts` must have classes{task or ' of y'} as keys, got "
-            f"{list(given)!r:.200}. Use the classes {classes!r:.200} as keys."
+            f"{shorten(list(given), 200)}. Use the classes {shorten(classes, 200)} as "
+            "keys."
         )
     return [_as_list(given.get(label), label) for label in classes]
 

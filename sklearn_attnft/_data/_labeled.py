@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from .._utils._compat import compute_class_weight
-from .._utils._messages import describe_type
+from .._utils._messages import describe_type, shorten
 from ._datasets import LabeledDataset
 from ._labels import check_class_weight, check_two_classes
 from ._tokens import tokenize
@@ -185,7 +185,8 @@ def label_weights(data, targets, class_weights):
             if not mean:
                 raise ValueError(
                     "`class_weight` must have a weight above 0 for at least one value "
-                    f"(0 or 1) in `y`, got {given!r:.200}. Increase one of the weights."
+                    f"(0 or 1) in `y`, got {shorten(given, 200)}. Increase one of the "
+                    "weights."
                 )
             weights = weights / mean
         found.append(weights)
@@ -215,7 +216,8 @@ def _of_each_label(class_weight, totals, task):
         raise ValueError(
             "If a text can have several labels, `class_weight` must be 'balanced', "
             f"None or a list of {n_labels} dicts, one for each label, got "
-            f"{class_weight!r:.200}. A dict maps the values 0 and 1 to weights. {cure}"
+            f"{shorten(class_weight, 200)}. A dict maps the values 0 and 1 to weights. "
+            f"{cure}"
         )
     values = np.arange(2)
     return np.stack([check_class_weight(e, values, task) for e in class_weight]).T

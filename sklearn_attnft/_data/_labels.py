@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._utils._messages import describe_type
+from .._utils._messages import describe_type, shorten
 from .._utils._warnings import warn
 from ._validation import check_lengths, fill_masked, is_missing
 
@@ -174,7 +174,7 @@ def _kind(label, name, row):
 
     Raise ValueError if the label is invalid. `row` is its position, for the message.
     """
-    got = f"got {describe_type(label)} ({label!r:.40}) at position {row}"
+    got = f"got {describe_type(label)} ({shorten(label, 40)}) at position {row}"
     for kind, types in LABEL_KINDS.items():
         if not isinstance(label, types):
             continue
@@ -316,6 +316,6 @@ def check_class_weight(class_weight, classes, task=None):
             cure = f"Set task_params={{{task!r}: {{'class_weight': ...}}}}."
         raise ValueError(
             f"`class_weight` must have only classes of {where}, got "
-            f"{unknown[0]!r}. The classes of {where} are {names!r:.200}. {cure}"
+            f"{unknown[0]!r}. The classes of {where} are {shorten(names, 200)}. {cure}"
         )
     return np.array([given.get(label, 1.0) for label in names], dtype=float)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.utils import column_or_1d
 
-from .._utils._messages import describe_type
+from .._utils._messages import describe_type, shorten
 from ._validation import check_lengths, fill_masked, is_missing
 
 # Relative deviations up to this value are treated as rounding errors.
@@ -84,7 +84,8 @@ class Numbers:
         if shapes != {(self.n_outputs,)} or not is_finite or (self.scale <= 0).any():
             raise ValueError(
                 "The mean and the scale of the numbers must be finite, and the scale "
-                f"must be above 0, got {self.mean!r:.100} and {self.scale!r:.100}."
+                f"must be above 0, got {shorten(self.mean, 100)} and "
+                f"{shorten(self.scale, 100)}."
             )
         return self.n_outputs, self.loss
 
@@ -199,8 +200,8 @@ def _finite(array, name, rule):
                 if isinstance(cell, (str, bytes)):
                     cure = f"For classes, use AttentionFineTuneClassifier. {cure}"
                 raise ValueError(
-                    f"{rule}, got {describe_type(cell)} ({cell!r:.40}) at position "
-                    f"{i}. {cure}"
+                    f"{rule}, got {describe_type(cell)} ({shorten(cell, 40)}) at "
+                    f"position {i}. {cure}"
                 )
         cells = [np.nan if is_missing(cell) else float(cell) for cell in cells]
         array = np.array(cells).reshape(array.shape)

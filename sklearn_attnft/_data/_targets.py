@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 
+from .._utils._messages import shorten
 from ._labels import check_two_classes, encode_labels, find_labels, label_array
 from ._numbers import Numbers
 from ._validation import is_missing
@@ -64,7 +65,7 @@ class Target:
         ):
             raise ValueError(
                 "The classes of a task must be sorted and without duplicates, got "
-                f"{self.classes!r:.200}."
+                f"{shorten(self.classes, 200)}."
             )
         return len(self.classes), self.loss
 

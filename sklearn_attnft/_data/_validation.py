@@ -11,7 +11,7 @@ from numbers import Number, Real
 import numpy as np
 from sklearn.utils import check_array
 
-from .._utils._messages import describe_type
+from .._utils._messages import describe_type, shorten
 from ._text_advice import (
     BYTES,
     REMOVE_STEP,
@@ -71,7 +71,7 @@ def check_texts(X, name="X"):
             )
         raise TypeError(
             f"`{name}` must be {TEXTS_FORMAT}, got {describe_type(text)} "
-            f"({text!r:.40}) at position {i}. {advise_on_value(text, X, name)}"
+            f"({shorten(text, 40)}) at position {i}. {advise_on_value(text, X, name)}"
         )
     # Convert subclasses such as numpy.str_ to str. For an Enum member, str(...) would
     # return the name instead of the value.

@@ -6,7 +6,7 @@ from numbers import Real
 
 import numpy as np
 
-from .._utils._messages import describe_type
+from .._utils._messages import describe_type, shorten
 from ._labels import is_collection
 from ._validation import check_lengths, column_names, fill_masked, is_missing
 
@@ -68,7 +68,7 @@ def check_tasks(y, n_texts, name="y"):
     if len({str(task) for task in columns}) < len(getattr(y, "columns", columns)):
         raise ValueError(
             f"`{name}` must have a different name for each task, got tasks of the same "
-            f"name ({list(y)!r:.200}). Rename one of them."
+            f"name ({shorten(list(y), 200)}). Rename one of them."
         )
     for task, column in columns.items():
         check_lengths(n_texts, column, f"{name}[{task!r}]")
@@ -180,7 +180,7 @@ def check_task(task, names, argument):
     if task not in names:
         raise ValueError(
             f"`{argument}` must name a task of y, got {task!r}. Use one of "
-            f"{names!r:.200}."
+            f"{shorten(names, 200)}."
         )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from .._data._labels import plain_label
 from .._data._validation import check_lengths, fill_masked
+from .._utils._messages import shorten
 
 
 def check_attributions(attribution, allowed, *, several=False):
@@ -33,8 +34,8 @@ def check_attributions(attribution, allowed, *, several=False):
     if not all(isinstance(name, str) and name in allowed for name in names):
         choices = f"{' or '.join(map(repr, allowed))}{' or a list' if several else ''}"
         raise ValueError(
-            f"`attribution` must be None or {choices}, got {attribution!r:.80}. Use "
-            "None to get only attention."
+            f"`attribution` must be None or {choices}, got {shorten(attribution, 80)}. "
+            "Use None to get only attention."
         )
     return tuple(dict.fromkeys(names))
 
@@ -67,9 +68,9 @@ def check_targets(target, classes, attribution, n_texts, *, noun="label"):
         return None
     if attribution is None:
         raise ValueError(
-            f"`target` must be None if `attribution` is None, got {target!r:.80}. "
-            "Attention is the same for all classes. To explain one class, pass "
-            "attribution='gradient' or 'integrated_gradients'."
+            "`target` must be None if `attribution` is None, got "
+            f"{shorten(target, 80)}. Attention is the same for all classes. To explain "
+            "one class, pass attribution='gradient' or 'integrated_gradients'."
         )
     labels, indices = classes.tolist(), []
     for i, label in enumerate(labels_of_texts(target, n_texts)):
@@ -77,7 +78,7 @@ def check_targets(target, classes, attribution, n_texts, *, noun="label"):
             where = f" at position {i}" if is_list_of_labels(target) else ""
             raise ValueError(
                 f"`target` must be a {noun} of y, or one {noun} of y for each text, "
-                f"got {label!r:.80}{where}. Use one of {labels!r:.200}."
+                f"got {shorten(label, 80)}{where}. Use one of {shorten(labels, 200)}."
             )
         indices.append(labels.index(label))
     return np.array(indices, dtype=np.int64)

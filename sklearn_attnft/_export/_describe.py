@@ -8,6 +8,7 @@ import numpy as np
 from .. import predictor
 from .._data._pairs import InputKind
 from .._persistence._save_load import package_versions
+from .._utils._messages import shorten
 
 # If a text may have several labels, labels with a higher probability are predicted.
 THRESHOLD = 0.5
@@ -107,7 +108,7 @@ def _plain_name(name):
         return name
     raise ValueError(
         "The name of each task must be str, int, float or bool to be exported, got "
-        f"{name!r:.80}. Rename the tasks and fit again."
+        f"{shorten(name, 80)}. Rename the tasks and fit again."
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from .._model._encoding import run_encoder
+from .._utils._messages import shorten
 from .._utils._process import on_cpu, preserve_generator
 
 OPSET = 20
@@ -219,7 +220,7 @@ def _cause(error):
     while error.__cause__ is not None:
         error = error.__cause__
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text:.300}"
+    return f"{type(error).__name__}: {shorten(text, 300, str)}"
 
 
 def _plain(proto):

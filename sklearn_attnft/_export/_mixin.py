@@ -3,6 +3,7 @@
 
 from sklearn.utils.validation import check_is_fitted
 
+from .._utils._messages import shorten
 from .._utils._one_fit import reads_one_fit
 
 
@@ -70,8 +71,8 @@ class ExportingMixin:
         self._check_consistent()
         if quantize not in (None, "int8"):
             raise ValueError(
-                f"`quantize` must be 'int8' or None, got {quantize!r:.80}. Pass None "
-                "to keep float32."
+                f"`quantize` must be 'int8' or None, got {shorten(quantize, 80)}. Pass "
+                "None to keep float32."
             )
         texts = None
         if check_texts is not None:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from .._utils._imports import paused_garbage_collection
+from .._utils._messages import shorten
 from .._utils._process import preserve_generator, translate_errors
 from ._attention import use_products
 from ._find import (
@@ -56,10 +57,10 @@ def load_config(encoder, *, encoder_dropout=0.0):
         refuse_own_code(encoder, error)
         return ValueError(
             f"encoder={str(encoder)!r} has a config.json that transformers "
-            f"{__version__} cannot read (model_type={kind!r:.80}; "
-            f"{type(error).__name__}: {error!s:.120}). If the model is new, upgrade "
-            'transformers. If config.json lacks "model_type", add it in a copy of the '
-            "directory."
+            f"{__version__} cannot read (model_type={shorten(kind, 80)}; "
+            f"{type(error).__name__}: {shorten(error, 120, str)}). If the model is "
+            'new, upgrade transformers. If config.json lacks "model_type", add it in a '
+            "copy of the directory."
         )
 
     with translate_errors(unreadable), quiet():
@@ -125,7 +126,7 @@ def refuse_decoder(config, encoder):
 
 def _not_an_encoder(encoder, reason, kind):
     return ValueError(
-        f"encoder={str(encoder)!r} {reason} (model type {kind!r:.80}), but this "
+        f"encoder={str(encoder)!r} {reason} (model type {shorten(kind, 80)}), but this "
         f"package fine-tunes text encoders only. Pass {DEFAULT_ENCODER!r}, or a BERT, "
         "RoBERTa, DeBERTa or ModernBERT model."
     )
@@ -209,9 +210,9 @@ def _load_model(mapping, encoder, config):
     except Exception as error:  # a damaged file can raise any exception
         raise ValueError(
             f"encoder={str(encoder)!r} has weights that cannot be read ("
-            f"{type(error).__name__}: {error!s:.200}). Download the weights again. If "
-            "you use git, install git-lfs first, because git alone downloads pointers "
-            "instead of weights."
+            f"{type(error).__name__}: {shorten(error, 200, str)}). Download the "
+            "weights again. If you use git, install git-lfs first, because git alone "
+            "downloads pointers instead of weights."
         ) from error
     missing = set(report["missing_keys"])
     wrong = {name for name, *_ in report["mismatched_keys"]}

@@ -10,6 +10,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from .._utils._imports import paused_garbage_collection
+from .._utils._messages import shorten
 from .._utils._process import on_cpu
 from ._attention import use_products
 from ._model import refuse_decoder, refuse_family, without_pooler
@@ -71,7 +72,7 @@ def encoder_skeleton(config_json):
     except Exception as error:  # a damaged file can raise any exception
         raise ValueError(
             "config.json does not describe an encoder ("
-            f"{type(error).__name__}: {error!s:.200})"
+            f"{type(error).__name__}: {shorten(error, 200, str)})"
         ) from error
 
 

@@ -18,6 +18,8 @@ import torch
 from safetensors.torch import load_file
 from torch.torch_version import TorchVersion
 
+from .._utils._messages import shorten
+
 SAFE = ("model.safetensors", "model.safetensors.index.json")
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 # In older versions of torch, a crafted file could corrupt memory: CVE-2026-24747.
@@ -79,8 +81,9 @@ def _check_name(name, suffix, where):
     """Check that `name` is inside the directory and ends in `suffix`."""
     if not re.fullmatch(rf"([\w-][\w.-]*/)*[\w-][\w.-]*{re.escape(suffix)}", name):
         raise WeightsError(
-            f"has a {where} that lists the weights file {name!r:.200}. A weights file "
-            f"must be in the encoder's directory and end in {suffix}. {CONVERT}"
+            f"has a {where} that lists the weights file {shorten(name, 200)}. A "
+            f"weights file must be in the encoder's directory and end in {suffix}. "
+            f"{CONVERT}"
         )
 
 
@@ -134,7 +137,9 @@ def _read_pickle(path):
             ) from error
     wrong = [key for key, weight in weights.items() if not _is_plain(weight)]
     if wrong:
-        raise ValueError(f"{name} has {wrong[0]!r:.80}, which is not a plain tensor")
+        raise ValueError(
+            f"{name} has {shorten(wrong[0], 80)}, which is not a plain tensor"
+        )
     return weights
 
 

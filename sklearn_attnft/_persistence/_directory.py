@@ -14,6 +14,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._utils._messages import shorten
 from ._create import check_no_others, create, list_files
 
 FORMAT = "sklearn_attnft"
@@ -205,7 +206,8 @@ def _manifest(path):
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(
             f"{path / MANIFEST} was not written by save, or was changed or damaged "
-            f"({type(error).__name__}: {error!s:.200}). Copy the directory again."
+            f"({type(error).__name__}: {shorten(error, 200, str)}). Copy the directory "
+            "again."
         ) from error
     return manifest
 
@@ -218,14 +220,14 @@ def _listed(manifest, path):
         wrong = sorted(names ^ set(FILES))
         raise ValueError(
             f"{path / MANIFEST} must list the files {', '.join(FILES)}, but "
-            f"{wrong!r:.200} are missing or unknown. Copy the directory again."
+            f"{shorten(wrong, 200)} are missing or unknown. Copy the directory again."
         )
     for name, entry in listed.items():
         keys = set(entry) if isinstance(entry, dict) else set()
         if keys != {"size", "sha256"} or type(entry["size"]) is not int:
             raise ValueError(
                 f"{path / MANIFEST} must list the size and the sha256 of {name}, got "
-                f"{entry!r:.80}. Copy the directory again."
+                f"{shorten(entry, 80)}. Copy the directory again."
             )
     return listed
 

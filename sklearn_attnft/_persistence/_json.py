@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .._utils._messages import shorten
+
 TAG = "!"
 MAX_BYTES = 2**30  # for all arrays of an ArrayBudget together
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|U(\d{1,9})|O)")
@@ -49,7 +51,9 @@ def encode(value):
         return encode(value.item())
     if isinstance(value, os.PathLike) and isinstance(os.fspath(value), str):
         return _tagged("path", os.fspath(value))
-    raise TypeError(f"{value!r:.80} (a {kind.__name__}) cannot be written as JSON")
+    raise TypeError(
+        f"{shorten(value, 80)} (a {kind.__name__}) cannot be written as JSON"
+    )
 
 
 def _tagged(kind, content, **more):
@@ -118,13 +122,13 @@ def decode(value, budget=None):
     if kind == "array":
         cells = [decode(cell, budget) for cell in content]
         return _decode_array(cells, value["dtype"], value["shape"], budget)
-    raise ValueError(f"{kind!r:.80} is not a known type")
+    raise ValueError(f"{shorten(kind, 80)} is not a known type")
 
 
 def _decode_array(cells, dtype, shape, budget):
     match = _DTYPE.fullmatch(dtype)
     if not match:
-        raise ValueError(f"{dtype!r:.80} is not a type of labels or numbers")
+        raise ValueError(f"{shorten(dtype, 80)} is not a type of labels or numbers")
     # Check the width before the call of np.dtype, because numpy 1.26 computes a
     # negative size for a huge width.
     if match[2] and int(match[2]) > _width(cells):

@@ -14,6 +14,7 @@ from .._model._pooling import MIXINGS, POOLINGS
 from .._model._spec import ModuleSpec, TaskSpec
 from .._model._text_model import TextModel
 from .._runtime._device import use_one_thread_after_fork
+from .._utils._messages import shorten
 from .._utils._warnings import warn
 from ._safetensors import layout_of, read_weights
 
@@ -161,8 +162,8 @@ def _check_finite(weights):
     for name, weight in weights.items():
         if weight.is_floating_point() and not weight.isfinite().all():
             raise ValueError(
-                f"The weights must be finite, but {name!r:.200} has NaN or infinite "
-                "values. Restore the file from a copy, or fit again."
+                f"The weights must be finite, but {shorten(name, 200)} has NaN or "
+                "infinite values. Restore the file from a copy, or fit again."
             )
 
 
@@ -208,7 +209,9 @@ def _rebuild_spec(stored, n_layers):
     layers = list(spec.layers)
     known &= all(type(i) is int for i in layers) and len(set(layers)) == len(layers) > 0
     if not known:
-        raise ValueError(f"{stored!r:.300} does not describe a module of this package.")
+        raise ValueError(
+            f"{shorten(stored, 300)} does not describe a module of this package."
+        )
     return dataclasses.replace(spec, layers=tuple(spec.layers), tasks=tasks)
 
 

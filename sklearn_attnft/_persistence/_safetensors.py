@@ -13,6 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load
 
+from .._utils._messages import shorten
+
 # Maps each dtype of torch to its name in safetensors.
 TYPES = {
     torch.float16: "F16",
@@ -87,7 +89,7 @@ def read_weights(stored, layout, base=None):
     except SafetensorError as error:
         raise ValueError(
             f"{name} must be a complete safetensors file, but reading it failed ("
-            f"{error!s:.200}). Save or copy the estimator again."
+            f"{shorten(error, 200, str)}). Save or copy the estimator again."
         ) from error
     return {key: weights[key] if key in weights else base[key] for key in layout}
 
@@ -114,6 +116,6 @@ def _check_layout(name, declared, layout, layout_of_base):
         raise ValueError(
             f"{name} must have the weights that its configuration requires, but "
             f"{len(wrong)} weights are missing, are not required, or have a wrong "
-            f"shape or type ({', '.join(wrong[:3])!r:.200}). The weights and the "
-            "configuration do not belong together. Save the estimator again."
+            f"shape or type ({shorten(', '.join(wrong[:3]), 200)}). The weights and "
+            "the configuration do not belong together. Save the estimator again."
         )

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import _hf
 from .._persistence import _directory, _pack
+from .._utils._messages import shorten
 from .._utils._process import translate_errors
 from .._utils._warnings import warn
 from ._json import TAG, ArrayBudget, decode, encode
@@ -215,7 +216,8 @@ def load(cls, path, classes):
         if name != cls.__name__:
             raise ValueError(
                 f"{path} must contain an estimator of the class {cls.__name__}, got "
-                f"the class {name!s:.80}. Load the directory with {name!s:.80}.load."
+                f"the class {shorten(name, 80, str)}. Load the directory with "
+                f"{shorten(name, 80, str)}.load."
             )
 
     manifest, files = _directory.read(path, check)
@@ -248,11 +250,15 @@ def _decode_fitted(fitted, budget):
     names = set(fitted)
     if not NEEDED <= names <= set(FITTED):
         wrong = sorted(names - set(FITTED) | NEEDED - names)
-        raise ValueError(f"fitted attributes are missing or unknown: {wrong!r:.100}")
+        raise ValueError(
+            f"fitted attributes are missing or unknown: {shorten(wrong, 100)}"
+        )
     fitted = {name: decode(value, budget) for name, value in fitted.items()}
     for name, is_valid in _VALID.items():
         if name in fitted and not is_valid(fitted[name]):
-            raise ValueError(f"{name} has an invalid value: {fitted[name]!r:.80}")
+            raise ValueError(
+                f"{name} has an invalid value: {shorten(fitted[name], 80)}"
+            )
     return fitted
 
 
@@ -281,7 +287,8 @@ def _request(estimator, requests):
             )
             if not known:
                 raise ValueError(
-                    f"{method} cannot request {name!r:.80} as {alias!r:.80}"
+                    f"{method} cannot request {shorten(name, 80)} as "
+                    f"{shorten(alias, 80)}"
                 )
             getattr(routing, method).add_request(param=name, alias=alias)
     setattr(estimator, REQUESTS, routing)
@@ -291,6 +298,7 @@ def _translate_errors(what):
     """Turn errors into a ValueError that names the file or directory."""
     return translate_errors(
         lambda error: ValueError(
-            f"{what} cannot be loaded ({type(error).__name__}: {error!s:.400})"
+            f"{what} cannot be loaded ({type(error).__name__}: "
+            f"{shorten(error, 400, str)})"
         )
     )

@@ -18,6 +18,7 @@ from skorch.callbacks import (
 from skorch.callbacks.scoring import ScoringBase
 from skorch.utils import to_device
 
+from .._utils._messages import shorten
 from ._optimizer import trained_blocks, warmup_then_decay
 
 # Entries of skorch's history that are not metrics of an epoch.
@@ -77,9 +78,9 @@ def check_callbacks(callbacks):
         if isinstance(item[-1] if isinstance(item, tuple) else item, ScoringBase):
             raise ValueError(
                 "`callbacks` must not have a scoring callback of skorch, got "
-                f"{item!r:.80}. Scoring callbacks cannot read batches of tokens. Pass "
-                "X_val and y_val to fit, and read valid_loss and valid_accuracy in "
-                "history_."
+                f"{shorten(item, 80)}. Scoring callbacks cannot read batches of "
+                "tokens. Pass X_val and y_val to fit, and read valid_loss and "
+                "valid_accuracy in history_."
             )
 
 

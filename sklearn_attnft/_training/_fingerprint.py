@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import joblib
 import numpy as np
 
+from .._utils._messages import shorten
 from .._version import __version__
 
 # Parameters that do not change the fitted model.
@@ -108,9 +109,9 @@ def as_text(value):
         return as_text(type(value)) + as_text(value.get_params(deep=False))
     raise ValueError(
         "If checkpoint_dir is set, each parameter must be a plain value, a class or "
-        f"function of a module, or an object with get_params, got {value!r:.80}. Other "
-        "values cannot be recognized when a fit resumes. Pass a value of one of these "
-        "kinds, or set checkpoint_dir=None."
+        "function of a module, or an object with get_params, got "
+        f"{shorten(value, 80)}. Other values cannot be recognized when a fit resumes. "
+        "Pass a value of one of these kinds, or set checkpoint_dir=None."
     )
 
 

@@ -19,6 +19,7 @@ import torch
 
 from .._cache import claim
 from .._utils._files import expand, read_with_digest, replaced_with_digest
+from .._utils._messages import shorten
 from .._utils._warnings import warn
 from ._fingerprint import Fingerprint, as_text
 
@@ -301,5 +302,6 @@ def _load(path):
     except Exception as error:  # damaged files raise many types
         raise ValueError(
             f"The resume state {path} cannot be read ({type(error).__name__}: "
-            f"{error!s:.200}). Delete this file to start the fit from scratch."
+            f"{shorten(error, 200, str)}). Delete this file to start the fit from "
+            "scratch."
         ) from error

@@ -14,3 +14,9 @@ def describe_type(value):
     article = "an" if kind.lower().startswith(_VOWELS) else "a"
     noun = " object" if isinstance(value, (bytes, bytearray)) else ""
     return f"{article} {kind}{noun}"
+
+
+def shorten(value, length, write=repr):
+    """Return a value as text of at most `length` characters, cut with "..."."""
+    text = write(value)
+    return text if len(text) <= length else f"{text[: length - 3]}..."
