@@ -93,6 +93,15 @@ def test_ratio_of_a_rate_is_ours_divided_by_theirs(report):
     assert "| 0.8 |" in report.table(rows)
 
 
+def test_one_thread_of_a_cpu_is_compared_by_processor_time(report):
+    first = {0: row("ours", 0, 10.0)}
+    other = {0: row("trainer", 0, 20.0, cpu_seconds=60.0)}
+    assert report.ratios("fit", "x86_64, 1 threads, AVX2", first, other) == [3.0]
+    assert report.ratios("fit", "x86_64, 2 threads, AVX2", first, other) == [2.0]
+    gpu = "x86_64, 1 threads, AVX2, NVIDIA H200"
+    assert report.ratios("fit", gpu, first, other) == [2.0]
+
+
 def test_only_the_table_of_the_page_is_replaced(report):
     old = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
     new = report.renewed(old, ROWS)

@@ -26,7 +26,7 @@ def compared(rows):
     for (part, dataset, texts, where), models in group(rows, tuple(SHOWN)):
         first = first_of(models)
         for model, runs in models.items():
-            values = ratios(part, models[first], runs) if first else []
+            values = ratios(part, where, models[first], runs) if first else []
             if not values or model.startswith("ours"):
                 continue
             title = f"{SHOWN[part]}, {dataset}, {texts} texts"

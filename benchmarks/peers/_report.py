@@ -10,7 +10,7 @@ from ._parts import PARTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- python -m benchmarks.peers --page -->", "<!-- to here -->"
-UNITS = {"seconds": "s", "gflops": "GFLOP/s", "mebibytes": "MiB"}
+UNITS = {"seconds": "s", "cpu_seconds": "s", "gflops": "GFLOP/s", "mebibytes": "MiB"}
 QUALITIES = ("accuracy", "error")
 # The parts on the page: those that compare with other software.
 SHOWN = ("transform", "fit", "grid", "few-shot", "latency", "limit")
@@ -45,13 +45,24 @@ def first_of(models):
     return first if first in models else None
 
 
-def ratios(part, first, other):
+def metric_of(part, where):
+    """Return what is compared in a part on a machine.
+
+    This is the processor time instead of the elapsed time if one thread of a CPU
+    computes, because other work on the machine changes it less.
+    """
+    metric = PARTS[part].METRIC
+    is_one_thread = "1 threads" in where and "NVIDIA" not in where
+    return f"cpu_{metric}" if metric == "seconds" and is_one_thread else metric
+
+
+def ratios(part, where, first, other):
     """Return the ratios of two models' runs with the same seed.
 
     The ratio of times is that of the other model divided by the first. The ratio of
     rates is the rate of the first model divided by that of the other.
     """
-    metric = PARTS[part].METRIC
+    metric = metric_of(part, where)
     pairs = [
         (first[seed][metric], other[seed][metric])
         for seed in sorted(first.keys() & other.keys())
@@ -90,7 +101,7 @@ def table(rows, parts=()):
         first = first_of(models)
         metric = PARTS[key[0]].METRIC
         for model, runs in models.items():
-            against = ratios(key[0], models[first], runs) if first else []
+            against = ratios(key[0], key[-1], models[first], runs) if first else []
             cpu = [r["cpu_seconds"] for r in runs.values() if "cpu_seconds" in r]
             lines.append(
                 (
@@ -121,11 +132,11 @@ def section(rows):
     for (part, dataset, texts, where), models in group(rows, SHOWN):
         first = first_of(models)
         for model in [model for model in models if first and model != first]:
-            against = ratios(part, models[first], models[model])
+            against = ratios(part, where, models[first], models[model])
             if not against:
                 continue
             used += [*models[first].values(), *models[model].values()]
-            metric = PARTS[part].METRIC
+            metric = metric_of(part, where)
             medians = [
                 statistics.median(row[metric] for row in models[name].values())
                 for name in (first, model)
@@ -152,6 +163,7 @@ def explained(rows):
     dates = sorted({row["date"] for row in rows})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     return (
+        "On one thread of a CPU, times are processor times, otherwise elapsed times. "
         "Times and ratios are medians over the seeds; accuracies and errors are means. "
         "The minimum and maximum are in parentheses. Values without a range are from "
         "a single run, or equal in all runs. The ratio is their time divided by ours, "
