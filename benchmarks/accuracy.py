@@ -5,6 +5,8 @@ python benchmarks/accuracy.py --data DIRECTORY [--dataset NAME ...] [--seeds 0 1
 The official split has 5,452 training and 500 test texts, with 6 classes (trec) or 50
 classes (trec_fine). ``defaults.py`` measures smaller training sets.
 
+``--encoder`` measures another encoder, such as that of ``encoders.py``.
+
 Each run appends one JSON line to results/accuracy.jsonl. Runs that are already in the
 file are skipped. The benchmark stops if a fit predicts a single class for all texts.
 ``--table`` prints the mean, the minimum and the maximum of the results.
@@ -13,6 +15,7 @@ file are skipped. The benchmark stops if a fit predicts a single class for all t
 import argparse
 import json
 import warnings
+from pathlib import Path
 
 import pandas as pd
 from _common import RESULTS, already, append, baseline, fit_and_score, read
@@ -27,7 +30,7 @@ DATA = {"trec": "label", "trec_fine": "label_fine"}  # columns of the labels
 KEYS = ["dataset", "model", "seed"]
 
 
-def run(data, names, seeds):
+def run(data, names, seeds, encoder):
     warnings.simplefilter("error", ConvergenceWarning)
     done = already(FILE, KEYS)
     for name in names:
@@ -35,10 +38,11 @@ def run(data, names, seeds):
             read(data, "trec", part, DATA[name]) for part in ("train", "test")
         )
         for seed in seeds:
-            models = {
-                "tfidf": baseline(),
-                "attention": AttentionFineTuneClassifier(random_state=seed),
-            }
+            attention = AttentionFineTuneClassifier(random_state=seed)
+            models = {"tfidf": baseline(), "attention": attention}
+            if encoder:
+                name_of_it = f"attention, {Path(encoder).name}"
+                models = {name_of_it: attention.set_params(encoder=encoder)}
             for model, estimator in models.items():
                 row = dict(zip(KEYS, (name, model, seed), strict=True))
                 if json.dumps(list(row.values())) not in done:
@@ -60,9 +64,10 @@ if __name__ == "__main__":
     parser.add_argument("--data", help="directory with the data sets")
     parser.add_argument("--dataset", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--encoder", help="directory of an encoder")
     parser.add_argument("--table", action="store_true", help="print the results")
     arguments = parser.parse_args()
     if arguments.table:
         table()
     else:
-        run(arguments.data, arguments.dataset, arguments.seeds)
+        run(arguments.data, arguments.dataset, arguments.seeds, arguments.encoder)
