@@ -53,7 +53,7 @@ def contest(data, dataset, rows, seed):
 
 
 def draw_each(texts, labels, n, seed):
-    """Sample `n` texts of each label."""
+    """Sample `n` texts of each label, or all texts of a label that has fewer."""
     by_label = defaultdict(list)
     for text, label in zip(texts, labels, strict=True):
         by_label[label].append(text)
@@ -61,7 +61,7 @@ def draw_each(texts, labels, n, seed):
     drawn = [
         (str(text), label)
         for label, its_texts in sorted(by_label.items())
-        for text in rng.choice(its_texts, n, replace=False)
+        for text in rng.choice(its_texts, min(n, len(its_texts)), replace=False)
     ]
     return tuple(map(list, zip(*drawn, strict=True)))
 
