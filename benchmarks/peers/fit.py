@@ -164,6 +164,8 @@ class TrainerAtItsBest(Trainer):
     def __init__(self, epochs, seed, directory):
         super().__init__(epochs, seed, directory)
         self.settings |= {**BEST, "bf16": dtype() == torch.bfloat16}
+        # Without this, the Trainer refuses bfloat16 on a CPU.
+        self.settings["use_cpu"] = device().type == "cpu"
 
 
 class BertModule(torch.nn.Module):

@@ -1,9 +1,10 @@
 """Compare ``predict_proba`` on one short text with a pass of the bare encoder.
 
 The results are medians of alternating calls. The bare encoder gets the tokens of the
-text and computes in the default precision of ours.
+text. It computes in the default precision of ours, and in float32.
 """
 
+import contextlib
 import functools
 import statistics
 
@@ -27,7 +28,7 @@ def contest(data, dataset, rows, seed):
     def both():
         return alternate(train, text, rows or DATASETS[dataset])
 
-    names = ("ours", "bare encoder")
+    names = ("ours", "bare encoder", "bare encoder, float32")
     return Contest(1, {name: lambda name=name: both()[name] for name in names})
 
 
@@ -35,7 +36,8 @@ def alternate(train, text, n_calls):
     classifier = AttentionFineTuneClassifier(max_epochs=1, random_state=0).fit(*train)
     calls = {
         "ours": lambda: classifier.predict_proba([text]),
-        "bare encoder": bare_encoder(text),
+        "bare encoder": bare_encoder(text, as_ours),
+        "bare encoder, float32": bare_encoder(text, contextlib.nullcontext),
     }
     took = {name: [] for name in calls}
     for i in range(n_calls + 10):
@@ -47,7 +49,7 @@ def alternate(train, text, n_calls):
     return {name: medians(each) for name, each in took.items()}
 
 
-def bare_encoder(text):
+def bare_encoder(text, precision):
     from transformers import AutoModel, AutoTokenizer
 
     tokens = AutoTokenizer.from_pretrained(encoder())([text], return_tensors="pt")
@@ -55,7 +57,7 @@ def bare_encoder(text):
     model = AutoModel.from_pretrained(encoder()).to(device()).eval()
 
     def forward():
-        with torch.inference_mode(), as_ours():
+        with torch.inference_mode(), precision():
             return model(**tokens).last_hidden_state.float().cpu()
 
     return forward
