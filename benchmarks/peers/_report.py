@@ -13,7 +13,7 @@ BEGIN, END = "<!-- python -m benchmarks.peers --page -->", "<!-- to here -->"
 UNITS = {"seconds": "s", "cpu_seconds": "s", "gflops": "GFLOP/s", "mebibytes": "MiB"}
 QUALITIES = ("accuracy", "error")
 # The parts on the page: those that compare with other software.
-SHOWN = ("transform", "fit", "grid", "few-shot", "latency", "limit")
+SHOWN = ("transform", "fit", "grid", "few-shot", "latency")
 
 
 def read_rows(path=RESULTS_FILE):
@@ -167,9 +167,8 @@ def explained(rows):
         "Times and ratios are medians over the seeds; accuracies and errors are means. "
         "The minimum and maximum are in parentheses. Values without a range are from "
         "a single run, or equal in all runs. The ratio is their time divided by ours, "
-        "for runs with the same seed; for `limit`, it is our GFLOP/s divided by "
-        "theirs. Measured with `python -m benchmarks.peers PART --threads 1 --data "
-        "DIRECTORY` (`latency` without `--threads`) on "
+        "for runs with the same seed. Measured with `python -m benchmarks.peers PART "
+        "--threads 1 --data DIRECTORY` on "
         f"{when}. The modules in `benchmarks/peers` describe each benchmark. Versions: "
         f"{'; '.join(versions)}. The versions of the other packages are in the results "
         "file."
