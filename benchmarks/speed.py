@@ -159,15 +159,16 @@ def commit_of(checkout):
 def compare(part, options, folder):
     """Run a part in both checkouts in turn, and write all results."""
     checkouts = {"before": options.before, "after": options.after}
-    pickled = folder / "classifier.pickle"
-    if part == "start" and not pickled.exists():
-        arguments = ["--data", options.data, "--write", pickled]
-        in_checkout(options.before, *arguments)
+    # A checkout may not read the pickles of another one.
+    pickles = {name: folder / f"{name}.pickle" for name in checkouts}
+    for name in checkouts if part == "start" else ():
+        arguments = ["--data", options.data, "--write", pickles[name]]
+        in_checkout(checkouts[name], *arguments)
     measured = {name: [] for name in checkouts}
     for seed in range(options.repeats):
         for name in sorted(checkouts, reverse=seed % 2 == 0):
             arguments = ["--data", options.data, "--part", part, "--seed", seed]
-            arguments += ["--pickled", pickled, "--measure"]
+            arguments += ["--pickled", pickles[name], "--measure"]
             found = json.loads(in_checkout(checkouts[name], *arguments))
             measured[name].append(found)
             key = {"part": part, "of": name, "commit": commit_of(checkouts[name])}
