@@ -96,6 +96,16 @@ def fit_and_score(estimator, texts, labels, test_texts, test_labels, **fit_param
     }
 
 
+def processor():
+    """Return vendor, family and model of the processor, or what the platform says."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    about = dict(map(str.strip, line.split(":", 1)) for line in lines if ":" in line)
+    if "cpu family" not in about:
+        return platform.processor()
+    return "{vendor_id} family {cpu family} model {model}".format_map(about)
+
+
 def machine():
     """Return the date, the machine, the versions and the data type of a result.
 
@@ -111,6 +121,7 @@ def machine():
     return {
         "date": datetime.date.today().isoformat(),
         "machine": ", ".join(where),
+        "processor": processor(),
         "precision": str(resolve_dtype("auto", resolve_device("auto"))),
         "versions": f"torch {torch.__version__}, transformers "
         f"{transformers.__version__}, scikit-learn {sklearn.__version__}",
