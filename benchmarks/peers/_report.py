@@ -52,7 +52,7 @@ def metric_of(part, where):
     computes, because other work on the machine changes it less.
     """
     metric = PARTS[part].METRIC
-    is_one_thread = "1 threads" in where and "NVIDIA" not in where
+    is_one_thread = ", 1 threads" in where and "NVIDIA" not in where
     return f"cpu_{metric}" if metric == "seconds" and is_one_thread else metric
 
 
