@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from .._utils._compat import compute_class_weight
 from .._utils._messages import describe_type, shorten
@@ -238,6 +237,8 @@ def split(data, targets, fraction, seed):
     try:
         kind = targets[0].kind
         if len(targets) == 1 and kind in ("labels", "numbers"):
+            from sklearn.model_selection import train_test_split  # slow to import
+
             strata = data.labels[0] if kind == "labels" else None
             rows = train_test_split(
                 rows, test_size=fraction, stratify=strata, random_state=seed

@@ -35,12 +35,12 @@ def encoder_architecture(encoder):
     Returns
     -------
     dict
-        Configuration in JSON types. The name of the encoder, dropout and the version of
-        transformers are left out, because they do not affect the output in evaluation
-        mode.
+        Configuration in JSON types. The name of the encoder, names of classes, dropout
+        and the version of transformers are left out, because they do not affect the
+        output in evaluation mode.
     """
     config = json.loads(encoder.config.to_json_string(use_diff=False))
-    irrelevant = {"_name_or_path", "transformers_version"}
+    irrelevant = {"_name_or_path", "transformers_version", "id2label", "label2id"}
     irrelevant.update(ATTENTION_DROPOUTS, HIDDEN_DROPOUTS)
     return {name: value for name, value in config.items() if name not in irrelevant}
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ._attention import LONGEST, products
+from ._attention import self_attention
 from ._blocks import block_lists
 from ._partial import CutEncoder
 
@@ -56,7 +56,8 @@ def pack_encoder(encoder, dtype):
     if is_patched or not all(map(_is_known, blocks)):
         return None
     with torch.no_grad():
-        packed = [_PackedBlock(block, dtype) for block in blocks]
+        n_heads = encoder.config.num_attention_heads
+        packed = [_PackedBlock(block, n_heads, dtype) for block in blocks]
     return CutEncoder(encoder, name, len(packed), packed)
 
 
@@ -114,7 +115,7 @@ def _is_known(block):
     own = {nn.Linear, nn.LayerNorm, nn.Dropout}
     act = block.intermediate.intermediate_act_fn
     return (
-        type(block).__module__.startswith("transformers.")
+        type(block).__module__.startswith(("transformers.", __package__))
         and block.chunk_size_feed_forward == 0
         and all(type(part) in own or part is act for part in parts)
         and all(weight.dtype == torch.float32 for weight in block.parameters())
@@ -129,6 +130,13 @@ def _has_hooks(module):
     # Hooks of transformers record hidden states. They are not needed, because a
     # CutEncoder records hidden states itself.
     return any(not hook.__module__.startswith("transformers.") for hook in hooks)
+
+
+def _is_exact_gelu(act):
+    """Return whether an activation is GELU, computed without tanh."""
+    if type(act) is nn.GELU:
+        return act.approximate == "none"
+    return type(act).__name__ == "GELUActivation" and act.act is F.gelu
 
 
 class _PackedLinear:
@@ -154,16 +162,17 @@ class _PackedBlock(nn.Module):
     Parameters
     ----------
     block : torch.nn.Module
+    n_heads : int
     dtype : torch.dtype
     """
 
-    def __init__(self, block, dtype):
+    def __init__(self, block, n_heads, dtype):
         super().__init__()
         attention = block.attention.self
         act = block.intermediate.intermediate_act_fn
-        is_gelu = type(act).__name__ == "GELUActivation" and act.act is F.gelu
+        is_gelu = _is_exact_gelu(act)
         self.dtype = dtype
-        self.n_heads = attention.num_attention_heads
+        self.n_heads = n_heads
         self.act = None if is_gelu else act
         self.norms = nn.ModuleList(
             [block.attention.output.LayerNorm, block.output.LayerNorm]
@@ -193,9 +202,4 @@ class _PackedBlock(nn.Module):
         """Return the output of all heads, shape (n_texts, n_tokens, n_features)."""
         parts = self.query_key_value(states).unflatten(-1, (3, self.n_heads, -1))
         query, key, value = (part.transpose(1, 2) for part in parts.unbind(2))
-        if self.dtype == torch.bfloat16 and states.shape[1] <= LONGEST:
-            output = products(query, key, value, mask, query.shape[-1] ** -0.5)
-        else:
-            output = F.scaled_dot_product_attention(query, key, value, mask)
-            output = output.transpose(1, 2)
-        return output.flatten(2)
+        return self_attention(query, key, value, mask).flatten(2)

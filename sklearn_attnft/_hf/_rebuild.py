@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from .._utils._imports import paused_garbage_collection
 from .._utils._messages import shorten
 from .._utils._process import on_cpu
+from . import _bert
 from ._attention import use_products
 from ._model import refuse_decoder, refuse_family, without_pooler
 
@@ -68,7 +69,10 @@ def encoder_skeleton(config_json):
     """
     try:
         with on_cpu(), _WithoutWeights():
-            return without_pooler(_build(_read(config_json))).float()
+            config = _read(config_json)
+            if _bert.can_run(config):
+                return _bert.BertModel(config).float()
+            return without_pooler(_build(_as_object(config))).float()
     except Exception as error:  # a damaged file can raise any exception
         raise ValueError(
             "config.json does not describe an encoder ("
@@ -100,18 +104,23 @@ class _WithoutWeights(TorchFunctionMode):
 
 
 def _read(config_json):
-    """Check a configuration, and return it as an object of transformers.
-
-    An error is raised if the model family is not part of transformers, or if the
-    encoder would be too large.
-    """
-    from transformers import AutoConfig
-
+    """Return a configuration as a dict. Raise ValueError for an encoder too large."""
     config = json.loads(config_json)
     config = {name: value for name, value in config.items() if name not in NOT_KEPT}
     _refuse_giant("", config)
     _refuse_many_parts(config)
     _refuse_computed(config)
+    return config
+
+
+def _as_object(config):
+    """Check a configuration, and return it as an object of transformers.
+
+    An error is raised if the model family is not part of transformers, or is not a
+    family of text encoders.
+    """
+    from transformers import AutoConfig
+
     refuse_family(config["model_type"], "config.json")
     config = AutoConfig.for_model(**config)
     refuse_decoder(config, "config.json")

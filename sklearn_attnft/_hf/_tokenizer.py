@@ -11,6 +11,7 @@ import torch
 
 from .._data._template import Template, each_text
 from .._utils._process import translate_errors
+from ._bert import BertConfig
 from ._find import find_encoder, refuse_own_code
 from ._growth import check_growth
 from ._identity import encoder_identity, once_per_process
@@ -296,11 +297,13 @@ def count_positions(config):
     positions of a text start after the id of the padding token. So the first rows of
     the matrix of position embeddings are not used, and are not counted.
     """
-    from transformers import MODEL_MAPPING
-
     n_positions = getattr(config, "max_position_embeddings", None)
     if not n_positions:
         return None
+    if isinstance(config, BertConfig):
+        return n_positions
+    from transformers import MODEL_MAPPING
+
     with torch.device("meta"):
         skeleton = MODEL_MAPPING[type(config)](config)
     for name, module in skeleton.named_modules():

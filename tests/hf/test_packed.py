@@ -6,7 +6,7 @@ from test_families import SIZES, save
 from torch import nn
 
 from sklearn_attnft import _hf
-from sklearn_attnft._hf import _packed
+from sklearn_attnft._hf import _attention, _packed
 from sklearn_attnft._model._encoding import run_encoder
 
 FAMILIES = ["bert", "roberta", "xlm-roberta", "camembert", "electra", "ernie"]
@@ -73,8 +73,8 @@ def test_activations(act, dtype, written, monkeypatch):
 def test_long_texts_use_the_attention_of_torch(dtype, written, monkeypatch):
     encoder = load(written("bert"))
     packed = _hf.pack_encoder(encoder, dtype)
-    monkeypatch.setattr(_packed, "LONGEST", 4)
-    monkeypatch.setattr(_packed, "products", None)
+    monkeypatch.setattr(_attention, "LONGEST", 4)
+    monkeypatch.setattr(_attention, "products", None)
     exact = states(encoder, torch.float32, (2,))
     atol = 1e-5 if dtype == torch.float32 else 0.1
     ours = states(encoder, dtype, (2,), packed)
