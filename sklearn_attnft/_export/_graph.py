@@ -12,6 +12,7 @@ import onnx
 import torch
 from torch import nn
 
+from .. import _hf
 from .._model._encoding import run_encoder
 from .._utils._messages import shorten
 from .._utils._process import on_cpu, preserve_generator
@@ -56,8 +57,7 @@ class ExportedModel(nn.Module):
 
     def __init__(self, model, order, activations):
         super().__init__()
-        self.encoder = copy.deepcopy(model.encoder).cpu().float().eval()
-        self.encoder.set_attn_implementation("eager")
+        self.encoder = _hf.copy_for_export(model.encoder)
         tasks = [copy.deepcopy(model.tasks[i]).cpu().float().eval() for i in order]
         for task in tasks:
             if task.recur is not None:

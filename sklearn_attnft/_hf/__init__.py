@@ -19,13 +19,14 @@ from ._inputs import encoder_inputs
 from ._model import load_config, load_encoder, load_language_model
 from ._packed import pack_encoder, packing_pays
 from ._partial import cut_encoder
-from ._rebuild import encoder_config, encoder_skeleton
+from ._rebuild import copy_for_export, encoder_config, encoder_skeleton
 from ._tokenizer import TextTokenizer, count_positions, load_tokenizer
 
 __all__ = [
     "DEFAULT_ENCODER",
     "TextTokenizer",
     "as_absolute",
+    "copy_for_export",
     "count_positions",
     "cut_encoder",
     "encoder_architecture",

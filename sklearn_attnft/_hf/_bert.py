@@ -135,11 +135,12 @@ class BertModel(nn.Module):
         BertOutput
         """
         states = self._embed(input_ids, token_type_ids, inputs_embeds)
-        mask, all_states = _square(attention_mask), [states]
+        mask, kept = _square(attention_mask), []
         for block in self.encoder.layer:
+            if output_hidden_states:
+                kept.append(states)
             states = block(states, mask)
-            all_states.append(states)
-        return BertOutput(states, tuple(all_states) if output_hidden_states else ())
+        return BertOutput(states, (*kept, states) if output_hidden_states else ())
 
     def _embed(self, input_ids, token_type_ids, inputs_embeds):
         """Return layer 0, shape (n_texts, n_tokens, n_features)."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Convert an encoder's configuration to JSON, and rebuild encoders from JSON."""
 
+import copy
 import inspect
 import json
 import math
@@ -72,12 +73,28 @@ def encoder_skeleton(config_json):
             config = _read(config_json)
             if _bert.can_run(config):
                 return _bert.BertModel(config).float()
-            return without_pooler(_build(_as_object(config))).float()
+            return _build(_as_object(config)).float()
     except Exception as error:  # a damaged file can raise any exception
         raise ValueError(
             "config.json does not describe an encoder ("
             f"{type(error).__name__}: {shorten(error, 200, str)})"
         ) from error
+
+
+def copy_for_export(encoder):
+    """Return a copy of an encoder on the CPU that torch.onnx can convert.
+
+    The copy belongs to transformers, and computes attention by matrix products. So the
+    graphs of a fitted and of a loaded estimator are the same.
+    """
+    if isinstance(encoder, _bert.BertModel):
+        weights = copy.deepcopy(encoder.state_dict())
+        with on_cpu(), _WithoutWeights():
+            encoder = _build(_as_object(vars(encoder.config)))
+        encoder.load_state_dict(weights, assign=True)
+    encoder = copy.deepcopy(encoder).cpu().float().eval()
+    encoder.set_attn_implementation("eager")
+    return encoder
 
 
 RANDOM = {
@@ -171,11 +188,11 @@ def _refuse_computed(config):
 
 
 def _build(config):
-    """Create the encoder, without its pooling layer if the class can omit the layer."""
+    """Return an encoder of transformers without a pooling layer."""
     from transformers import MODEL_MAPPING
 
     model_class = MODEL_MAPPING[type(config)]
     has_it = "add_pooling_layer" in inspect.signature(model_class).parameters
     model = model_class(config, **({"add_pooling_layer": False} if has_it else {}))
     use_products(model)
-    return model
+    return without_pooler(model)

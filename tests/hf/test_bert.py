@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -13,6 +14,7 @@ from test_families import SIZES, save
 from sklearn_attnft import AttentionFineTuneClassifier, _hf
 from sklearn_attnft._hf import _bert
 from sklearn_attnft._model._encoding import run_encoder
+from sklearn_attnft.predictor import OnnxPredictor
 
 IDS = torch.tensor([[2, 7, 8, 9, 12, 20, 31, 3], [2, 11, 7, 3, 1, 1, 1, 1]])
 MASKS = {
@@ -121,6 +123,23 @@ def test_a_loaded_classifier_predicts_the_same(act, tmp_path, monkeypatch):
     assert (loaded.predict_proba(texts) == clf.predict_proba(texts)).all()
     again = pickle.loads(pickle.dumps(loaded))
     assert (again.predict_proba(texts) == clf.predict_proba(texts)).all()
+
+
+def test_a_loaded_classifier_is_exported_as_a_fitted_one(tmp_path):
+    clf = AttentionFineTuneClassifier(
+        tiny.ENCODER, max_length=32, max_epochs=1, precision="float32"
+    ).fit(["good day", "bad dog"] * 3, [1, 0] * 3)
+    loaded = AttentionFineTuneClassifier.load(clf.save(tmp_path / "saved"))
+    paths = [
+        model.export_onnx(tmp_path / name)
+        for name, model in [("fitted", clf), ("loaded", loaded)]
+    ]
+    ours, theirs = ({f.name: f.read_bytes() for f in p.iterdir()} for p in paths)
+    assert ours["model.onnx"] == theirs["model.onnx"]
+    assert all(weight.requires_grad for weight in loaded.module_.parameters())
+    texts = ["a day", "a good dog and a bad day", ""]
+    proba = OnnxPredictor(paths[1], threads=1).predict_proba(texts)
+    np.testing.assert_allclose(proba, loaded.predict_proba(texts), atol=1e-5)
 
 
 def test_loading_and_predicting_do_not_import_transformers(tmp_path):
