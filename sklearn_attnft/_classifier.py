@@ -111,7 +111,7 @@ class AttentionFineTuneClassifier(
     learning_rate : float or "auto", default="auto"
         Peak learning rate of the highest trained block. "auto" is 2e-4 for encoders of
         hidden size 384. For other encoders, "auto" is inversely proportional to the
-        hidden size.
+        hidden size. Contrastive training has half of this rate with "auto".
     head_learning_rate : float or "auto", default="auto"
         Peak learning rate of token attention and head. For a linear head, which starts
         with the weights of a logistic regression, "auto" is 2e-3, or 5e-4 if

@@ -20,7 +20,9 @@ from ._trainable import freeze_embeddings
 # of texts of the same class even if there are many classes.
 TEXTS_PER_CLASS = 4
 CHUNK_SIZE = 8  # texts in one forward pass of the encoder
-BATCH_SIZE = 64  # texts in a batch (the loss compares all pairs of a batch)
+# Texts in a batch (the loss compares all pairs of a batch). With few labels, larger
+# batches would mean few steps, and each step would see almost the same pairs.
+BATCH_SIZE = 16
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class ContrastiveStage(Stage):
         config = dataclasses.replace(
             config,
             max_epochs=fit.plan.contrastive_epochs,
+            learning_rate=fit.plan.contrastive_learning_rate,
             batch_size=BATCH_SIZE,
             early_stopping=False,
             gradual_unfreezing=False,

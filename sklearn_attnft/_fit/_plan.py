@@ -23,7 +23,8 @@ class FitPlan:
 
     Each field has the value of the estimator parameter of the same name. If the value
     of `max_epochs`, `dropout` or `head_learning_rate` is "auto", :meth:`of` replaces it
-    by a number. If `learning_rate` is "auto", :meth:`for_encoder` replaces it.
+    by a number. If `learning_rate` is "auto", :meth:`for_encoder` replaces it. This
+    method also sets `contrastive_learning_rate`, which estimators do not have.
 
     An extractor has only some of these parameters. The defaults below are for
     parameters that the estimator does not have: they turn off a part of the fit.
@@ -65,6 +66,7 @@ class FitPlan:
     callbacks: list | None = None
     lm_weight: float = 0.0
     contrastive_epochs: int = 0
+    contrastive_learning_rate: float = 0.0
     label_texts: object = None
 
     @classmethod
@@ -94,11 +96,14 @@ class FitPlan:
         return dataclasses.replace(plan, **chosen)
 
     def for_encoder(self, hidden_size):
-        """Return a plan in which the learning rate of the encoder is a number."""
-        if self.learning_rate != "auto":
-            return self
-        rate = _rules.learning_rate(hidden_size)
-        return dataclasses.replace(self, learning_rate=rate)
+        """Return a plan in which the learning rates of the encoder are numbers."""
+        rate = contrastive_rate = self.learning_rate
+        if rate == "auto":
+            rate = _rules.learning_rate(hidden_size)
+            contrastive_rate = _rules.CONTRASTIVE_RATE * rate
+        return dataclasses.replace(
+            self, learning_rate=rate, contrastive_learning_rate=contrastive_rate
+        )
 
     @property
     def has_language_model(self):

@@ -25,6 +25,8 @@ RIDGE, FROZEN_RIDGE = 0.1, 0.01
 # LEARNING_RATE is for an encoder with this HIDDEN_SIZE. Larger encoders need lower
 # learning rates.
 LEARNING_RATE, HIDDEN_SIZE = 2e-4, 384
+# The learning rate of contrastive training, relative to that of the classifier.
+CONTRASTIVE_RATE = 0.5
 
 
 def learning_rate(hidden_size):

@@ -7,9 +7,11 @@ import math
 import numpy as np
 import pytest
 import tiny
+from recipes import config
 
 from sklearn_attnft import AttentionFineTuneClassifier, MultiTaskClassifier
 from sklearn_attnft._fit import _pipeline
+from sklearn_attnft._fit._contrastive_stage import ContrastiveStage
 
 X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"] * 4
 Y = ["good", "bad"] * 12
@@ -62,6 +64,13 @@ def test_rates_and_dropout_depend_on_head_and_trained_layers(
 def test_a_larger_encoder_learns_more_slowly(plan):
     rate = plan(classifier()).plan.learning_rate
     assert rate == pytest.approx(2e-4 * 384 / tiny.HIDDEN_SIZE)
+
+
+@pytest.mark.parametrize(("rate", "half"), [("auto", 0.5), (1e-3, 1.0)])
+def test_contrastive_training_has_half_of_the_automatic_rate(rate, half, plan):
+    fit = plan(classifier(learning_rate=rate, contrastive_epochs=2))
+    stage = ContrastiveStage.make(fit, config(learning_rate=9.0))
+    assert stage.config.learning_rate == half * fit.plan.learning_rate
 
 
 def test_numbers_of_the_user_are_kept(plan):
