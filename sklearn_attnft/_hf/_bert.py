@@ -4,7 +4,7 @@
 Importing the BERT of transformers takes as long as importing torch and scikit-learn. So
 an estimator that is loaded gets the encoder of this module instead, if its encoder is a
 BERT. The weights have the same names as in transformers (`BertModel` in
-transformers/models/bert/modeling_bert.py), and the outputs are the same bits. Fits
+transformers/models/bert/modeling_bert.py), and the outputs are equal bit for bit. Fits
 train the BERT of transformers.
 """
 
