@@ -82,24 +82,44 @@ class BertModel(nn.Module):
     ----------
     config : dict
         A configuration for which :func:`can_run` is True.
+    embeddings : dict of torch.nn.Module
+        The embeddings and their normalization.
+    blocks : iterable of torch.nn.Module
     """
 
-    def __init__(self, config):
+    def __init__(self, config, embeddings, blocks):
         super().__init__()
-        self.config = config = BertConfig(**config)
-        size = config.hidden_size
-        self.embeddings = nn.ModuleDict(
-            {
-                "word_embeddings": nn.Embedding(config.vocab_size, size),
-                "position_embeddings": nn.Embedding(
-                    config.max_position_embeddings, size
-                ),
-                "token_type_embeddings": nn.Embedding(config.type_vocab_size, size),
-                "LayerNorm": nn.LayerNorm(size, config.layer_norm_eps),
-            }
-        )
-        blocks = [BertLayer(config) for _ in range(config.num_hidden_layers)]
+        self.config = BertConfig(**config)
+        self.embeddings = nn.ModuleDict(embeddings)
         self.encoder = nn.ModuleDict({"layer": nn.ModuleList(blocks)})
+
+    @classmethod
+    def build(cls, config):
+        """Return an encoder with new weights."""
+        c = BertConfig(**config)
+        embeddings = {
+            "word_embeddings": nn.Embedding(c.vocab_size, c.hidden_size),
+            "position_embeddings": nn.Embedding(
+                c.max_position_embeddings, c.hidden_size
+            ),
+            "token_type_embeddings": nn.Embedding(c.type_vocab_size, c.hidden_size),
+            "LayerNorm": nn.LayerNorm(c.hidden_size, c.layer_norm_eps),
+        }
+        blocks = [BertLayer(c) for _ in range(c.num_hidden_layers)]
+        return cls(config, embeddings, blocks)
+
+    @classmethod
+    def sharing(cls, encoder):
+        """Return an encoder that shares the layers of a BERT of transformers.
+
+        None is returned if this class would not compute what `encoder` computes.
+        """
+        config = json.loads(encoder.config.to_json_string(use_diff=False))
+        if type(encoder).__name__ != "BertModel" or not can_run(config):
+            return None
+        parts = dict(encoder.embeddings.named_children())
+        parts.pop("dropout", None)  # its probability is 0
+        return cls(config, parts, encoder.encoder.layer)
 
     @property
     def device(self):

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ._attention import self_attention
+from ._bert import BertModel
 from ._blocks import block_lists
 from ._partial import CutEncoder
 
@@ -58,6 +59,9 @@ def pack_encoder(encoder, dtype):
     with torch.no_grad():
         n_heads = encoder.config.num_attention_heads
         packed = [_PackedBlock(block, n_heads, dtype) for block in blocks]
+    if not any(map(_has_hooks, encoder.modules())):
+        # The code of transformers around the blocks takes longer than ours.
+        encoder = BertModel.sharing(encoder) or encoder
     return CutEncoder(encoder, name, len(packed), packed)
 
 

@@ -72,7 +72,7 @@ def encoder_skeleton(config_json):
         with on_cpu(), _WithoutWeights():
             config = _read(config_json)
             if _bert.can_run(config):
-                return _bert.BertModel(config).float()
+                return _bert.BertModel.build(config).float()
             return _build(_as_object(config)).float()
     except Exception as error:  # a damaged file can raise any exception
         raise ValueError(
