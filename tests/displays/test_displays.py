@@ -20,6 +20,7 @@ from sklearn_attnft import (
     MultiTaskClassifier,
     TransformerFeatureExtractor,
 )
+from sklearn_attnft._fit._contrastive_stage import BATCH_SIZE
 from sklearn_attnft.displays import (
     AttentionDisplay,
     LabelEfficiencyDisplay,
@@ -177,8 +178,10 @@ def test_training_shows_the_stages_in_the_order_of_the_fit():
     for stage, line in rates.items():
         rows = [row for row in clf.history_ if row["stage"] == stage]
         assert line.get_ydata().tolist() == [row["learning_rate"] for row in rows]
+    n_steps = -(-len(X) // BATCH_SIZE)
+    xs = display.axes_[1].lines[0].get_xdata().tolist()
+    assert xs == [n_steps, 2 * n_steps, 3 * n_steps]
     n_steps = -(-len(X) // clf.batch_size)
-    assert display.axes_[1].lines[0].get_xdata().tolist() == [1, 2, 3]
     lines = {line.get_label(): line for line in display.axes_[2].lines}
     rows = clf.history_[4:]
     for label, name in [("training", "train_loss"), ("validation", "valid_loss")]:
