@@ -3,7 +3,9 @@
 "ours" has the parameters that the user guide gives for few labels: contrastive training
 if there are at most FEW_CLASSES classes, and otherwise the defaults. "ours, label
 texts" has ``label_texts`` as well: the names of the classes, with spaces in place of
-underscores. "ours, defaults" has the default parameters. "ours, frozen" is logistic
+underscores. "ours, written texts" adds the texts of label_texts.json to the names: two
+texts for each class, or six if there are few classes. They were written from the names
+alone, before any result. "ours, defaults" has the default parameters. "ours, frozen" is logistic
 regression on the features of TransformerFeatureExtractor. "setfit, 20 iterations" and
 "setfit, 1000 steps" are SetFit with ``num_iterations=20`` and ``max_steps=1000``: its
 default trains on all pairs, which are hundreds of thousands if classes are many. Both
@@ -12,9 +14,11 @@ the full test set. The time of a fit includes loading.
 """
 
 import functools
+import json
 import os
 import tempfile
 from collections import defaultdict
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -30,6 +34,7 @@ from ._contest import Contest, dtype, encoder, timed
 METRIC, REPEATS = "seconds", 5
 DATASETS = {"trec": 8, "ag_news": 8, "massive_en": 8, "clinc150": 5}
 FEW_CLASSES = 10
+LABEL_TEXTS = Path(__file__).with_name("label_texts.json")
 PARAMETERS = {"contrastive_epochs": 10, "layers": "last", "trainable_layers": 0}
 
 
@@ -39,10 +44,15 @@ def contest(data, dataset, rows, seed):
     classes = sorted(set(train[1]))
     recipe = PARAMETERS if len(classes) <= FEW_CLASSES else {}
     names = {label: label.replace("_", " ") for label in classes}
+    texts = json.loads(LABEL_TEXTS.read_text())[dataset]
+    written = {label: [names[label], *texts[label]] for label in classes}
     contestants = {
         "ours": lambda: ours(train, test, seed, **recipe),
         "ours, label texts": lambda: ours(
             train, test, seed, **recipe, label_texts=names
+        ),
+        "ours, written texts": lambda: ours(
+            train, test, seed, **recipe, label_texts=written
         ),
         "ours, defaults": lambda: ours(train, test, seed),
         "ours, frozen": lambda: frozen(train, test),
