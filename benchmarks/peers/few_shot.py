@@ -5,12 +5,12 @@ if there are at most FEW_CLASSES classes, and otherwise the defaults. "ours, lab
 texts" has ``label_texts`` as well: the names of the classes, with spaces in place of
 underscores. "ours, written texts" adds the texts of label_texts.json to the names: two
 texts for each class, or six if there are few classes. They were written from the names
-alone, before any result. "ours, defaults" has the default parameters. "ours, frozen" is logistic
-regression on the features of TransformerFeatureExtractor. "setfit, 20 iterations" and
-"setfit, 1000 steps" are SetFit with ``num_iterations=20`` and ``max_steps=1000``: its
-default trains on all pairs, which are hundreds of thousands if classes are many. Both
-compute in bfloat16 if ours does. Each seed samples other texts. Accuracy is measured on
-the full test set. The time of a fit includes loading.
+alone, before any result. "ours, defaults" has the default parameters. "ours, frozen" is
+logistic regression on the features of TransformerFeatureExtractor. "setfit, 20
+iterations" and "setfit, 1000 steps" are SetFit with ``num_iterations=20`` and
+``max_steps=1000``: its default trains on all pairs, which are hundreds of thousands if
+classes are many. Both compute in bfloat16 if ours does. Each seed samples other texts.
+Accuracy is measured on the full test set. The time of a fit includes loading.
 """
 
 import functools
