@@ -9,8 +9,9 @@ alone, before any result. "ours, defaults" has the default parameters. "ours, fr
 logistic regression on the features of TransformerFeatureExtractor. "setfit, 20
 iterations" and "setfit, 1000 steps" are SetFit with ``num_iterations=20`` and
 ``max_steps=1000``: its default trains on all pairs, which are hundreds of thousands if
-classes are many. Both compute in bfloat16 if ours does. Each seed samples other texts.
-Accuracy is measured on the full test set. The time of a fit includes loading.
+classes are many. "setfit, written texts" is the former with the names and the written
+texts as labeled texts. All compute in bfloat16 if ours does. Each seed samples other
+texts. Accuracy is measured on the full test set. The time of a fit includes loading.
 """
 
 import functools
@@ -58,6 +59,9 @@ def contest(data, dataset, rows, seed):
         "ours, frozen": lambda: frozen(train, test),
         "setfit, 20 iterations": lambda: setfit(train, test, seed, num_iterations=20),
         "setfit, 1000 steps": lambda: setfit(train, test, seed, max_steps=1000),
+        "setfit, written texts": lambda: setfit(
+            with_texts(*train, written), test, seed, num_iterations=20
+        ),
     }
     return Contest(len(train[0]), contestants)
 
@@ -74,6 +78,13 @@ def draw_each(texts, labels, n, seed):
         for text in rng.choice(its_texts, min(n, len(its_texts)), replace=False)
     ]
     return tuple(map(list, zip(*drawn, strict=True)))
+
+
+def with_texts(texts, labels, written):
+    """Return texts and labels with the written texts of each class added."""
+    added = [(text, label) for label, its in written.items() for text in its]
+    more_texts, more_labels = zip(*added, strict=True)
+    return [*texts, *more_texts], [*labels, *more_labels]
 
 
 def ours(train, test, seed, **parameters):
