@@ -189,13 +189,13 @@ class AttentionFineTuneClassifier(
         similar and texts of different classes become dissimilar. The recommended
         setting is 10 epochs with ``layers="last"`` and ``trainable_layers=0``.
     label_texts : "classes", dict or None, default=None
-        Texts that describe the classes. A dict maps a class to a text, or to a list of
-        texts. "classes" uses the labels of `y` as texts, so all labels must be str. In
-        all stages, ``fit`` adds the label texts of each class to the training texts of
-        this class. Label texts have the mean weight of the training texts and are not
-        used for validation. The dict may omit classes. Classes that are not in `y` are
-        ignored. With few labels, label texts help if they describe the content of the
-        class. If None, ``fit`` uses only `X`.
+        Texts that describe the classes, such as examples that you write. A dict maps a
+        class to a text, or to a list of texts. "classes" uses the labels of `y` as
+        texts, so all labels must be str. In all stages, ``fit`` adds the label texts of
+        each class to the training texts of this class. Label texts have the mean weight
+        of the training texts and are not used for validation. The dict may omit
+        classes. Classes that are not in `y` are ignored. With few labels, two or more
+        examples for each class raise the accuracy. If None, ``fit`` uses only `X`.
     device : str, default="auto"
         Device to run on: "cpu", "cuda", "cuda:1", "mps" or "auto". "auto" is a CUDA GPU
         if the machine has one, otherwise the CPU. The device is selected in each call,

@@ -13,9 +13,10 @@ the same 2,000 texts for all numbers of labels. ``base`` needs the encoder that
 ``benchmarks/encoders.py`` installs. ``long`` reads texts in windows of 256 tokens.
 
 Each run appends one JSON line to ../results/method.jsonl. Runs that are already in the
-file are skipped. ``--labels`` and ``--seeds`` select runs. ``--share 0/2`` and
-``--share 1/2`` run one half each, to start two processes at once. Seconds are processor
-time, summed over all cores, because other work on the machine changes it little.
+file are skipped. ``--dataset``, ``--labels`` and ``--seeds`` select runs. ``--share
+0/2`` and ``--share 1/2`` run one half each, to start two processes at once. Seconds are
+processor time, summed over all cores, because other work on the machine changes it
+little.
 """
 
 import argparse
@@ -182,6 +183,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "part", nargs="+", choices=["frozen", "trained", "base", "long"]
     )
+    parser.add_argument("--dataset", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--labels", type=int, nargs="+", default=SIZES)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     arguments = parser.parse_args()
@@ -190,7 +192,9 @@ if __name__ == "__main__":
         chosen = [
             run
             for run in runs(part)
-            if run["n"] in arguments.labels and run["seed"] in arguments.seeds
+            if run["dataset"] in arguments.dataset
+            and run["n"] in arguments.labels
+            and run["seed"] in arguments.seeds
         ]
         for run in tqdm(chosen[first::step], desc=part):
             if json.dumps(list(run.values())) not in already(FILE, KEYS):
