@@ -189,9 +189,12 @@ def test_page_has_all_parts(report, tmp_path):
     assert f"{len(RUNS)} runs with seeds 0, 1 of 3 planned seeds for each" in text
     cells = {tuple(map(str.strip, line.split("|"))) for line in text.splitlines()}
     assert ("", "trec", "layer and token attention", "0.25", "0.75", "") in cells
+    # The made-up runs of a frozen encoder have the same errors and times.
+    assert ("", "2,000", "imdb", "21.0", "21.0", "100", "") in cells
     assert "DIRECTORY frozen trained`" in text
     last = [{**each, "seed": 2} for each in RUNS if each["seed"] == 0]
     whole = report.page(rows_of(report, [*RUNS, *last], tmp_path), "")
+    assert "A frozen or a trained encoder" not in whole
     assert f"{len(RUNS) + len(last)} runs with seeds 0, 1, 2." in whole
 
 

@@ -275,10 +275,33 @@ def section(rows, part):
         if layers is not None:
             paragraphs += [
                 "Weights of the layers with 2,000 labels, mean over the seeds. "
-                "Training starts with 0.77 for the last layer of 6.",
+                "Training starts with 0.77 for the last layer.",
                 layers,
             ]
     return [f"## {title}", *paragraphs] if paragraphs else []
+
+
+def frozen_section(rows):
+    """Return a table of a frozen and a trained encoder, as a list of paragraphs."""
+    pair = ["frozen attention", "attention"]
+    rows = rows[rows["part"].isin(["frozen", "trained"]) & rows["method"].isin(pair)]
+    if set(rows["method"]) != set(pair):
+        return []
+    errors = by_seed(rows, "error", within=["n"]).dropna()
+    seconds = by_seed(rows, "fit_cpu_seconds", within=["n", "machine"]).dropna()
+    shares = (100 * seconds["frozen attention"] / seconds["attention"]).rename("share")
+    cells = errors.groupby(["n", "dataset"])[pair].mean().map("{:.1f}".format)
+    cells["time (%)"] = shares.groupby(["n", "dataset"]).median().map("{:.0f}".format)
+    cells = cells.fillna("").reset_index().sort_values(["n", "dataset"])
+    cells["n"] = cells["n"].map("{:,}".format)
+    names = {"n": "labels", "frozen attention": "frozen", "attention": "trained"}
+    return [
+        "## A frozen or a trained encoder",
+        "Error rate in percent of layer and token attention, for the seeds that both "
+        "have. The time is that of the fit with a frozen encoder, in percent of the "
+        "fit that trains the encoder (median).",
+        cells.rename(columns=names).to_markdown(index=False, disable_numparse=True),
+    ]
 
 
 def page(rows, conclusion, plot=None):
@@ -289,6 +312,7 @@ def page(rows, conclusion, plot=None):
     parts += ["## Claims", CLAIMS_HOW, claims]
     if plot is not None:
         parts.append(f"![Error against the number of labels](_static/{plot.name})")
+    parts += frozen_section(rows)
     for part in TABLES:
         parts += section(rows, part)
     about = {
