@@ -194,8 +194,8 @@ class AttentionFineTuneClassifier(
         texts, so all labels must be str. In all stages, ``fit`` adds the label texts of
         each class to the training texts of this class. Label texts have the mean weight
         of the training texts and are not used for validation. The dict may omit
-        classes. Classes that are not in `y` are ignored. With few labels, two or more
-        examples for each class raise the accuracy. If None, ``fit`` uses only `X`.
+        classes. Classes that are not in `y` are ignored. If None, ``fit`` uses only
+        `X`.
     device : str, default="auto"
         Device to run on: "cpu", "cuda", "cuda:1", "mps" or "auto". "auto" is a CUDA GPU
         if the machine has one, otherwise the CPU. The device is selected in each call,

@@ -4,9 +4,9 @@ Few labels per class
 
 For up to ten classes, train the encoder on pairs of labeled texts first
 (``contrastive_epochs``). With more classes, use the defaults. In both cases, add texts
-that you write for each class (``label_texts``), or at least their names. This example
-shows first the measurements of the user guide on four data sets, then fits on 30
-classes.
+that you write for each class (``label_texts``), or the names of the classes. This
+example shows first the measurements of the user guide on four data sets, then fits on
+30 classes.
 
 The texts of the fits are questions to a bank, a small part of CLINC150.
 
@@ -25,10 +25,11 @@ from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtrac
 # --------------
 #
 # The measurements of the guide: five random samples of eight labels per class (in
-# CLINC150 five), and the mean accuracy on the test texts. SetFit has fewer samples.
-# "Recipe" is contrastive training for TREC and AG News, and the defaults for MASSIVE
-# and CLINC150. "Names" and "written texts" are added with ``label_texts``; the latter
-# are two to six examples for each class.
+# CLINC150 five), and the mean accuracy on the test texts. SetFit has fewer samples of
+# MASSIVE and CLINC150, and three with written texts. "Recipe" is contrastive training
+# for TREC and AG News, and the defaults for MASSIVE and CLINC150. "Written texts" are
+# the name and two examples of each class, or six examples on TREC and AG News. The
+# recipe has them as ``label_texts``, and SetFit as labeled texts.
 
 results = pd.read_json("../../benchmarks/results/peers.jsonl", lines=True)
 results = results[(results["part"] == "few-shot") & ~results["trial"].astype(bool)]
@@ -46,13 +47,14 @@ names = {
     "ours": "recipe",
     "ours, label texts": "recipe, names",
     "ours, written texts": "recipe, written texts",
+    "setfit, written texts": "SetFit, written texts",
 }
 means = results.pivot_table(index="dataset", columns="model", values="accuracy")
 means = means.loc[list(datasets), list(names)].rename(columns=names)
 print(means.round(3).to_string())
 
 figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-for marker, name in zip("sXo^Dv", means.columns, strict=True):
+for marker, name in zip("sXo^DvP", means.columns, strict=True):
     axes.plot(means[name], datasets.values(), marker, label=name, ms=8, alpha=0.8)
 axes.invert_yaxis()
 axes.set(title="Five or eight labels per class", xlabel="accuracy")
