@@ -63,6 +63,22 @@ def test_parts_import_without_the_peers(monkeypatch):
         assert callable(part.contest)
 
 
+def test_written_texts_that_are_test_texts_are_left_out(monkeypatch):
+    few_shot = import_part("few_shot", monkeypatch)
+    texts = {"play_music": ["Play a song!", "Play some jazz."], "joke": ["Be funny"]}
+    names = {"play_music": "play music", "joke": "joke"}
+    written = few_shot.with_names(texts, names, ["play  a song", "joke", "stop"])
+    # Names are kept: they are labels, not texts that somebody could have copied.
+    assert written == {
+        "play_music": ["play music", "Play some jazz."],
+        "joke": ["joke", "Be funny"],
+    }
+    assert few_shot.with_texts(["hi"], ["joke"], written) == (
+        ["hi", "play music", "Play some jazz.", "joke", "Be funny"],
+        ["joke", "play_music", "play_music", "joke", "joke"],
+    )
+
+
 def test_table_has_medians_ranges_and_ratios_of_equal_seeds(report):
     lines = report.table(ROWS).splitlines()
     (trainer,) = [

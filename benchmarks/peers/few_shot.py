@@ -51,11 +51,7 @@ def contest(data, dataset, rows, seed):
     recipe = PARAMETERS if len(classes) <= FEW_CLASSES else {}
     names = {label: label.replace("_", " ") for label in classes}
     texts = json.loads(LABEL_TEXTS.read_text())[dataset]
-    test_texts = {plain(text) for text in test[0]}
-    written = {
-        label: [names[label], *(t for t in texts[label] if plain(t) not in test_texts)]
-        for label in classes
-    }
+    written = with_names(texts, names, test[0])
     n_more = DATASETS[dataset] + 1 + max(map(len, texts.values()))
     contestants = {
         "ours": lambda: ours(train, test, seed, **recipe),
@@ -91,6 +87,18 @@ def draw_each(texts, labels, n, seed):
         for text in rng.choice(its_texts, min(n, len(its_texts)), replace=False)
     ]
     return tuple(map(list, zip(*drawn, strict=True)))
+
+
+def with_names(texts, names, test_texts):
+    """Return the name and the texts of each label, without those that are test texts.
+
+    Case and punctuation are ignored.
+    """
+    known = {plain(text) for text in test_texts}
+    return {
+        label: [name, *(text for text in texts[label] if plain(text) not in known)]
+        for label, name in names.items()
+    }
 
 
 def plain(text):
