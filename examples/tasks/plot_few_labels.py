@@ -26,10 +26,10 @@ from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtrac
 #
 # The measurements of the guide: five random samples of eight labels per class (in
 # CLINC150 five), and the mean accuracy on the test texts. SetFit has fewer samples of
-# MASSIVE and CLINC150. "Recipe" is contrastive training
-# for TREC and AG News, and the defaults for MASSIVE and CLINC150. "Written texts" are
-# the name and two examples of each class, or six examples on TREC and AG News. The
-# recipe has them as ``label_texts``, and SetFit as labeled texts.
+# MASSIVE and CLINC150. "Recipe" is contrastive training for TREC and AG News, and the
+# defaults for MASSIVE and CLINC150. "Written texts" are the name and two examples of
+# each class, or six examples on TREC and AG News. The recipe has them as
+# ``label_texts``, and SetFit as labeled texts.
 
 results = pd.read_json("../../benchmarks/results/peers.jsonl", lines=True)
 results = results[(results["part"] == "few-shot") & ~results["trial"].astype(bool)]
