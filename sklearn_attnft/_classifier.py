@@ -102,7 +102,8 @@ class AttentionFineTuneClassifier(
         do not count and are not trained. If 0, only attention and head are trained.
         "blocks" trains everything except the token embeddings, and "all" trains
         everything. Training fewer blocks is faster. On the CPU, the hidden states of
-        the frozen blocks are computed once per fit and stored in up to 2 GiB of memory.
+        the frozen blocks are computed once per fit and stored in up to half of the
+        available memory.
     gradual_unfreezing : bool, default=False
         Whether to unfreeze the blocks of `trainable_layers` gradually, from the top
         block down (Howard and Ruder 2018, section 3.3). The first epoch trains only
@@ -165,10 +166,11 @@ class AttentionFineTuneClassifier(
     random_state : int, RandomState instance or None, default=None
         Seed for the weights of the head, the order of the texts and dropout. With an
         int, two fits with the same CPU, package versions and number of threads give
-        bit-for-bit the same weights. There is one exception: if another thread samples
-        from the global generator of torch during ``fit``, dropout can differ. If None,
-        each fit has a new seed. The global random generators of numpy and torch do not
-        change.
+        bit-for-bit the same weights. There are two exceptions: if another thread
+        samples from the global generator of torch during ``fit``, dropout can differ;
+        and if memory is too small for the hidden states of the frozen blocks, the last
+        bits can differ. If None, each fit has a new seed. The global random generators
+        of numpy and torch do not change.
     lm_epochs : int, default=0
         Number of epochs of language-model (LM) fine-tuning on the training texts and
         `X_unlabeled`, before the classifier is trained (the sequential method of Tao et

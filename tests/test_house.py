@@ -36,7 +36,8 @@ ORDER = {
         _template _batching _tokens
         _text_parts _datasets _labeled _label_texts _masking""",
     "_model": "_losses _masked_lm _density _pooling _spec _heads _encoding _text_model",
-    "_runtime": "_gpu_slots _seeds _device _packed_encoding _predict _encoder_cache",
+    "_runtime": """_gpu_slots _seeds _device _memory _packed_encoding _predict
+        _encoder_cache""",
     "_training": """_protocols _optimizer _progress _fingerprint _resume _seed_claim
         _callbacks _loop""",
     "_persistence": """_json _safetensors _create _directory _model_card _pack

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Hidden states of frozen blocks, which are computed once per fit and stored.
 
-A training step starts from the stored hidden states and runs only the upper blocks.
+A training step starts from the stored hidden states and runs only the upper blocks. The
+hidden states of the longest texts are stored first. Hidden states for which there is
+not enough memory are computed in each step.
+
+On a GPU, no hidden states are stored, because the speed of copying hidden states to a
+GPU was not measured.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -12,18 +17,18 @@ from .. import _hf
 from .._data._batching import sorted_batches
 from .._model._encoding import window_keys
 from .._runtime._device import autocast, is_out_of_memory
+from .._runtime._memory import memory_share
 from .._training import scoring_budget
 
-# Maximum bytes of hidden states that a fit stores. The hidden states of the longest
-# texts are stored first. The hidden states that do not fit are computed in each
-# step. On a GPU, no hidden states are stored, because the speed of copying hidden
-# states to a GPU was not measured.
-LIMIT = 2 * 2**30
 
-
-@dataclass(frozen=True)
+@dataclass
 class FrozenStates:
     """Stored hidden states, which are found by the token ids and types of a window.
+
+    Parameters
+    ----------
+    n_tokens : int
+        Number of tokens of all windows that are stored.
 
     Attributes
     ----------
@@ -35,11 +40,36 @@ class FrozenStates:
         returns for the windows.
     """
 
-    layers: dict
-    starts: dict
+    n_tokens: int
+    layers: dict = field(default_factory=dict)
+    starts: dict = field(default_factory=dict)
+    _stop: int = 0
+
+    def add(self, input_ids, attention_mask, states):
+        """Store the hidden states of a batch.
+
+        Parameters
+        ----------
+        input_ids, attention_mask : tensor of int64, shape (n_windows, n_tokens)
+        states : dict of tensor, each (n_windows, n_tokens, n_features)
+            Hidden states of each layer. The keys are the numbers of the layers.
+        """
+        is_token, start = attention_mask.bool(), self._stop
+        lengths = is_token.sum(dim=1).tolist()
+        keys = window_keys(input_ids, attention_mask)
+        for key, n in zip(keys, lengths, strict=True):
+            self.starts[key] = self._stop
+            self._stop += n
+        for layer, values in states.items():
+            if layer not in self.layers:
+                self.layers[layer] = values.new_empty(
+                    self.n_tokens + 1, values.shape[-1]
+                )
+                self.layers[layer][-1] = 0
+            self.layers[layer][start : self._stop] = values[is_token]
 
     def find(self, input_ids, attention_mask):
-        """Return the stored hidden states of a batch, or None if a window is missing.
+        """Return the stored hidden states of a batch, and which windows have none.
 
         Parameters
         ----------
@@ -47,19 +77,21 @@ class FrozenStates:
 
         Returns
         -------
-        dict of tensor, each (n_windows, n_tokens, n_features), or None
-            Hidden states of each layer. The keys are the numbers of the layers.
+        states : dict of tensor, each (n_windows, n_tokens, n_features)
+            Hidden states of each layer. Those of missing windows are 0.
+        missing : tensor of bool, shape (n_windows,)
         """
         keys = window_keys(input_ids, attention_mask)
-        starts = [self.starts.get(key) for key in keys]
-        if None in starts:
-            return None
-        where = torch.tensor(starts)[:, None] + torch.arange(input_ids.shape[1])
-        where = torch.where(attention_mask.bool(), where, -1).flatten()
+        starts = torch.tensor([self.starts.get(key, -1) for key in keys])
+        missing = starts < 0
+        where = starts[:, None] + torch.arange(input_ids.shape[1])
+        is_stored = attention_mask.bool() & ~missing[:, None]
+        where = torch.where(is_stored, where, -1).flatten()
         shape = *input_ids.shape, -1
-        return {
+        states = {
             layer: states[where].view(shape) for layer, states in self.layers.items()
         }
+        return states, missing
 
     @property
     def n_bytes(self):
@@ -73,21 +105,26 @@ class UpperEncoding:
     Parameters
     ----------
     kept : FrozenStates
+    limit : int
+        Maximum bytes of the stored hidden states.
+    lower : callable
+        Function of input_ids and attention_mask that computes the hidden states of the
+        same layers for windows that are not stored, as a dict.
     cut : CutEncoder or None
         Encoder that is split above the frozen blocks. If None, all blocks are frozen.
-    plain : callable
-        Encoding for windows whose hidden states are not stored.
     """
 
-    def __init__(self, kept, cut, plain):
-        self.kept, self.limit = kept, LIMIT
-        self._cut, self._plain = cut, plain
+    def __init__(self, kept, limit, lower, cut):
+        self.kept, self.limit = kept, limit
+        self._lower, self._cut = lower, cut
 
     def __call__(self, encoder, input_ids, attention_mask, layers):
         """Return the hidden states of `layers`."""
-        states = self.kept.find(input_ids, attention_mask)
-        if states is None:
-            return self._plain(encoder, input_ids, attention_mask, layers)
+        states, missing = self.kept.find(input_ids, attention_mask)
+        if missing.any():
+            computed = self._lower(input_ids[missing], attention_mask[missing])
+            for layer, values in computed.items():
+                states[layer][missing] = values
         if self._cut is not None:
             boundary, top = self._cut.n_lower, max(layers)
             above = self._cut.upper(input_ids, attention_mask, states[boundary], top)
@@ -102,8 +139,8 @@ def with_frozen_states(model, corpora, config, context):
     ----------
     model : TextModel
     corpora : list of TokenizedTexts
-        Training texts, then validation texts. If the hidden states of all texts exceed
-        `LIMIT` bytes, those of the training texts are stored first.
+        Training texts, then validation texts. If there is not enough memory for the
+        hidden states of all texts, those of the training texts are stored first.
     config : TrainingConfig
     context : RunContext
 
@@ -127,25 +164,38 @@ def with_frozen_states(model, corpora, config, context):
         if cut is None:
             return model
         wanted = {layer for layer in wanted if layer < n_lower} | {n_lower}
+
+    def lower(input_ids, attention_mask):
+        """Return the hidden states of the `wanted` layers as a dict."""
+        if cut is None:
+            return dict(
+                zip(model.layers, model.encode(input_ids, attention_mask), strict=True)
+            )
+        states = cut.lower(input_ids, attention_mask)
+        return {layer: states[layer] for layer in wanted}
+
     # If a fit resumes, it skips complete stages, which may have trained the blocks that
     # are now frozen. The resume state has the trained weights.
     context.resume.load_weights(model)
     model.eval()
+    limit = memory_share()
+    room = limit // (4 * len(wanted) * model.encoder.config.hidden_size)  # tokens
     budget = scoring_budget(corpora[0], config, context.device)
-    batches = _batches(corpora, len(wanted), model, budget)
+    batches = _batches(corpora, room, budget)
+    if not batches:
+        return model
     try:
         with torch.no_grad(), autocast(context.device, context.dtype):
-            kept = _keep(model, cut, wanted, batches)
+            kept = _keep(lower, batches)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         return model  # then each step computes the hidden states
-    return model.with_encoding(UpperEncoding(kept, cut, model.encoding))
+    return model.with_encoding(UpperEncoding(kept, limit, lower, cut))
 
 
-def _batches(corpora, n_layers, model, budget):
-    """Return the first batches whose hidden states together fit into `LIMIT` bytes."""
-    room = LIMIT // (4 * n_layers * model.encoder.config.hidden_size)  # tokens
+def _batches(corpora, room, budget):
+    """Return the first batches that together have at most `room` tokens."""
     batches = []
     for corpus in corpora:
         for indices in sorted_batches(corpus, budget):
@@ -156,31 +206,10 @@ def _batches(corpora, n_layers, model, budget):
     return batches
 
 
-def _keep(model, cut, wanted, batches):
-    """Compute FrozenStates of the `wanted` layers for all windows of `batches`."""
-    n_tokens = sum(int(batch.attention_mask.count_nonzero()) for batch in batches)
-    layers, starts, stop = {}, {}, 0
-    for batch in batches:
-        is_token = batch.attention_mask.bool()
-        states = _states(model, cut, batch)
-        start = stop
-        lengths = is_token.sum(dim=1).tolist()
-        keys = window_keys(batch.input_ids, batch.attention_mask)
-        for key, n in zip(keys, lengths, strict=True):
-            starts[key] = stop
-            stop += n
-        for layer in wanted:
-            if layer not in layers:
-                shape = n_tokens + 1, states[layer].shape[-1]
-                layers[layer] = torch.empty(shape, dtype=states[layer].dtype)
-                layers[layer][-1] = 0
-            layers[layer][start:stop] = states[layer][is_token]
-    return FrozenStates(layers, starts)
-
-
-def _states(model, cut, batch):
-    """Return the hidden states of a batch for each layer up to the cut, as a dict."""
-    ids, mask = batch.input_ids, batch.attention_mask
-    if cut is None:
-        return dict(zip(model.layers, model.encode(ids, mask), strict=True))
-    return dict(enumerate(cut.lower(ids, mask)))
+def _keep(lower, batches):
+    """Compute FrozenStates for all windows of `batches`."""
+    masks = [batch.attention_mask for batch in batches]
+    kept = FrozenStates(sum(int(mask.count_nonzero()) for mask in masks))
+    for batch, mask in zip(batches, masks, strict=True):
+        kept.add(batch.input_ids, mask, lower(batch.input_ids, mask))
+    return kept

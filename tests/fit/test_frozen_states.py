@@ -96,7 +96,7 @@ def windows_read(monkeypatch):
 )
 def test_a_fit_without_kept_states_is_the_same(deep, params, monkeypatch):
     kept = classifier(deep, **params).fit(X, Y)
-    monkeypatch.setattr(_frozen_states, "LIMIT", 0)
+    monkeypatch.setattr(_frozen_states, "memory_share", lambda: 0)
     plain = classifier(deep, **params).fit(X, Y)
     np.testing.assert_allclose(
         kept.predict_proba(X), plain.predict_proba(X), rtol=1e-4, atol=1e-5
@@ -108,7 +108,7 @@ def test_a_fit_without_kept_states_is_the_same(deep, params, monkeypatch):
 def test_several_tasks_without_kept_states_are_the_same(deep, monkeypatch):
     Y2 = np.column_stack([Y, [len(text) > 8 for text in X]]).astype(object)
     kept = MultiTaskClassifier(classifier(deep)).fit(X, Y2)
-    monkeypatch.setattr(_frozen_states, "LIMIT", 0)
+    monkeypatch.setattr(_frozen_states, "memory_share", lambda: 0)
     plain = MultiTaskClassifier(classifier(deep)).fit(X, Y2)
     for ours, theirs in zip(kept.predict_proba(X), plain.predict_proba(X), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
@@ -153,17 +153,24 @@ def test_a_finished_fit_does_not_compute_states(deep, windows_read, tmp_path):
     np.testing.assert_array_equal(first.predict_proba(X), again.predict_proba(X))
 
 
-def test_the_longest_are_kept_and_others_computed(deep, windows_read, monkeypatch):
+@pytest.mark.parametrize("params", [{"batch_size": 1}, {"encoder_dropout": 0.2}])
+@pytest.mark.parametrize("n_trained", [0, 2])
+def test_the_longest_are_kept_and_others_computed(
+    deep, params, n_trained, windows_read, monkeypatch
+):
+    params = {**params, "trainable_layers": n_trained}
+    if n_trained == 0:
+        params["layers"] = [0, 1, 2]
     # For three layers and the three longest texts, with windows of 32 and 19 tokens.
     n_bytes = 4 * 3 * tiny.HIDDEN_SIZE * 3 * (32 + 19)
-    monkeypatch.setattr(_frozen_states, "LIMIT", n_bytes)
+    monkeypatch.setattr(_frozen_states, "memory_share", lambda: n_bytes)
     monkeypatch.setattr("sklearn_attnft._data._batching.TOKENS_PER_BATCH", {"cpu": 1})
-    clf = classifier(deep, batch_size=1).fit(X, Y)
+    clf = classifier(deep, **params).fit(X, Y)
     n_others = len(X) - 3
     # Each epoch, and the start, computes the others.
     assert windows_read[0] == 3 * 2 + (1 + 3) * n_others
-    monkeypatch.setattr(_frozen_states, "LIMIT", 0)
-    plain = classifier(deep, batch_size=1).fit(X, Y)
+    monkeypatch.setattr(_frozen_states, "memory_share", lambda: 0)
+    plain = classifier(deep, **params).fit(X, Y)
     np.testing.assert_allclose(
         clf.predict_proba(X), plain.predict_proba(X), rtol=1e-3, atol=1e-4
     )
