@@ -86,10 +86,11 @@ class FrozenStates:
         missing = starts < 0
         where = starts[:, None] + torch.arange(input_ids.shape[1])
         is_stored = attention_mask.bool() & ~missing[:, None]
-        where = torch.where(is_stored, where, -1).flatten()
+        where = torch.where(is_stored, where, self.n_tokens).flatten()
         shape = *input_ids.shape, -1
         states = {
-            layer: states[where].view(shape) for layer, states in self.layers.items()
+            layer: kept.index_select(0, where).view(shape)
+            for layer, kept in self.layers.items()
         }
         return states, missing
 
