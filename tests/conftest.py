@@ -65,17 +65,7 @@ def one_thread():
 @pytest.fixture
 def small():
     """Return parameters of a classifier that fits quickly."""
-    return {
-        "encoder": tiny.ENCODER,
-        "max_length": 32,
-        "max_epochs": 3,
-        "trainable_layers": "blocks",  # both random blocks have to learn
-        "batch_size": 8,
-        "learning_rate": 1e-3,
-        "head_learning_rate": 1e-2,
-        "random_state": 0,
-        "precision": "float32",  # the same on any machine
-    }
+    return dict(tiny.PARAMETERS)
 
 
 @pytest.fixture

@@ -12,6 +12,18 @@ ENCODER = os.environ.setdefault(
     str(Path(tempfile.gettempdir()) / f"sklearn-attnft-tiny-{time.time_ns()}"),
 )
 N_LAYERS, HIDDEN_SIZE, N_POSITIONS = 2, 32, 64
+# Parameters of a classifier that fits quickly.
+PARAMETERS = {
+    "encoder": ENCODER,
+    "max_length": 32,
+    "max_epochs": 3,
+    "trainable_layers": "blocks",  # both random blocks have to learn
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+    "head_learning_rate": 1e-2,
+    "random_state": 0,
+    "precision": "float32",  # the same on any machine
+}
 WORDS = (
     "a all am and are at awful bad be best big bird black bright by cat cold day did "
     "do dog fine fish fly for fun funny good great had happy hate have he her his hot "

@@ -9,7 +9,12 @@ from pathlib import Path
 import torch
 
 from .. import predictor
-from .._persistence._create import check_no_others, create, list_files
+from .._persistence._create import (
+    check_destination,
+    check_no_others,
+    create,
+    list_files,
+)
 from .._persistence._save_load import make_card
 from .._utils._warnings import warn
 from ._check import MAX_CHANGED, TOLERANCE, Reference, default_texts
@@ -18,6 +23,7 @@ from ._graph import ExportedModel, softmax, to_onnx
 from ._int8 import to_int8
 
 CARD = "README.md"
+METHOD = "export_onnx"  # the public method
 FILES = {"model.onnx", "tokenizer.json", "predictor.py"}
 
 
@@ -35,6 +41,8 @@ def export(estimator, path, quantize, texts, *, overwrite):
     overwrite : bool
         Whether to replace an existing directory that this function has written.
     """
+    # The export takes seconds, so an existing directory raises an error first.
+    check_destination(path, METHOD, _check_own, overwrite=overwrite)
     targets = estimator._fitted_targets()
     # The module stores the tasks sorted by name.
     n_tasks = len(estimator._spec.tasks)
@@ -78,7 +86,7 @@ def export(estimator, path, quantize, texts, *, overwrite):
         _warn_if_changed(difference)
     card = make_card(estimator, config["versions"], card_usage(config, difference))
     files = {**files, CARD: card.encode(), predictor.CONFIG: _config(config, files)}
-    return create(path, files, "export_onnx", _check_own, overwrite=overwrite)
+    return create(path, files, METHOD, _check_own, overwrite=overwrite)
 
 
 def _to_bytes(graph):

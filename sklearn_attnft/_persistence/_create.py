@@ -39,12 +39,10 @@ def create(path, files, method, check_own, *, overwrite):
     -------
     pathlib.Path
     """
-    path = Path(os.path.realpath(os.path.expanduser(path)))  # resolves links
+    path = check_destination(path, method, check_own, overwrite=overwrite)
     check = functools.partial(
         _check_replaceable, path, method, check_own, overwrite=overwrite
     )
-    _restore_replaced(path)
-    check()
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
     new = path.with_name(f"{_prefix(path)}{secrets.token_hex(6)}")
@@ -62,6 +60,22 @@ def create(path, files, method, check_own, *, overwrite):
             shutil.rmtree(new, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+    return path
+
+
+def check_destination(path, method, check_own, *, overwrite):
+    """Return the absolute path of a directory that :func:`create` may create.
+
+    The parameters are those of :func:`create`. Symbolic links are resolved.
+
+    Raises
+    ------
+    FileExistsError
+        If `path` exists and must not be replaced.
+    """
+    path = Path(os.path.realpath(os.path.expanduser(path)))  # resolves links
+    _restore_replaced(path)
+    _check_replaceable(path, method, check_own, overwrite=overwrite)
     return path
 
 

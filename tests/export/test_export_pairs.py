@@ -23,41 +23,40 @@ FRAME = pd.DataFrame(X, columns=["question", "answer"])
 NEW = [*X[:3], ("", ""), ("", "so " * 90), ("so " * 40, "bad " * 50), ("[SEP]", "ß")]
 
 
-def estimators(small, **params):
-    """Return fitted estimators of each kind."""
-    small = {**small, "max_epochs": 1, **params}
+def fitted(kind, small):
+    """Return a fitted estimator."""
+    small = {**small, "max_epochs": 1}
     clf = AttentionFineTuneClassifier(**small)
+    if kind == "classifier, windows":
+        return clf.set_params(long_texts="window").fit(FRAME, Y)
+    if kind == "regressor":
+        return AttentionFineTuneRegressor(**small).fit(X, np.arange(36.0))
     tasks = {"mood": Y, "long": [len(q) > 16 for q, _ in X]}
-    return [
-        clone(clf).fit(FRAME, Y),
-        AttentionFineTuneRegressor(**small).fit(X, np.arange(36.0)),
-        MultiTaskClassifier(clf).fit(X, tasks),
-    ]
+    return MultiTaskClassifier(clf).fit(X, tasks)
 
 
-@pytest.mark.parametrize("long_texts", ["truncate", "window"])
-def test_exports_read_the_same_pairs(long_texts, small, tmp_path):
-    for estimator in estimators(small, long_texts=long_texts):
-        path = estimator.export_onnx(tmp_path / type(estimator).__name__)
-        model = OnnxPredictor(path)
-        assert model.config_["n_texts"] == 2
-        expected = estimator.transform(NEW)
-        np.testing.assert_allclose(model.transform(NEW), expected, atol=1e-3)
-        for held in (X, np.array(X), FRAME, pl.DataFrame(FRAME)):
-            found, expected = model.predict(held), estimator.predict(held)
-            if isinstance(found, dict):
-                found, expected = found["mood"], expected["mood"]
-            if np.asarray(found).dtype.kind == "f":
-                np.testing.assert_allclose(found, expected, rtol=1e-4)
-            else:
-                assert list(found) == list(expected)
-        for wrong in (ANSWERS, FRAME.assign(more=Y), [("a", None)], [["a", "b"]]):
-            with pytest.raises((ValueError, TypeError)) as expected:
-                estimator.predict(wrong)
-            with pytest.raises(type(expected.value)) as found:
-                model.predict(wrong)
-            sentence = str(expected.value).split(". ")[0]
-            assert str(found.value).startswith(sentence)
+@pytest.mark.parametrize("kind", ["classifier, windows", "regressor", "tasks"])
+def test_exports_read_the_same_pairs(kind, small, tmp_path):
+    estimator = fitted(kind, small)
+    model = OnnxPredictor(estimator.export_onnx(tmp_path / "model"))
+    assert model.config_["n_texts"] == 2
+    expected = estimator.transform(NEW)
+    np.testing.assert_allclose(model.transform(NEW), expected, atol=1e-3)
+    for held in (X, np.array(X), FRAME, pl.DataFrame(FRAME)):
+        found, expected = model.predict(held), estimator.predict(held)
+        if isinstance(found, dict):
+            found, expected = found["mood"], expected["mood"]
+        if np.asarray(found).dtype.kind == "f":
+            np.testing.assert_allclose(found, expected, rtol=1e-4)
+        else:
+            assert list(found) == list(expected)
+    for wrong in (ANSWERS, FRAME.assign(more=Y), [("a", None)], [["a", "b"]]):
+        with pytest.raises((ValueError, TypeError)) as expected:
+            estimator.predict(wrong)
+        with pytest.raises(type(expected.value)) as found:
+            model.predict(wrong)
+        sentence = str(expected.value).split(". ")[0]
+        assert str(found.value).startswith(sentence)
 
 
 def test_an_export_knows_the_columns(small, tmp_path):
