@@ -130,7 +130,7 @@ def timed(function):
 
 
 FITTED = ["trec", "ag_news", "clinc150", "massive_en", "dbpedia14"]
-FITTED += ["yelp_polarity_like", "yelp_full_like"]
+FITTED += ["yelp_polarity_like", "yelp_full_like", "imdb"]
 PARTS = {
     **{
         f"fit-{name}": lambda o, name=name: fit(o.data, name, o.seed) for name in FITTED
