@@ -168,9 +168,9 @@ class AttentionFineTuneClassifier(
         int, two fits with the same CPU, package versions and number of threads give
         bit-for-bit the same weights. There are two exceptions: if another thread
         samples from the global generator of torch during ``fit``, dropout can differ;
-        and if memory is too small for the hidden states of the frozen blocks, the last
-        bits can differ. If None, each fit has a new seed. The global random generators
-        of numpy and torch do not change.
+        and if memory is too small for the hidden states of the frozen blocks, the
+        weights can differ slightly. If None, each fit has a new seed. The global random
+        generators of numpy and torch do not change.
     lm_epochs : int, default=0
         Number of epochs of language-model (LM) fine-tuning on the training texts and
         `X_unlabeled`, before the classifier is trained (the sequential method of Tao et

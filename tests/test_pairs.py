@@ -215,7 +215,7 @@ def test_cached_hidden_states(long_texts, small, cache, no_stores):
 def test_frozen_blocks_run_once(small, monkeypatch):
     params = {**small, "trainable_layers": 1}
     kept = AttentionFineTuneClassifier(**params).fit(X, Y).predict_proba(X)
-    monkeypatch.setattr(_frozen_states, "memory_share", lambda: 0)
+    monkeypatch.setattr(_frozen_states, "storage_limit", lambda: 0)
     plain = AttentionFineTuneClassifier(**params).fit(X, Y).predict_proba(X)
     np.testing.assert_allclose(kept, plain, atol=1e-4)
 

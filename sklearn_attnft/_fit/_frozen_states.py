@@ -17,7 +17,7 @@ from .. import _hf
 from .._data._batching import sorted_batches
 from .._model._encoding import window_keys
 from .._runtime._device import autocast, is_out_of_memory
-from .._runtime._memory import memory_share
+from .._runtime._memory import storage_limit
 from .._training import scoring_budget
 
 
@@ -69,7 +69,7 @@ class FrozenStates:
             self.layers[layer][start : self._stop] = values[is_token]
 
     def find(self, input_ids, attention_mask):
-        """Return the stored hidden states of a batch, and which windows have none.
+        """Return the stored hidden states of a batch, and the missing windows.
 
         Parameters
         ----------
@@ -80,6 +80,7 @@ class FrozenStates:
         states : dict of tensor, each (n_windows, n_tokens, n_features)
             Hidden states of each layer. Those of missing windows are 0.
         missing : tensor of bool, shape (n_windows,)
+            True for each window whose hidden states are not stored.
         """
         keys = window_keys(input_ids, attention_mask)
         starts = torch.tensor([self.starts.get(key, -1) for key in keys])
@@ -109,8 +110,8 @@ class UpperEncoding:
     limit : int
         Maximum bytes of the stored hidden states.
     lower : callable
-        Function of input_ids and attention_mask that computes the hidden states of the
-        same layers for windows that are not stored, as a dict.
+        Function of input_ids and attention_mask that computes the hidden states of
+        windows, as a dict. The layers are those of `kept`.
     cut : CutEncoder or None
         Encoder that is split above the frozen blocks. If None, all blocks are frozen.
     """
@@ -179,20 +180,20 @@ def with_frozen_states(model, corpora, config, context):
     # are now frozen. The resume state has the trained weights.
     context.resume.load_weights(model)
     model.eval()
-    limit = memory_share()
+    limit = storage_limit()
     room = limit // (4 * len(wanted) * model.encoder.config.hidden_size)  # tokens
     budget = scoring_budget(corpora[0], config, context.device)
-    batches = _batches(corpora, room, budget)
-    if not batches:
-        return model
-    try:
-        with torch.no_grad(), autocast(context.device, context.dtype):
-            kept = _keep(lower, batches)
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return model  # then each step computes the hidden states
-    return model.with_encoding(UpperEncoding(kept, limit, lower, cut))
+    while batches := _batches(corpora, room, budget):
+        try:
+            with torch.no_grad(), autocast(context.device, context.dtype):
+                kept = _keep(lower, batches)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            room //= 2
+        else:
+            return model.with_encoding(UpperEncoding(kept, limit, lower, cut))
+    return model  # each step computes the hidden states
 
 
 def _batches(corpora, room, budget):

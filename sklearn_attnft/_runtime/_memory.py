@@ -1,68 +1,84 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Memory that this process can use to store results."""
+"""Memory that a process can use to store results."""
 
 from pathlib import Path
 
 import joblib
 import torch
 
-MINIMUM = 2 * 2**30
+# Bytes that a process can use if the available memory is unknown.
+DEFAULT = 2 * 2**30
 ROOT = Path("/")
-# Files with the limit and the use of a control group, in versions 2 and 1 of Linux's
-# control groups.
-CONTROL_FILES = {
-    "memory.max": "memory.current",
-    "memory.limit_in_bytes": "memory.usage_in_bytes",
-}
+# Files of a control group of Linux, in versions 2 and 1: the limit, the use, and the
+# name in memory.stat of the cached files, which Linux removes if it needs memory.
+CONTROL_FILES = [
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+]
 
 
-def memory_share():
+def storage_limit():
     """Return the bytes of memory that this process can use to store results.
 
-    The result is half of the available memory, multiplied by this process's share of
-    the cores, because joblib divides the cores among its worker processes. It is at
-    least `MINIMUM`, also on systems that do not tell how much memory is available.
+    The limit is half of the available memory, multiplied by the fraction of the cores
+    that this process uses, because joblib divides the cores among its worker processes.
+    A process that uses few cores can still use `DEFAULT` bytes, but at most a quarter
+    of the available memory.
     """
+    available = available_memory()
+    if available is None:
+        return DEFAULT
     cores = min(1, torch.get_num_threads() / joblib.cpu_count())
-    return max(MINIMUM, int(available_memory() / 2 * cores))
+    return max(int(available / 2 * cores), min(DEFAULT, available // 4))
 
 
 def available_memory():
-    """Return the bytes of memory that this process can allocate, or 0 if unknown.
+    """Return the bytes of memory that this process can allocate, or None if unknown.
 
-    The limits of a container or of a job on a cluster count too.
+    The limits of control groups count too. Containers and clusters use control groups.
     """
+    fields = _fields(ROOT / "proc/meminfo")
+    if "MemAvailable:" not in fields:  # not Linux, or Linux before 3.14
+        return None
+    return max(0, min([1024 * fields["MemAvailable:"], *_rooms()]))
+
+
+def _fields(path):
+    """Return the numbers of a file that has a name and a number in each line."""
     try:
-        lines = (ROOT / "proc/meminfo").read_text().splitlines()
-        groups = (ROOT / "proc/self/cgroup").read_text().splitlines()
-    except OSError:  # not Linux
-        return 0
-    fields = dict(line.split(":", 1) for line in lines)
-    available = 1024 * int(fields["MemAvailable"].split()[0])
-    return max(0, min([available, *_rooms(groups)]))
+        lines = path.read_text().splitlines()
+    except OSError:  # the file does not exist
+        return {}
+    pairs = [line.split()[:2] for line in lines if line.strip()]
+    return {name: int(number) for name, number in pairs}
 
 
-def _rooms(groups):
-    """Yield the bytes that are left of the limit of each control group."""
-    for line in groups:
+def _rooms():
+    """Yield the bytes that each control group of this process can still allocate."""
+    try:
+        lines = (ROOT / "proc/self/cgroup").read_text().splitlines()
+    except OSError:  # the kernel has no control groups
+        return
+    for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers not in ("", "memory"):
             continue
         top = ROOT / "sys/fs/cgroup" / controllers
         group = top / path.lstrip("/")
         for directory in (group, *group.parents):
-            for limit, usage in CONTROL_FILES.items():
-                room = _room(directory / limit, directory / usage)
-                if room is not None:
-                    yield room
+            yield from _rooms_of(directory)
             if directory == top:
                 break
 
 
-def _room(limit, usage):
-    """Return the limit minus the use, or None if there is no limit."""
-    try:
-        limit, usage = limit.read_text().strip(), int(usage.read_text())
-    except OSError:  # these files do not exist in this directory
-        return None
-    return None if limit == "max" else int(limit) - usage
+def _rooms_of(directory):
+    """Yield the bytes that a control group can still allocate, if it has a limit."""
+    for limit, usage, cached in CONTROL_FILES:
+        try:
+            limit = (directory / limit).read_text().strip()
+            usage = int((directory / usage).read_text())
+        except OSError:  # the other version, or a directory without limits
+            continue
+        if limit != "max":
+            reclaimable = _fields(directory / "memory.stat").get(cached, 0)
+            yield int(limit) - usage + reclaimable

@@ -27,6 +27,8 @@ def fitted(kind, small):
     """Return a fitted estimator."""
     small = {**small, "max_epochs": 1}
     clf = AttentionFineTuneClassifier(**small)
+    if kind == "classifier":
+        return clf.fit(FRAME, Y)
     if kind == "classifier, windows":
         return clf.set_params(long_texts="window").fit(FRAME, Y)
     if kind == "regressor":
@@ -35,7 +37,9 @@ def fitted(kind, small):
     return MultiTaskClassifier(clf).fit(X, tasks)
 
 
-@pytest.mark.parametrize("kind", ["classifier, windows", "regressor", "tasks"])
+@pytest.mark.parametrize(
+    "kind", ["classifier", "classifier, windows", "regressor", "tasks"]
+)
 def test_exports_read_the_same_pairs(kind, small, tmp_path):
     estimator = fitted(kind, small)
     model = OnnxPredictor(estimator.export_onnx(tmp_path / "model"))

@@ -42,6 +42,7 @@ def without_densities(monkeypatch):
 
 def classifier(encoder, **params):
     params = {"trainable_layers": 2, "max_epochs": 3, "batch_size": 8, **params}
+    params.setdefault("precision", "float32")
     return AttentionFineTuneClassifier(
         encoder,
         max_length=32,
@@ -49,7 +50,6 @@ def classifier(encoder, **params):
         head_learning_rate=1e-2,
         long_texts="window",
         random_state=0,
-        precision="float32",
         **params,
     )
 
@@ -96,7 +96,7 @@ def windows_read(monkeypatch):
 )
 def test_a_fit_without_kept_states_is_the_same(deep, params, monkeypatch):
     kept = classifier(deep, **params).fit(X, Y)
-    monkeypatch.setattr(_frozen_states, "memory_share", lambda: 0)
+    monkeypatch.setattr(_frozen_states, "storage_limit", lambda: 0)
     plain = classifier(deep, **params).fit(X, Y)
     np.testing.assert_allclose(
         kept.predict_proba(X), plain.predict_proba(X), rtol=1e-4, atol=1e-5
@@ -108,7 +108,7 @@ def test_a_fit_without_kept_states_is_the_same(deep, params, monkeypatch):
 def test_several_tasks_without_kept_states_are_the_same(deep, monkeypatch):
     Y2 = np.column_stack([Y, [len(text) > 8 for text in X]]).astype(object)
     kept = MultiTaskClassifier(classifier(deep)).fit(X, Y2)
-    monkeypatch.setattr(_frozen_states, "memory_share", lambda: 0)
+    monkeypatch.setattr(_frozen_states, "storage_limit", lambda: 0)
     plain = MultiTaskClassifier(classifier(deep)).fit(X, Y2)
     for ours, theirs in zip(kept.predict_proba(X), plain.predict_proba(X), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
@@ -135,14 +135,35 @@ def test_blocks_are_counted_from_the_highest_attended(deep, windows_read):
 def test_states_are_computed_if_memory_is_too_small(deep, monkeypatch):
     kept = classifier(deep).fit(X, Y)
 
-    def no_memory(*args):
+    tried = []
+
+    def no_memory(lower, batches):
+        tried.append(len(batches))
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(_frozen_states, "_keep", no_memory)
     plain = classifier(deep).fit(X, Y)
+    assert tried == sorted(tried, reverse=True)
     np.testing.assert_allclose(
         kept.predict_proba(X), plain.predict_proba(X), rtol=1e-4, atol=1e-5
     )
+
+
+def test_fewer_states_are_kept_if_memory_is_too_small(deep, windows_read, monkeypatch):
+    monkeypatch.setattr(_frozen_states, "storage_limit", lambda: 2**16)
+    monkeypatch.setattr("sklearn_attnft._data._batching.TOKENS_PER_BATCH", {"cpu": 32})
+    keep = _frozen_states._keep
+
+    def little_memory(lower, batches):
+        if len(batches) > 3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return keep(lower, batches)
+
+    monkeypatch.setattr(_frozen_states, "_keep", little_memory)
+    classifier(deep).fit(X, Y)
+    n_windows = len(X) + 3
+    # Each epoch, and the start, computes the windows that are not stored.
+    assert n_windows < windows_read[0] < (1 + 1 + 3) * n_windows
 
 
 def test_a_finished_fit_does_not_compute_states(deep, windows_read, tmp_path):
@@ -153,7 +174,11 @@ def test_a_finished_fit_does_not_compute_states(deep, windows_read, tmp_path):
     np.testing.assert_array_equal(first.predict_proba(X), again.predict_proba(X))
 
 
-@pytest.mark.parametrize("params", [{"batch_size": 1}, {"encoder_dropout": 0.2}])
+@pytest.mark.parametrize(
+    "params",
+    [{"batch_size": 1}, {"encoder_dropout": 0.2}, {"precision": "bfloat16"}],
+    ids=str,
+)
 @pytest.mark.parametrize("n_trained", [0, 2])
 def test_the_longest_are_kept_and_others_computed(
     deep, params, n_trained, windows_read, monkeypatch
@@ -163,16 +188,17 @@ def test_the_longest_are_kept_and_others_computed(
         params["layers"] = [0, 1, 2]
     # For three layers and the three longest texts, with windows of 32 and 19 tokens.
     n_bytes = 4 * 3 * tiny.HIDDEN_SIZE * 3 * (32 + 19)
-    monkeypatch.setattr(_frozen_states, "memory_share", lambda: n_bytes)
+    monkeypatch.setattr(_frozen_states, "storage_limit", lambda: n_bytes)
     monkeypatch.setattr("sklearn_attnft._data._batching.TOKENS_PER_BATCH", {"cpu": 1})
     clf = classifier(deep, **params).fit(X, Y)
     n_others = len(X) - 3
     # Each epoch, and the start, computes the others.
     assert windows_read[0] == 3 * 2 + (1 + 3) * n_others
-    monkeypatch.setattr(_frozen_states, "memory_share", lambda: 0)
+    monkeypatch.setattr(_frozen_states, "storage_limit", lambda: 0)
     plain = classifier(deep, **params).fit(X, Y)
+    tolerance = 0.05 if "precision" in params else 1e-4
     np.testing.assert_allclose(
-        clf.predict_proba(X), plain.predict_proba(X), rtol=1e-3, atol=1e-4
+        clf.predict_proba(X), plain.predict_proba(X), rtol=1e-3, atol=tolerance
     )
 
 

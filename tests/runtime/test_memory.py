@@ -1,5 +1,7 @@
 """Test how much memory a fit takes for stored results."""
 
+import os
+
 import joblib
 import pytest
 import torch
@@ -68,23 +70,55 @@ def test_a_limit_that_is_used_up(root):
     assert _memory.available_memory() == 0
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_cached_files_are_available(root, version):
+    limit(root, "", 8 * GIB, 7 * GIB, version=version)
+    write(root, "proc/self/cgroup", "4:memory:/\n0::/\n")
+    directory, name = {
+        1: ("sys/fs/cgroup/memory", "total_inactive_file"),
+        2: ("sys/fs/cgroup", "inactive_file"),
+    }[version]
+    write(root, f"{directory}/memory.stat", f"anon 5\n{name} {3 * GIB}\n")
+    assert _memory.available_memory() == 4 * GIB
+
+
 @pytest.mark.parametrize(
     ("available", "threads", "expected"),
-    [(64, 4, 32), (64, 1, 8), (64, 9, 32), (3, 4, 2), (0, 4, 2)],
+    [
+        (64, 4, 32),
+        (64, 1, 8),
+        (64, 9, 32),
+        (3, 4, 1.5),
+        (12, 1, 2),
+        (4, 1, 1),
+        (0, 4, 0),
+        (None, 4, 2),
+    ],
 )
-def test_half_of_the_memory_is_divided_like_the_cores(
-    available, threads, expected, monkeypatch
-):
-    monkeypatch.setattr(_memory, "available_memory", lambda: available * GIB)
+def test_the_limit(available, threads, expected, monkeypatch):
+    n_bytes = None if available is None else available * GIB
+    monkeypatch.setattr(_memory, "available_memory", lambda: n_bytes)
     monkeypatch.setattr(joblib, "cpu_count", lambda: 4)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    assert _memory.memory_share() == expected * GIB
+    assert _memory.storage_limit() == expected * GIB
 
 
-def test_another_system_than_linux(root):
+@pytest.mark.parametrize("text", [None, "MemTotal: 9 kB\n\n"])
+def test_systems_that_do_not_tell_the_available_memory(root, text):
     (root / "proc/meminfo").unlink()
-    assert _memory.available_memory() == 0
+    if text is not None:
+        write(root, "proc/meminfo", text)
+    assert _memory.available_memory() is None
 
 
+def test_a_kernel_without_control_groups(root):
+    (root / "proc/self/cgroup").unlink()
+    assert _memory.available_memory() == 64 * GIB
+
+
+@pytest.mark.skipif(
+    not os.path.exists("/proc/meminfo"), reason="the system is not Linux"
+)
 def test_this_machine():
-    assert _memory.memory_share() >= _memory.MINIMUM
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < _memory.available_memory() <= total
