@@ -102,8 +102,9 @@ class AttentionFineTuneClassifier(
         do not count and are not trained. If 0, only attention and head are trained.
         "blocks" trains everything except the token embeddings, and "all" trains
         everything. Training fewer blocks is faster. On the CPU, the hidden states of
-        the frozen blocks are computed once per fit and stored in memory (on Linux, in
-        up to half of the available memory).
+        the frozen blocks are computed once per fit and stored in up to 2 GiB of memory.
+        If all blocks are frozen, they are stored in up to half of the available memory
+        on Linux.
     gradual_unfreezing : bool, default=False
         Whether to unfreeze the blocks of `trainable_layers` gradually, from the top
         block down (Howard and Ruder 2018, section 3.3). The first epoch trains only

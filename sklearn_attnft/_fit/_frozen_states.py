@@ -17,7 +17,7 @@ from .. import _hf
 from .._data._batching import sorted_batches
 from .._model._encoding import window_keys
 from .._runtime._device import autocast, is_out_of_memory
-from .._runtime._memory import storage_limit
+from .._runtime._memory import DEFAULT_LIMIT, storage_limit
 from .._training import scoring_budget
 
 
@@ -181,6 +181,9 @@ def with_frozen_states(model, corpora, config, context):
     context.resume.load_weights(model)
     model.eval()
     limit = storage_limit()
+    if blocks:
+        # Most of the time is for the other blocks, so more memory would save little.
+        limit = min(limit, DEFAULT_LIMIT)
     room = limit // (4 * len(wanted) * model.encoder.config.hidden_size)  # tokens
     budget = scoring_budget(corpora[0], config, context.device)
     while batches := _batches(corpora, room, budget):

@@ -7,7 +7,7 @@ import joblib
 import torch
 
 # Bytes that a process can use if the available memory is unknown.
-DEFAULT = 2 * 2**30
+DEFAULT_LIMIT = 2 * 2**30
 ROOT = Path("/")
 # Files of a control group of Linux, in versions 2 and 1: the limit, the use, and the
 # name in memory.stat of the cached files, which Linux removes if it needs memory.
@@ -22,14 +22,14 @@ def storage_limit():
 
     The limit is half of the available memory, multiplied by the fraction of the cores
     that this process uses, because joblib divides the cores among its worker processes.
-    A process that uses few cores can still use `DEFAULT` bytes, but at most a quarter
-    of the available memory.
+    A process that uses few cores can still use `DEFAULT_LIMIT` bytes, but at most a
+    quarter of the available memory.
     """
     available = available_memory()
     if available is None:
-        return DEFAULT
+        return DEFAULT_LIMIT
     cores = min(1, torch.get_num_threads() / joblib.cpu_count())
-    return max(int(available / 2 * cores), min(DEFAULT, available // 4))
+    return max(int(available / 2 * cores), min(DEFAULT_LIMIT, available // 4))
 
 
 def available_memory():

@@ -67,6 +67,16 @@ def assert_equal(estimator, path):
     return model
 
 
+def assert_same_error(estimator, model, texts):
+    """Assert that an exported model refuses texts with the estimator's sentence."""
+    with pytest.raises((ValueError, TypeError)) as expected:
+        estimator.predict(texts)
+    with pytest.raises(type(expected.value)) as found:
+        model.predict(texts)
+    sentence = str(expected.value).split(". ")[0]
+    assert str(found.value).startswith(sentence)
+
+
 @pytest.mark.parametrize(
     "kwargs",
     [
@@ -235,13 +245,7 @@ WRONG = [
 @pytest.mark.parametrize("texts", WRONG, ids=repr)
 def test_mistakes_get_the_sentences_of_the_estimators(texts, saved):
     estimator, path = saved
-    model = OnnxPredictor(path)
-    with pytest.raises((ValueError, TypeError)) as expected:
-        estimator.predict(texts)
-    with pytest.raises(type(expected.value)) as found:
-        model.predict(texts)
-    sentence = str(expected.value).split(". ")[0]
-    assert str(found.value).startswith(sentence)
+    assert_same_error(estimator, OnnxPredictor(path), texts)
 
 
 def test_containers_threads_forks_and_pickles(saved):

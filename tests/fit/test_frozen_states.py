@@ -149,6 +149,23 @@ def test_states_are_computed_if_memory_is_too_small(deep, monkeypatch):
     )
 
 
+@pytest.mark.parametrize(("n_trained", "gib"), [(0, 8), (2, 2)])
+def test_more_memory_is_used_if_all_blocks_are_frozen(
+    deep, n_trained, gib, monkeypatch
+):
+    rooms = []
+
+    def no_batches(corpora, room, budget):
+        rooms.append(room)
+        return []
+
+    monkeypatch.setattr(_frozen_states, "storage_limit", lambda: 8 * 2**30)
+    monkeypatch.setattr(_frozen_states, "_batches", no_batches)
+    classifier(deep, layers=[0, 3], trainable_layers=n_trained).fit(X, Y)
+    # Layers 0 and 3, or 0 and 1, are stored.
+    assert rooms == [gib * 2**30 // (4 * 2 * tiny.HIDDEN_SIZE)]
+
+
 def test_fewer_states_are_kept_if_memory_is_too_small(deep, windows_read, monkeypatch):
     monkeypatch.setattr(_frozen_states, "storage_limit", lambda: 2**16)
     monkeypatch.setattr("sklearn_attnft._data._batching.TOKENS_PER_BATCH", {"cpu": 32})
