@@ -117,7 +117,7 @@ def test_a_kernel_without_control_groups(root):
 
 
 @pytest.mark.skipif(
-    not os.path.exists("/proc/meminfo"), reason="the system is not Linux"
+    not os.path.exists("/proc/meminfo"), reason="reads /proc/meminfo; ends on Linux"
 )
 def test_this_machine():
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
