@@ -9,6 +9,7 @@ import sys
 import joblib
 import numpy as np
 import pytest
+import rich
 import tiny
 import torch
 from rich.file_proxy import FileProxy
@@ -35,12 +36,6 @@ X = ["good day", "bad dog", "lovely night", "awful rain", "fine man", "sad cat"]
 Y = ["good", "bad"] * 12
 LM = {"lm_epochs": 2, "max_epochs": 3}
 STAGES = ["language model head"] + ["language model"] * 2 + ["classifier"] * 3
-
-
-@pytest.fixture
-def wide_terminal(monkeypatch):
-    """Let rich write whole lines; it cuts names in 80 columns if a fit takes long."""
-    monkeypatch.setenv("COLUMNS", "200")
 
 
 class Recorder:
@@ -79,8 +74,16 @@ def epochs(contexts):
 
 
 @pytest.fixture(autouse=True)
-def wide(monkeypatch):
+def wide_terminal(monkeypatch):
+    """Let tqdm and rich write whole lines; rich cuts names in 80 columns.
+
+    The console of rich may exist: an earlier test made it, in a narrower terminal.
+    """
     monkeypatch.setenv("COLUMNS", "200")
+    rich.reconfigure()
+    yield
+    monkeypatch.undo()
+    rich.reconfigure()
 
 
 def weights_of(clf):
@@ -172,9 +175,7 @@ class TestOurBar:
         assert not is_shown(2)
 
     @needs_callbacks
-    def test_bar_is_not_shown_with_the_bar_of_scikit_learn(
-        self, small, capsys, wide_terminal
-    ):
+    def test_bar_is_not_shown_with_the_bar_of_scikit_learn(self, small, capsys):
         classifier(small, verbose=1).set_callbacks(ProgressBar()).fit(X, Y)
         out, err = capsys.readouterr()
         assert "AttentionFineTuneClassifier - fit" in out
@@ -407,9 +408,7 @@ class TestInASearch:
     @pytest.mark.parametrize(
         "backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)]
     )
-    def test_the_bar_of_scikit_learn_shows_our_epochs(
-        self, small, backend, capsys, wide_terminal
-    ):
+    def test_the_bar_of_scikit_learn_shows_our_epochs(self, small, backend, capsys):
         pipeline = make_pipeline(classifier(small, max_epochs=2, verbose=1))
         search = GridSearchCV(
             pipeline,
@@ -441,7 +440,7 @@ class TestInASearch:
         assert names.count("classifier epoch") == 2 * (2 * 2 + 1)
 
     @needs_callbacks
-    def test_a_pipeline_shows_the_extractor_in_the_bar(self, capsys, wide_terminal):
+    def test_a_pipeline_shows_the_extractor_in_the_bar(self, capsys):
         model = make_pipeline(
             TransformerFeatureExtractor(tiny.ENCODER, max_length=32),
             LogisticRegression(),
