@@ -235,7 +235,7 @@ class AttentionFineTuneClassifier(
         ``random_state=None``, however, a finished fit leaves nothing in the directory,
         and the next fit has a new seed. Each combination of parameters and data has its
         own folder, so the clones of a search can share the directory. A resume state is
-        1.5 to 3 times as large as the encoder. The state of `callbacks` is not stored.
+        1.6 to 4 times as large as the encoder. The state of `callbacks` is not stored.
     checkpoint_minutes : float, default=10.0
         Minutes between two resume states. A resume state is also written after each
         epoch.
