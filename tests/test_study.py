@@ -186,7 +186,7 @@ def test_page_has_all_parts(report, tmp_path):
     for title in ("A frozen encoder, 2,000", "A trained encoder, 50"):
         assert f"### {title} labels\n" in text
     assert "A larger encoder" not in text
-    assert f"{len(RUNS)} runs with seeds 0, 1 of 3 planned seeds for each" in text
+    assert f"{len(RUNS)} runs. Seeds: 0, 1. 3 seeds are planned." in text
     cells = {tuple(map(str.strip, line.split("|"))) for line in text.splitlines()}
     assert ("", "trec", "layer and token attention", "0.25", "0.75", "") in cells
     # The made-up runs of a frozen encoder have the same errors and times.
@@ -195,7 +195,10 @@ def test_page_has_all_parts(report, tmp_path):
     last = [{**each, "seed": 2} for each in RUNS if each["seed"] == 0]
     whole = report.page(rows_of(report, [*RUNS, *last], tmp_path), "")
     assert "A frozen or a trained encoder" not in whole
-    assert f"{len(RUNS) + len(last)} runs with seeds 0, 1, 2." in whole
+    assert f"{len(RUNS) + len(last)} runs. Seeds: 0, 1, 2.\n" in whole
+    unequal = [*RUNS, *(each for each in last if each["dataset"] == "trec")]
+    text = report.page(rows_of(report, unequal, tmp_path), "")
+    assert "Seeds: 0, 1 (ag_news, imdb); 0, 1, 2 (trec). 3 seeds are planned." in text
 
 
 def test_shorten_keeps_first_and_last_words(study):

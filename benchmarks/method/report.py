@@ -267,11 +267,17 @@ def plot_labels(rows, path):
 
 
 def how_many(rows):
-    """Return the number of runs of a table, and their seeds."""
-    seeds = ", ".join(str(seed) for seed in sorted(set(rows["seed"])))
-    is_whole = rows.groupby("dataset")["seed"].nunique().eq(N_SEEDS).all()
-    planned = "" if is_whole else f" of {N_SEEDS} planned seeds for each data set"
-    return f"Error rate in percent, from {len(rows)} runs with seeds {seeds}{planned}."
+    """Return the number of runs of a table, and the seeds of its data sets."""
+    of_set = rows.groupby("dataset")["seed"].unique().map(sorted).map(tuple)
+    groups = of_set.groupby(of_set).groups
+    seeds = "; ".join(
+        ", ".join(map(str, each)) + f" ({', '.join(names)})" * (len(groups) > 1)
+        for each, names in groups.items()
+    )
+    planned = (
+        f" {N_SEEDS} seeds are planned." if of_set.map(len).min() < N_SEEDS else ""
+    )
+    return f"Error rate in percent, from {len(rows)} runs. Seeds: {seeds}.{planned}"
 
 
 def section(rows, part):
