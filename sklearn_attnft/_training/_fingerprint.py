@@ -92,8 +92,8 @@ def as_text(value):
 
     For example, a list and an array with the same elements have the same text.
     """
-    if isinstance(value, (np.generic, np.ndarray)):
-        value = value.tolist()
+    if hasattr(value, "__array__"):  # also a Series
+        value = np.asarray(value).tolist()
     if isinstance(value, dict):
         items = sorted((as_text(k), as_text(v)) for k, v in value.items())
         return "{" + ", ".join(f"{k}: {v}" for k, v in items) + "}"
@@ -130,6 +130,8 @@ def _normalize(value):
         value = {field.name: getattr(value, field.name) for field in fields}
     if isinstance(value, dict):
         return {key: _normalize(part) for key, part in value.items()}
+    if hasattr(value, "__array__") and not isinstance(value, np.generic):
+        value = np.asarray(value)  # the repr of a Series leaves out values
     if isinstance(value, np.ndarray) and value.dtype != object:
         return np.ascontiguousarray(value)
     if isinstance(value, (list, tuple, np.ndarray)):

@@ -17,6 +17,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import tiny
 import torch
@@ -484,6 +486,17 @@ def test_a_file_is_replaced_whole_or_not_at_all(before, after, is_killed):
             pass
         assert path.read_bytes() == (before if is_killed else after)
         assert list(Path(directory).iterdir()) == [path]
+
+
+@pytest.mark.parametrize("make", [list, np.array, pd.Series, pl.Series, pd.DataFrame])
+def test_fingerprints_read_all_values_of_a_container(make):
+    def of(last):
+        label_texts = {"a": make([*["a text of many words " * 5] * 99, last])}
+        params = {"label_texts": label_texts}
+        return Fingerprint.of(params, seed=0, encoder="e", data=label_texts)
+
+    assert of("one").data == of("one").data != of("two").data
+    assert of("one").name == of("one").name != of("two").name
 
 
 texts = st.lists(st.text(max_size=4), max_size=4)
