@@ -206,6 +206,13 @@ def test_r2_of_constant_validation_numbers_is_that_of_scikit_learn(model):
     assert reg.history_[0]["valid_r2"] == reg.score(TEXTS[:4], Y[:4]) == 0.0
 
 
+def test_r2_is_exact_if_the_training_numbers_have_an_outlier(model):
+    y, valid = np.where(np.arange(len(TEXTS)) == 0, 1e5, Y), Y[::2]
+    reg = model(max_epochs=2).fit(TEXTS, y, X_val=TEXTS[::2], y_val=valid)
+    expected = r2_score(valid, reg.predict(TEXTS[::2]))
+    assert reg.history_[-1]["valid_r2"] == pytest.approx(expected, rel=1e-3)
+
+
 # scikit-learn
 
 

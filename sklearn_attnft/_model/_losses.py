@@ -125,6 +125,11 @@ class BinaryCrossEntropy(nn.Module):
         return {**means, "f1": 1.0 if is_empty else means["f1"]}
 
 
+def _in_float64(*tensors):
+    """Copy tensors to the CPU in float64: sums of squares lose digits in float32."""
+    return [each.detach().cpu().double() for each in tensors]
+
+
 class SquaredError(nn.Module):
     """Mean squared error of the numbers of a text."""
 
@@ -144,22 +149,25 @@ class SquaredError(nn.Module):
 
     def batch_metrics(self, logits, labels, weights):
         """Return weighted sums of squared errors, of labels and of squared labels."""
-        count = float(weights.sum())
+        logits, labels, weights = _in_float64(logits, labels, weights)
         sums = {
             "error": (logits - labels).square(),
             "number": labels,
             "square": labels.square(),
         }
-        sums = {name: weights @ each.float() for name, each in sums.items()}
-        return {n: (each.cpu().double().numpy(), count) for n, each in sums.items()}
+        count = float(weights.sum())
+        return {n: ((weights @ each).numpy(), count) for n, each in sums.items()}
 
     def epoch_metrics(self, means):
         """Return R², averaged over the outputs as in ``sklearn.metrics.r2_score``."""
-        errors, number = means["error"], means["number"]
-        variance = means["square"] - number**2
+        errors, number, square = means["error"], means["number"], means["square"]
+        # A smaller variance is the rounding error of sums of equal labels.
+        constant = square - number**2 <= 1e-14 * square
         scores = [
-            float(error == 0) if total <= 0 else 1 - error / total
-            for error, total in zip(errors, variance, strict=True)
+            float(error == 0) if is_constant else 1 - error / total
+            for error, total, is_constant in zip(
+                errors, square - number**2, constant, strict=True
+            )
         ]
         return {"r2": sum(scores) / len(scores)}
 
@@ -184,10 +192,10 @@ class Huber(SquaredError):
 
     def batch_metrics(self, logits, labels, weights):
         """Return weighted sums of absolute errors and of absolute labels."""
-        count = float(weights.sum())
+        logits, labels, weights = _in_float64(logits, labels, weights)
         sums = {"error": (logits - labels).abs(), "number": labels.abs()}
-        sums = {name: weights @ each.float() for name, each in sums.items()}
-        return {n: (each.cpu().double().numpy(), count) for n, each in sums.items()}
+        count = float(weights.sum())
+        return {n: ((weights @ each).numpy(), count) for n, each in sums.items()}
 
     def epoch_metrics(self, means):
         """Return D², as ``sklearn.metrics.d2_absolute_error_score``.
