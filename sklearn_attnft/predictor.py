@@ -806,7 +806,7 @@ def _of_tuples(X):
 
 def _as_objects(X):
     if isinstance(X, np.ma.MaskedArray):
-        X = X.astype(object).filled(None)
+        X = np.where(np.ma.getmaskarray(X), None, X.data.astype(object))
     return np.asarray(X, dtype=object)
 
 

@@ -248,6 +248,12 @@ def test_mistakes_get_the_sentences_of_the_estimators(texts, saved):
     assert_same_error(estimator, OnnxPredictor(path), texts)
 
 
+def test_a_masked_text_is_missing(saved):
+    texts = np.ma.array(["good day", "bad cat"], mask=[True, False])
+    with pytest.raises(ValueError, match="missing"):
+        OnnxPredictor(saved[1]).predict(texts)
+
+
 def test_containers_threads_forks_and_pickles(saved):
     _, path = saved
     model = OnnxPredictor(path, threads=2)
