@@ -17,7 +17,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from ._base import LM_CONSTRAINTS, SHARED_CONSTRAINTS, FineTuningEstimator
 from ._data._label_matrix import (
     CONTAINERS,
-    LabelClasses,
+    HasClasses,
     check_label_names,
     check_matrix,
     find_matrix,
@@ -46,6 +46,7 @@ class AttentionFineTuneClassifier(
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    HasClasses,
     ExplainingMixin,
     FineTuningEstimator,
 ):
@@ -163,7 +164,8 @@ class AttentionFineTuneClassifier(
         Callbacks for the training of the classifier only, not for language-model
         fine-tuning or contrastive training. ``fit`` clones the callbacks. Only
         ``skorch.callbacks.EarlyStopping`` can end the training early. Scoring callbacks
-        such as ``EpochScoring`` raise an error.
+        such as ``EpochScoring`` raise an error. A callback that monitors a value of
+        validation texts needs `X_val`.
     random_state : int, RandomState instance or None, default=None
         Seed for the weights of the head, the order of the texts and dropout. With an
         int, two fits with the same CPU, package versions and number of threads give
@@ -197,8 +199,9 @@ class AttentionFineTuneClassifier(
         texts, so all labels must be str. In all stages, ``fit`` adds the label texts of
         each class to the training texts of this class. Label texts have the mean weight
         of the training texts and are not used for validation. The dict may omit
-        classes. Classes that are not in `y` are ignored. If None, ``fit`` uses only
-        `X`.
+        classes. Classes that are not in `y` are ignored, with a warning if the dict has
+        no class of `y`. If `y` is a matrix, its columns are the classes: their names in
+        a data frame, else 0, 1 and so on. If None, ``fit`` uses only `X`.
     device : str, default="auto"
         Device to run on: "cpu", "cuda", "cuda:1", "mps" or "auto". "auto" is a CUDA GPU
         if the machine has one, otherwise the CPU. The device is selected in each call,
@@ -581,7 +584,7 @@ class AttentionFineTuneClassifier(
         else:
             matrix.warn_one_hot()
             labels, names, container = matrix.values, matrix.names, matrix.container
-            target = TagMatrix(None, np.arange(len(names)))
+            target = TagMatrix(None, names)
         weights = check_weights(sample_weight, len(texts))
         kind = InputKind.of(X, texts)
         validation = _check_validation(X_val, y_val, kind, target, names)
@@ -602,21 +605,6 @@ class AttentionFineTuneClassifier(
             "label_names_": model.label_names,
             "_container": model.y_container,
         }
-
-    @property
-    def classes_(self):
-        """Class labels, as described in the docstring of the class."""
-        try:
-            classes = vars(self)["classes_"]
-        except KeyError:
-            raise AttributeError(
-                "`classes_` is not defined before fit. Call fit first."
-            ) from None
-        return LabelClasses(classes) if isinstance(classes, list) else classes
-
-    @classes_.setter
-    def classes_(self, classes):
-        vars(self)["classes_"] = classes
 
     @property
     def _target(self):

@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import FineTuningEstimator, TextEstimator
+from ._data._label_matrix import HasClasses
 from ._data._labeled import LabeledTexts
 from ._data._labels import warn_if_marked
 from ._data._pairs import InputKind, check_texts_or_pairs, check_unlabeled
@@ -46,6 +47,7 @@ class MultiTaskClassifier(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     MetaEstimatorMixin,
+    HasClasses,
     FineTuningEstimator,
 ):
     """Fine-tune one pretrained encoder on several classification tasks.

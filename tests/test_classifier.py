@@ -241,6 +241,14 @@ def test_a_callback_is_cloned_and_may_stop_the_fit(small):
     assert vars(stopping) == before
 
 
+def test_a_callback_that_needs_validation_texts_is_named(small):
+    for item in (EarlyStopping(), ("mine", EarlyStopping())):
+        with pytest.raises(ValueError, match="'valid_loss', got no validation texts"):
+            fit(small, callbacks=[item])
+    clf = AttentionFineTuneClassifier(**{**small, "callbacks": [EarlyStopping()]})
+    clf.fit(X, Y, X_val=X[:4], y_val=Y[:4])
+
+
 def test_gradual_unfreezing_starts_with_the_top_block(small):
     seen = []
 

@@ -535,6 +535,8 @@ def test_cross_validation_scores_a_0_1_matrix(kind):
     proba = cross_val_predict(model(), TEXTS, y, cv=cv, method="predict_proba")
     positive = np.column_stack([each[:, 1] for each in proba])
     np.testing.assert_array_equal(positive > 0.5, predicted)
+    logits = cross_val_predict(model(), TEXTS, y, cv=cv, method="decision_function")
+    np.testing.assert_array_equal(logits > 0, predicted)
 
 
 @pytest.mark.parametrize(
@@ -948,3 +950,12 @@ def test_scorers_raise_helpful_errors(fitted):
         scorer("word", "accuracy")(fitted.task("word"), TEXTS, Y)
     with pytest.raises(ValueError, match="labels of the task 'word'"):
         scorer("word", "accuracy")(fitted, TEXTS, Y.assign(word=None))
+
+
+def test_a_task_of_one_tag_is_scored():
+    tags = [{"fine"} if "fine" in text else set() for text in TEXTS]
+    task = model().fit(TEXTS, {"tag": tags, "mood": MOOD}).task("tag")
+    y = np.array([[len(each)] for each in tags])
+    expected = (task.predict(TEXTS) == y).mean()
+    assert task.score(TEXTS, y) == task.score(TEXTS, pd.DataFrame(y, columns=["fine"]))
+    assert task.score(TEXTS, y) == expected

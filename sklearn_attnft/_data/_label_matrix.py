@@ -58,17 +58,37 @@ class LabelClasses(list):
         return len(self), 2
 
 
-def find_matrix(y, n_texts, name="y"):
+class HasClasses:
+    """Mixin whose `classes_` are :class:`LabelClasses` if they were set to a list."""
+
+    @property
+    def classes_(self):
+        """Class labels, as described in the docstring of the class."""
+        try:
+            classes = vars(self)["classes_"]
+        except KeyError:
+            raise AttributeError(
+                "`classes_` is not defined before fit. Call fit first."
+            ) from None
+        return LabelClasses(classes) if isinstance(classes, list) else classes
+
+    @classes_.setter
+    def classes_(self, classes):
+        vars(self)["classes_"] = classes
+
+
+def find_matrix(y, n_texts, name="y", at_least=2):
     """Return `y` as a LabelMatrix, or None if `y` is not a matrix of 0 and 1.
 
     Parameters
     ----------
     y : object
-        A matrix of 0 and 1 has at least two columns, and all its values are 0 or 1 as
-        bool, int or float.
+        All values of a matrix of 0 and 1 are 0 or 1 as bool, int or float.
     n_texts : int
     name : str
         Name of the argument, for messages.
+    at_least : int
+        Smallest number of columns.
 
     Raises
     ------
@@ -80,7 +100,7 @@ def find_matrix(y, n_texts, name="y"):
     is_list = isinstance(y, Sequence)
     array = y.toarray() if issparse(y) else fill_masked(y)
     array = np.asarray(array, dtype=object if is_list else None)
-    if array.ndim != 2 or array.shape[1] < 2:
+    if array.ndim != 2 or array.shape[1] < at_least:
         return None
     values = _values(array, name)
     if values is None:
@@ -111,7 +131,7 @@ def check_matrix(y, n_texts, names, name="y"):
     -------
     ndarray of float32, shape (n_texts, n_labels)
     """
-    matrix = find_matrix(y, n_texts, name)
+    matrix = find_matrix(y, n_texts, name, at_least=min(len(names), 2))
     rule = (
         f"`{name}` must be a matrix of 0 and 1 with the same {len(names)} columns as "
         "in fit"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .._utils._messages import describe_type, shorten
+from .._utils._warnings import warn
 from ._labeled import joined
 from ._labels import plain_label
 from ._validation import check_texts
@@ -81,14 +82,13 @@ def texts_of_classes(label_texts, target):
                 f"{{{classes[0]!r}: 'a text that describes this class'}}."
             )
         given = dict(zip(classes, classes, strict=True))
-    # The texts of a fold may lack some classes of the dict. If they lack all, the keys
-    # of the dict are wrong.
     if given and not set(given) & set(classes):
-        raise ValueError(
-            f"`label_texts` must have classes{task or ' of y'} as keys, got "
-            f"{shorten(list(given), 200)}. Use the classes {shorten(classes, 200)} as "
-            "keys."
-        )
+        keys = f"classes{task or ' of y'} as keys, got {shorten(list(given), 200)}"
+        cure = f"Use the classes {shorten(classes, 200)} as keys."
+        if not {type(key) for key in given} & {type(label) for label in classes}:
+            raise ValueError(f"`label_texts` must have {keys}. {cure}")
+        # The keys may be classes that the texts of a fold lack.
+        warn(f"`label_texts` is not used, because it does not have {keys}. {cure}")
     return [_as_list(given.get(label), label) for label in classes]
 
 

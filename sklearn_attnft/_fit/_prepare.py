@@ -12,6 +12,7 @@ from .._data._tokens import truncated_fraction
 from .._model._spec import ModuleSpec, TaskSpec
 from .._runtime._encoder_cache import check_cache
 from .._runtime._seeds import draw_seed
+from .._training._callbacks import check_validation_callbacks
 from .._training._fingerprint import Fingerprint
 from .._training._seed_claim import SeedClaim, claim_seed
 from .._utils._warnings import warn
@@ -137,6 +138,8 @@ def prepare_tasks(plan, data, *, warns=True):
     if validation is None and plan.early_stopping:
         fraction = plan.validation_fraction
         training, validation = split(training, tasks.targets, fraction, seed)
+    elif validation is None:
+        check_validation_callbacks(plan.callbacks or [])
     if plan.early_stopping:
         tasks.check_validation(validation)
     # Label texts are added after the split, so that validation does not use them.

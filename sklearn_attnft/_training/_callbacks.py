@@ -72,6 +72,19 @@ def make_callbacks(config, context, n_steps, *, validated):
     return callbacks + list(config.callbacks)
 
 
+def check_validation_callbacks(callbacks):
+    """Raise an error if a callback of skorch needs the loss of validation texts."""
+    for item in callbacks:
+        callback = item[-1] if isinstance(item, tuple) else item
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(monitor, str) and monitor.startswith("valid_"):
+            raise ValueError(
+                f"`callbacks` has a callback that reads {monitor!r}, got no validation "
+                f"texts ({shorten(item, 80)}). Pass X_val and y_val to fit, or set "
+                "monitor='train_loss' in the callback."
+            )
+
+
 def check_callbacks(callbacks):
     """Raise an error if `callbacks` has a scoring callback of skorch."""
     for item in callbacks:

@@ -81,7 +81,7 @@ def test_classes_are_texts():
     ("value", "target", "error", "message"),
     [
         ("classes", NUMBER, ValueError, "a dict if the labels of task 'number' are"),
-        ({"glad": "x"}, TOPIC, ValueError, r"task 'topic' as keys, got \['glad'\]"),
+        ({1: "x"}, TOPIC, ValueError, r"must have .* task 'topic' as keys, got \[1\]"),
         ({"sad": {"a": 1}}, TOPIC, ValueError, "a list of texts for each class, got"),
         ({"sad": 3}, TOPIC, TypeError, r"`label_texts\['sad'\]` must be"),
         ({"sad": []}, TOPIC, ValueError, "at least one text"),
@@ -119,6 +119,25 @@ def test_folds_that_lack_a_class_ignore_its_texts():
     texts = {"nice": "good", "sad": "bad", "rare": "never seen"}
     model = fitted(X[:2], y[:2], label_texts=texts)
     assert model.classes_.tolist() == ["nice", "sad"]
+
+
+def test_label_texts_without_a_class_of_y_are_not_used():
+    with pytest.warns(UserWarning, match=r"not used.* task 'topic' as keys, got \['gl"):
+        assert texts_of_classes({"glad": "x"}, TOPIC) == [[], []]
+    with pytest.warns(UserWarning, match=r"Use the classes \['nice', 'sad'\] as keys"):
+        model = fitted(label_texts={"rare": "never seen"})
+    np.testing.assert_array_equal(model.predict_proba(X), fitted().predict_proba(X))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_label_texts_of_a_matrix_have_the_names_of_its_columns():
+    y = pd.DataFrame({"nice": [1, 0] * 3, "long": [1, 1, 0] * 2})
+    expected = fitted(y=y.to_numpy(), label_texts={0: "nice", 1: "long"})
+    for label_texts in ({"long": "long", "nice": ["nice"]}, "classes"):
+        actual = fitted(y=y, label_texts=label_texts)
+        assert actual.predict_proba(X).tolist() == expected.predict_proba(X).tolist()
+    with pytest.raises(ValueError, match=r"Use the classes \['nice', 'long'\]"):
+        fitted(y=y, label_texts={0: "nice"})
 
 
 def test_label_texts_can_be_searched_and_cloned():
