@@ -81,6 +81,7 @@ LABELS = [
     (np.array([b"a", b"b"] * 2), "got a bytes_ object .* at position 0"),
     (np.array(["2020", "2021"] * 2, "M8[ns]"), "got a datetime64 .* at position 0"),
     (pd.to_datetime(["2020", "2021"] * 2), "got a datetime64 .* at position 0"),
+    (np.array([1, 2] * 2, "m8[h]"), "got a timedelta64 .* at position 0"),
     ([1, 2, Decimal(1), 2], "got a Decimal .* at position 2"),
     (["a", "b", object(), "a"], "got an object .* at position 2"),
     (np.array([1j, 2, 1j, 2]), "got a complex .* at position 0"),

@@ -466,3 +466,11 @@ def test_a_collapsed_label_does_not_warn(model):
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         fit(model, y, max_epochs=1)
+
+
+def test_headings_of_a_sparse_prediction_are_rows(model):
+    headings = [
+        AttentionDisplay.from_estimator(fit(model, y=y), TEXTS[:2]).headings
+        for y in (Y, csr_array(Y))
+    ]
+    assert headings[0] == headings[1]

@@ -127,6 +127,12 @@ def test_a_column_that_equals_y_is_refused(texts, y, message, clf, small):
         multi.fit(texts, {"task": some, "other": TASKS["long"]})
 
 
+def test_a_column_may_match_the_classes_of_few_texts(clf):
+    texts = FRAME[:4].assign(question=["food", "food", "staff", "staff"])
+    with pytest.warns(UserWarning, match=r"X\['question'\] has 2 different values"):
+        clf.fit(texts, ["good", "good", "bad", "bad"])
+
+
 @pytest.mark.parametrize("numbers", [np.arange(36), np.linspace(0, 9, 36)])
 def test_a_column_that_equals_numbers_is_refused(numbers, small):
     reg = AttentionFineTuneRegressor(**small)

@@ -176,7 +176,8 @@ def _kind(label, name, row):
     """
     got = f"got {describe_type(label)} ({shorten(label, 40)}) at position {row}"
     for kind, types in LABEL_KINDS.items():
-        if not isinstance(label, types):
+        # timedelta64 of numpy is a subclass of its integers.
+        if not isinstance(label, types) or isinstance(label, np.timedelta64):
             continue
         if kind == "float" and not label.is_integer():
             raise ValueError(

@@ -219,4 +219,7 @@ def _finite(array, name, rule):
 
 def _is_real(cell):
     """Return whether a cell is a real number, such as an int or a Decimal."""
-    return isinstance(cell, (Number, np.bool_)) and not np.iscomplexobj(cell)
+    # timedelta64 of numpy is a subclass of its integers.
+    is_number = isinstance(cell, (Number, np.bool_))
+    is_time = isinstance(cell, np.timedelta64)
+    return is_number and not is_time and not np.iscomplexobj(cell)

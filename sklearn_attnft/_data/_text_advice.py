@@ -125,7 +125,12 @@ def advise_on_value(value, X, name):
         if len(value) == 1:
             return f"Pass [row[0] for row in {values}]."
         pairs = ""
-        if len(value) == 2 and isinstance(value, tuple):
+        if len(value) == 2 and isinstance(value, tuple) and not isinstance(X, list):
+            pairs = (
+                f"If each row is a pair of texts, pass list({name}) to a classifier or "
+                "a regressor. "
+            )
+        elif len(value) == 2 and isinstance(value, tuple):
             pairs = "If each row is a pair of texts, encode each column by itself. "
         elif len(value) == 2:
             pairs = (

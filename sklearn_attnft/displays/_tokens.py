@@ -7,6 +7,7 @@ import html
 import re
 
 import numpy as np
+from scipy.sparse import issparse
 
 from .._explain._validation import labels_of_texts
 from ._notebook import ShownOnce
@@ -102,7 +103,10 @@ class AttentionDisplay(ShownOnce):
             X, attribution=attribution, target=target, words=words
         )
         texts = estimator._check_texts(X)
-        headings = [f"predicted: {label}" for label in estimator.predict(texts)]
+        predicted = estimator.predict(texts)
+        if issparse(predicted):
+            predicted = predicted.toarray()
+        headings = [f"predicted: {label}" for label in predicted]
         if target is not None:
             labels = labels_of_texts(target, len(texts))
             headings = [

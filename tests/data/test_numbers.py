@@ -81,6 +81,8 @@ def test_one_column_is_flattened_with_a_warning(y):
         ),
         ([b"1", b"2", b"3"], "got a bytes_ object"),
         (pd.to_datetime(["2020"] * 3), "got a datetime64 .* at position 0"),
+        (pd.to_timedelta([1, 2, 3], "h"), "got a timedelta64 .* at position 0"),
+        (np.array([1, 2, 3], "m8[ns]"), "got a timedelta64 .* at position 0"),
         ([1j, 2, 3], "got a complex128"),
         ([[1.0], [1.0, 2.0], [3.0]], "got rows of different lengths"),
         ([1.0, None, 2.0], r"only finite numbers, got nan at position 1"),

@@ -223,3 +223,12 @@ def test_a_dataset_of_several_columns_is_not_a_collection():
     )
     with pytest.raises(TypeError, match=match):
         check_texts(StreamedDataset())
+
+
+def test_pairs_in_a_series_become_a_list(small):
+    pairs = pd.Series(list(zip(X, X[::-1], strict=True)))
+    assert "pass list(X) to a classifier or a regressor" in raised(pairs)
+    clf = AttentionFineTuneClassifier(**small)
+    with pytest.raises(TypeError, match=r"pass list\(X\) to a classifier"):
+        clf.fit(pairs, Y)
+    assert len(clf.fit(list(pairs), Y).predict(list(pairs))) == len(X)
