@@ -46,16 +46,16 @@ class LabelMatrix:
 
 
 class LabelClasses(list):
-    """The classes of each label, as a list of arrays [0, 1].
+    """The classes of each label or task, as a list of arrays.
 
     The scorers of scikit-learn require a list. ``cross_val_predict`` also requires the
-    attribute `shape`, which tells it the number of columns of the probabilities.
+    attribute `shape`, which tells it the number of columns of an array of predictions.
     """
 
     @property
     def shape(self):
-        """Number of labels, and number of values that a label can have (2)."""
-        return len(self), 2
+        """The number of labels or tasks, in a tuple."""
+        return (len(self),)
 
 
 class HasClasses:

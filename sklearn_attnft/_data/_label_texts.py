@@ -83,12 +83,14 @@ def texts_of_classes(label_texts, target):
             )
         given = dict(zip(classes, classes, strict=True))
     if given and not set(given) & set(classes):
-        keys = f"classes{task or ' of y'} as keys, got {shorten(list(given), 200)}"
-        cure = f"Use the classes {shorten(classes, 200)} as keys."
+        keys = (
+            f"{task or ' of y'} as keys, got {shorten(list(given), 200)}. Use the "
+            f"classes {shorten(classes, 200)} as keys."
+        )
         if not {type(key) for key in given} & {type(label) for label in classes}:
-            raise ValueError(f"`label_texts` must have {keys}. {cure}")
+            raise ValueError(f"`label_texts` must have classes{keys}")
         # The keys may be classes that the texts of a fold lack.
-        warn(f"`label_texts` is not used, because it does not have {keys}. {cure}")
+        warn(f"`label_texts` is not used, because it does not have classes{keys}")
     return [_as_list(given.get(label), label) for label in classes]
 
 

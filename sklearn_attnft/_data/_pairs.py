@@ -21,7 +21,8 @@ from ._text_advice import (
 )
 from ._validation import TEXTS_FORMAT, check_texts, fill_masked, first_value
 
-TEXTS_PER_NAME = 10  # mean number of texts of a class, in `_equals`
+# With fewer texts per class, a column may match the classes by chance.
+TEXTS_PER_CLASS = 10
 PAIRS_FORMAT = f"{TEXTS_FORMAT}, or pairs of texts (two columns, or a list of tuples)"
 
 
@@ -248,10 +249,9 @@ def _equals(column, data, task, target):
         if column == [str(label) for label in target.classes[labels].tolist()]:
             return True
         # If values and classes match one to one, the values are names of the classes.
-        # In few texts, other columns match by chance.
         names = {*zip(column, labels, strict=True)}
         is_one_to_one = len(set(column)) == len(set(labels)) == len(names)
-        return is_one_to_one and TEXTS_PER_NAME * len(names) <= len(column)
+        return is_one_to_one and TEXTS_PER_CLASS * len(names) <= len(column)
     if target.kind != "numbers":
         return False
     try:

@@ -160,13 +160,13 @@ class SquaredError(nn.Module):
 
     def epoch_metrics(self, means):
         """Return R², averaged over the outputs as in ``sklearn.metrics.r2_score``."""
-        errors, number, square = means["error"], means["number"], means["square"]
+        variance = means["square"] - means["number"] ** 2
         # A smaller variance is the rounding error of sums of equal labels.
-        constant = square - number**2 <= 1e-14 * square
+        smallest = 1e-14 * means["square"]
         scores = [
-            float(error == 0) if is_constant else 1 - error / total
-            for error, total, is_constant in zip(
-                errors, square - number**2, constant, strict=True
+            float(error == 0) if total <= least else 1 - error / total
+            for error, total, least in zip(
+                means["error"], variance, smallest, strict=True
             )
         ]
         return {"r2": sum(scores) / len(scores)}
