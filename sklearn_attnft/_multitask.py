@@ -88,7 +88,8 @@ class MultiTaskClassifier(
         Names of the tasks. The names are the columns of a data frame or the keys of a
         mapping. For an array, the names are 0, 1, ...
     classes_ : list of ndarray
-        Sorted class labels of each task.
+        Sorted class labels of each task. If the labels are a matrix of 0 and 1, the
+        names of its columns, or 0, 1, ... if the columns have no names.
     module_ : torch.nn.Module
         The trained encoder, with the attention and the head of each task.
     history_ : list of dict

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from ._data._label_matrix import LabelMatrix
 from ._data._labels import find_labels, label_array
 from ._data._validation import check_weights
 from ._data._validation_tasks import check_task, check_tasks
@@ -80,7 +81,7 @@ def _with_unseen(target, column):
 
     The scorer gives these additional classes the probability 0.
     """
-    if target.kind != "sets" or isinstance(column, np.ndarray):
+    if target.kind != "sets" or isinstance(column, LabelMatrix):
         return target
     cells = [cell for cell in column if isinstance(cell, Collection)]
     members = [member for cell in cells for member in cell]

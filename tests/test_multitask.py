@@ -77,6 +77,12 @@ def model(multi=None, **kwargs):
     return MultiTaskClassifier(template(**kwargs), **multi or {})
 
 
+def select(frame, *names):
+    """Return columns of a pandas or polars data frame, or of a pyarrow.Table."""
+    names = list(names)
+    return frame.select(names) if hasattr(frame, "select") else frame[names]
+
+
 def with_missing(y, column, keep):
     y = y.astype(object).copy()
     y.loc[~np.asarray(keep), column] = None
@@ -400,6 +406,38 @@ def test_a_matrix_may_be_sparse_or_a_frame():
     ]
     for other in fits[1:]:
         np.testing.assert_array_equal(other, fits[0])
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_the_columns_of_a_matrix_are_its_classes(make, tmp_path):
+    frame = make({"word": MATRIX[:, 0], "cat": MATRIX[:, 1]})
+    texts = {"cat": "a cat", "other": "a class that the task lacks"}
+    multi = {"task_params": {"m": {"label_texts": texts}}}
+    y = {"m": frame, "mood": MOOD}
+    clf = model(multi).fit(TEXTS, y, X_val=TEXTS, y_val=y)
+    assert clf.classes_[0].tolist() == ["word", "cat"]
+    assert clf.task("m").label_names_.tolist() == ["word", "cat"]
+    array = {"m": MATRIX, "mood": MOOD}
+    score = clf.score(TEXTS, array)
+    assert clf.score(TEXTS, y) == score
+    scorer = clf.task_scorer("m", "f1_macro")
+    assert scorer(clf, TEXTS, y) == scorer(clf, TEXTS, array)
+    expected = f1_score(MATRIX, clf.predict(TEXTS)["m"], average="macro")
+    assert scorer(clf, TEXTS, y) == expected
+
+    clf.save(tmp_path / "saved")
+    loaded = MultiTaskClassifier.load(tmp_path / "saved")
+    assert loaded.classes_[0].tolist() == ["word", "cat"]
+    assert loaded.score(TEXTS, y) == score
+    for wrong in (select(frame, "cat", "word"), select(frame, "cat")):
+        with pytest.raises(ValueError, match=r"`y\['m'\]` must .* the same 2 columns"):
+            loaded.score(TEXTS, {"m": wrong, "mood": MOOD})
+
+
+def test_the_columns_of_a_matrix_have_different_names():
+    twice = pd.DataFrame(MATRIX, columns=["a", "a"])
+    with pytest.raises(ValueError, match="a different name for each column"):
+        model().fit(TEXTS, {"m": twice})
 
 
 # Predictions

@@ -22,6 +22,7 @@ class LabelMatrix:
     Attributes
     ----------
     values : ndarray of float32, shape (n_texts, n_labels)
+        Only a task of several may have missing values, which are NaN.
     names : ndarray of shape (n_labels,)
         Column names if `y` is a data frame, else the numbers of the columns from 0.
     container : str or None
@@ -32,6 +33,9 @@ class LabelMatrix:
     values: np.ndarray
     names: np.ndarray
     container: str | None
+
+    def __len__(self):
+        return len(self.values)
 
     def warn_one_hot(self):
         """Warn if each text has exactly one label."""
@@ -106,13 +110,24 @@ def find_matrix(y, n_texts, name="y", at_least=2):
     if values is None:
         return None
     check_lengths(n_texts, values, name)
-    names, container = np.arange(values.shape[1]), None
+    container = None
     if issparse(y):
         container = "csr_matrix" if isinstance(y, spmatrix) else "csr_array"
-    elif hasattr(y, "columns"):
-        names = np.empty(values.shape[1], dtype=object)
-        names[:] = column_names(y)
-    return LabelMatrix(values, names, container)
+    return LabelMatrix(values, label_names(y, values.shape[1], name), container)
+
+
+def label_names(y, n_labels, name):
+    """Return the column names of a data frame, or the numbers of the columns."""
+    if not hasattr(y, "columns"):
+        return np.arange(n_labels)
+    names = np.empty(n_labels, dtype=object)
+    names[:] = column_names(y)
+    if len(set(names.tolist())) < n_labels:
+        raise ValueError(
+            f"`{name}` must have a different name for each column, got "
+            f"{shorten(names.tolist(), 200)}. Rename the columns of the same name."
+        )
+    return names
 
 
 def check_matrix(y, n_texts, names, name="y"):
@@ -132,26 +147,30 @@ def check_matrix(y, n_texts, names, name="y"):
     ndarray of float32, shape (n_texts, n_labels)
     """
     matrix = find_matrix(y, n_texts, name, at_least=min(len(names), 2))
-    rule = (
-        f"`{name}` must be a matrix of 0 and 1 with the same {len(names)} columns as "
-        "in fit"
-    )
     if matrix is None:
         shape = f" of shape {y.shape}" if hasattr(y, "shape") else ""
         raise ValueError(
-            f"{rule}, got {describe_type(y)}{shape}. Pass the same kind of labels as "
-            "in fit."
+            f"`{name}` must be a matrix of 0 and 1 with the same {len(names)} columns "
+            f"as in fit, got {describe_type(y)}{shape}. Pass the same kind of labels "
+            "as in fit."
         )
-    same = len(matrix.names) == len(names)
-    if same and names.dtype == object and matrix.names.dtype == object:
-        same = matrix.names.tolist() == names.tolist()
-    if not same:
-        raise ValueError(
-            f"{rule} ({shorten(names.tolist(), 200)}), got "
-            f"{shorten(matrix.names.tolist(), 200)}. Select the same columns as in "
-            "fit, in the same order."
-        )
+    check_columns(matrix, names, name)
     return matrix.values
+
+
+def check_columns(matrix, names, name):
+    """Check that a LabelMatrix has the columns `names`.
+
+    If the columns of one of the two have no names, only their number is checked.
+    """
+    found, expected = matrix.names.tolist(), names.tolist()
+    are_named = matrix.names.dtype == names.dtype == object
+    if len(found) != len(expected) or (are_named and found != expected):
+        raise ValueError(
+            f"`{name}` must be a matrix of 0 and 1 with the same {len(names)} columns "
+            f"as in fit ({shorten(expected, 200)}), got {shorten(found, 200)}. Select "
+            "the same columns as in fit, in the same order."
+        )
 
 
 def check_label_names(classes, names, container, n_labels):

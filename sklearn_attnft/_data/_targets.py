@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 
 from .._utils._messages import shorten
+from ._label_matrix import LabelMatrix, check_columns
 from ._labels import check_two_classes, encode_labels, find_labels, label_array
 from ._numbers import Numbers
 from ._validation import is_missing
@@ -83,7 +84,7 @@ class Target:
 
         Parameters
         ----------
-        column : list or ndarray
+        column : list or LabelMatrix
             A column that ``check_tasks`` returned.
         name : str
             Name of the argument, for messages.
@@ -129,12 +130,11 @@ class Target:
         kind = kind_of_column(column, name, "missing")
         if kind == "missing":
             return self._missing(column)
-        is_wide = kind == "matrix" and column.shape[1] != len(self.classes)
-        if kind != self.kind or is_wide:
+        if kind != self.kind:
             raise ValueError(
-                f"{name} must have the same kind of labels and number of classes as in "
-                f"fit ({self.kind}, {len(self.classes)} classes), got {kind}. Pass "
-                "labels in the same format as in fit."
+                f"{name} must have the same kind of labels as in fit ({self.kind}, "
+                f"{len(self.classes)} classes), got {kind}. Pass labels in the same "
+                "format as in fit."
             )
         return column
 
@@ -250,25 +250,50 @@ class Tags(Target):
 
 
 class TagMatrix(Tags):
-    """Any number of classes per text, as a matrix of 0 and 1."""
+    """Any number of classes per text, as a matrix of 0 and 1.
+
+    The classes are the names of the columns, in the order of the columns.
+    """
 
     kind = "matrix"
 
     @staticmethod
     def _classes(column, name):
-        return np.arange(column.shape[1])
+        return column.names
+
+    def as_head(self):
+        """Return the number of outputs and the loss of the head of this task.
+
+        Raises
+        ------
+        ValueError
+            If two columns have the same name.
+        """
+        names = self.classes.tolist()
+        if self.classes.ndim != 1 or len(set(names)) < len(names):
+            raise ValueError(
+                "The columns of a matrix must have different names, got "
+                f"{shorten(names, 200)}."
+            )
+        return len(names), self.loss
 
     def present(self, column):
         """Return whether each row of a matrix has at least one known value."""
-        return ~np.isnan(column).all(axis=1)
+        return ~np.isnan(column.values).all(axis=1)
 
     def _encode(self, column, present, name, unknown_is_wrong):
         labels = np.zeros((len(column), len(self.classes)), dtype=np.float32)
-        labels[present] = column[present]
+        labels[present] = column.values[present]
         return labels
 
+    def _check_kind(self, column, name):
+        column = super()._check_kind(column, name)
+        check_columns(column, self.classes, name)
+        return column
+
     def _missing(self, column):
-        return np.full((len(column), len(self.classes)), np.nan)
+        values = np.full((len(column), len(self.classes)), np.nan)
+        return LabelMatrix(values, self.classes, None)
 
     def cells(self, logits):
         """Return predicted labels as a matrix of 0 and 1."""

@@ -7,6 +7,7 @@ from numbers import Real
 import numpy as np
 
 from .._utils._messages import describe_type, shorten
+from ._label_matrix import LabelMatrix, label_names
 from ._labels import is_collection
 from ._validation import check_lengths, column_names, fill_masked, is_missing
 
@@ -31,8 +32,8 @@ def check_tasks(y, n_texts, name="y"):
     -------
     columns : dict
         Maps task names (0, 1, ... if `y` does not have names) to columns. A column is a
-        list with one entry for each text, or a float32 matrix of 0, 1 and NaN. An entry
-        of a list is a label, a collection of labels, or a missing value.
+        list with one entry for each text, or a LabelMatrix of 0, 1 and NaN. An entry of
+        a list is a label, a collection of labels, or a missing value.
 
     Raises
     ------
@@ -99,12 +100,13 @@ def _cure(y):
 
 
 def _cells(values, name):
-    """Return a value of a mapping as a list, or as float32 if it is a matrix."""
+    """Return a value of a mapping as a list, or as a LabelMatrix."""
     values = fill_masked(values)
     if hasattr(values, "toarray"):  # sparse
         values = values.toarray()
     if len(getattr(values, "shape", ())) == 2:
-        return _matrix(np.asarray(values), name)
+        matrix = _matrix(np.asarray(values), name)
+        return LabelMatrix(matrix, label_names(values, matrix.shape[1], name), None)
     not_columns = (str, bytes, Mapping, set, frozenset)
     if isinstance(values, not_columns) or not hasattr(values, "__iter__"):
         raise ValueError(
@@ -150,7 +152,7 @@ def kind_of_column(column, name, default="labels"):
     ValueError
         If the column has both single labels and collections of labels.
     """
-    if isinstance(column, np.ndarray):
+    if isinstance(column, LabelMatrix):
         return "matrix"
     known = [cell for cell in column if not is_missing(cell)]
     kinds = {"sets" if is_collection(cell) else "labels" for cell in known}
