@@ -59,7 +59,8 @@ def fit(kind, parameters):
     if kind == "lstm, windows":
         return clf.set_params(head="lstm", long_texts="window").fit(X, Y)
     if kind == "concat":
-        return clf.set_params(pooling="concat", head="mlp").fit(X, Y)
+        parameters = {"pooling": "concat", "head": "mlp", "layers": [0, -1]}
+        return clf.set_params(**parameters).fit(X, Y)
     if kind == "pairs, windows":
         return clf.set_params(long_texts="window").fit(PAIRS, Y)
     if kind == "label matrix":

@@ -80,7 +80,6 @@ def assert_same_error(estimator, model, texts):
 @pytest.mark.parametrize(
     "kwargs",
     [
-        {"pooling": "concat", "head": "mlp", "layers": [0, -1]},
         {"pooling": "max", "layers": [1], "long_texts": "window"},
         {"pooling": "cls", "layers": "last"},
         {"head": "lstm", "pooling": "mean"},
@@ -120,11 +119,9 @@ def test_a_matrix_of_labels(small, tmp_path):
         model.score_samples(NEW)
 
 
-@pytest.mark.parametrize("n_outputs", [1, 2])
-def test_numbers(n_outputs, small, tmp_path):
-    y = 1000 * np.random.default_rng(0).normal(size=(12, n_outputs)) + 5
-    reg = AttentionFineTuneRegressor(**{**small, "max_epochs": 1})
-    reg.fit(X, y[:, 0] if n_outputs == 1 else y)
+def test_several_numbers(small, tmp_path):
+    y = 1000 * np.random.default_rng(0).normal(size=(12, 2)) + 5
+    reg = AttentionFineTuneRegressor(**{**small, "max_epochs": 1}).fit(X, y)
     model = OnnxPredictor(reg.export_onnx(tmp_path / "model"))
     expected = reg.predict(NEW)
     assert model.predict(NEW).shape == expected.shape
@@ -136,9 +133,8 @@ def test_numbers(n_outputs, small, tmp_path):
         model.predict_proba(NEW)
 
 
-@pytest.mark.parametrize("trainable_layers", [0, 1])
-def test_scores_of_unknown_texts(trainable_layers, small, tmp_path):
-    clf = classifier(small, trainable_layers=trainable_layers).fit(X, Y)
+def test_scores_of_unknown_texts_with_a_frozen_encoder(small, tmp_path):
+    clf = classifier(small, trainable_layers=0).fit(X, Y)
     model = OnnxPredictor(clf.export_onnx(tmp_path / "model"))
     expected = clf.score_samples(NEW)
     assert expected.std() > 0
@@ -160,11 +156,13 @@ def test_features(small, tmp_path):
 
 def test_labels_keep_their_type(small, tmp_path):
     kinds = {"a": [3, 5], "b": [False, True], "c": [1.0, 2.0], "d": ["a", "b\0"]}
-    clf = MultiTaskClassifier(classifier(small))
-    clf.fit(X, {name: labels * 6 for name, labels in kinds.items()})
+    y = {name: labels * 6 for name, labels in kinds.items()}
+    y["matrix"] = pd.DataFrame({"loud": [1, 0] * 6, "late": [0, 1, 1] * 4})
+    clf = MultiTaskClassifier(classifier(small)).fit(X, y)
     model = OnnxPredictor(clf.export_onnx(tmp_path / "model"))
+    assert model.classes_[-1].tolist() == ["loud", "late"]
     found, expected = model.predict(X), clf.predict(X)
-    for name, ours, theirs in zip(kinds, model.classes_, clf.classes_, strict=True):
+    for name, ours, theirs in zip(y, model.classes_, clf.classes_, strict=True):
         assert ours.dtype == theirs.dtype
         assert list(map(type, found[name])) == list(map(type, expected[name]))
         np.testing.assert_array_equal(found[name], expected[name])
@@ -246,6 +244,14 @@ WRONG = [
 def test_mistakes_get_the_sentences_of_the_estimators(texts, saved):
     estimator, path = saved
     assert_same_error(estimator, OnnxPredictor(path), texts)
+
+
+def test_a_model_of_texts_refuses_pairs(saved):
+    model = OnnxPredictor(saved[1])
+    assert model.config_["n_texts"] == 1
+    assert "pair" not in model.config_["tokens"]
+    with pytest.raises(ValueError, match="must have one text for each sample"):
+        model.predict(pd.DataFrame({"question": X, "answer": X}))
 
 
 def test_a_masked_text_is_missing(saved):
