@@ -153,8 +153,9 @@ class AttentionFineTuneClassifier(
         If True, training stops when the accuracy on the validation texts has not
         improved for `n_iter_no_change` epochs, and the weights of the best epoch are
         kept. If a text can have several labels, the micro-averaged F1 score replaces
-        the accuracy. The validation texts are `X_val` of :meth:`fit`. If `X_val` is not
-        passed, a part of `X` is used for validation.
+        the accuracy. Of epochs with the same score, the one with the lowest validation
+        loss is the best. The validation texts are `X_val` of :meth:`fit`. If `X_val` is
+        not passed, a part of `X` is used for validation.
     validation_fraction : float, default=0.1
         Fraction of `X` that is set aside for early stopping if `X_val` is not passed.
         The split is stratified, or random if a text can have several labels.
@@ -164,8 +165,9 @@ class AttentionFineTuneClassifier(
         Callbacks for the training of the classifier only, not for language-model
         fine-tuning or contrastive training. ``fit`` clones the callbacks. Only
         ``skorch.callbacks.EarlyStopping`` can end the training early. Scoring callbacks
-        such as ``EpochScoring`` raise an error. A callback that monitors a value of
-        validation texts needs `X_val`.
+        such as ``EpochScoring`` and learning-rate schedules such as ``LRScheduler``
+        raise an error. A callback that monitors a value of validation texts needs
+        `X_val`.
     random_state : int, RandomState instance or None, default=None
         Seed for the weights of the head, the order of the texts and dropout. With an
         int, two fits with the same CPU, package versions and number of threads give
@@ -697,6 +699,7 @@ class AttentionFineTuneClassifier(
             distance to the nearest class mean (Lee et al. 2018, Ren et al. 2021). The
             covariance is the same for all classes. It is estimated at the end of
             ``fit``, with Ledoit-Wolf shrinkage on a sample of the training texts.
+            `sample_weight` and `class_weight` weigh the means and the covariance.
 
         Raises
         ------

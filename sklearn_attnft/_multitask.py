@@ -542,6 +542,9 @@ class MultiTaskClassifier(
         metric : str or callable
             Scorer of scikit-learn, or the name of such a scorer ("accuracy",
             "f1_macro", "roc_auc", ...). Texts without a label of the task are ignored.
+            If the labels of the task are a matrix, texts with a missing value are
+            ignored, because metrics cannot use them; ``score`` counts their known
+            values.
 
         Returns
         -------

@@ -71,7 +71,8 @@ class AttentionFineTuneRegressor(
     early_stopping : bool, default=False
         If True, training stops when R² on the validation texts (D² with
         ``loss="huber"``) has not improved for `n_iter_no_change` epochs, and the
-        weights of the best epoch are kept. The validation texts are `X_val` of
+        weights of the best epoch are kept. Of epochs with the same score, the one with
+        the lowest validation loss is the best. The validation texts are `X_val` of
         :meth:`fit`. If `X_val` is not passed, a part of `X` is used for validation.
     validation_fraction : float, default=0.1
         Fraction of `X` that is set aside for early stopping if `X_val` is not passed.
@@ -80,7 +81,9 @@ class AttentionFineTuneRegressor(
         Callbacks for the training of the regressor only, not for language-model
         fine-tuning. ``fit`` clones the callbacks. Only
         ``skorch.callbacks.EarlyStopping`` can end the training early. Scoring callbacks
-        such as ``EpochScoring`` raise an error.
+        such as ``EpochScoring`` and learning-rate schedules such as ``LRScheduler``
+        raise an error. A callback that monitors a value of validation texts needs
+        `X_val`.
     lm_epochs : int, default=0
         Number of epochs of language-model (LM) fine-tuning on the training texts and
         `X_unlabeled`, before the regressor is trained. LM fine-tuning reads whole

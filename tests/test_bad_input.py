@@ -15,7 +15,7 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 from sklearn import config_context
-from skorch.callbacks import EpochScoring
+from skorch.callbacks import EpochScoring, LRScheduler
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
@@ -167,6 +167,10 @@ PARAMETERS = [
     (
         {"callbacks": [EpochScoring("accuracy")]},
         "must not have a scoring callback of skorch",
+    ),
+    (
+        {"callbacks": [LRScheduler("StepLR", step_size=1)]},
+        "must not have an LRScheduler, .* Set learning_rate",
     ),
     ({"device": "tpu9"}, "must be a device such as .* got 'tpu9'"),
     ({"device": "cuda:99"}, "must be a device of this machine, got 'cuda:99'"),

@@ -214,6 +214,18 @@ def test_multilabel_targets_may_be_sets_or_a_matrix():
     )
 
 
+def test_a_scorer_ignores_texts_with_missing_values_in_a_matrix():
+    matrix = MATRIX.astype(float)
+    matrix[::2, 0] = np.nan
+    clf = model().fit(TEXTS, {"m": matrix})
+    scorer = clf.task_scorer("m", "f1_macro")
+    assert scorer(clf, TEXTS, {"m": matrix}) == scorer(
+        clf, TEXTS[1::2], {"m": MATRIX[1::2]}
+    )
+    with pytest.raises(ValueError, match="whose labels are all known of the task 'm'"):
+        scorer(clf, TEXTS[::2], {"m": matrix[::2]})
+
+
 def word_loss(clf):
     """Return the mean negative log-likelihood of the task "word"."""
     proba = clf.predict_proba(TEXTS)[clf.task_names_.index("word")]

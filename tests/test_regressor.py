@@ -184,6 +184,22 @@ def test_early_stopping_reads_r2(model):
     assert "r2" in TrainingDisplay.from_estimator(reg)._panels()[1][1]
 
 
+@pytest.mark.parametrize(("loss", "score"), [("squared_error", "r2"), ("huber", "d2")])
+def test_early_stopping_reads_the_loss_if_the_score_cannot_change(loss, score, model):
+    # All validation numbers are equal to the median of the training numbers.
+    y = np.where(np.arange(len(TEXTS)) % 4, 0.0, 3.0)
+    reg = model(early_stopping=True, loss=loss, max_epochs=6)
+    reg.fit(TEXTS, y, X_val=TEXTS[1:4], y_val=np.zeros(3))
+    assert {row[f"valid_{score}"] for row in reg.history_} == {0}
+    losses = [row["valid_loss"] for row in reg.history_]
+    best = int(np.argmin(losses))
+    assert best > 0
+    assert reg.n_iter_ == min(best + 3, 6)
+    if loss == "squared_error":
+        errors = np.square(reg.predict(TEXTS[1:4]) / y.std())
+        assert errors.mean() == pytest.approx(losses[best], rel=1e-3)
+
+
 def test_early_stopping_of_the_huber_loss_reads_d2(model):
     valid = TEXTS[::2], Y[::2]
     reg = model(early_stopping=True, loss="huber", max_epochs=12)

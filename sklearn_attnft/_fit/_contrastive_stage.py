@@ -159,6 +159,8 @@ class PairLoss(nn.Module):
     The target is 1 for two texts of the same class, and 0 for two texts of different
     classes. If texts have several labels, the target is the number of labels that both
     texts have, divided by the number of labels that at least one of the two texts has.
+    Only labels that are known for both texts count. If there are none, the pair does
+    not count.
 
     The loss is the mean over the pairs with a target above 0, plus the mean over the
     other pairs. The weight of a pair is the product of the weights of its texts. SetFit
@@ -183,8 +185,8 @@ class PairLoss(nn.Module):
 
 def _mean_of_both(cosines, labels, weights):
     """Return the loss of one task."""
-    wanted = _similarity(labels)
-    pairs = torch.outer(weights, weights).fill_diagonal_(0.0)
+    wanted, is_known = _similarity(labels)
+    pairs = (torch.outer(weights, weights) * is_known).fill_diagonal_(0.0)
     errors = (cosines - wanted).square()
     total = 0.0
     for chosen in (wanted > 0, wanted == 0):
@@ -196,13 +198,16 @@ def _mean_of_both(cosines, labels, weights):
 
 
 def _similarity(labels):
-    """Return the target of each pair of texts, from 0 to 1.
+    """Return the target of each pair of texts, from 0 to 1, and whether it is known.
 
-    The shape is (n_texts, n_texts). The class PairLoss describes the targets.
+    Both tensors have the shape (n_texts, n_texts). The class PairLoss describes the
+    targets.
     """
     if labels.ndim == 1:
-        return (labels[:, None] == labels).float()
-    members = labels.nan_to_num()
-    both = members @ members.T
-    either = members.sum(dim=1)[:, None] + members.sum(dim=1) - both
-    return torch.where(either > 0, both / either.clamp(min=1), 1.0)
+        equal = labels[:, None] == labels
+        return equal.float(), torch.ones_like(equal)
+    known, members = (~labels.isnan()).to(labels), labels.nan_to_num()
+    both, first = members @ members.T, members @ known.T
+    either = first + first.T - both
+    targets = torch.where(either > 0, both / either.clamp(min=1), 1.0)
+    return targets, known @ known.T > 0

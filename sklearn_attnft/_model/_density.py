@@ -76,7 +76,10 @@ class ClassGaussians(nn.Module):
         self.distances.fill_(FAR)
         self.directions[classes] = directions.to(self.directions)
         self.offsets[classes] = (directions @ center).to(self.offsets)
-        self.distances[classes] = products.diagonal().to(self.distances)
+        # Never 0, so that `is_set` holds if the means of all classes are equal.
+        smallest = torch.finfo(self.distances.dtype).tiny
+        diagonal = products.diagonal().to(self.distances).clamp(min=smallest)
+        self.distances[classes] = diagonal
         self.between[classes[:, None], classes] = between.to(self.between)
 
     def score(self, contexts):

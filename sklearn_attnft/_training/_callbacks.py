@@ -59,7 +59,7 @@ def make_callbacks(config, context, n_steps, *, validated):
     # The order matters: reports must come before callbacks that can end the stage.
     callbacks.append(("reports", _Reports()))
     if validated and config.early_stopping:
-        stopping = EarlyStopping(
+        stopping = _Stopping(
             monitor=config.monitor,
             lower_is_better=False,
             patience=config.n_iter_no_change,
@@ -86,15 +86,44 @@ def check_validation_callbacks(callbacks):
 
 
 def check_callbacks(callbacks):
-    """Raise an error if `callbacks` has a scoring callback of skorch."""
+    """Raise an error if `callbacks` has a scoring or LR callback of skorch."""
     for item in callbacks:
-        if isinstance(item[-1] if isinstance(item, tuple) else item, ScoringBase):
+        callback = item[-1] if isinstance(item, tuple) else item
+        if isinstance(callback, LRScheduler):
+            raise ValueError(
+                "`callbacks` must not have an LRScheduler, got "
+                f"{shorten(item, 80)}. The schedule of the fit would overwrite its "
+                "learning rates. Set learning_rate, head_learning_rate and "
+                "warmup_fraction."
+            )
+        if isinstance(callback, ScoringBase):
             raise ValueError(
                 "`callbacks` must not have a scoring callback of skorch, got "
                 f"{shorten(item, 80)}. Scoring callbacks cannot read batches of "
                 "tokens. Pass X_val and y_val to fit, and read valid_loss and "
                 "valid_accuracy in history_."
             )
+
+
+class _Stopping(EarlyStopping):
+    """Early stopping that compares the validation losses of epochs of equal score.
+
+    A score such as accuracy is often the same in several epochs. It cannot change at
+    all if, for example, all validation numbers are equal.
+    """
+
+    def on_epoch_end(self, net, **kwargs):
+        self.loss_ = net.history[-1, "valid_loss"]
+        super().on_epoch_end(net, **kwargs)
+
+    def _is_score_improved(self, score):
+        if score == self.dynamic_threshold_:
+            return self.loss_ < self.lowest_loss_
+        return super()._is_score_improved(score)
+
+    def _calc_new_threshold(self, score):
+        self.lowest_loss_ = self.loss_
+        return super()._calc_new_threshold(score)
 
 
 class _Unfreezing(Callback):

@@ -48,6 +48,16 @@ def test_multilabel_targets_are_the_overlap_of_classes():
     assert loss(contexts, none) == 0  # texts without a class count as one class
 
 
+def test_labels_that_are_missing_in_one_of_two_texts_do_not_count():
+    nan = float("nan")
+    contexts = [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    # The targets are 1 (texts 0 and 1), 0 (0 and 2) and 1/2 (1 and 2, with cosine 0).
+    found = loss(contexts, [[1, nan, nan], [1, 1.0, 0], [0, 1.0, 0]])
+    assert found == pytest.approx((0 + 0.5**2) / 2)
+    # Texts 0 and 1 have no label that is known for both. Texts 0 and 2 have cosine 0.
+    assert loss(contexts, [[1, nan], [nan, 1.0], [1.0, 0]]) == 1
+
+
 @given(st.integers(0, 999), st.integers(2, 9))
 def test_texts_of_weight_zero_do_not_change_the_loss(seed, n):
     rng = np.random.default_rng(seed)

@@ -55,6 +55,11 @@ def test_scores_are_the_difference_of_two_distances(seed, n_classes, n_context):
     np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-3)
 
 
+def test_classes_of_equal_texts_have_scores():
+    clf = classifier().fit(["good"] * 8, ["nice", "sad"] * 4)
+    np.testing.assert_allclose(clf.score_samples(["good"]), [0], atol=1e-3)
+
+
 def test_texts_far_from_all_classes_have_low_scores():
     rng = np.random.default_rng(0)
     labels = np.arange(300) % 3

@@ -26,7 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
-from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, ParamMapper
 
 from sklearn_attnft import (
     AttentionFineTuneClassifier,
@@ -302,7 +302,7 @@ def test_callbacks_are_told_apart_by_their_parameters(small, tmp_path):
         clf.set_params(callbacks=[stop_after(n)]).fit(X, Y).n_iter_ for n in (1, 3)
     ]
     assert epochs == [2, 4]
-    clf.set_params(callbacks=[EpochTimer(), LRScheduler(policy=lambda net: None)])
+    clf.set_params(callbacks=[EpochTimer(), ParamMapper("none", fn=lambda net: None)])
     with pytest.raises(
         ValueError,
         match=r"parameter must be .* got <function .* set checkpoint_dir=None",
