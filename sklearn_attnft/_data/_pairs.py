@@ -4,7 +4,7 @@
 A pair is a tuple of two str. The encoder reads both texts together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from numbers import Number
 
@@ -112,9 +112,10 @@ def _of_tuples(X, name):
 def check_unlabeled(X_unlabeled, params):
     """Check texts or pairs without labels, and return them as a list.
 
-    Warn if language-model training is off, because only this training uses them.
+    The list may be empty. Warn if language-model training is off, because only this
+    training uses the texts.
     """
-    if X_unlabeled is None:
+    if X_unlabeled is None or _has_no_rows(X_unlabeled):
         return []
     if not params["lm_epochs"] and not params["lm_weight"]:
         warn(
@@ -123,6 +124,12 @@ def check_unlabeled(X_unlabeled, params):
             "above 0.",
         )
     return check_texts_or_pairs(X_unlabeled, "X_unlabeled")
+
+
+def _has_no_rows(X):
+    if isinstance(X, str) or getattr(X, "shape", None) == ():
+        return False
+    return isinstance(X, Sized) and len(X) == 0
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from sklearn_attnft._data._pairs import InputKind, check_texts_or_pairs
+from sklearn_attnft._data._pairs import InputKind, check_texts_or_pairs, check_unlabeled
 from sklearn_attnft._data._validation import check_texts
 
 FIRST, SECOND = ["good day", "bad day", "fine"], ["so good", "", "[SEP]"]
@@ -112,3 +112,18 @@ def test_another_kind_than_in_fit_is_refused():
     assert named.check(FRAME) == named.check(PAIRS) == PAIRS
     with pytest.raises(ValueError, match=r"same order, \['q', 'a'\].* got \['a',"):
         named.check(FRAME[["a", "q"]])
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [None, [], (), np.array([]), np.empty((0, 2)), pd.Series([]), pd.DataFrame()],
+    ids=repr,
+)
+def test_no_unlabeled_texts_may_be_an_empty_collection(nothing):
+    assert check_unlabeled(nothing, {"lm_epochs": 0, "lm_weight": 0}) == []
+
+
+@pytest.mark.parametrize("wrong", ["", np.array("good"), 0, np.nan], ids=repr)
+def test_other_unlabeled_texts_are_refused(wrong):
+    with pytest.raises((TypeError, ValueError), match="X_unlabeled"):
+        check_unlabeled(wrong, {"lm_epochs": 1, "lm_weight": 0})

@@ -123,6 +123,7 @@ def test_the_texts_are_in_the_key(small, tmp_path):
     assert uses(clf.fit(X, Y[::-1])) == (1, 0)
     assert uses(clf.fit(X[::-1], Y[::-1])) == (0, 1)
     assert uses(clf.fit(X, Y, X_unlabeled=["good day"])) == (0, 1)
+    assert uses(clf.fit(X, Y, X_unlabeled=[])) == (1, 0)
     assert uses(clf.fit([*X[:-1], X[-1] + "s"], Y)) == (0, 1)
     assert uses(clf.fit(X, Y)) == (1, 0)
 
