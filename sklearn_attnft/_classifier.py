@@ -97,15 +97,15 @@ class AttentionFineTuneClassifier(
         is 0.1, or 0.5 if ``trainable_layers=0``. With ``head="mlp"``, the hidden layer
         has the same dropout probability.
     trainable_layers : float, int or {"blocks", "all"}, default=0.67
-        Which encoder blocks to train. A float selects a fraction of the blocks (0.67 of
-        6 blocks are 4 blocks), and an int selects a number of blocks. The selection
-        starts at the highest layer in `layers` and goes down. Blocks above this layer
-        do not count and are not trained. If 0, only attention and head are trained.
-        "blocks" trains everything except the token embeddings, and "all" trains
-        everything. Training fewer blocks is faster. On the CPU, the hidden states of
-        the frozen blocks are computed once per fit and stored in up to 2 GiB of memory.
-        If all blocks are frozen, they are stored in up to half of the available memory
-        on Linux.
+        Which encoder blocks to train with the classifier. A float selects a fraction of
+        the blocks (0.67 of 6 blocks are 4 blocks), and an int selects a number of
+        blocks: 1 is one block, and 1.0 is all blocks. The selection starts at the
+        highest layer in `layers` and goes down. Blocks above this layer do not count
+        and are not trained. If 0, only attention and head are trained. "blocks" trains
+        everything except the token embeddings, and "all" trains everything. Training
+        fewer blocks is faster. On the CPU, the hidden states of the frozen blocks are
+        computed once per fit and stored in up to 2 GiB of memory. If all blocks are
+        frozen, they are stored in up to half of the available memory on Linux.
     gradual_unfreezing : bool, default=False
         Whether to unfreeze the blocks of `trainable_layers` gradually, from the top
         block down (Howard and Ruder 2018, section 3.3). The first epoch trains only
@@ -114,7 +114,7 @@ class AttentionFineTuneClassifier(
     learning_rate : float or "auto", default="auto"
         Peak learning rate of the highest trained block. "auto" is 2e-4 for encoders of
         hidden size 384. For other encoders, "auto" is inversely proportional to the
-        hidden size. Contrastive training has half of this rate with "auto".
+        hidden size.
     head_learning_rate : float or "auto", default="auto"
         Peak learning rate of token attention and head. For a linear head, which starts
         with the weights of a logistic regression, "auto" is 2e-3, or 5e-4 if
@@ -195,6 +195,8 @@ class AttentionFineTuneClassifier(
         (Tunstall et al. 2022), the encoder is trained so that texts of one class become
         similar and texts of different classes become dissimilar. The recommended
         setting is 10 epochs with ``layers="last"`` and ``trainable_layers=0``.
+        Contrastive training trains everything except the token embeddings, with half of
+        the rate of ``learning_rate="auto"``.
     label_texts : "classes", dict or None, default=None
         Texts that describe the classes, such as examples that you write. A dict maps a
         class to a text, or to a list of texts. "classes" uses the labels of `y` as
@@ -219,8 +221,8 @@ class AttentionFineTuneClassifier(
         :class:`TransformerFeatureExtractor` describes "memory" and directories. If
         `lm_epochs` is above 0 and `random_state` is not None, the cache stores one
         language model for each fold (43 MB for the default encoder). The language model
-        is stored before the classifier is trained. If the encoder has no language-model
-        head, `lm_weight` above 0 has the same effect as `lm_epochs` above 0. If
+        is stored before the classifier is trained. If `lm_weight` is above 0 and the
+        encoder has no language-model head, the cache stores the trained head. If
         `trainable_layers`, `lm_epochs`, `lm_weight` and `contrastive_epochs` are 0, the
         cache stores the hidden states of all tokens (1.4 MB for 128 tokens with the
         default encoder). In all other cases, the cache is not used.
@@ -467,21 +469,21 @@ class AttentionFineTuneClassifier(
             one column. For pairs of texts, pass two columns or a list of tuples. The
             encoder reads the two texts of a pair together.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Labels: str, bool or int. Members of an Enum of str or int are replaced by
-            their values. If a text can have several labels, `y` is a matrix of 0 and 1
-            with a column for each label: an array, a list, a data frame or a sparse
-            matrix.
+            Labels: str, bool, int, or float without a fraction. Members of an Enum of
+            str or int are replaced by their values. If a text can have several labels,
+            `y` is a matrix of 0 and 1 with a column for each label: an array, a list, a
+            data frame or a sparse matrix.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the texts in the loss, at least 0. Only the ratios of the weights
             matter. Texts of weight 0 are not used for training, but their classes are
             in ``classes_``.
-        X_val : array-like of str, shape (n_validation_samples,), default=None
+        X_val : array-like of str, as `X`, default=None
             Validation texts. Loss and accuracy on these texts are computed after each
             epoch and stored in ``history_``. With ``early_stopping=True``, this
             accuracy decides when to stop.
         y_val : as `y`, default=None
             Labels of `X_val`.
-        X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
+        X_unlabeled : array-like of str, as `X`, default=None
             Additional texts for the language model. ``fit`` uses these texts only if
             `lm_epochs` or `lm_weight` is above 0.
 
@@ -539,13 +541,13 @@ class AttentionFineTuneClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
             :meth:`fit` describes all arguments.
         y : array-like
         sample_weight : array-like of shape (n_samples,), default=None
-        X_val : array-like of str, shape (n_validation_samples,), default=None
+        X_val : array-like of str, as `X`, default=None
         y_val : array-like, default=None
-        X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
+        X_unlabeled : array-like of str, as `X`, default=None
 
         Returns
         -------
@@ -636,7 +638,7 @@ class AttentionFineTuneClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -653,7 +655,7 @@ class AttentionFineTuneClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -670,7 +672,7 @@ class AttentionFineTuneClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -688,7 +690,7 @@ class AttentionFineTuneClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -723,7 +725,7 @@ class AttentionFineTuneClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -749,7 +751,7 @@ class AttentionFineTuneClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -770,7 +772,7 @@ class AttentionFineTuneClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------

@@ -181,13 +181,13 @@ class MultiTaskClassifier(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the texts in the loss, at least 0. Only the ratios of the weights
             matter.
-        X_val : array-like of str, shape (n_validation_samples,), default=None
+        X_val : array-like of str, as `X`, default=None
             Validation texts. Loss and accuracy on these texts are computed after each
             epoch and stored in ``history_``. With ``estimator__early_stopping=True``,
             this accuracy decides when to stop.
         y_val : as `y`, default=None
             Labels of `X_val`.
-        X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
+        X_unlabeled : array-like of str, as `X`, default=None
             Additional texts for the language model. ``fit`` uses these texts only if
             ``estimator__lm_epochs`` or ``estimator__lm_weight`` is above 0.
 
@@ -217,12 +217,12 @@ class MultiTaskClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
         y : array-like
         sample_weight : array-like of shape (n_samples,), default=None
-        X_val : array-like of str, shape (n_validation_samples,), default=None
+        X_val : array-like of str, as `X`, default=None
         y_val : array-like, default=None
-        X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
+        X_unlabeled : array-like of str, as `X`, default=None
 
         Returns
         -------
@@ -366,7 +366,7 @@ class MultiTaskClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -395,7 +395,7 @@ class MultiTaskClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -411,7 +411,7 @@ class MultiTaskClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -428,7 +428,7 @@ class MultiTaskClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -450,7 +450,7 @@ class MultiTaskClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -467,7 +467,7 @@ class MultiTaskClassifier(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
         y : as in ``fit``
             Labels. The mean leaves out tasks that have no label in `y`.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -251,13 +251,13 @@ class AttentionFineTuneRegressor(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the texts in the loss, at least 0. Only the ratios of the weights
             matter. Texts of weight 0 are not used for training.
-        X_val : array-like of str, shape (n_validation_samples,), default=None
+        X_val : array-like of str, as `X`, default=None
             Validation texts. Loss and R² (D² with ``loss="huber"``) on these texts are
             computed after each epoch and stored in ``history_``. With
             ``early_stopping=True``, R² or D² decides when to stop.
         y_val : as `y`, default=None
             Numbers of `X_val`.
-        X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
+        X_unlabeled : array-like of str, as `X`, default=None
             Additional texts for the language model. ``fit`` uses these texts only if
             `lm_epochs` or `lm_weight` is above 0.
 
@@ -297,13 +297,13 @@ class AttentionFineTuneRegressor(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
             :meth:`fit` describes all arguments.
         y : array-like
         sample_weight : array-like of shape (n_samples,), default=None
-        X_val : array-like of str, shape (n_validation_samples,), default=None
+        X_val : array-like of str, as `X`, default=None
         y_val : array-like, default=None
-        X_unlabeled : array-like of str, shape (n_unlabeled_samples,), default=None
+        X_unlabeled : array-like of str, as `X`, default=None
 
         Returns
         -------
@@ -346,7 +346,7 @@ class AttentionFineTuneRegressor(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -361,7 +361,7 @@ class AttentionFineTuneRegressor(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             True numbers.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -381,7 +381,7 @@ class AttentionFineTuneRegressor(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -397,7 +397,7 @@ class AttentionFineTuneRegressor(
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
         attribution : {"gradient", "integrated_gradients"} or None, default=None
             Method that attributes a predicted number to the tokens.
             :meth:`AttentionFineTuneClassifier.explain` describes the methods. If None,

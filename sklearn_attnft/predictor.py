@@ -181,7 +181,7 @@ class OnnxPredictor:
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -203,7 +203,7 @@ class OnnxPredictor:
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -225,7 +225,7 @@ class OnnxPredictor:
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
 
         Returns
         -------
@@ -306,7 +306,7 @@ class OnnxPredictor:
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
         output : {"contexts", "logits", "probabilities", "scores"}
             Name of the output. For several tasks, the columns of all tasks are
             concatenated.

@@ -98,7 +98,7 @@ class ExplainingMixin(TokenAttentionMixin):
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
         attribution : {"gradient", "integrated_gradients"} or None, default=None
             Method that attributes the logit of `target` to the tokens. "gradient" is
             the gradient times the embedding of the token. "integrated_gradients"
@@ -182,7 +182,7 @@ class ExplainingMixin(TokenAttentionMixin):
 
         Parameters
         ----------
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
         attribution : str, list of str or None, default=None
             Rankings to measure in addition to attention: "gradient",
             "integrated_gradients" or a list of both, as in :meth:`explain`. If None,

@@ -67,7 +67,7 @@ class LabelEfficiencyDisplay(ShownOnce):
         estimator : classifier, or dict of str to classifier
             Classifiers to compare. Each classifier is cloned and fitted
             ``len(train_sizes)`` times per fold.
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
         y : array-like of shape (n_samples,)
         train_sizes : array-like of int or float, default=(0.1, 0.33, 1.0)
             Numbers of labels (int), or fractions of the training texts of a fold

@@ -81,7 +81,7 @@ class AttentionDisplay(ShownOnce):
         ----------
         estimator : fitted AttentionFineTuneClassifier
             For a fitted ``MultiTaskClassifier`` ``clf``, pass ``clf.task(name)``.
-        X : array-like of str, shape (n_samples,)
+        X : array-like of str, shape (n_samples,) or (n_samples, 2)
         attribution : str or None, default="integrated_gradients"
             Method that computes the attributions: "integrated_gradients" or "gradient".
             The attributions set the shades. "gradient" is faster and less accurate. If
