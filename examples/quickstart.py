@@ -82,6 +82,8 @@ def main():
         parser.error("--train and --test must be given together")
     if not os.path.isdir(os.path.dirname(arguments.model) or "."):
         parser.error(f"--model {arguments.model} must be in a directory that exists")
+    if os.path.isdir(arguments.model):
+        parser.error(f"--model {arguments.model} must be a file, got a directory")
     sys.stdout.reconfigure(errors="replace")  # any text can be printed
 
     X_train, _, X_test, _ = data = load(arguments)

@@ -194,6 +194,7 @@ def test_parquet_without_pandas(example, monkeypatch, tmp_path):
     [
         (["--train", "x.csv"], "--train and --test must be given together"),
         (["--model", "no/such/m"], "--model no/such/m must be in a directory that"),
+        (["--model", "."], "--model . must be a file, got a directory"),
     ],
 )
 def test_wrong_arguments_exit_with_2(arguments, message, example, monkeypatch, capsys):

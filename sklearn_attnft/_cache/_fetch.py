@@ -136,7 +136,9 @@ class Cache:
         groups = {}
         for key in keys:
             # There are 4096 names. If two caches share a name, one waits for the other.
-            name = self.namespace.hex()[:2] + key[0]
+            # A single content, such as a language model of one fold, does not wait for
+            # those of other folds.
+            name = self.namespace.hex()[:2] + key[0] if len(keys) > 1 else key[:3]
             groups.setdefault(name, []).append(key)
         with contextlib.ExitStack() as releases:
             claimed = []

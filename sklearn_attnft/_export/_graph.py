@@ -4,7 +4,6 @@
 import ast
 import contextlib
 import copy
-import io
 import logging
 import warnings
 
@@ -15,7 +14,7 @@ from torch import nn
 from .. import _hf
 from .._model._encoding import run_encoder
 from .._utils._messages import shorten
-from .._utils._process import on_cpu, preserve_generator
+from .._utils._process import in_float32, on_cpu, preserve_generator
 
 OPSET = 20
 SCOPES = "pkg.torch.onnx.name_scopes"  # key of the module names
@@ -184,6 +183,12 @@ def to_onnx(model, vocab_size, *, has_windows):
     ValueError
         If torch cannot export a part of the model.
     """
+    with on_cpu(), in_float32(torch.device("cpu")):
+        return _plain(_convert(model, vocab_size, has_windows))
+
+
+def _convert(model, vocab_size, has_windows):
+    """Return the graph as torch writes it."""
     dynamic = torch.export.Dim.DYNAMIC
     # All sizes are above 1 and differ from one another. Otherwise, torch could replace
     # a size by a constant.
@@ -194,7 +199,7 @@ def to_onnx(model, vocab_size, *, has_windows):
         inputs.append(torch.tensor([[0, 1, -1], [2, 3, 4]]))
         names.append("windows")
     try:
-        with on_cpu(), preserve_generator(), torch.no_grad(), _quiet():
+        with preserve_generator(), torch.no_grad(), _quiet():
             program = torch.onnx.export(
                 model,
                 tuple(inputs),
@@ -212,7 +217,7 @@ def to_onnx(model, vocab_size, *, has_windows):
             f"encoder of model type {family!r}, one of its poolings or one of its "
             f"heads: {_cause(error)}. Use save, or another encoder."
         ) from error
-    return _plain(program.model_proto)
+    return program.model_proto
 
 
 def _cause(error):
@@ -260,7 +265,7 @@ def _quiet():
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings():
             for category, message in IGNORED:
                 warnings.filterwarnings("ignore", message, category)
             yield

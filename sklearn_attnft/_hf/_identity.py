@@ -2,6 +2,7 @@
 """Store results that depend on an encoder, to compute them once in a process."""
 
 import functools
+import json
 import os
 
 from ._find import find_encoder
@@ -20,9 +21,9 @@ def encoder_identity(encoder):
     -------
     tuple or None
         Path of the directory, and the name, size, times and inode number of each file
-        in the directory. None if the encoder is not in the hub's cache yet, or if the
-        files of the encoder cannot be listed, for example because a file is being
-        deleted.
+        in the directory. None if the encoder is not in the hub's cache yet, if some of
+        its weights are in another directory, or if the files of the encoder cannot be
+        listed, for example because a file is being deleted.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -35,12 +36,23 @@ def encoder_identity(encoder):
     try:
         with os.scandir(directory) as entries:
             files = [(each.name, each.stat()) for each in entries if each.is_file()]
-    except OSError:
+        if any(_names_other_directories(directory, name) for name, _ in files):
+            return None
+    except (OSError, ValueError):
         return None
     return os.path.abspath(directory), tuple(
         (name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
         for name, stat in sorted(files)
     )
+
+
+def _names_other_directories(directory, name):
+    """Return whether a file is an index of weights that are in other directories."""
+    if not name.endswith(".index.json"):
+        return False
+    with open(os.path.join(directory, name), encoding="utf-8") as file:
+        shards = json.load(file).get("weight_map", {}).values()
+    return any("/" in str(shard) for shard in shards)
 
 
 def once_per_process(identity, name, compute):

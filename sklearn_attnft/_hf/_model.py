@@ -2,6 +2,7 @@
 """Load configurations and weights of encoders and of their masked-LM heads."""
 
 import copy
+from inspect import signature
 
 import torch
 from torch import nn
@@ -17,6 +18,8 @@ from ._find import (
     refuse_adapter,
     refuse_own_code,
 )
+from ._limits import without_unknown
+from ._padding import refuse_reading_of_padding
 from ._quiet import quiet
 from ._weights import SAFE, WeightsError, read_state_dict
 
@@ -72,12 +75,27 @@ def load_config(encoder, *, encoder_dropout=0.0):
     with translate_errors(not_understood), quiet():
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     refuse_decoder(config, encoder)
+    _check_and_set(config, encoder, encoder_dropout)
+    return config
+
+
+def _check_and_set(config, encoder, encoder_dropout):
+    """Refuse encoders that cannot be trained or saved, and set kernels and dropouts."""
     if getattr(config, "quantization_config", None) is not None:
         raise ValueError(
             f"encoder={str(encoder)!r} is quantized (quantization_config in its "
             "config.json). Quantized weights cannot be trained. Pass the original "
             "encoder, which is not quantized."
         )
+    try:  # what a fit can save must load again
+        without_unknown(config)
+    except ValueError as error:
+        raise ValueError(
+            f"encoder={str(encoder)!r} is larger than any known encoder: {error}. "
+            "Correct its config.json."
+        ) from error
+    if config.model_type == "big_bird":  # changes this for good if a text is short
+        config.attention_type = "original_full"
     for name in IMPLEMENTATIONS:
         if hasattr(config, name):
             setattr(config, name, None)
@@ -87,7 +105,6 @@ def load_config(encoder, *, encoder_dropout=0.0):
     for name in HIDDEN_DROPOUTS:
         if hasattr(config, name):
             setattr(config, name, float(encoder_dropout))
-    return config
 
 
 def refuse_family(kind, encoder):
@@ -144,7 +161,9 @@ def load_encoder(encoder, config):
     from transformers import MODEL_MAPPING
 
     model, _ = _load_model(MODEL_MAPPING, encoder, config)
-    return without_pooler(model)
+    model = without_pooler(model)
+    refuse_reading_of_padding(model, encoder)
+    return model
 
 
 @paused_garbage_collection()
@@ -166,6 +185,7 @@ def load_language_model(encoder, config):
     lacks_head = any(not key.startswith(prefix) for key in missing)
     _tie(model)
     base = without_pooler(model.base_model)
+    refuse_reading_of_padding(base, encoder)
     return base, None if lacks_head else _PretrainedHead(model)
 
 
@@ -273,8 +293,10 @@ class _GivenStates(nn.Module):
 def without_pooler(model):
     """Remove the pooling layer, and return the model in evaluation mode.
 
-    This package never uses the pooling layer.
+    This package never uses the pooling layer. Some families call it in any case: there,
+    it is replaced by a module without weights.
     """
     if getattr(model, "pooler", None) is not None:
-        model.pooler = None
+        has_switch = "add_pooling_layer" in signature(type(model)).parameters
+        model.pooler = None if has_switch else nn.Identity()
     return model.eval()

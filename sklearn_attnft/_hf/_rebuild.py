@@ -4,8 +4,6 @@
 import copy
 import inspect
 import json
-import math
-import re
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -15,41 +13,13 @@ from .._utils._messages import shorten
 from .._utils._process import on_cpu
 from . import _bert
 from ._attention import use_products
+from ._limits import kept, refuse_giant
 from ._model import refuse_decoder, refuse_family, without_pooler
-
-# Entries of a config.json that are removed: the origin of the encoder, labels of a
-# head, entries that make transformers download or run something, and entries that make
-# transformers compute weights, which are stored anyway.
-NOT_KEPT = (
-    "_name_or_path",
-    "name_or_path",
-    "id2label",
-    "label2id",
-    "num_labels",
-    "auto_map",
-    "quantization_config",
-    "transformers_weights",
-    "attn_implementation",
-    "_attn_implementation",
-    "_attn_implementation_internal",
-    "experts_implementation",
-    "_experts_implementation",
-    "_experts_implementation_internal",
-    "fusion_config",
-    "sinusoidal_embeddings",
-    "sinusoidal_pos_embds",
-)
-# Limits that no encoder reaches. Larger numbers in a file could exhaust the memory.
-MAX_PARTS = 1_000  # layers, heads, experts
-MAX_ALL_PARTS = 2**14  # product of the counts of layers, groups and experts
-MAX_NUMBER = 2**24
-MAX_COMPUTED = 2**21  # size of a matrix whose numbers a family computes one by one
 
 
 def encoder_config(encoder):
     """Return an encoder's configuration as JSON, without paths of this machine."""
-    config = json.loads(encoder.config.to_json_string(use_diff=False))
-    config = {name: value for name, value in config.items() if name not in NOT_KEPT}
+    config = kept(json.loads(encoder.config.to_json_string(use_diff=False)))
     config["architectures"] = [type(encoder).__name__]
     return json.dumps(config, indent=2, sort_keys=True)
 
@@ -122,11 +92,8 @@ class _WithoutWeights(TorchFunctionMode):
 
 def _read(config_json):
     """Return a configuration as a dict. Raise ValueError for an encoder too large."""
-    config = json.loads(config_json)
-    config = {name: value for name, value in config.items() if name not in NOT_KEPT}
-    _refuse_giant("", config)
-    _refuse_many_parts(config)
-    _refuse_computed(config)
+    config = kept(json.loads(config_json))
+    refuse_giant(config)
     return config
 
 
@@ -142,49 +109,6 @@ def _as_object(config):
     config = AutoConfig.for_model(**config)
     refuse_decoder(config, "config.json")
     return config
-
-
-def _refuse_giant(name, value):
-    """Raise ValueError if a number or list in the configuration is too large."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            _refuse_giant(key, each)
-        return
-    if isinstance(value, list):
-        for each in value:
-            _refuse_giant(name, each)
-        value = len(value)
-    is_count = re.search("layer|head|group|expert|block", name)
-    largest = MAX_PARTS if is_count else MAX_NUMBER
-    if type(value) is int and value > largest and "theta" not in name:
-        raise ValueError(f"{name} must be at most {largest}, got {value}")
-
-
-def _refuse_many_parts(config):
-    """Raise ValueError if layers times groups times experts is too large."""
-    counts = [
-        value
-        for name, value in config.items()
-        if type(value) is int and value > 1 and re.search("^(num|n)_.*|_num$", name)
-        if re.search("layer|group|expert|block", name)
-    ]
-    if math.prod(counts) > MAX_ALL_PARTS:
-        raise ValueError(
-            "the product of the numbers of layers, groups, experts and blocks must be "
-            f"at most {MAX_ALL_PARTS}, got {math.prod(counts)}"
-        )
-
-
-def _refuse_computed(config):
-    """Raise ValueError if a matrix that the encoder computes would be too large."""
-    names = ("hidden_size", "max_position_embeddings", "tpu_short_seq_length")
-    width, positions, short = (config.get(name) or 0 for name in names)
-    n = {"roformer": width * positions, "fnet": short**2}.get(config["model_type"], 0)
-    if n > MAX_COMPUTED:
-        raise ValueError(
-            "the matrix that the encoder computes from its configuration must have at "
-            f"most {MAX_COMPUTED} numbers, got {n}"
-        )
 
 
 def _build(config):

@@ -45,22 +45,30 @@ def create(path, files, method, check_own, *, overwrite):
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
-    new = path.with_name(f"{_prefix(path)}{secrets.token_hex(6)}")
+    token = secrets.token_hex(6)
+    new, young = path.with_name(f"{_prefix(path)}{token}"), path.with_name(f".{token}")
     # If an interrupt stops the inner removal, the outer removal completes it.
     try:
         try:
-            new.mkdir()
-            with locked(new):
+            young.mkdir()
+            # Other processes look for the name of `new`, and find it locked.
+            with locked(young):
+                os.rename(young, new)
                 for name, data in files.items():
                     write_through(new / name, data)
                 sync_directory(new)
                 _move(new, path, check)
             sync_directory(path.parent)
         finally:
-            shutil.rmtree(new, ignore_errors=True)
+            _remove(new, young)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        _remove(new, young)
     return path
+
+
+def _remove(*directories):
+    for each in directories:
+        shutil.rmtree(each, ignore_errors=True)
 
 
 def check_destination(path, method, check_own, *, overwrite):

@@ -16,7 +16,7 @@ import torch
 from .. import _cache, _hf
 from .._model._encoding import PlainEncoding, window_keys
 from .._utils._process import ForkableLock
-from ._packed_encoding import PackedEncoding
+from ._packed_encoding import PackedEncoding, sampled
 
 CacheInfo = namedtuple("CacheInfo", ["hits", "misses", "maxsize", "currsize"])
 
@@ -90,9 +90,15 @@ def remember_digest(module, digest):
 
 
 def _versions(encoder):
-    """Return the id and the number of in-place changes of each parameter."""
+    """Return a list that changes if a parameter of an encoder changes."""
     return [
-        (id(p), 0 if p.is_inference() else p._version) for p in encoder.parameters()
+        (
+            id(p),
+            p.data_ptr(),
+            0 if p.is_inference() else p._version,
+            sampled(p).tolist(),
+        )
+        for p in encoder.parameters()
     ]
 
 

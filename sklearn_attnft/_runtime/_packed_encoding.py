@@ -136,12 +136,16 @@ def _state_of_module(module):
 
 
 def _state_of_weight(weight):
-    """Return a tuple that changes if a weight changes.
+    """Return a tuple that changes if a weight changes."""
+    sample = sampled(weight).numpy()  # changes with the weight
+    return weight._version, weight.data_ptr(), sample, sample.tolist()
+
+
+def sampled(weight):
+    """Return a few numbers of a weight.
 
     Torch counts the changes of a weight, but not the changes that fused optimizers
-    make. Fused optimizers change all numbers of a weight. To detect such changes, a few
-    numbers of the weight are returned too.
+    make. Fused optimizers change all numbers of a weight, so also these.
     """
     values = weight.detach().flatten()
-    sample = values[:: max(1, len(values) // 4)].numpy()  # changes with the weight
-    return weight._version, weight.data_ptr(), sample, sample.tolist()
+    return values[:: max(1, len(values) // 4)]

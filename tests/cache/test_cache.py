@@ -16,6 +16,7 @@ import sklearn.base
 import tiny
 import torch
 from counting import CountingExtractor, texts_read, uses
+from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -108,6 +109,58 @@ def test_weights_that_the_user_changes_are_other_weights(cache):
     fitted.module_.encoder.load_state_dict(state, assign=True)
     fitted.transform(X)
     assert uses(fitted) == (0, 3 * N_DISTINCT)
+
+
+@pytest.mark.parametrize("change", ["fused optimizer", "data"])
+def test_changes_that_torch_does_not_count_are_other_weights(change, cache):
+    fitted = extractor(cache=cache).fit(X)
+    fitted.transform(X)
+    parameters = [*fitted.module_.encoder.requires_grad_(True).parameters()]
+    if change == "data":
+        for each in parameters:
+            each.data.mul_(1.3)
+    else:
+        for each in parameters:
+            each.grad = torch.ones_like(each)
+        torch.optim.AdamW(parameters, lr=0.1, fused=True).step()
+    expected = pickle.loads(pickle.dumps(fitted)).set_params(cache=None).transform(X)
+    np.testing.assert_allclose(fitted.transform(X), expected, atol=1e-5)
+
+
+def test_shards_in_another_directory_are_read_each_time(cache, tmp_path):
+    path = shutil.copytree(tiny.ENCODER, tmp_path / "shards")
+    (path / "sub").mkdir()
+    shard = path / "sub" / "m.safetensors"
+    (path / "model.safetensors").rename(shard)
+    weights = load_file(shard)
+    index = {"weight_map": dict.fromkeys(weights, "sub/m.safetensors")}
+    (path / "model.safetensors.index.json").write_text(json.dumps(index))
+    first = extractor(path, cache=cache).fit_transform(X)
+    save_file({name: 1.5 * each for name, each in weights.items()}, shard)
+    second = extractor(path, cache=cache).fit_transform(X)
+    np.testing.assert_allclose(second, extractor(path).fit_transform(X), atol=1e-6)
+    assert np.abs(second - first).max() > 0.1
+
+
+def test_single_contents_do_not_wait_for_each_other(store):
+    """Language models of the folds of a search are trained at the same time."""
+    started = threading.Barrier(16, timeout=20)
+
+    def compute(rows):
+        started.wait()  # until the others compute too
+        return [b"value"]
+
+    def work(content):
+        cache = _fetch.Cache(store, 10**6, b"same", _fetch.Counts())
+        cache.fetch([content], compute)
+
+    contents = [b"%d" % n for n in range(16)]
+    threads = [threading.Thread(target=work, args=(each,)) for each in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not started.broken
 
 
 def test_every_distinct_text_is_encoded_once(cache, encoded):

@@ -15,6 +15,7 @@ import onnxruntime
 import pandas as pd
 import pytest
 import tiny
+import torch
 from sklearn.base import is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -314,6 +315,27 @@ def test_a_pickle_does_not_follow_another_model(saved, small):
     other.export_onnx(path, overwrite=True)
     with pytest.raises(ValueError, match="got another model"):
         pickle.loads(dumped)
+
+
+def test_the_state_of_torch_does_not_change_an_export(small, tmp_path, capsys):
+    clf = classifier(small).fit(X, Y)
+    done, said = threading.Event(), []
+
+    def work():
+        while not done.wait(0.01):
+            said.append(f"line {len(said)}")
+            print(said[-1])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16), torch.device("meta"):
+            path = clf.export_onnx(tmp_path / "model")
+    finally:
+        done.set()
+        thread.join()
+    assert_equal(clf, path)
+    assert capsys.readouterr().out.splitlines() == said
 
 
 def test_errors_leave_nothing(small, tmp_path, monkeypatch):

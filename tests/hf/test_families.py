@@ -53,12 +53,12 @@ FAMILIES = {
 }
 
 
-def save(family, directory, auto_class):
+def save(family, directory, auto_class, **more):
     """Write a tiny random model of a family, with the tiny tokenizer."""
     from transformers import AutoConfig, AutoTokenizer
 
     n_tokens = len(AutoTokenizer.from_pretrained(tiny.ENCODER))
-    sizes = FAMILIES.get(family, SIZES)
+    sizes = {**FAMILIES.get(family, SIZES), **more}
     config = AutoConfig.for_model(family, vocab_size=n_tokens, **sizes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

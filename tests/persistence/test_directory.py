@@ -81,6 +81,20 @@ def test_an_interrupt_at_any_line_leaves_a_whole_model(
     assert number > 50
 
 
+def test_another_save_does_not_remove_a_directory_before_it_is_locked(
+    clf, tmp_path, monkeypatch
+):
+    path, locked = tmp_path / "model", _create.locked
+
+    def with_another(directory):
+        _create._remove_abandoned(path)  # another process starts to save
+        return locked(directory)
+
+    monkeypatch.setattr(_create, "locked", with_another)
+    clf.save(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_what_a_killed_save_left_is_removed_by_the_next(clf, tmp_path):
     path = tmp_path / "model"
     left = tmp_path / f"{_create._prefix(path)}abc"
