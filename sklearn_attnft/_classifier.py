@@ -153,9 +153,9 @@ class AttentionFineTuneClassifier(
         If True, training stops when the accuracy on the validation texts has not
         improved for `n_iter_no_change` epochs, and the weights of the best epoch are
         kept. If a text can have several labels, the micro-averaged F1 score replaces
-        the accuracy. Of epochs with the same score, the one with the lowest validation
-        loss is the best. The validation texts are `X_val` of :meth:`fit`. If `X_val` is
-        not passed, a part of `X` is used for validation.
+        the accuracy. A lower validation loss with the same score is an improvement too,
+        unless the score is 1. The validation texts are `X_val` of :meth:`fit`. If
+        `X_val` is not passed, a part of `X` is used for validation.
     validation_fraction : float, default=0.1
         Fraction of `X` that is set aside for early stopping if `X_val` is not passed.
         The split is stratified, or random if a text can have several labels.

@@ -71,9 +71,9 @@ class AttentionFineTuneRegressor(
     early_stopping : bool, default=False
         If True, training stops when R² on the validation texts (D² with
         ``loss="huber"``) has not improved for `n_iter_no_change` epochs, and the
-        weights of the best epoch are kept. Of epochs with the same score, the one with
-        the lowest validation loss is the best. The validation texts are `X_val` of
-        :meth:`fit`. If `X_val` is not passed, a part of `X` is used for validation.
+        weights of the best epoch are kept. A lower validation loss with the same score
+        is an improvement too, unless the score is 1. The validation texts are `X_val`
+        of :meth:`fit`. If `X_val` is not passed, a part of `X` is used for validation.
     validation_fraction : float, default=0.1
         Fraction of `X` that is set aside for early stopping if `X_val` is not passed.
         The split is random.

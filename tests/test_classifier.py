@@ -219,6 +219,17 @@ def test_early_stopping_keeps_the_best_epoch(small):
     assert clf.score(X[:6], opposite) == scores[best]
 
 
+def test_early_stopping_ends_a_fit_that_is_always_right(small):
+    parameters = {"early_stopping": True, "n_iter_no_change": 2, "max_epochs": 30}
+    clf = AttentionFineTuneClassifier(**{**small, **parameters}).fit(
+        X, Y, X_val=X, y_val=Y
+    )
+    scores = [row["valid_accuracy"] for row in clf.history_]
+    assert clf.n_iter_ == scores.index(1) + 3 < 30
+    losses = [row["valid_loss"] for row in clf.history_]
+    assert losses[-1] < losses[-3]
+
+
 def test_early_stopping_holds_out_a_stratified_fraction(small):
     seen = []
 

@@ -446,10 +446,16 @@ def test_the_columns_of_a_matrix_are_its_classes(make, tmp_path):
             loaded.score(TEXTS, {"m": wrong, "mood": MOOD})
 
 
-def test_the_columns_of_a_matrix_have_different_names():
-    twice = pd.DataFrame(MATRIX, columns=["a", "a"])
-    with pytest.raises(ValueError, match="a different name for each column"):
-        model().fit(TEXTS, {"m": twice})
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(["a", "a"], "a different name for each"), (["a", np.nan], "a name for each")],
+)
+def test_the_columns_of_a_matrix_have_different_names(names, message):
+    frame = pd.DataFrame(MATRIX, columns=names)
+    with pytest.raises(ValueError, match=message):
+        model().fit(TEXTS, {"m": frame})
+    with pytest.raises(ValueError, match=message):
+        template().fit(TEXTS, frame)
 
 
 # Predictions

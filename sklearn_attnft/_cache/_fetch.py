@@ -88,7 +88,7 @@ class Cache:
         values = self.fetch(contents, compute_bytes)
         return [np.frombuffer(value, "<f4") for value in values]
 
-    def fetch(self, contents, compute):
+    def fetch(self, contents, compute, *, is_long=False):
         """Return the value of each content, and compute values that are not stored.
 
         Parameters
@@ -98,6 +98,9 @@ class Cache:
         compute : callable
             Function that takes a list of indices of `contents` and returns a list with
             the values of these contents, in bytes.
+        is_long : bool
+            Whether a computation takes long. Then computations of different contents do
+            not wait for each other.
 
         Returns
         -------
@@ -110,7 +113,7 @@ class Cache:
         missing = [key for key, value in values.items() if value is None]
         n_computed = 0
         while missing:
-            with self._claimed(missing) as claimed:
+            with self._claimed(missing, is_long) as claimed:
                 # Before the lock was acquired, another process may have stored values.
                 values |= {key: self.store.get(key) for key in claimed}
                 own = [key for key in claimed if values[key] is None]
@@ -124,7 +127,7 @@ class Cache:
         return [values[key] for key in keys]
 
     @contextlib.contextmanager
-    def _claimed(self, keys):
+    def _claimed(self, keys, is_long):
         """Lock some of the keys and yield the locked keys.
 
         Without locks, the workers of a grid search would encode the same texts several
@@ -136,9 +139,7 @@ class Cache:
         groups = {}
         for key in keys:
             # There are 4096 names. If two caches share a name, one waits for the other.
-            # A single content, such as a language model of one fold, does not wait for
-            # those of other folds.
-            name = self.namespace.hex()[:2] + key[0] if len(keys) > 1 else key[:3]
+            name = key[:3] if is_long else self.namespace.hex()[:2] + key[0]
             groups.setdefault(name, []).append(key)
         with contextlib.ExitStack() as releases:
             claimed = []

@@ -122,6 +122,11 @@ def label_names(y, n_labels, name):
         return np.arange(n_labels)
     names = np.empty(n_labels, dtype=object)
     names[:] = column_names(y)
+    if any(map(is_missing, names)):
+        raise ValueError(
+            f"`{name}` must have a name for each column, got "
+            f"{shorten(names.tolist(), 200)}. Rename the column whose name is missing."
+        )
     if len(set(names.tolist())) < n_labels:
         raise ValueError(
             f"`{name}` must have a different name for each column, got "

@@ -4,7 +4,7 @@
 A pair is a tuple of two str. The encoder reads both texts together.
 """
 
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Number
 
@@ -127,9 +127,9 @@ def check_unlabeled(X_unlabeled, params):
 
 
 def _has_no_rows(X):
-    if isinstance(X, str) or getattr(X, "shape", None) == ():
-        return False
-    return isinstance(X, Sized) and len(X) == 0
+    if hasattr(X, "shape"):  # an array or data frame, perhaps without a dimension
+        return X.shape[:1] == (0,) and not hasattr(X, "toarray")
+    return isinstance(X, Sequence) and not isinstance(X, (str, bytes)) and not X
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ class CachedStages:
     def run(self, state, context):
         """Run the stages, or restore the cached result of an earlier run."""
         computation = _Computation(self, state, context)
-        (packed,) = self.cache.fetch([self.content], computation)
+        (packed,) = self.cache.fetch([self.content], computation, is_long=True)
         if computation.state is not None:
             return computation.state
         return self._restore(packed, state, context)

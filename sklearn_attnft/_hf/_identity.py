@@ -6,6 +6,7 @@ import json
 import os
 
 from ._find import find_encoder
+from ._weights import PICKLED, SAFE
 
 
 def encoder_identity(encoder):
@@ -48,11 +49,10 @@ def encoder_identity(encoder):
 
 def _names_other_directories(directory, name):
     """Return whether a file is an index of weights that are in other directories."""
-    if not name.endswith(".index.json"):
+    if name not in (SAFE[1], PICKLED[1]):
         return False
     with open(os.path.join(directory, name), encoding="utf-8") as file:
-        shards = json.load(file).get("weight_map", {}).values()
-    return any("/" in str(shard) for shard in shards)
+        return "/" in json.dumps(json.load(file))
 
 
 def once_per_process(identity, name, compute):

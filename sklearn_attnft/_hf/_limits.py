@@ -52,10 +52,11 @@ def refuse_giant(config):
 
 
 def without_unknown(config):
-    """Remove attributes from a giant configuration that its class does not define.
+    """Remove too large attributes of a configuration that its class does not define.
 
     Such attributes describe, for example, the pretraining of an encoder. They do not
-    describe its size, but :func:`refuse_giant` cannot know that.
+    describe its size, but :func:`refuse_giant` cannot know that. Other attributes that
+    the class does not define are kept, because some families read them.
 
     Parameters
     ----------
@@ -69,10 +70,20 @@ def without_unknown(config):
     try:
         refuse_giant(kept(config.to_dict()))
     except ValueError:
-        known = type(config)().to_dict()
-        for name in set(config.to_dict()) - set(known):
-            delattr(config, name)
+        known, found = type(config)().to_dict(), kept(config.to_dict())
+        counts = _counts(found)
+        for name in set(found) - set(known):
+            if name in counts or _is_giant(name, found[name]):
+                delattr(config, name)
         refuse_giant(kept(config.to_dict()))
+
+
+def _is_giant(name, value):
+    try:
+        _refuse_giant(name, value)
+    except ValueError:
+        return True
+    return False
 
 
 def _refuse_giant(name, value):
@@ -93,17 +104,22 @@ def _refuse_giant(name, value):
 
 def _refuse_many_parts(config):
     """Raise ValueError if layers times groups times experts is too large."""
-    counts = [
-        value
+    product = math.prod(_counts(config).values())
+    if product > MAX_ALL_PARTS:
+        raise ValueError(
+            "the product of the numbers of layers, groups, experts and blocks must be "
+            f"at most {MAX_ALL_PARTS}, got {product}"
+        )
+
+
+def _counts(config):
+    """Return the numbers of layers, groups, experts and blocks as a dict."""
+    return {
+        name: value
         for name, value in config.items()
         if type(value) is int and value > 1 and re.search("^(num|n)_.*|_num$", name)
         if re.search("layer|group|expert|block", name)
-    ]
-    if math.prod(counts) > MAX_ALL_PARTS:
-        raise ValueError(
-            "the product of the numbers of layers, groups, experts and blocks must be "
-            f"at most {MAX_ALL_PARTS}, got {math.prod(counts)}"
-        )
+    }
 
 
 def _refuse_computed(config):

@@ -39,6 +39,8 @@ def refuse_reading_of_padding(model, encoder):
         )
 
     padding = getattr(model.config, "pad_token_id", None) or 0
+    if not 0 <= padding < model.config.vocab_size:  # the tokenizer has another id
+        padding = 0
     with (
         translate_errors(cannot_read),
         preserve_generator(),

@@ -90,7 +90,10 @@ def remember_digest(module, digest):
 
 
 def _versions(encoder):
-    """Return a list that changes if a parameter of an encoder changes."""
+    """Return a list that changes with a parameter, except after some edits of `.data`.
+
+    :func:`sampled` describes which changes torch does not count.
+    """
     return [
         (
             id(p),

@@ -136,7 +136,7 @@ def _state_of_module(module):
 
 
 def _state_of_weight(weight):
-    """Return a tuple that changes if a weight changes."""
+    """Return a tuple that changes with a weight, except after some edits of `.data`."""
     sample = sampled(weight).numpy()  # changes with the weight
     return weight._version, weight.data_ptr(), sample, sample.tolist()
 

@@ -109,15 +109,20 @@ class _Stopping(EarlyStopping):
     """Early stopping that compares the validation losses of epochs of equal score.
 
     A score such as accuracy is often the same in several epochs. It cannot change at
-    all if, for example, all validation numbers are equal.
+    all if, for example, all validation numbers are equal. A score of 1 is not improved
+    by a lower loss: the loss can fall for ever.
     """
+
+    def on_train_begin(self, net, **kwargs):
+        super().on_train_begin(net, **kwargs)
+        self.lowest_loss_ = math.inf
 
     def on_epoch_end(self, net, **kwargs):
         self.loss_ = net.history[-1, "valid_loss"]
         super().on_epoch_end(net, **kwargs)
 
     def _is_score_improved(self, score):
-        if score == self.dynamic_threshold_:
+        if score == self.dynamic_threshold_ < 1:
             return self.loss_ < self.lowest_loss_
         return super()._is_score_improved(score)
 

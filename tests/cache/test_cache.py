@@ -142,7 +142,7 @@ def test_shards_in_another_directory_are_read_each_time(cache, tmp_path):
     assert np.abs(second - first).max() > 0.1
 
 
-def test_single_contents_do_not_wait_for_each_other(store):
+def test_long_computations_do_not_wait_for_each_other(store):
     """Language models of the folds of a search are trained at the same time."""
     started = threading.Barrier(16, timeout=20)
 
@@ -152,7 +152,7 @@ def test_single_contents_do_not_wait_for_each_other(store):
 
     def work(content):
         cache = _fetch.Cache(store, 10**6, b"same", _fetch.Counts())
-        cache.fetch([content], compute)
+        cache.fetch([content], compute, is_long=True)
 
     contents = [b"%d" % n for n in range(16)]
     threads = [threading.Thread(target=work, args=(each,)) for each in contents]

@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from scipy.sparse import csr_array
 
 from sklearn_attnft._data._pairs import InputKind, check_texts_or_pairs, check_unlabeled
 from sklearn_attnft._data._validation import check_texts
@@ -123,7 +124,11 @@ def test_no_unlabeled_texts_may_be_an_empty_collection(nothing):
     assert check_unlabeled(nothing, {"lm_epochs": 0, "lm_weight": 0}) == []
 
 
-@pytest.mark.parametrize("wrong", ["", np.array("good"), 0, np.nan], ids=repr)
+@pytest.mark.parametrize(
+    "wrong",
+    ["", b"", {}, set(), np.array("good"), csr_array((0, 2)), 0, np.nan],
+    ids=repr,
+)
 def test_other_unlabeled_texts_are_refused(wrong):
     with pytest.raises((TypeError, ValueError), match="X_unlabeled"):
         check_unlabeled(wrong, {"lm_epochs": 1, "lm_weight": 0})

@@ -38,6 +38,32 @@ def test_entries_that_no_code_reads_do_not_prevent_loading(small, tmp_path):
         np.testing.assert_array_equal(again.predict_proba(X), expected)
 
 
+def test_entries_that_only_some_families_read_are_kept(tmp_path):
+    from transformers import AutoModel
+
+    more = {"norm_rel_ebd": "layer_norm", "share_att_key": True, "conv_kernel_size": 3}
+    path = save("deberta-v2", tmp_path / "encoder", AutoModel, **more)
+    expected = TransformerFeatureExtractor(path, max_length=32).fit_transform(X)
+    config = json.loads((tmp_path / "encoder" / "config.json").read_text())
+    (tmp_path / "encoder" / "config.json").write_text(json.dumps(config | UNKNOWN))
+    found = TransformerFeatureExtractor(path, max_length=32).fit_transform(X)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_other_files_named_like_an_index_are_ignored(small, tmp_path):
+    path = edited(tmp_path / "encoder")
+    (path / "faiss.index.json").write_text("[1, 2]")
+    TransformerFeatureExtractor(path, max_length=32, cache="memory").fit_transform(X)
+
+
+@pytest.mark.parametrize("padding", [-1, None])
+def test_a_padding_token_that_the_configuration_lacks(padding, tmp_path):
+    path = edited(tmp_path / "encoder", pad_token_id=padding)
+    expected = TransformerFeatureExtractor(tiny.ENCODER, max_length=32).fit_transform(X)
+    found = TransformerFeatureExtractor(path, max_length=32).fit_transform(X)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_a_fit_refuses_an_encoder_that_would_not_load_again(small, tmp_path):
     small |= {"encoder": edited(tmp_path / "encoder", max_position_embeddings=2**25)}
     with pytest.raises(ValueError, match=r"max_position_embeddings must be at most"):
