@@ -52,15 +52,19 @@ class TaskScorer:
         target = model._fitted_targets()[i]
         wider = _with_unseen(target, column)
         labels, present = wider.encode(column, "y", unknown_is_wrong=True)
-        what = "labels"
+        if not present.any():
+            raise ValueError(
+                f"`y` must have labels of the task {self.name!r}, got no labels. "
+                "Pass texts with labels of the task, or use larger folds."
+            )
         if target.kind == "matrix":
-            what = "texts whose labels are all known"
             present &= ~np.isnan(labels).any(axis=1)
         rows = np.flatnonzero(present)
         if not len(rows):
             raise ValueError(
-                f"`y` must have {what} of the task {self.name!r}, got no {what}. "
-                "Pass texts with labels of the task, or use larger folds."
+                f"`y` must have a row without missing values for {self.name!r}, got "
+                "missing values in each row. Metrics cannot use these rows; `score` "
+                "counts their known values."
             )
         if target.multilabel:
             truth = labels[rows].astype(np.int64)

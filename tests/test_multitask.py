@@ -222,7 +222,7 @@ def test_a_scorer_ignores_texts_with_missing_values_in_a_matrix():
     assert scorer(clf, TEXTS, {"m": matrix}) == scorer(
         clf, TEXTS[1::2], {"m": MATRIX[1::2]}
     )
-    with pytest.raises(ValueError, match="whose labels are all known of the task 'm'"):
+    with pytest.raises(ValueError, match="a row without missing values for 'm'"):
         scorer(clf, TEXTS[::2], {"m": matrix[::2]})
 
 
