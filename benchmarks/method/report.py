@@ -376,8 +376,8 @@ CONCLUSION = (
     "except on `trec` with 2,000 labels. "
     "On whole texts of `imdb` (one seed, 500 test texts), attention on a frozen "
     "encoder has a lower error rate than logistic regression and than a linear head; "
-    "a trained encoder was not run on them. The [first edition](study_first.md) has "
-    "another domain, with earlier defaults."
+    "a trained encoder with the mean of the last layer has the lowest. The [first "
+    "edition](study_first.md) has another domain, with earlier defaults."
 )
 
 if __name__ == "__main__":
