@@ -376,8 +376,9 @@ CONCLUSION = (
     "except on `trec` with 2,000 labels. "
     "On whole texts of `imdb` (one seed, 500 test texts), attention on a frozen "
     "encoder has a lower error rate than logistic regression and than a linear head; "
-    "a trained encoder with the mean of the last layer has the lowest. The [first "
-    "edition](study_first.md) has another domain, with earlier defaults."
+    "a trained encoder has a lower one still, the lowest with the mean of the last "
+    "layer. The [first edition](study_first.md) has another domain, with earlier "
+    "defaults."
 )
 
 if __name__ == "__main__":
