@@ -94,9 +94,7 @@ class ClassificationStage(Stage):
         fit, plan = self.fit, self.fit.plan
         if plan.cache is not None and not plan.changes_encoder:
             remember_digest(model, fit.pretrained.digest(model.encoder))
-        cached = with_cached_states(model, fit.pretrained.tokenizer, context, plan)
-        if cached is not model:
-            return cached
+        model = with_cached_states(model, fit.pretrained.tokenizer, context, plan)
         corpora = [
             part.tokens for part in (fit.labeled, fit.validation) if part is not None
         ]

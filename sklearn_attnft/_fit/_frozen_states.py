@@ -32,16 +32,17 @@ class FrozenStates:
 
     Attributes
     ----------
-    layers : dict of tensor, each (n_tokens + 1, n_features)
-        Hidden states of each layer. Each row is a token, and the windows follow one
-        after the other. The last row is 0 and is used for padding.
+    states : tensor of shape (n_states, n_tokens + 1, n_features), or None
+        What is stored for each token, for example the hidden states of `n_states`
+        layers. The windows follow one after the other. The last token is 0 and is used
+        for padding. None if nothing is stored yet.
     starts : dict of int
-        Row of the first token of each window. The keys are those that ``window_keys``
+        Index of the first token of each window. The keys are those that ``window_keys``
         returns for the windows.
     """
 
     n_tokens: int
-    layers: dict = field(default_factory=dict)
+    states: torch.Tensor | None = None
     starts: dict = field(default_factory=dict)
     _stop: int = 0
 
@@ -51,8 +52,7 @@ class FrozenStates:
         Parameters
         ----------
         input_ids, attention_mask : tensor of int64, shape (n_windows, n_tokens)
-        states : dict of tensor, each (n_windows, n_tokens, n_features)
-            Hidden states of each layer. The keys are the numbers of the layers.
+        states : sequence of tensor, each (n_windows, n_tokens, n_features)
         """
         is_token, start = attention_mask.bool(), self._stop
         lengths = is_token.sum(dim=1).tolist()
@@ -60,13 +60,12 @@ class FrozenStates:
         for key, n in zip(keys, lengths, strict=True):
             self.starts[key] = self._stop
             self._stop += n
-        for layer, values in states.items():
-            if layer not in self.layers:
-                self.layers[layer] = values.new_empty(
-                    self.n_tokens + 1, values.shape[-1]
-                )
-                self.layers[layer][-1] = 0
-            self.layers[layer][start : self._stop] = values[is_token]
+        if self.states is None:
+            shape = len(states), self.n_tokens + 1, states[0].shape[-1]
+            self.states = states[0].new_empty(shape)
+            self.states[:, -1] = 0
+        for kept, values in zip(self.states, states, strict=True):
+            kept[start : self._stop] = values[is_token]
 
     def find(self, input_ids, attention_mask):
         """Return the stored hidden states of a batch, and the missing windows.
@@ -77,8 +76,8 @@ class FrozenStates:
 
         Returns
         -------
-        states : dict of tensor, each (n_windows, n_tokens, n_features)
-            Hidden states of each layer. Those of missing windows are 0.
+        states : tensor of shape (n_states, n_windows, n_tokens, n_features)
+            Hidden states of missing windows are 0.
         missing : tensor of bool, shape (n_windows,)
             True for each window whose hidden states are not stored.
         """
@@ -88,50 +87,89 @@ class FrozenStates:
         where = starts[:, None] + torch.arange(input_ids.shape[1])
         is_stored = attention_mask.bool() & ~missing[:, None]
         where = torch.where(is_stored, where, self.n_tokens).flatten()
-        shape = *input_ids.shape, -1
-        states = {
-            layer: kept.index_select(0, where).view(shape)
-            for layer, kept in self.layers.items()
-        }
-        return states, missing
+        shape = len(self.states), *input_ids.shape, -1
+        return self.states.index_select(1, where).view(shape), missing
 
     @property
     def n_bytes(self):
         """Memory of the hidden states in bytes."""
-        return sum(states.nbytes for states in self.layers.values())
+        return self.states.nbytes
 
 
-class UpperEncoding:
+class StoredEncoding:
+    """An encoding that stores what a frozen encoder computes.
+
+    Normalized hidden states are stored, because normalization does not change in
+    training either.
+
+    Parameters
+    ----------
+    model : TextModel
+    limit : int
+        Maximum bytes of the stored hidden states.
+
+    Attributes
+    ----------
+    layers : tuple of int
+        Layers whose hidden states are stored.
+    kept : FrozenStates
+    """
+
+    def __init__(self, model, limit):
+        self.limit, self.layers, self._model = limit, model.layers, model
+        self.kept = None
+
+    def compute(self, input_ids, attention_mask):
+        """Compute what is stored for the windows.
+
+        Returns
+        -------
+        sequence of tensor, each (n_windows, n_tokens, n_features)
+        """
+        return self._model.prepare(self._model.encode(input_ids, attention_mask))
+
+    def __call__(self, encoder, input_ids, attention_mask, layers):
+        """Return what is stored, of shape (n_states, n_windows, n_tokens, n_features).
+
+        Windows that are not stored are computed.
+        """
+        states, missing = self.kept.find(input_ids, attention_mask)
+        if missing.any():
+            computed = self.compute(input_ids[missing], attention_mask[missing])
+            for found, values in zip(states, computed, strict=True):
+                found[missing] = values
+        return states
+
+
+class UpperEncoding(StoredEncoding):
     """An encoding that starts from stored hidden states of the frozen blocks.
 
     Parameters
     ----------
-    kept : FrozenStates
-    limit : int
-        Maximum bytes of the stored hidden states.
-    lower : callable
-        Function of input_ids and attention_mask that computes the hidden states of
-        windows, as a dict. The layers are those of `kept`.
-    cut : CutEncoder or None
-        Encoder that is split above the frozen blocks. If None, all blocks are frozen.
+    model, limit
+        As for StoredEncoding.
+    cut : CutEncoder
+        Encoder that is split above the frozen blocks.
     """
 
-    def __init__(self, kept, limit, lower, cut):
-        self.kept, self.limit = kept, limit
-        self._lower, self._cut = lower, cut
+    def __init__(self, model, limit, cut):
+        super().__init__(model, limit)
+        below = (layer for layer in model.layers if layer < cut.n_lower)
+        self.layers = *below, cut.n_lower
+        self._cut = cut
+
+    def compute(self, input_ids, attention_mask):
+        """Compute the hidden states of the frozen blocks that are stored."""
+        states = self._cut.lower(input_ids, attention_mask)
+        return [states[layer] for layer in self.layers]
 
     def __call__(self, encoder, input_ids, attention_mask, layers):
-        """Return the hidden states of `layers`."""
-        states, missing = self.kept.find(input_ids, attention_mask)
-        if missing.any():
-            computed = self._lower(input_ids[missing], attention_mask[missing])
-            for layer, values in computed.items():
-                states[layer][missing] = values
-        if self._cut is not None:
-            boundary, top = self._cut.n_lower, max(layers)
-            above = self._cut.upper(input_ids, attention_mask, states[boundary], top)
-            states |= dict(enumerate(above, boundary + 1))
-        return [states[layer] for layer in layers]
+        """Return a list with the hidden states of `layers`."""
+        states = super().__call__(encoder, input_ids, attention_mask, layers)
+        above = self._cut.upper(input_ids, attention_mask, states[-1], max(layers))
+        found = dict(zip(self.layers, states, strict=True))
+        found |= dict(enumerate(above, self._cut.n_lower + 1))
+        return [found[layer] for layer in layers]
 
 
 def with_frozen_states(model, corpora, config, context):
@@ -152,51 +190,45 @@ def with_frozen_states(model, corpora, config, context):
         Model that shares all modules with `model`. If no hidden states are stored,
         `model` itself is returned.
     """
-    blocks = model.trainable_blocks
-    if blocks is None or context.device.type != "cpu" or config.max_epochs == 1:
+    if context.device.type != "cpu" or config.max_epochs == 1:
         return model
     if context.resume.has_next_stage:  # the stage does not have to be trained
         return model
-    n_lower = max(model.layers) - len(blocks)
-    if n_lower == 0:
+    encoding = _make_encoding(model)
+    if encoding is None:
         return model
-    wanted, cut = set(model.layers), None
-    if blocks:
-        cut = _hf.cut_encoder(model.encoder, n_lower)
-        if cut is None:
-            return model
-        wanted = {layer for layer in wanted if layer < n_lower} | {n_lower}
-
-    def lower(input_ids, attention_mask):
-        """Return the hidden states of the `wanted` layers as a dict."""
-        if cut is None:
-            return dict(
-                zip(model.layers, model.encode(input_ids, attention_mask), strict=True)
-            )
-        states = cut.lower(input_ids, attention_mask)
-        return {layer: states[layer] for layer in wanted}
-
     # If a fit resumes, it skips complete stages, which may have trained the blocks that
     # are now frozen. The resume state has the trained weights.
     context.resume.load_weights(model)
     model.eval()
-    limit = storage_limit()
-    if blocks:
-        # Most of the time is for the other blocks, so more memory would save little.
-        limit = min(limit, DEFAULT_LIMIT)
-    room = limit // (4 * len(wanted) * model.encoder.config.hidden_size)  # tokens
+    per_token = 4 * len(encoding.layers) * model.encoder.config.hidden_size  # bytes
+    room = encoding.limit // per_token  # tokens
     budget = scoring_budget(corpora[0], config, context.device)
     while batches := _batches(corpora, room, budget):
         try:
             with torch.no_grad(), autocast(context.device, context.dtype):
-                kept = _keep(lower, batches)
+                encoding.kept = _keep(encoding.compute, batches)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             room //= 2
         else:
-            return model.with_encoding(UpperEncoding(kept, limit, lower, cut))
+            return model.with_encoding(encoding)
     return model  # each step computes the hidden states
+
+
+def _make_encoding(model):
+    """Return a StoredEncoding, or None if no hidden states can be stored."""
+    if model.trainable_blocks is None:
+        return None
+    n_trained = len(model.trainable_blocks)
+    if n_trained == 0:
+        return StoredEncoding(model, storage_limit())
+    # Most of the time is for the other blocks, so more memory would save little.
+    limit = min(storage_limit(), DEFAULT_LIMIT)
+    n_lower = max(model.layers) - n_trained
+    cut = _hf.cut_encoder(model.encoder, n_lower) if n_lower > 0 else None
+    return None if cut is None else UpperEncoding(model, limit, cut)
 
 
 def _batches(corpora, room, budget):
@@ -211,10 +243,10 @@ def _batches(corpora, room, budget):
     return batches
 
 
-def _keep(lower, batches):
+def _keep(compute, batches):
     """Compute FrozenStates for all windows of `batches`."""
     masks = [batch.attention_mask for batch in batches]
     kept = FrozenStates(sum(int(mask.count_nonzero()) for mask in masks))
     for batch, mask in zip(batches, masks, strict=True):
-        kept.add(batch.input_ids, mask, lower(batch.input_ids, mask))
+        kept.add(batch.input_ids, mask, compute(batch.input_ids, mask))
     return kept

@@ -9,7 +9,8 @@ Each tensor has the shape (n_windows, n_tokens, n_features) and holds the hidden
 of one layer in `layers`. Layer 0 is the embeddings. The mask is 0 for padding, else 1
 plus the token type. `_runtime._encoder_cache` has an encoding that reads hidden states
 from a cache. `_fit._frozen_states` has an encoding that starts from the output of the
-frozen blocks.
+frozen blocks. If all blocks are frozen, it returns the result of `prepare` of the
+classes in `MIXINGS` instead of the list.
 """
 
 from .. import _hf

@@ -50,11 +50,35 @@ class LayerAttention(nn.Module):
         -------
         tensor of float32, shape (n_texts, n_tokens, n_features)
         """
-        shares = torch.softmax(self.scores, dim=0) * self.gamma  # (n_layers,)
         mixed = 0.0
-        for share, state in zip(shares, states, strict=True):
-            mixed = mixed + share * F.layer_norm(state.float(), state.shape[-1:])
+        for share, state in zip(self._shares(), states, strict=True):
+            mixed = mixed + share * self._normalize(state)
         return mixed
+
+    def prepare(self, states):
+        """Return the part of ``forward`` that does not change in training.
+
+        Parameters
+        ----------
+        states : list of tensor, each (n_texts, n_tokens, n_features)
+
+        Returns
+        -------
+        tensor of float32, shape (n_layers, n_texts, n_tokens, n_features)
+        """
+        return torch.stack([self._normalize(state) for state in states])
+
+    def combine(self, prepared):
+        """Return what ``forward`` returns, from the result of `prepare`."""
+        return (self._shares() @ prepared.flatten(1)).view(prepared.shape[1:])
+
+    def _shares(self):
+        """Return the weight of each layer, of shape (n_layers,)."""
+        return torch.softmax(self.scores, dim=0) * self.gamma
+
+    @staticmethod
+    def _normalize(state):
+        return F.layer_norm(state.float(), state.shape[-1:])
 
 
 class LayerMean(nn.Module):
@@ -72,6 +96,14 @@ class LayerMean(nn.Module):
         for state in states[1:]:
             mixed = mixed + state.float()
         return mixed / len(states)
+
+    def prepare(self, states):
+        """Return the mean of the hidden states, of shape (1, n_texts, ...)."""
+        return self(states).unsqueeze(0)
+
+    def combine(self, prepared):
+        """Return what ``forward`` returns, from the result of `prepare`."""
+        return prepared[0]
 
 
 class TokenPooling(nn.Module):

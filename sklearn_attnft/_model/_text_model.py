@@ -79,6 +79,7 @@ class TextModel(nn.Module):
         Returns
         -------
         list of tensor, each (n_windows, n_tokens, n_features)
+            Or a tensor that `prepare` returned, if the encoding stores these.
         """
         layers = self.layers if layers is None else layers
         return self.encoding(self.encoder, input_ids, attention_mask, layers)
@@ -95,9 +96,16 @@ class TextModel(nn.Module):
         return self.mix_states(self.encode(input_ids, attention_mask))
 
     def mix_states(self, states):
-        """Return the weighted sum of hidden states for each task."""
+        """Return the weighted sum of hidden states for each task.
+
+        `states` is what ``encode`` returns.
+        """
+        is_prepared = isinstance(states, torch.Tensor)
         with in_float32(states[0].device):
-            return [task.mix(states) for task in self.tasks]
+            return [
+                task.mix.combine(states) if is_prepared else task.mix(states)
+                for task in self.tasks
+            ]
 
     def logits(self, mixed, attention_mask, windows_per_text=None):
         """Return the logits of all tasks, computed from token vectors.
@@ -139,6 +147,15 @@ class TextModel(nn.Module):
         mask = attention_mask.bool()
         with in_float32(mask.device):
             return self.tasks[0].token_shares(mixed[0], mask, windows_per_text)
+
+    def prepare(self, states):
+        """Return a tensor from which all tasks can compute the weighted sum.
+
+        ``mix_states`` accepts the tensor instead of the list `states`.
+        """
+        # The classes in MIXINGS prepare the hidden states of all tasks alike.
+        with in_float32(states[0].device):
+            return self.tasks[0].mix.prepare(states)
 
     def embed(self, input_ids):
         """Return token embeddings of shape (n_windows, n_tokens, n_embedding)."""

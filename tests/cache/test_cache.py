@@ -17,6 +17,7 @@ import tiny
 import torch
 from counting import CountingExtractor, texts_read, uses
 from safetensors.torch import load_file, save_file
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -768,6 +769,15 @@ def test_a_fit_on_cached_states_is_the_fit(parameters, small, cache):
         )
     assert clf.cache_info().misses == 0
     np.testing.assert_allclose(plain.predict_proba(X), clf.predict_proba(X), atol=1e-5)
+
+
+def test_a_fit_reads_cached_states_once(small, cache, encoded):
+    clf = AttentionFineTuneClassifier(**{**small, **FROZEN, "max_epochs": 5})
+    clf.set_params(cache=cache).fit(TEXTS, LABELS)
+    assert uses(clf) == (0, len(set(TEXTS)))  # hits, misses
+    again = clone(clf).fit(TEXTS, LABELS)
+    assert uses(again) == (len(set(TEXTS)), 0)
+    assert sum(encoded) == len(set(TEXTS))
 
 
 def test_states_that_were_dropped_are_computed_again(small, cache):
