@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .._utils._process import ForkableLock
+from .._utils._warnings import warn
 from .._version import __version__
 
 # Version of the stored values. Increase this number when the format or the computation
@@ -111,7 +112,7 @@ class Cache:
         position = {key: i for i, key in enumerate(keys)}
         values = {key: self.store.get(key) for key in position}
         missing = [key for key, value in values.items() if value is None]
-        n_computed = 0
+        n_computed, is_writable = 0, True
         while missing:
             with self._claimed(missing, is_long) as claimed:
                 # Before the lock was acquired, another process may have stored values.
@@ -120,11 +121,23 @@ class Cache:
                 computed = compute([position[key] for key in own]) if own else []
                 for key, value in zip(own, computed, strict=True):
                     values[key] = value
-                    self.store.put(key, value, self.limit)
+                    is_writable = is_writable and self._put(key, value)
             n_computed += len(own)
             missing = [key for key in missing if values[key] is None]
         self.counts.add(len(keys) - n_computed, n_computed)
         return [values[key] for key in keys]
+
+    def _put(self, key, value):
+        """Store a value and return True, or warn and return False.
+
+        A full disk must not end a fit or a prediction whose results are complete.
+        """
+        try:
+            self.store.put(key, value, self.limit)
+        except OSError as error:
+            warn(f"The results are complete, but not cached. {error.strerror}")
+            return False
+        return True
 
     @contextlib.contextmanager
     def _claimed(self, keys, is_long):

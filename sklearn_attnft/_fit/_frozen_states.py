@@ -10,6 +10,7 @@ GPU was not measured.
 """
 
 from dataclasses import dataclass, field
+from functools import reduce
 
 import torch
 
@@ -62,7 +63,9 @@ class FrozenStates:
             self._stop += n
         if self.states is None:
             shape = len(states), self.n_tokens + 1, states[0].shape[-1]
-            self.states = states[0].new_empty(shape)
+            # With autocast, some layers can be bfloat16 and others float32.
+            dtype = reduce(torch.promote_types, (values.dtype for values in states))
+            self.states = states[0].new_empty(shape, dtype=dtype)
             self.states[:, -1] = 0
         for kept, values in zip(self.states, states, strict=True):
             kept[start : self._stop] = values[is_token]

@@ -724,10 +724,26 @@ def test_a_full_disk(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(_directory.os, "replace", full)
-        with pytest.raises(OSError, match=r"cannot be written to .*No space left"):
-            fitted.transform(X)
+        message = r"not cached. cache=.* cannot be written to .*No space left"
+        with pytest.warns(UserWarning, match=message) as caught:
+            np.testing.assert_array_equal(fitted.transform(X)[:2], expected)
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
     assert not list(tmp_path.rglob("*.tmp"))
     np.testing.assert_array_equal(fitted.transform(X[:2]), expected)
+
+
+def test_a_full_disk_does_not_end_a_fit(tmp_path, small, monkeypatch):
+    clf = AttentionFineTuneClassifier(**small, lm_epochs=1)
+    expected = clf.fit(TEXTS, LABELS).predict_proba(TEXTS)
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_directory.os, "replace", full)
+    with pytest.warns(UserWarning, match=r"not cached. .*No space left"):
+        cached = clone(clf).set_params(cache=tmp_path).fit(TEXTS, LABELS)
+    np.testing.assert_array_equal(cached.predict_proba(TEXTS), expected)
 
 
 @pytest.mark.parametrize(
