@@ -39,6 +39,25 @@ def fit(data, dataset, seed):
     return {"cpu_seconds": seconds, "accuracy": round(clf.score(*test), 4)}
 
 
+def frozen(data, dataset, seed):
+    """Time fits on a frozen encoder, and one pass of the encoder over the texts.
+
+    The cached fit finds the hidden states of all texts in the cache.
+    """
+    from sklearn_attnft import AttentionFineTuneClassifier, TransformerFeatureExtractor
+
+    texts, labels = draw(*read(data, dataset, "train"), FIT_ROWS, seed)
+    extractor = TransformerFeatureExtractor().fit(texts[:1])
+    extractor.transform(texts[:200])
+    row = {"encode_cpu_seconds": timed(lambda: extractor.transform(texts))}
+    clf = AttentionFineTuneClassifier(trainable_layers=0, random_state=seed)
+    row["cpu_seconds"] = timed(lambda: clf.fit(texts, labels))
+    with tempfile.TemporaryDirectory() as cache:
+        clf.set_params(cache=cache).fit(texts, labels)
+        row["cached_cpu_seconds"] = timed(lambda: clf.fit(texts, labels))
+    return row
+
+
 def transform(data, dataset, seed, precision):
     """Time the features of texts."""
     from sklearn_attnft import TransformerFeatureExtractor
@@ -135,6 +154,8 @@ PARTS = {
     **{
         f"fit-{name}": lambda o, name=name: fit(o.data, name, o.seed) for name in FITTED
     },
+    "frozen-trec": lambda o: frozen(o.data, "trec", o.seed),
+    "frozen-ag_news": lambda o: frozen(o.data, "ag_news", o.seed),
     "transform": lambda o: transform(o.data, "ag_news", o.seed, "auto"),
     "transform-float32": lambda o: transform(o.data, "ag_news", o.seed, "float32"),
     "one-text": lambda o: one_text(o.data, "trec", o.seed, "auto"),
