@@ -510,7 +510,7 @@ class AttentionFineTuneClassifier(
         MemoryError
             If a training step on one text needs more memory than the device has.
         OSError
-            If `cache` or `checkpoint_dir` cannot be written to.
+            If `cache` or `checkpoint_dir` cannot be written to when the fit begins.
 
         Warns
         -----
@@ -523,6 +523,7 @@ class AttentionFineTuneClassifier(
             - Memory runs out, and the fit starts again with smaller micro-batches.
             - `checkpoint_dir` contains the resume state of an unfinished fit that
               differs from this fit in exactly one parameter.
+            - `cache` or `checkpoint_dir` cannot be written to during the fit.
         ConvergenceWarning
             If there are at least 32 training texts, and the model predicted the same
             class for all of them in the last epoch.

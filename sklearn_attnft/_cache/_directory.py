@@ -169,7 +169,8 @@ class DirectoryStore:
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"cache={self._path!r} cannot be written to ({error}). Pass a "
+                f"cache={self._path!r} cannot be written to "
+                f"({error.strerror or error}). Pass a "
                 "directory with write permission and free space, cache='memory' or "
                 "None. Stored values and fitted estimators are not affected.",
             ) from error

@@ -57,7 +57,7 @@ class Counts:
             self.misses += misses
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cache:
     """A cache for values that are computed with the same settings.
 
@@ -75,6 +75,7 @@ class Cache:
     limit: int
     namespace: bytes
     counts: Counts
+    _is_readonly: bool = False
 
     def fetch_floats(self, contents, compute):
         """Return a one-dimensional float32 array for each content.
@@ -112,7 +113,7 @@ class Cache:
         position = {key: i for i, key in enumerate(keys)}
         values = {key: self.store.get(key) for key in position}
         missing = [key for key, value in values.items() if value is None]
-        n_computed, is_writable = 0, True
+        n_computed = 0
         while missing:
             with self._claimed(missing, is_long) as claimed:
                 # Before the lock was acquired, another process may have stored values.
@@ -121,23 +122,37 @@ class Cache:
                 computed = compute([position[key] for key in own]) if own else []
                 for key, value in zip(own, computed, strict=True):
                     values[key] = value
-                    is_writable = is_writable and self._put(key, value)
+                    self._put(key, value)
             n_computed += len(own)
             missing = [key for key in missing if values[key] is None]
         self.counts.add(len(keys) - n_computed, n_computed)
         return [values[key] for key in keys]
 
     def _put(self, key, value):
-        """Store a value and return True, or warn and return False.
+        """Store a value, or warn that it cannot be stored."""
+        if not self._is_readonly:
+            try:
+                self.store.put(key, value, self.limit)
+            except OSError as error:
+                self._stop_writing(error)
 
-        A full disk must not end a fit or a prediction whose results are complete.
+    def _claim(self, name, *, wait):
+        """Lock a name, or warn that it cannot be locked.
+
+        Return the function that ends the lock. If ``wait=False`` and another process
+        has the lock, return None.
         """
-        try:
-            self.store.put(key, value, self.limit)
-        except OSError as error:
-            warn(f"The results are complete, but not cached. {error.strerror}")
-            return False
-        return True
+        if not self._is_readonly:
+            try:
+                return self.store.claim(name, wait=wait)
+            except OSError as error:
+                self._stop_writing(error)
+        return lambda: None
+
+    def _stop_writing(self, error):
+        """Warn once. A full disk must not end a fit or a prediction."""
+        self._is_readonly = True
+        warn(f"The computation continues without the cache: {error.strerror}")
 
     @contextlib.contextmanager
     def _claimed(self, keys, is_long):
@@ -157,7 +172,7 @@ class Cache:
         with contextlib.ExitStack() as releases:
             claimed = []
             for name, members in groups.items():
-                release = self.store.claim(name, wait=False)
+                release = self._claim(name, wait=False)
                 if release is not None:
                     releases.callback(release)
                     claimed += members
@@ -165,5 +180,5 @@ class Cache:
                     break
             if not claimed:
                 name, claimed = next(iter(groups.items()))
-                releases.callback(self.store.claim(name, wait=True))
+                releases.callback(self._claim(name, wait=True))
             yield claimed

@@ -100,7 +100,9 @@ class ClassificationStage(Stage):
         ]
         if context.timer is not None:
             corpora = context.timer.sample(fit.labeled, corpora, self.config, context)
-        return with_frozen_states(model, corpora, self.config, context)
+        # A cache in memory holds the same hidden states once more.
+        share = 0.5 if plan.cache == "memory" else 1.0
+        return with_frozen_states(model, corpora, self.config, context, share)
 
     def _warn_collapse(self, collapsed):
         """Warn about each task in which all training texts got the same prediction."""

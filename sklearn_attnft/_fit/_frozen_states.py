@@ -37,6 +37,8 @@ class FrozenStates:
         What is stored for each token, for example the hidden states of `n_states`
         layers. The windows follow one after the other. The last token is 0 and is used
         for padding. None if nothing is stored yet.
+    dtypes : list of torch.dtype
+        For each of the `n_states` tensors, its type before it was stored.
     starts : dict of int
         Index of the first token of each window. The keys are those that ``window_keys``
         returns for the windows.
@@ -44,6 +46,7 @@ class FrozenStates:
 
     n_tokens: int
     states: torch.Tensor | None = None
+    dtypes: list = field(default_factory=list)
     starts: dict = field(default_factory=dict)
     _stop: int = 0
 
@@ -64,7 +67,8 @@ class FrozenStates:
         if self.states is None:
             shape = len(states), self.n_tokens + 1, states[0].shape[-1]
             # With autocast, some layers can be bfloat16 and others float32.
-            dtype = reduce(torch.promote_types, (values.dtype for values in states))
+            self.dtypes = [values.dtype for values in states]
+            dtype = reduce(torch.promote_types, self.dtypes)
             self.states = states[0].new_empty(shape, dtype=dtype)
             self.states[:, -1] = 0
         for kept, values in zip(self.states, states, strict=True):
@@ -134,13 +138,13 @@ class StoredEncoding:
     def __call__(self, encoder, input_ids, attention_mask, layers):
         """Return what is stored, of shape (n_states, n_windows, n_tokens, n_features).
 
-        Windows that are not stored are computed.
+        Windows that are not stored are computed. `layers` is not used.
         """
         states, missing = self.kept.find(input_ids, attention_mask)
         if missing.any():
             computed = self.compute(input_ids[missing], attention_mask[missing])
             for found, values in zip(states, computed, strict=True):
-                found[missing] = values
+                found[missing] = values.to(found.dtype)
         return states
 
 
@@ -169,13 +173,14 @@ class UpperEncoding(StoredEncoding):
     def __call__(self, encoder, input_ids, attention_mask, layers):
         """Return a list with the hidden states of `layers`."""
         states = super().__call__(encoder, input_ids, attention_mask, layers)
-        above = self._cut.upper(input_ids, attention_mask, states[-1], max(layers))
+        boundary = states[-1].to(self.kept.dtypes[-1])
+        above = self._cut.upper(input_ids, attention_mask, boundary, max(layers))
         found = dict(zip(self.layers, states, strict=True))
         found |= dict(enumerate(above, self._cut.n_lower + 1))
         return [found[layer] for layer in layers]
 
 
-def with_frozen_states(model, corpora, config, context):
+def with_frozen_states(model, corpora, config, context, share=1.0):
     """Return a model that looks up stored hidden states of its frozen blocks.
 
     Parameters
@@ -186,6 +191,8 @@ def with_frozen_states(model, corpora, config, context):
         hidden states of all texts, those of the training texts are stored first.
     config : TrainingConfig
     context : RunContext
+    share : float
+        Fraction of the usual memory that may be used.
 
     Returns
     -------
@@ -197,7 +204,7 @@ def with_frozen_states(model, corpora, config, context):
         return model
     if context.resume.has_next_stage:  # the stage does not have to be trained
         return model
-    encoding = _make_encoding(model)
+    encoding = _make_encoding(model, share)
     if encoding is None:
         return model
     # If a fit resumes, it skips complete stages, which may have trained the blocks that
@@ -220,13 +227,13 @@ def with_frozen_states(model, corpora, config, context):
     return model  # each step computes the hidden states
 
 
-def _make_encoding(model):
+def _make_encoding(model, share):
     """Return a StoredEncoding, or None if no hidden states can be stored."""
     if model.trainable_blocks is None:
         return None
     n_trained = len(model.trainable_blocks)
     if n_trained == 0:
-        return StoredEncoding(model, storage_limit())
+        return StoredEncoding(model, int(share * storage_limit()))
     # Most of the time is for the other blocks, so more memory would save little.
     limit = min(storage_limit(), DEFAULT_LIMIT)
     n_lower = max(model.layers) - n_trained

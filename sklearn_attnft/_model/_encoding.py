@@ -3,14 +3,14 @@
 
 An encoding is a callable with this signature::
 
-    encoding(encoder, input_ids, attention_mask, layers) -> list of tensor
+    encoding(encoder, input_ids, attention_mask, layers) -> list of tensor or tensor
 
-Each tensor has the shape (n_windows, n_tokens, n_features) and holds the hidden states
-of one layer in `layers`. Layer 0 is the embeddings. The mask is 0 for padding, else 1
-plus the token type. `_runtime._encoder_cache` has an encoding that reads hidden states
-from a cache. `_fit._frozen_states` has an encoding that starts from the output of the
-frozen blocks. If all blocks are frozen, it returns the result of `prepare` of the
-classes in `MIXINGS` instead of the list.
+Each tensor of a list has the shape (n_windows, n_tokens, n_features) and holds the
+hidden states of one layer in `layers`. Layer 0 is the embeddings. The mask is 0 for
+padding, else 1 plus the token type. `_runtime._encoder_cache` has an encoding that
+reads hidden states from a cache. `_fit._frozen_states` has an encoding that starts from
+the output of the frozen blocks. If all blocks are frozen, it returns the tensor that
+``TextModel.prepare`` returns instead of a list.
 """
 
 from .. import _hf

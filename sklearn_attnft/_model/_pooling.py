@@ -97,14 +97,6 @@ class LayerMean(nn.Module):
             mixed = mixed + state.float()
         return mixed / len(states)
 
-    def prepare(self, states):
-        """Return the mean of the hidden states, of shape (1, n_texts, ...)."""
-        return self(states).unsqueeze(0)
-
-    def combine(self, prepared):
-        """Return what ``forward`` returns, from the result of `prepare`."""
-        return prepared[0]
-
 
 class TokenPooling(nn.Module):
     """Base class of poolings, which turn the tokens of a text into a context vector.

@@ -151,9 +151,10 @@ class TextModel(nn.Module):
     def prepare(self, states):
         """Return a tensor from which all tasks can compute the weighted sum.
 
-        ``mix_states`` accepts the tensor instead of the list `states`.
+        ``mix_states`` accepts the tensor instead of the list `states`. The mixing must
+        be LayerAttention.
         """
-        # The classes in MIXINGS prepare the hidden states of all tasks alike.
+        # What LayerAttention prepares does not depend on the task.
         with in_float32(states[0].device):
             return self.tasks[0].mix.prepare(states)
 

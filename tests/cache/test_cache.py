@@ -724,7 +724,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(_directory.os, "replace", full)
-        message = r"not cached. cache=.* cannot be written to .*No space left"
+        message = r"without the cache: cache=.* cannot be written to .*No space left"
         with pytest.warns(UserWarning, match=message) as caught:
             np.testing.assert_array_equal(fitted.transform(X)[:2], expected)
         assert len(caught) == 1
@@ -733,17 +733,29 @@ def test_a_full_disk(tmp_path, monkeypatch):
     np.testing.assert_array_equal(fitted.transform(X[:2]), expected)
 
 
-def test_a_full_disk_does_not_end_a_fit(tmp_path, small, monkeypatch):
-    clf = AttentionFineTuneClassifier(**small, lm_epochs=1)
+@pytest.mark.parametrize(
+    "function",
+    [(_directory.os, "replace"), (_directory, "claim")],
+    ids=["file", "lock"],
+)
+@pytest.mark.parametrize(
+    "parameters", [{"lm_epochs": 1}, {"trainable_layers": 0, "precision": "float32"}]
+)
+def test_a_full_disk_does_not_end_a_fit(
+    function, parameters, tmp_path, small, monkeypatch
+):
+    clf = AttentionFineTuneClassifier(**{**small, **parameters})
     expected = clf.fit(TEXTS, LABELS).predict_proba(TEXTS)
 
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_directory.os, "replace", full)
-    with pytest.warns(UserWarning, match=r"not cached. .*No space left"):
+    monkeypatch.setattr(*function, full)
+    with pytest.warns(UserWarning, match="without the cache: .*No space") as caught:
         cached = clone(clf).set_params(cache=tmp_path).fit(TEXTS, LABELS)
-    np.testing.assert_array_equal(cached.predict_proba(TEXTS), expected)
+    assert len(caught) == 1
+    proba = cached.set_params(cache=None).predict_proba(TEXTS)
+    np.testing.assert_allclose(proba, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -296,3 +296,42 @@ def test_a_model_that_skips_blocks_can_be_copied(deep):
     module = copy.deepcopy(clf.module_)
     clf.module_ = module
     np.testing.assert_array_equal(clf.predict_proba(X), proba)
+
+
+def test_layers_of_different_types_keep_their_type():
+    def states(ids, mask=None):
+        values = torch.arange(8.0).expand(*ids.shape, 8)
+        return [values.bfloat16(), values, values.bfloat16()]
+
+    class Cut:
+        n_lower, lower = 2, staticmethod(states)
+
+        def upper(self, ids, mask, boundary, top):
+            return [boundary]
+
+    class Model:
+        layers = (0, 1, 3)
+
+    encoding = _frozen_states.UpperEncoding(Model, 1, Cut())
+    encoding.kept = _frozen_states.FrozenStates(n_tokens=3)
+    ids, mask = torch.tensor([[2, 5, 3], [2, 6, 3]]), torch.ones(2, 3).long()
+    encoding.kept.add(ids[:1], mask[:1], states(ids[:1]))
+    found = encoding(None, ids, mask, Model.layers)  # the second window is computed
+    for ours, expected in zip(found, states(ids), strict=True):
+        torch.testing.assert_close(ours.float(), expected.float())
+    assert found[-1].dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("cache", "share"), [(None, 1.0), ("memory", 0.5)])
+def test_a_cache_in_memory_leaves_less_room(deep, cache, share, monkeypatch):
+    limits = []
+    encoding = _frozen_states.StoredEncoding
+
+    def noted(model, limit):
+        limits.append(limit)
+        return encoding(model, limit)
+
+    monkeypatch.setattr(_frozen_states, "storage_limit", lambda: 2**20)
+    monkeypatch.setattr(_frozen_states, "StoredEncoding", noted)
+    classifier(deep, trainable_layers=0, cache=cache).fit(X, Y)
+    assert limits == [share * 2**20]

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from sklearn_attnft import _hf
 from sklearn_attnft._model._heads import HEADS
 from sklearn_attnft._model._pooling import (
-    MIXINGS,
     POOLINGS,
     AttentionPooling,
     LayerAttention,
@@ -120,17 +119,15 @@ def test_layer_mean_averages(tokens):
     )
 
 
-@pytest.mark.parametrize("mixing", sorted(MIXINGS))
 @pytest.mark.parametrize("layers", [(0, 1, 2), (2,)])
-def test_prepared_states_give_the_same_sum_and_gradients(mixing, layers, tokens):
+def test_prepared_states_give_the_same_sum_and_gradients(layers, tokens):
     states = [tokens[0], tokens[0] ** 2, tokens[0].abs()][: len(layers)]
-    mix = MIXINGS[mixing](layers=layers)
+    mix = LayerAttention(layers=layers)
     weights = torch.linspace(0, 1, states[0].numel()).view(states[0].shape)
     results = []
     for mixed in (mix(states), mix.combine(mix.prepare(states))):
         mix.zero_grad()
-        if mixing == "attention":
-            (mixed * weights).sum().backward()
+        (mixed * weights).sum().backward()
         results.append([mixed, *(p.grad for p in mix.parameters())])
     for plain, prepared in zip(*results, strict=True):
         torch.testing.assert_close(prepared, plain)
