@@ -303,7 +303,10 @@ class MultiTaskClassifier(
                     f"{', '.join(TASK_PARAMETERS)}, got {shorten(parameters, 100)}. "
                     "Set other parameters on `estimator`, for all tasks."
                 )
-            clone(self.estimator).set_params(**parameters)._validate_params()
+            try:
+                clone(self.estimator).set_params(**parameters)._validate_params()
+            except ValueError as error:
+                raise ValueError(f"In task_params[{task!r}]: {error}") from error
         if self.validation_task is not None:
             check_task(self.validation_task, names, "validation_task")
         return Tasks(

@@ -14,7 +14,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from ._base import FineTuningEstimator
 from ._classifier import AttentionFineTuneClassifier
 from ._data._labeled import LabeledTexts
-from ._data._numbers import check_numbers
+from ._data._numbers import check_numbers, output_names
 from ._data._pairs import InputKind, check_texts_or_pairs, check_unlabeled
 from ._data._targets import Numbers, restore_target
 from ._data._validation import check_validation_pair, check_weights
@@ -316,7 +316,9 @@ class AttentionFineTuneRegressor(
         texts, parameters = check_texts_or_pairs(X), self._parameters()
         numbers = check_numbers(y, len(texts))
         weights = check_weights(sample_weight, len(texts))
-        target = Numbers.fit(numbers, weights, parameters["loss"])
+        target = Numbers.fit(
+            numbers, weights, parameters["loss"], names=output_names(y)
+        )
         data = LabeledTexts(texts, (target.encode(numbers),), weights[:, None])
         data = data.take(np.flatnonzero(weights))
         kind = InputKind.of(X, texts)
@@ -437,6 +439,13 @@ def _check_outputs(y, n_texts, target, name="y"):
             f"`{name}` must have {target.n_outputs} numbers for each text, as in fit, "
             f"got {numbers.shape[1]}. Pass the same columns as in fit."
         )
+    names = output_names(y)
+    if None not in (names, target.names) and names != target.names:
+        raise ValueError(
+            f"`{name}` must have the same columns as in fit, in the same order, "
+            f"{list(target.names)!r}, got {list(names)!r}. Pass "
+            f"{name}[{list(target.names)!r}]."
+        )
     return numbers[:, 0] if target.n_outputs == 1 else numbers
 
 
@@ -446,5 +455,5 @@ def _check_validation(X_val, y_val, kind, target):
         return None
     texts = kind.check(X_val, "X_val")
     numbers = _check_outputs(y_val, len(texts), target, "y_val")
-    labels = target.encode(numbers.reshape(len(texts), -1))
+    labels = target.encode(numbers.reshape(len(texts), -1), "y_val")
     return LabeledTexts(texts, (labels,), np.ones((len(texts), 1)))

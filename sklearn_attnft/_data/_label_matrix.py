@@ -9,7 +9,13 @@ from scipy.sparse import csr_array, csr_matrix, issparse, spmatrix
 
 from .._utils._messages import describe_type, shorten
 from .._utils._warnings import warn
-from ._validation import check_lengths, column_names, fill_masked, is_missing
+from ._validation import (
+    check_lengths,
+    column_names,
+    fill_masked,
+    is_missing,
+    is_unnamed,
+)
 
 CONTAINERS = {None: np.asarray, "csr_matrix": csr_matrix, "csr_array": csr_array}
 NUMBERS = (bool, int, float, np.bool_, np.number)
@@ -122,7 +128,7 @@ def label_names(y, n_labels, name):
         return np.arange(n_labels)
     names = np.empty(n_labels, dtype=object)
     names[:] = column_names(y)
-    if any(map(is_missing, names)):
+    if any(map(is_unnamed, names)):
         raise ValueError(
             f"`{name}` must have a name for each column, got "
             f"{shorten(names.tolist(), 200)}. Rename the column whose name is missing."

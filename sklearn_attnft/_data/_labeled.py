@@ -247,13 +247,29 @@ def split(data, targets, fraction, seed):
             rows = _split_several(data, targets, fraction, seed)
     except ValueError as error:
         raise ValueError(
-            f"validation_fraction={fraction} of {len(data.texts)} texts does not leave "
-            "texts of every class for both training and validation. Raise "
-            "validation_fraction, pass X_val and y_val, or set early_stopping=False. "
-            f"The split failed with this message: {error}"
+            f"validation_fraction={fraction} of {len(data.texts)} texts "
+            f"{_advise_on_split(data, targets, fraction)}, pass X_val and y_val, or "
+            f"set early_stopping=False. The split failed with this message: {error}"
         ) from error
     held_out = dataclasses.replace(data.take(rows[1]), class_weights=None)
     return data.take(rows[0]), held_out
+
+
+def _advise_on_split(data, targets, fraction):
+    """Return what is wrong with a fraction, and the beginning of the advice."""
+    if targets[0].kind == "numbers":
+        return "does not leave texts for both training and validation. Pass more texts"
+    n_texts, cure = len(data.texts), "Set validation_fraction higher"
+    if len(targets) > 1 or targets[0].multilabel:
+        cure = "Pass more texts of each class"
+    elif 1 in (counts := np.bincount(data.labels[0])):
+        label = targets[0].classes.tolist()[counts.tolist().index(1)]
+        cure = f"Pass at least two texts of the class {label!r}"
+    elif n_texts - math.ceil(fraction * n_texts) < np.count_nonzero(counts):
+        cure = "Set validation_fraction lower"
+    return (
+        "does not leave texts of every class for both training and validation. " + cure
+    )
 
 
 def _split_several(data, targets, fraction, seed):

@@ -21,6 +21,9 @@ LABEL_KINDS = {
 }
 
 
+# Labels that often mark a text without a label. numpy.array and astype(str) convert
+# missing labels to such str.
+MARKS = (-1, "-1", "", "nan", "NaN", "None", "<NA>", "NaT")
 PASS_UNLABELED = (
     "Fit only on the texts with labels. To use the other texts too, set lm_epochs=3 "
     "and call fit(X[known], y[known], X_unlabeled=X[~known])."
@@ -235,6 +238,17 @@ def find_labels(y, classes):
     return np.array([order.get(label, -1) for label in y.tolist()], dtype=np.int64)
 
 
+def check_label_kind(y, classes, name):
+    """Check that labels are str if the classes are str, and numbers otherwise."""
+    is_str = [each.dtype.kind in "UO" for each in (y, classes)]
+    if len(y) and is_str[0] != is_str[1]:
+        expected, got = (each.tolist()[0] for each in (classes, y))
+        raise ValueError(
+            f"`{name}` must have labels of the same type as in fit, such as "
+            f"{expected!r}, got {describe_type(got)} ({got!r}). Convert the labels."
+        )
+
+
 def warn_if_marked(classes, labels, task=None):
     """Warn if a class looks like a placeholder for a missing label, such as -1.
 
@@ -253,7 +267,7 @@ def warn_if_marked(classes, labels, task=None):
     cure = f"leave these texts out. {PASS_UNLABELED}"
     if task is not None:
         cure = "replace it by None, which marks a text without a label of this task."
-    for mark in (-1, "-1", ""):
+    for mark in MARKS:
         if mark in kinds:
             n_marked = int((labels == kinds.index(mark)).sum())
             warn(
@@ -273,24 +287,26 @@ def check_two_classes(classes, task=None, *, weighed=False):
     weighed : bool, default=False
         Whether `classes` contains only classes of texts with a positive weight.
     """
+    if len(classes) >= 2:
+        return
+    found = [f", got 1 class ({label!r})" for label in classes.tolist()]
     name = "`y`" if task is None else f"Task {task!r}"
     rule = f"{name} must have at least 2 classes"
-    if weighed:
-        rule += " among the texts with a positive weight"
-    splitter = "StratifiedKFold" if task is None else "KFold"
-    fold = (
-        "A cross-validation or a search calls fit with a part of the texts. In this "
-        "case, pass a splitter that mixes the classes, for example "
-        f"cv={splitter}(5, shuffle=True)."
-    )
-    if not len(classes):
-        cure = "Label more texts" if task is None else "Label texts or drop the task"
-        raise ValueError(f"{rule}, got no label. {cure}. {fold}")
-    if len(classes) < 2:
+    if weighed:  # without the weights, there are at least two classes
         raise ValueError(
-            f"{rule}, got 1 class ({classes.tolist()[0]!r}). Add texts of another "
-            f"class. {fold}"
+            f"{rule} among the texts with a positive weight"
+            f"{found[0] if found else ', got no class'}. Raise the weights of texts of "
+            "other classes (sample_weight or class_weight)."
         )
+    cure = "Add texts of another class"
+    if not found:
+        cure = "Label more texts" if task is None else "Label texts or drop the task"
+    splitter = "StratifiedKFold" if task is None else "KFold"
+    raise ValueError(
+        f"{rule}{found[0] if found else ', got no label'}. {cure}. A cross-validation "
+        "or a search calls fit with a part of the texts. In this case, pass a splitter "
+        f"that mixes the classes, for example cv={splitter}(5, shuffle=True)."
+    )
 
 
 def check_class_weight(class_weight, classes, task=None):
@@ -314,7 +330,10 @@ def check_class_weight(class_weight, classes, task=None):
         where, cure = "y", "Correct the label."
         if task is not None:
             where = f"task {task!r}"
-            cure = f"Set task_params={{{task!r}: {{'class_weight': ...}}}}."
+            cure = (
+                "Correct the label. To set class weights for this task only, set "
+                f"task_params={{{task!r}: {{'class_weight': ...}}}}."
+            )
         raise ValueError(
             f"`class_weight` must have only classes of {where}, got "
             f"{unknown[0]!r}. The classes of {where} are {shorten(names, 200)}. {cure}"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The target of a regressor, and checks of a `y` that contains numbers."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Number
@@ -10,10 +11,13 @@ import numpy as np
 from sklearn.utils import column_or_1d
 
 from .._utils._messages import describe_type, shorten
-from ._validation import check_lengths, fill_masked, is_missing
+from ._validation import check_lengths, column_names, fill_masked, is_missing
 
 # Relative deviations up to this value are treated as rounding errors.
 ROUNDING = 10 * np.finfo(float).eps
+# A number and a unit, such as "-1.5 kg". Other str are ambiguous, such as "1,200".
+NUMBER = r"(-?\d+(?:\.\d+)?)"
+WITH_UNIT = re.compile(rf"\s*{NUMBER.replace('(-', '(?:-')}\s*([^\d\s.,+-]*)\s*")
 NUMBERS_FORMAT = "an array of numbers of shape (n_samples,) or (n_samples, n_outputs)"
 
 
@@ -35,6 +39,8 @@ class Numbers:
         these two values.
     loss : {"squared_error", "huber"}
         Key of the loss in ``LOSSES``.
+    names : tuple of str or None
+        The column names of a data frame with several columns.
     kind, multilabel
         As in ``Target``.
     """
@@ -43,11 +49,12 @@ class Numbers:
     mean: np.ndarray
     scale: np.ndarray
     loss: str = "squared_error"
+    names: tuple | None = None
     kind: ClassVar[str] = "numbers"
     multilabel: ClassVar[bool] = False
 
     @classmethod
-    def fit(cls, numbers, weights, loss="squared_error", name=None):
+    def fit(cls, numbers, weights, loss="squared_error", name=None, names=None):
         """Return the target of a matrix of numbers, shape (n_texts, n_outputs)."""
         numbers, weights = numbers[weights > 0], weights[weights > 0]
         largest = np.abs(numbers).max(axis=0)
@@ -64,12 +71,13 @@ class Numbers:
             differs = distance > ROUNDING * np.abs(mean)
             scale = 1.4826 * _median(distance, weights * differs)
         scale = np.where(is_constant, 1.0, scale * largest)
-        return cls(name, np.where(is_constant, numbers[0], mean * largest), scale, loss)
+        mean = np.where(is_constant, numbers[0], mean * largest)
+        return cls(name, mean, scale, loss, names)
 
     def as_dict(self):
         """Return a dict from which ``restore_target`` rebuilds the target."""
         fields = {"name": self.name, "mean": self.mean, "scale": self.scale}
-        return {"kind": self.kind, **fields, "loss": self.loss}
+        return {"kind": self.kind, **fields, "loss": self.loss, "names": self.names}
 
     def as_head(self):
         """Return the number of outputs and the loss of the head of this task.
@@ -77,7 +85,8 @@ class Numbers:
         Raises
         ------
         ValueError
-            If `mean` and `scale` cannot standardize numbers.
+            If `mean` and `scale` cannot standardize numbers, or if `names` does not
+            have one str for each output.
         """
         shapes = {self.mean.shape, self.scale.shape}
         is_finite = np.isfinite(self.mean).all() and np.isfinite(self.scale).all()
@@ -87,6 +96,12 @@ class Numbers:
                 f"must be above 0, got {shorten(self.mean, 100)} and "
                 f"{shorten(self.scale, 100)}."
             )
+        is_str = [type(name) is str for name in self.names or ()]
+        if self.names is not None and is_str != [True] * self.n_outputs:
+            raise ValueError(
+                f"The numbers must have {self.n_outputs} names, got "
+                f"{shorten(self.names, 200)}."
+            )
         return self.n_outputs, self.loss
 
     @property
@@ -94,9 +109,21 @@ class Numbers:
         """Number of outputs: the model predicts one number per output."""
         return len(self.mean)
 
-    def encode(self, numbers):
-        """Standardize numbers and return them as float32."""
-        return ((numbers - self.mean) / self.scale).astype(np.float32)
+    def encode(self, numbers, name="y"):
+        """Standardize numbers and return them as float32.
+
+        Raise ValueError if a number is too large. `name` is for the message.
+        """
+        with np.errstate(over="ignore"):
+            encoded = ((numbers - self.mean) / self.scale).astype(np.float32)
+        if not np.isfinite(encoded).all():
+            row, column = np.argwhere(~np.isfinite(encoded))[0]
+            raise ValueError(
+                f"`{name}` must have only numbers of similar size, got "
+                f"{float(numbers[row, column])} at position {row}, which is too far "
+                "from the other numbers. Correct this number, or drop this text."
+            )
+        return encoded
 
     def decision(self, logits):
         """Return the logits, which are standardized numbers (n_texts, n_outputs)."""
@@ -109,6 +136,15 @@ class Numbers:
         """
         numbers = logits * self.scale + self.mean
         return numbers[:, 0] if self.n_outputs == 1 else numbers
+
+
+def output_names(y):
+    """Return the column names of a data frame, or None.
+
+    The names of one column and names that are not str are not used.
+    """
+    names = tuple(column_names(y)) if hasattr(y, "columns") else ()
+    return names if len(names) > 1 and all(type(n) is str for n in names) else None
 
 
 def _median(values, weights):
@@ -183,20 +219,27 @@ def _is_number(text):
     return True
 
 
+def _advise(cell, cells, name):
+    """Return advice for a cell that is not a number. Users run the code unchanged."""
+    if isinstance(cell, (str, bytes)) and _is_number(cell):
+        return f"Convert the numbers, for example with np.asarray({name}, float)."
+    found = [WITH_UNIT.fullmatch(e) if isinstance(e, str) else None for e in cells]
+    # One of the units may be in the plural.
+    if all(found) and len({match[1].rstrip("s") for match in found}) == 1:
+        return (
+            "Extract the numbers from the str, for example with "
+            f"pandas.Series({name}).str.extract(r'{NUMBER}')[0].astype(float)."
+        )
+    return "Convert the values to numbers."
+
+
 def _finite(array, name, rule):
     """Check that all values are finite numbers, and return them as float64."""
     if array.dtype.kind not in "biuf":
         cells = array.ravel().tolist() if array.dtype.kind in "OU" else array.ravel()
         for i, cell in enumerate(cells):
             if not (_is_real(cell) or is_missing(cell)):
-                cure = (
-                    f"Convert the numbers, for example with np.asarray({name}, float)."
-                )
-                if isinstance(cell, str) and not _is_number(cell):  # such as "5 stars"
-                    cure = (
-                        "Extract the numbers from the str, for example with "
-                        f"pandas.Series({name}).str.extract(r'([\\d.]+)')[0].astype(float)."
-                    )
+                cure = _advise(cell, cells, name)
                 if isinstance(cell, (str, bytes)):
                     cure = f"For classes, use AttentionFineTuneClassifier. {cure}"
                 raise ValueError(

@@ -7,6 +7,7 @@ A pair is a tuple of two str. The encoder reads both texts together.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Number
+from types import NoneType
 
 import numpy as np
 
@@ -19,7 +20,13 @@ from ._text_advice import (
     column_names,
     one_of,
 )
-from ._validation import TEXTS_FORMAT, check_texts, fill_masked, first_value
+from ._validation import (
+    TEXTS_FORMAT,
+    check_distinct,
+    check_texts,
+    fill_masked,
+    first_value,
+)
 
 # With fewer texts per class, a column may match the classes by chance.
 TEXTS_PER_CLASS = 10
@@ -65,6 +72,7 @@ def _two_columns(X, name):
     if len(shape) != 2 or shape[1] < 2:
         return None
     if hasattr(X, "columns"):
+        check_distinct(column_names(X), name)
         columns = {each: X[each] for each in column_names(X)}
         code, got = f"{name}[{{!r}}]", f"a data frame with {shape[1]} columns"
     elif hasattr(X, "__array__"):
@@ -75,7 +83,10 @@ def _two_columns(X, name):
     firsts = {key: first_value(column) for key, column in columns.items()}
     texts = [key for key, value in firsts.items() if isinstance(value, str)]
     others = [value for value in firsts.values() if not isinstance(value, str)]
-    if len(texts) == 1 and (len(columns) > 2 or isinstance(others[0], Number)):
+    # Missing values and bytes in one of two columns have their own messages.
+    if len(texts) == 1 and (
+        len(columns) > 2 or not isinstance(others[0], (NoneType, *BYTES))
+    ):
         column = code.format(texts[0])
         raise ValueError(
             f"`{name}` must be {PAIRS_FORMAT}, got {got}, of which only {column} has "

@@ -14,7 +14,13 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 
 from .._utils._messages import shorten
 from ._label_matrix import LabelMatrix, check_columns
-from ._labels import check_two_classes, encode_labels, find_labels, label_array
+from ._labels import (
+    check_label_kind,
+    check_two_classes,
+    encode_labels,
+    find_labels,
+    label_array,
+)
 from ._numbers import Numbers
 from ._validation import is_missing
 from ._validation_tasks import check_no_matrix, kind_of_column
@@ -119,6 +125,7 @@ class Target:
 
     def _indices(self, members, name, unknown_is_wrong):
         if unknown_is_wrong:
+            check_label_kind(members, self.classes, name)
             return find_labels(members, self.classes)
         return encode_labels(members, self.classes, name)
 

@@ -5,7 +5,7 @@ Each message says what the argument must be, what was passed, and what to do. Th
 mistake gives the same message for every argument.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Number, Real
 
 import numpy as np
@@ -85,6 +85,7 @@ def _column(X, name):
     if hasattr(X, "shape") and hasattr(X, "columns"):  # pandas or polars frame
         if X.shape[1] != 1:
             names = column_names(X)
+            check_distinct(names, name)
             texts = [each for each in names if isinstance(first_value(X[each]), str)]
             columns = one_of(f"{name}[{{!r}}]", texts or names or ["text"])
             raise ValueError(
@@ -124,6 +125,20 @@ def is_missing(value):
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, Real) and value != value
+
+
+def check_distinct(names, name):
+    """Check that the names of the columns of a data frame are different."""
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"`{name}` must have a different name for each column, got "
+            f"{shorten(names, 200)}. Rename the columns of the same name."
+        )
+
+
+def is_unnamed(name):
+    """Return whether the name of a column, or a part of it, is missing."""
+    return any(map(is_missing, name)) if isinstance(name, tuple) else is_missing(name)
 
 
 def first_value(column):
@@ -174,14 +189,18 @@ def check_weights(sample_weight, n_texts):
     """
     if sample_weight is None:
         return np.ones(n_texts)
-    weights = check_array(
-        fill_masked(sample_weight),
-        dtype=np.float64,
-        ensure_all_finite=False,  # checked below, even if assume_finite is set
-        ensure_2d=False,
-        ensure_min_samples=0,
-        input_name="sample_weight",
-    )
+    try:
+        weights = check_array(
+            fill_masked(sample_weight),
+            dtype=np.float64,
+            ensure_all_finite=False,  # checked below, even if assume_finite is set
+            ensure_2d=False,
+            ensure_min_samples=0,
+            input_name="sample_weight",
+        )
+    except (TypeError, ValueError) as error:
+        _refuse_no_numbers(sample_weight, error)
+        raise
     if weights.ndim == 0:
         weights = np.full(n_texts, float(weights))
     if weights.ndim != 1:
@@ -209,3 +228,22 @@ def check_weights(sample_weight, n_texts):
         )
     # Only ratios matter, and the sum of large weights may overflow.
     return weights / weights.max()
+
+
+def _refuse_no_numbers(sample_weight, error):
+    """Raise ValueError if the weights are a dict or contain a str."""
+    if isinstance(sample_weight, (str, Mapping)):
+        value = sample_weight
+        cure = (
+            "For weights of classes, set class_weight. For weights of tasks, set "
+            "task_weights of MultiTaskClassifier."
+        )
+    else:
+        value = next((e for e in np.asarray(sample_weight, object).flat if e), None)
+        if not isinstance(value, str):
+            return
+        cure = "Pass validation texts by name: fit(X, y, X_val=X_val, y_val=y_val)."
+    raise ValueError(
+        "`sample_weight` must have one number for each text, got "
+        f"{describe_type(value)} ({shorten(value, 40)}). {cure}"
+    ) from error

@@ -9,7 +9,13 @@ import numpy as np
 from .._utils._messages import describe_type, shorten
 from ._label_matrix import LabelMatrix, label_names
 from ._labels import is_collection
-from ._validation import check_lengths, column_names, fill_masked, is_missing
+from ._validation import (
+    check_lengths,
+    column_names,
+    fill_masked,
+    is_missing,
+    is_unnamed,
+)
 
 TASKS_FORMAT = (
     "an array of shape (n_samples, n_tasks), a data frame with one column per task, or "
@@ -66,6 +72,11 @@ def check_tasks(y, n_texts, name="y"):
         raise ValueError(
             f"`{name}` must be {TASKS_FORMAT}, got 0 tasks. Pass at least one column."
         )
+    if any(map(is_unnamed, columns)):
+        raise ValueError(
+            f"`{name}` must have a name for each task, got "
+            f"{shorten(list(columns), 200)}. Rename the column whose name is missing."
+        )
     if len({str(task) for task in columns}) < len(getattr(y, "columns", columns)):
         raise ValueError(
             f"`{name}` must have a different name for each task, got tasks of the same "
@@ -88,6 +99,8 @@ def _cure(y):
     """Return advice for a `y` that cannot be split into columns."""
     if getattr(y, "ndim", 1) > 2:
         return "Pass one column for each task."
+    if getattr(getattr(y, "dtype", None), "names", None):  # a structured array
+        return "Pass pandas.DataFrame(y)."
     is_series = hasattr(y, "to_list") or hasattr(y, "to_pylist")
     cells = _as_list(y) if is_series or _is_sequence(y) else []
     if any(isinstance(cell, Mapping) for cell in cells):

@@ -10,6 +10,7 @@ list of (key, value) pairs.
 import math
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,9 @@ def encode(value):
         return [encode(each) for each in value]
     if kind is tuple:
         return _tagged("tuple", [encode(each) for each in value])
-    if kind is dict:
+    if isinstance(value, range):
+        return list(value)
+    if isinstance(value, Mapping):  # no parameter uses the default of a defaultdict
         if all(type(key) is str for key in value) and TAG not in value:
             return {key: encode(each) for key, each in value.items()}
         pairs = [[encode(key), encode(each)] for key, each in value.items()]

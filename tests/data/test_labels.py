@@ -17,8 +17,9 @@ X = ["good day", "bad dog", "lovely night", "awful rain"] * 3
         ["a", "b", "", ""] * 3,
         [0, 1, -1, -1] * 3,
         np.array([0.0, 1.0, -1.0, -1.0] * 3),
+        np.array(["a", "b", np.nan, np.nan] * 3),
     ],
-    ids=["str", "empty", "int", "float"],
+    ids=["str", "empty", "int", "float", "nan"],
 )
 def test_a_mark_that_is_trained_as_a_class_warns(y, small):
     with pytest.warns(UserWarning, match="for 6 of 12 .* treats it as a class"):
