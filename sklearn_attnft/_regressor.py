@@ -319,7 +319,9 @@ class AttentionFineTuneRegressor(
         target = Numbers.fit(
             numbers, weights, parameters["loss"], names=output_names(y)
         )
-        data = LabeledTexts(texts, (target.encode(numbers),), weights[:, None])
+        # Texts of weight 0 are not used, so their numbers may be far from the others.
+        used = np.where(weights[:, None] > 0, numbers, target.mean)
+        data = LabeledTexts(texts, (target.encode(used),), weights[:, None])
         data = data.take(np.flatnonzero(weights))
         kind = InputKind.of(X, texts)
         validation = _check_validation(X_val, y_val, kind, target)
@@ -439,12 +441,12 @@ def _check_outputs(y, n_texts, target, name="y"):
             f"`{name}` must have {target.n_outputs} numbers for each text, as in fit, "
             f"got {numbers.shape[1]}. Pass the same columns as in fit."
         )
-    names = output_names(y)
+    names = output_names(y, name)
     if None not in (names, target.names) and names != target.names:
         raise ValueError(
             f"`{name}` must have the same columns as in fit, in the same order, "
-            f"{list(target.names)!r}, got {list(names)!r}. Pass "
-            f"{name}[{list(target.names)!r}]."
+            f"{list(target.names)!r}, got {list(names)!r}. Select the same columns, or "
+            f"pass {name}.to_numpy() if only the names are different."
         )
     return numbers[:, 0] if target.n_outputs == 1 else numbers
 

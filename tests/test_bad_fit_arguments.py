@@ -1,8 +1,7 @@
 """Mistakes in the arguments of fit and score that would change the result silently."""
 
 import warnings
-from collections import defaultdict
-from types import MappingProxyType
+from collections import OrderedDict, defaultdict
 
 import numpy as np
 import pandas as pd
@@ -60,9 +59,13 @@ def test_labels_of_another_type_are_not_scored(y, wrong, message, classifier):
     fitted = MultiTaskClassifier(classifier).fit(X, {"a": y, "b": Y})
     with pytest.raises(ValueError, match=rf"`y\['a'\]` must have .* {message}"):
         fitted.score(X, {"a": wrong, "b": Y})
-    unknown = [{"new"}] * 12 if isinstance(y[0], set) else [type(y[0])(7)] * 12
-    if not isinstance(y[0], set):  # a label of the same type may be unknown
-        assert fitted.task("a").score(X, unknown) == 0
+    with pytest.raises(ValueError, match=rf"`y_val\['a'\]` must have .* {message}"):
+        fitted.fit(X, {"a": y, "b": Y}, X_val=X, y_val={"a": wrong, "b": Y})
+
+
+def test_labels_of_another_type_for_validation(classifier):
+    with pytest.raises(ValueError, match=r"`y_val` .* got a str .* Convert .* to int"):
+        classifier.fit(X, BITS, X_val=X, y_val=[str(bit) for bit in BITS])
 
 
 def test_numbers_with_other_columns(regressor, tmp_path):
@@ -80,10 +83,29 @@ def test_numbers_with_other_columns(regressor, tmp_path):
         regressor.fit(X, y, X_val=X, y_val=swapped)
 
 
+@pytest.mark.parametrize("names", [[5, 7], [("a", "x"), ("b", "x")]], ids=str)
+def test_names_of_numbers_that_are_not_str(names, regressor, tmp_path):
+    y = pd.DataFrame({"a": np.arange(12.0), "b": 100 - np.arange(12.0)})
+    y.columns = pd.Index(names)
+    regressor.fit(X, y).save(tmp_path / "saved")
+    for each in (regressor, AttentionFineTuneRegressor.load(tmp_path / "saved")):
+        each.score(X, y)
+        with pytest.raises(ValueError, match=r"pass y.to_numpy\(\) if only the names"):
+            each.score(X, y[names[::-1]])
+
+
+def test_numbers_in_columns_of_the_same_name(regressor):
+    y = pd.DataFrame(np.ones((12, 2)), columns=["a", "a"])
+    with pytest.raises(ValueError, match="`y` must have a different name for each"):
+        regressor.fit(X, y)
+
+
 def test_a_number_too_far_from_the_others(regressor):
     y = np.r_[np.arange(11.0), 1e308]
     with pytest.raises(ValueError, match=r"got 1e\+308 at position 11, .* too far"):
         regressor.set_params(loss="huber").fit(X, y)
+    weights = np.r_[np.ones(11), 0]  # the number of an unused text can be any
+    assert np.isfinite(regressor.fit(X, y, sample_weight=weights).predict(X)).all()
     with pytest.raises(ValueError, match="`y_val` must have only numbers of similar"):
         regressor.fit(X, np.arange(12.0), X_val=X, y_val=y)
 
@@ -96,6 +118,11 @@ def test_a_number_too_far_from_the_others(regressor):
         (["1,200.5 EUR", "2 EUR"], None),
         (["1e-3 m", "1 m"], None),
         (["1 kg", "1 g"], None),
+        (["5 ms", "5 m"], None),
+        (["5 s", "5"], None),
+        (["4", "5 stars"], None),
+        (["1", "n/a"], None),
+        (["1", "2.5"], [1.0, 2.5]),
         (["1k", "20"], None),
         (["item 3", "item 4"], None),
     ],
@@ -109,17 +136,19 @@ def test_the_advice_for_numbers_in_str_changes_no_number(y, expected, regressor)
         assert advice == "Convert the values to numbers."
     else:
         code = advice.partition("for example with ")[2].rstrip(".")
-        assert eval(code, {"pandas": pd, "y": y}).tolist() == expected
+        names = {"pandas": pd, "np": np, "y": y}
+        assert eval(code, names).tolist() == expected
 
 
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
         (X, r"got a str \('good day'\). Pass validation texts by name: fit\(X, y, X_"),
+        ([1.0] * 11 + ["n/a"], r"got a str \('n/a'\). Pass validation texts by name"),
         ("balanced", "got a str .* For weights of classes, set class_weight"),
         ({"a": [1.0] * 12}, "got a dict .* For weights of tasks, set task_weights"),
     ],
-    ids=["texts", "balanced", "dict"],
+    ids=["texts", "mixed", "balanced", "dict"],
 )
 def test_weights_that_are_something_else(weights, message, classifier, regressor):
     message = f"`sample_weight` must have one number for each text, {message}"
@@ -148,6 +177,9 @@ def test_numbers_that_cannot_be_split(regressor):
     regressor.set_params(early_stopping=True)
     with pytest.raises(ValueError, match=r"leave texts for both .* more texts"):
         regressor.fit(X[:1], [1.0])
+    regressor.set_params(validation_fraction=0.99)
+    with pytest.raises(ValueError, match=r"for both .* Set validation_fraction lower"):
+        regressor.fit(X, BITS)
 
 
 def test_weights_that_leave_one_class(classifier):
@@ -199,9 +231,9 @@ WEIGHTS = {"good": 2.0, "bad": 1.0}
     "task_params",
     [
         {"a": {"class_weight": defaultdict(float, WEIGHTS)}},
-        MappingProxyType({"a": {"class_weight": WEIGHTS}}),
+        OrderedDict(a={"class_weight": WEIGHTS}),
     ],
-    ids=["defaultdict", "MappingProxyType"],
+    ids=["defaultdict", "OrderedDict"],
 )
 def test_mappings_other_than_dict_are_saved(task_params, classifier, tmp_path):
     clf = MultiTaskClassifier(classifier, task_params=task_params)

@@ -257,9 +257,10 @@ def split(data, targets, fraction, seed):
 
 def _advise_on_split(data, targets, fraction):
     """Return what is wrong with a fraction, and the beginning of the advice."""
-    if targets[0].kind == "numbers":
-        return "does not leave texts for both training and validation. Pass more texts"
     n_texts, cure = len(data.texts), "Set validation_fraction higher"
+    if targets[0].kind == "numbers":
+        cure = "Set validation_fraction lower" if n_texts > 1 else "Pass more texts"
+        return f"does not leave texts for both training and validation. {cure}"
     if len(targets) > 1 or targets[0].multilabel:
         cure = "Pass more texts of each class"
     elif 1 in (counts := np.bincount(data.labels[0])):

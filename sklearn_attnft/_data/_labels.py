@@ -21,9 +21,9 @@ LABEL_KINDS = {
 }
 
 
-# Labels that often mark a text without a label. numpy.array and astype(str) convert
-# missing labels to such str.
-MARKS = (-1, "-1", "", "nan", "NaN", "None", "<NA>", "NaT")
+# Labels that often mark a text without a label. Missing labels become such str if they
+# are converted to str. "None" is missing here, because it can be the name of a class.
+MARKS = (-1, "-1", "", "nan", "NaN", "<NA>", "NaT")
 PASS_UNLABELED = (
     "Fit only on the texts with labels. To use the other texts too, set lm_epochs=3 "
     "and call fit(X[known], y[known], X_unlabeled=X[~known])."
@@ -222,6 +222,7 @@ def encode_labels(y, classes, name):
 
     Raise ValueError if a label is not in `classes`.
     """
+    check_label_kind(y, classes, name)
     indices = find_labels(y, classes)
     unknown = y[indices < 0].tolist()
     if unknown:
@@ -245,7 +246,8 @@ def check_label_kind(y, classes, name):
         expected, got = (each.tolist()[0] for each in (classes, y))
         raise ValueError(
             f"`{name}` must have labels of the same type as in fit, such as "
-            f"{expected!r}, got {describe_type(got)} ({got!r}). Convert the labels."
+            f"{expected!r}, got {describe_type(got)} ({got!r}). Convert the labels to "
+            f"{type(expected).__name__}."
         )
 
 
@@ -267,13 +269,13 @@ def warn_if_marked(classes, labels, task=None):
     cure = f"leave these texts out. {PASS_UNLABELED}"
     if task is not None:
         cure = "replace it by None, which marks a text without a label of this task."
-    for mark in MARKS:
-        if mark in kinds:
-            n_marked = int((labels == kinds.index(mark)).sum())
-            warn(
-                f"{name} has the label {mark!r} for {n_marked} of {len(labels)} texts, "
-                f"and fit treats it as a class. If it marks a missing label, {cure}"
-            )
+    mark = next((each for each in MARKS if each in kinds), None)
+    if mark is not None:
+        n_marked = int((labels == kinds.index(mark)).sum())
+        warn(
+            f"{name} has the label {mark!r} for {n_marked} of {len(labels)} texts, and "
+            f"fit treats it as a class. If it marks a missing label, {cure}"
+        )
 
 
 def check_two_classes(classes, task=None, *, weighed=False):

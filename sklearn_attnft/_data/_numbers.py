@@ -11,13 +11,20 @@ import numpy as np
 from sklearn.utils import column_or_1d
 
 from .._utils._messages import describe_type, shorten
-from ._validation import check_lengths, column_names, fill_masked, is_missing
+from ._validation import (
+    check_distinct,
+    check_lengths,
+    column_names,
+    fill_masked,
+    is_float,
+    is_missing,
+)
 
 # Relative deviations up to this value are treated as rounding errors.
 ROUNDING = 10 * np.finfo(float).eps
 # A number and a unit, such as "-1.5 kg". Other str are ambiguous, such as "1,200".
 NUMBER = r"(-?\d+(?:\.\d+)?)"
-WITH_UNIT = re.compile(rf"\s*{NUMBER.replace('(-', '(?:-')}\s*([^\d\s.,+-]*)\s*")
+WITH_UNIT = re.compile(rf"\s*{NUMBER}\s*([^\d\s.,+-]*)\s*")
 NUMBERS_FORMAT = "an array of numbers of shape (n_samples,) or (n_samples, n_outputs)"
 
 
@@ -39,7 +46,7 @@ class Numbers:
         these two values.
     loss : {"squared_error", "huber"}
         Key of the loss in ``LOSSES``.
-    names : tuple of str or None
+    names : tuple or None
         The column names of a data frame with several columns.
     kind, multilabel
         As in ``Target``.
@@ -86,7 +93,7 @@ class Numbers:
         ------
         ValueError
             If `mean` and `scale` cannot standardize numbers, or if `names` does not
-            have one str for each output.
+            have one name for each output.
         """
         shapes = {self.mean.shape, self.scale.shape}
         is_finite = np.isfinite(self.mean).all() and np.isfinite(self.scale).all()
@@ -96,8 +103,7 @@ class Numbers:
                 f"must be above 0, got {shorten(self.mean, 100)} and "
                 f"{shorten(self.scale, 100)}."
             )
-        is_str = [type(name) is str for name in self.names or ()]
-        if self.names is not None and is_str != [True] * self.n_outputs:
+        if self.names is not None and len(self.names) != self.n_outputs:
             raise ValueError(
                 f"The numbers must have {self.n_outputs} names, got "
                 f"{shorten(self.names, 200)}."
@@ -138,13 +144,19 @@ class Numbers:
         return numbers[:, 0] if self.n_outputs == 1 else numbers
 
 
-def output_names(y):
-    """Return the column names of a data frame, or None.
+def output_names(y, name="y"):
+    """Return the column names of a data frame as a tuple, or None.
 
-    The names of one column and names that are not str are not used.
+    None is returned for a single column, and for names that are numbered by default or
+    cannot be saved. Raise ValueError if two columns have the same name.
     """
     names = tuple(column_names(y)) if hasattr(y, "columns") else ()
-    return names if len(names) > 1 and all(type(n) is str for n in names) else None
+    check_distinct(names, name)
+    parts = [part for n in names for part in (n if isinstance(n, tuple) else [n])]
+    is_default = names == tuple(range(len(names)))
+    if len(names) < 2 or is_default or not {type(part) for part in parts} <= {str, int}:
+        return None
+    return names
 
 
 def _median(values, weights):
@@ -211,26 +223,31 @@ def check_numbers(y, n_texts, name="y"):
     return _finite(array, name, rule).reshape(len(array), -1)
 
 
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _is_number(cell):
+    """Return whether ``float`` converts a cell."""
+    return is_float(cell) if isinstance(cell, (str, bytes)) else _is_real(cell)
 
 
-def _advise(cell, cells, name):
-    """Return advice for a cell that is not a number. Users run the code unchanged."""
-    if isinstance(cell, (str, bytes)) and _is_number(cell):
+def _advise(cells, name, n_dimensions):
+    """Return advice for cells of which some are not numbers.
+
+    Users run code without changing it, so the code must not change numbers.
+    """
+    if all(map(_is_number, cells)):
         return f"Convert the numbers, for example with np.asarray({name}, float)."
     found = [WITH_UNIT.fullmatch(e) if isinstance(e, str) else None for e in cells]
-    # One of the units may be in the plural.
-    if all(found) and len({match[1].rstrip("s") for match in found}) == 1:
+    units = {_singular(match[2]) for match in found if match}
+    if n_dimensions == 1 and all(found) and len(units) == 1:
         return (
             "Extract the numbers from the str, for example with "
             f"pandas.Series({name}).str.extract(r'{NUMBER}')[0].astype(float)."
         )
     return "Convert the values to numbers."
+
+
+def _singular(unit):
+    """Return "star" for "stars". Short units such as "ms" are not changed."""
+    return unit[:-1] if len(unit) > 3 and unit.endswith("s") else unit
 
 
 def _finite(array, name, rule):
@@ -239,7 +256,7 @@ def _finite(array, name, rule):
         cells = array.ravel().tolist() if array.dtype.kind in "OU" else array.ravel()
         for i, cell in enumerate(cells):
             if not (_is_real(cell) or is_missing(cell)):
-                cure = _advise(cell, cells, name)
+                cure = _advise(cells, name, array.ndim)
                 if isinstance(cell, (str, bytes)):
                     cure = f"For classes, use AttentionFineTuneClassifier. {cure}"
                 raise ValueError(

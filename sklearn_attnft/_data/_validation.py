@@ -141,6 +141,15 @@ def is_unnamed(name):
     return any(map(is_missing, name)) if isinstance(name, tuple) else is_missing(name)
 
 
+def is_float(text):
+    """Return whether ``float`` converts a str or bytes."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def first_value(column):
     """Return the first known value of a column, or None if all are missing."""
     if not isinstance(column, np.ndarray):
@@ -239,8 +248,11 @@ def _refuse_no_numbers(sample_weight, error):
             "task_weights of MultiTaskClassifier."
         )
     else:
-        value = next((e for e in np.asarray(sample_weight, object).flat if e), None)
-        if not isinstance(value, str):
+        if hasattr(sample_weight, "toarray"):
+            return
+        cells = np.asarray(sample_weight, dtype=object).flat
+        value = next((e for e in cells if isinstance(e, str) and not is_float(e)), None)
+        if value is None:
             return
         cure = "Pass validation texts by name: fit(X, y, X_val=X_val, y_val=y_val)."
     raise ValueError(

@@ -110,6 +110,11 @@ def resolve_dtype(precision, device):
     devices since Ampere and x86 with AVX512-BF16 or AMX support bfloat16. On other
     hardware, bfloat16 is emulated and much slower than float32.
     """
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError(
+            f"`precision` must be 'auto', 'float32' or 'bfloat16', got {precision!r}. "
+            "Use one of these."
+        )
     if precision != "auto":
         return getattr(torch, precision)
     if device.type == "cuda":
