@@ -10,6 +10,7 @@ from scipy.sparse import csr_array, csr_matrix, issparse, spmatrix
 from .._utils._messages import describe_type, shorten
 from .._utils._warnings import warn
 from ._validation import (
+    check_distinct,
     check_lengths,
     column_names,
     fill_masked,
@@ -133,11 +134,7 @@ def label_names(y, n_labels, name):
             f"`{name}` must have a name for each column, got "
             f"{shorten(names.tolist(), 200)}. Rename the column whose name is missing."
         )
-    if len(set(names.tolist())) < n_labels:
-        raise ValueError(
-            f"`{name}` must have a different name for each column, got "
-            f"{shorten(names.tolist(), 200)}. Rename the columns of the same name."
-        )
+    check_distinct(names.tolist(), name)
     return names
 
 

@@ -103,7 +103,8 @@ class Numbers:
                 f"must be above 0, got {shorten(self.mean, 100)} and "
                 f"{shorten(self.scale, 100)}."
             )
-        if self.names is not None and len(self.names) != self.n_outputs:
+        has_names = isinstance(self.names, tuple) and len(self.names) == self.n_outputs
+        if self.names is not None and not has_names:
             raise ValueError(
                 f"The numbers must have {self.n_outputs} names, got "
                 f"{shorten(self.names, 200)}."
