@@ -247,7 +247,9 @@ class AttentionFineTuneRegressor(
             one column. For pairs of texts, pass two columns or a list of tuples. The
             encoder reads the two texts of a pair together.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Numbers, which must be finite.
+            Numbers, which must be finite. If `y` is a data frame with several columns,
+            the data frames that are passed as `y_val` and to ``score`` must have the
+            same columns.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the texts in the loss, at least 0. Only the ratios of the weights
             matter. Texts of weight 0 are not used for training.
