@@ -126,7 +126,7 @@ VALIDATION = [
     ),
     (
         {"y": np.array(Y, dtype=object), "X_val": X, "y_val": [1, 2, 1, 2]},
-        "`y_val` must have only labels that are in y, got 1",
+        r"`y_val` must have labels of the same type as in fit, .* got an int \(1\)",
     ),
 ]
 
