@@ -14,7 +14,8 @@ cross-validation.
 
 Each run appends one JSON line to a file in results/. Runs that are already in the file
 are skipped. ``--table`` prints the accuracy, compared with the better of the two
-logistic regressions. Use one thread (OMP_NUM_THREADS=1).
+logistic regressions, and the differences of changed parameters to the defaults. Use one
+thread (OMP_NUM_THREADS=1).
 """
 
 import argparse
@@ -172,6 +173,23 @@ def table(file):
                 index=["dataset", "n", "seed"], columns="method", values="accuracy"
             )
         )
+    _print_changes(rows)
+
+
+def _print_changes(rows):
+    """Print the differences of changed parameters to the defaults, per data set."""
+    is_default = rows["changed"] == "{}"
+    keys = ["part", "method", "n", "dataset", "seed"]
+    pairs = rows[~is_default].merge(
+        rows[is_default], on=keys, suffixes=("", "_default")
+    )
+    pairs["points"] = 100 * (pairs["accuracy"] - pairs["accuracy_default"])
+    cells = pairs.pivot_table(
+        index=["changed", *keys[:3]], columns="dataset", values="points"
+    )
+    cells["mean"] = cells.mean(axis=1)
+    print("\nchanged - default, in percentage points\n")
+    print(cells.round(1).reset_index().to_markdown(index=False))
 
 
 def _print(runs):

@@ -436,7 +436,7 @@ class AttentionFineTuneRegressor(
 
 
 def _check_outputs(y, n_texts, target, name="y"):
-    """Check that `y` has as many columns as in ``fit``, and return the numbers."""
+    """Check that `y` has the same columns as in ``fit``, and return the numbers."""
     numbers = check_numbers(y, n_texts, name)
     if numbers.shape[1] != target.n_outputs:
         raise ValueError(

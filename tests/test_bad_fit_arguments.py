@@ -224,6 +224,17 @@ def test_a_structured_array_of_tasks(classifier):
         MultiTaskClassifier(classifier).fit(X, y)
 
 
+def test_a_range_is_saved_as_a_list(classifier, tmp_path):
+    classifier.set_params(layers=range(1, 3)).fit(X, Y).save(tmp_path / "saved")
+    assert AttentionFineTuneClassifier.load(tmp_path / "saved").layers == [1, 2]
+
+
+def test_an_unknown_precision_after_fit(classifier):
+    fitted = classifier.fit(X, Y).set_params(precision="float99")
+    with pytest.raises(ValueError, match=r"`precision` must be .* got 'float99'"):
+        fitted.predict(X)
+
+
 WEIGHTS = {"good": 2.0, "bad": 1.0}
 
 

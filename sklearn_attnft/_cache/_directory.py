@@ -170,9 +170,9 @@ class DirectoryStore:
             raise OSError(
                 error.errno,
                 f"cache={self._path!r} cannot be written to "
-                f"({error.strerror or error}). Pass a "
-                "directory with write permission and free space, cache='memory' or "
-                "None. Stored values and fitted estimators are not affected.",
+                f"({error.strerror or error}). Pass a directory with write permission "
+                "and free space, cache='memory' or None. Stored values and fitted "
+                "estimators are not affected.",
             ) from error
 
 

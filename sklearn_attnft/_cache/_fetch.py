@@ -152,7 +152,7 @@ class Cache:
     def _stop_writing(self, error):
         """Warn once. A full disk must not end a fit or a prediction."""
         self._is_readonly = True
-        warn(f"The computation continues without the cache: {error.strerror}")
+        warn(f"The computation continues. Its results are not cached: {error.strerror}")
 
     @contextlib.contextmanager
     def _claimed(self, keys, is_long):

@@ -21,8 +21,8 @@ LABEL_KINDS = {
 }
 
 
-# Labels that often mark a text without a label. Missing labels become such str if they
-# are converted to str. "None" is missing here, because it can be the name of a class.
+# Labels that often mark a text without a label, such as NaN that was converted to str.
+# "None" is not in the list, because it can be the name of a class.
 MARKS = (-1, "-1", "", "nan", "NaN", "<NA>", "NaT")
 PASS_UNLABELED = (
     "Fit only on the texts with labels. To use the other texts too, set lm_epochs=3 "

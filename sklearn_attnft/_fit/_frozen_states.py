@@ -34,7 +34,7 @@ class FrozenStates:
     Attributes
     ----------
     states : tensor of shape (n_states, n_tokens + 1, n_features), or None
-        What is stored for each token, for example the hidden states of `n_states`
+        Each token has `n_states` vectors, such as its hidden states in `n_states`
         layers. The windows follow one after the other. The last token is 0 and is used
         for padding. None if nothing is stored yet.
     dtypes : list of torch.dtype

@@ -724,7 +724,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(_directory.os, "replace", full)
-        message = r"without the cache: cache=.* cannot be written to .*No space left"
+        message = r"are not cached: cache=.* cannot be written to .*No space left"
         with pytest.warns(UserWarning, match=message) as caught:
             np.testing.assert_array_equal(fitted.transform(X)[:2], expected)
         assert len(caught) == 1
@@ -751,7 +751,7 @@ def test_a_full_disk_does_not_end_a_fit(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(*function, full)
-    with pytest.warns(UserWarning, match="without the cache: .*No space") as caught:
+    with pytest.warns(UserWarning, match="are not cached: .*No space") as caught:
         cached = clone(clf).set_params(cache=tmp_path).fit(TEXTS, LABELS)
     assert len(caught) == 1
     proba = cached.set_params(cache=None).predict_proba(TEXTS)
